@@ -1,0 +1,43 @@
+"""Many small images in one picture."""
+
+import math
+
+import numpy as np
+from PIL import Image
+
+MIN_TILE = 64  # pixels: below this a 32x32 image is hard to see
+
+
+def grid(images, columns=8, gap=2, scale=None):
+    """Tiles images row by row on white.
+
+    Args:
+        images: (n, H, W, 3) uint8, or float in 0..255.
+        columns: tiles in a row.
+        gap: white pixels between tiles.
+        scale: whole number by which pixels are repeated; by default the smallest that makes tiles
+            at least 64 pixels high and wide.
+
+    Returns:
+        A PIL image.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[-1] != 3 or images.size == 0:
+        raise ValueError(f"images must be (n, H, W, 3) with n > 0. Received {images.shape}.")
+    tiles = np.clip(np.rint(images), 0, 255).astype("uint8")
+    scale = scale or math.ceil(MIN_TILE / min(tiles.shape[1:3]))
+    tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)
+    count, height, width, _ = tiles.shape
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    shape = (rows * (height + gap) - gap, columns * (width + gap) - gap, 3)
+    canvas = np.full(shape, 255, "uint8")
+    for number, tile in enumerate(tiles):
+        top, left = number // columns * (height + gap), number % columns * (width + gap)
+        canvas[top : top + height, left : left + width] = tile
+    return Image.fromarray(canvas)
+
+
+def save_grid(images, path, columns=8, scale=None):
+    """Writes `grid(images)` to a file; the name's ending gives the format."""
+    grid(images, columns, scale=scale).save(path)

@@ -1,0 +1,110 @@
+"""The layers that all encoders are made of, started and padded as PyTorch does."""
+
+import dataclasses
+import math
+import zlib
+
+import keras
+from keras import ops
+
+
+@dataclasses.dataclass(frozen=True)
+class TorchLayers:
+    """Keras layers with PyTorch's initialisation, padding and BatchNorm constants.
+
+    Only built-in Keras layers come out, so that a saved `.keras` file loads without this package.
+
+    Args:
+        seed: int or None. Each weight draws from a seed made of this one and its layer's name.
+        synchronized_batch_norm: bool, whether BatchNorm statistics span all replicas.
+    """
+
+    seed: int | None = None
+    synchronized_batch_norm: bool = False
+
+    def convolution(self, x, filters, kernel_size, stride=1, padding=None, use_bias=False, name=""):
+        """2-D convolution with symmetric zero padding, `kernel_size // 2` unless given."""
+        padding = kernel_size // 2 if padding is None else padding
+        # "same" spares a copy of the padded map, but is asymmetric at strides above 1.
+        is_same = stride == 1 and 2 * padding == kernel_size - 1
+        if padding and not is_same:
+            x = keras.layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
+        fan_in = kernel_size * kernel_size * x.shape[-1]
+        return keras.layers.Conv2D(
+            filters,
+            kernel_size,
+            strides=stride,
+            padding="same" if is_same else "valid",
+            use_bias=use_bias,
+            kernel_initializer=self._uniform(fan_in, f"{name}/kernel"),
+            bias_initializer=self._uniform(fan_in, f"{name}/bias"),
+            name=name,
+        )(x)
+
+    def dense(self, x, units, name, dtype=None):
+        """Fully connected layer with bias."""
+        fan_in = x.shape[-1]
+        return keras.layers.Dense(
+            units,
+            kernel_initializer=self._uniform(fan_in, f"{name}/kernel"),
+            bias_initializer=self._uniform(fan_in, f"{name}/bias"),
+            dtype=dtype,
+            name=name,
+        )(x)
+
+    def batch_norm(self, x, name):
+        """BatchNorm with PyTorch's constants; its momentum 0.1 is called 0.9 in Keras.
+
+        One difference stays: the moving variance here follows the biased variance of the batch,
+        PyTorch's the unbiased one, larger by n / (n - 1) with n = batch x height x width.
+        """
+        return keras.layers.BatchNormalization(
+            momentum=0.9,
+            epsilon=1e-5,
+            synchronized=self.synchronized_batch_norm,
+            name=name,
+        )(x)
+
+    def relu(self, x, name):
+        return keras.layers.ReLU(name=name)(x)
+
+    def max_pool(self, x, size, stride, padding=0, name=""):
+        """Max-pool of non-negative maps, for which padding with zeros is padding with -inf."""
+        if padding:
+            x = keras.layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
+        return keras.layers.MaxPooling2D(size, strides=stride, name=name)(x)
+
+    def embedding(self, x, embedding_dim):
+        """The head of every encoder: layer `fc`, then rows of unit length in layer `embedding`.
+
+        In float32 whatever the policy: the softmax over the bank tells near rows apart.
+        """
+        x = self.dense(x, embedding_dim, name="fc", dtype="float32")  # (B, D)
+        # keras.layers.UnitNormalization has a NaN gradient at the zero vector.
+        square_norm = ops.sum(ops.square(x), axis=-1, keepdims=True)  # (B, 1)
+        x = x / ops.sqrt(ops.maximum(square_norm, 1e-24))  # (B, D)
+        return keras.layers.Activation("linear", dtype="float32", name="embedding")(x)
+
+    def _uniform(self, fan_in, weight_name):
+        """Uniform in +-1/sqrt(fan_in), PyTorch's start of kernels and biases."""
+        seed = None if self.seed is None else zlib.crc32(f"{self.seed}/{weight_name}".encode())
+        bound = 1 / math.sqrt(fan_in)
+        return keras.initializers.RandomUniform(-bound, bound, seed=seed)
+
+
+def normalised_input(input_shape, mean, std):
+    """An input for images in 0..255 and the same images with `mean` taken off, over `std`.
+
+    Returns:
+        (images, normalised), two keras tensors (B, H, W, C) in float32. The input casts uint8.
+    """
+    images = keras.Input(input_shape, dtype="float32", name="images")
+    # float32 under every policy: half precision would round the pixels before they are centred.
+    # Not keras.layers.Normalization: its constants become extra inputs of an ONNX export.
+    normalised = keras.layers.Rescaling(
+        scale=[1 / deviation for deviation in std],
+        offset=[-centre / deviation for centre, deviation in zip(mean, std, strict=True)],
+        dtype="float32",
+        name="normalise",
+    )(images)
+    return images, normalised

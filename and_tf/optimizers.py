@@ -1,0 +1,72 @@
+"""Stochastic gradient descent with PyTorch's arithmetic, which the authors' recipe assumes."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("and_tf")
+class TorchSGD(keras.optimizers.Optimizer):
+    """SGD whose momentum and weight decay follow `torch.optim.SGD`.
+
+    d = gradient + weight_decay * w;  b = momentum * b + d  (b = d in the first step);
+    w -= learning_rate * (d + momentum * b) with Nesterov momentum, else learning_rate * b.
+
+    `keras.optimizers.SGD` differs in two ways: it keeps the learning rate inside its velocity, so
+    that a drop of the rate acts late, and its weight decay is decoupled from the gradient.
+
+    Args:
+        learning_rate: float or `keras.optimizers.schedules.LearningRateSchedule`.
+        momentum: in [0, 1).
+        nesterov: whether to look ahead.
+        weight_decay: added to the gradient of every parameter, biases and BatchNorm included.
+
+    Reference: torch.optim.SGD; Sutskever et al., ICML 2013.
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.01,
+        momentum=0.0,
+        nesterov=False,
+        weight_decay=0.0,
+        name="torch_sgd",
+        **kwargs,
+    ):
+        super().__init__(learning_rate=learning_rate, name=name, **kwargs)
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1). Received momentum={momentum}.")
+        if nesterov and momentum == 0:
+            raise ValueError("nesterov=True needs momentum above 0. Received momentum=0.")
+        if weight_decay < 0:
+            raise ValueError(f"weight_decay must not be negative. Received {weight_decay}.")
+        self.momentum, self.nesterov = momentum, nesterov
+        # Under the name `weight_decay` Keras would apply its own decoupled decay on top.
+        self.coupled_weight_decay = weight_decay
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self.buffers = self.add_optimizer_variables(variables, "buffer")
+
+    def update_step(self, gradient, variable, learning_rate):
+        """One parameter's step. The buffer starts at 0, so its first value is d, as in PyTorch."""
+        learning_rate = ops.cast(learning_rate, variable.dtype)
+        step = ops.cast(gradient, variable.dtype)
+        if self.coupled_weight_decay:
+            step = step + self.coupled_weight_decay * variable
+        if self.momentum:
+            buffer = self.buffers[self._get_variable_index(variable)]
+            momentum = self.momentum * buffer + step
+            self.assign(buffer, momentum)
+            step = step + self.momentum * momentum if self.nesterov else momentum
+        self.assign_sub(variable, learning_rate * step)
+
+    def get_config(self):
+        config = super().get_config()
+        config.pop("weight_decay", None)
+        return config | {
+            "momentum": self.momentum,
+            "nesterov": self.nesterov,
+            "weight_decay": self.coupled_weight_decay,
+        }

@@ -1,0 +1,80 @@
+"""The four programs: read flags, start TensorFlow quietly, run, refuse bad input in one line."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from and_tf import flags
+
+
+def train(argv: Sequence[str] | None = None) -> int:
+    """train.py, and-train: an experiment from its flags to its exported encoder."""
+
+    def run(options):
+        from and_tf.experiment import run_experiment
+
+        return run_experiment(options)
+
+    return _run(flags.train_flags(), run, argv)
+
+
+def evaluate(argv: Sequence[str] | None = None) -> int:
+    """evaluate.py, and-evaluate: accuracy of a run's features on held-out images."""
+
+    def run(options):
+        from and_tf.evaluation.protocols import evaluate_run
+
+        return evaluate_run(options)
+
+    return _run(flags.evaluate_flags(), run, argv)
+
+
+def export(argv: Sequence[str] | None = None) -> int:
+    """export.py, and-export: the encoder of a run as SavedModel, Keras, ONNX or LiteRT file."""
+
+    def run(options):
+        from and_tf.export import export_run
+
+        return export_run(options)
+
+    return _run(flags.export_flags(), run, argv)
+
+
+def embed(argv: Sequence[str] | None = None) -> int:
+    """embed.py, and-embed: embeddings, neighbours and clusters of a folder of images."""
+
+    def run(options):
+        from and_tf.embed import embed_folder
+
+        return embed_folder(options)
+
+    return _run(flags.embed_flags(), run, argv)
+
+
+def _run(define: flags.Flags, run: Callable, argv: Sequence[str] | None) -> int:
+    options = define.parse(argv)
+    with _native_stderr_silenced():
+        import tensorflow as tf
+
+        tf.zeros(())
+    try:
+        run(options)
+    except UserError as error:
+        print(f"{define.program}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    return 0
+
+
+@contextlib.contextmanager
+def _native_stderr_silenced():
+    # TensorFlow 2.21 greets on file descriptor 2 before it has read any log level.
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,25 @@
+"""Set-up for all tests: package defaults, two logical CPU devices, seeds."""
+
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import and_tf  # noqa: F401  (sets TensorFlow's start-up variables)
+
+cpus = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def golden():
+    """Loads one file of the authors' arrays by its name without suffix."""
+    folder = pathlib.Path(__file__).parent / "golden"
+    return lambda name: np.load(folder / f"{name}.npz", allow_pickle=False)

@@ -1,0 +1,147 @@
+import threading
+
+import keras
+import numpy as np
+import pytest
+
+from and_tf.evaluation import extract
+from and_tf.evaluation.features import pooled
+
+SIZE = 8
+
+
+class FakeSource:
+    name = "fake"
+
+    def __init__(self, num_images):
+        self.images = np.random.default_rng(0).integers(0, 256, (num_images, SIZE, SIZE, 3))
+        self.threads = set()
+
+    def __len__(self):
+        return len(self.images)
+
+    def load(self, indices, size):
+        assert size == SIZE
+        self.threads.add(threading.get_ident())
+        return self.images[indices].astype(np.uint8)
+
+
+@pytest.fixture
+def model():
+    """Convolution and BatchNorm with moving averages that are not 0 and 1."""
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.Input((SIZE, SIZE, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, padding="same"),
+            keras.layers.BatchNormalization(),
+        ]
+    )
+    _, _, mean, variance = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([mean + 2, mean - 1, mean + 0.3, variance * 3])
+    return model
+
+
+@pytest.mark.parametrize(("num_images", "batch_size"), [(10, 4), (8, 4), (3, 256), (5, 1)])
+def test_features_are_those_of_predict_in_order(model, num_images, batch_size):
+    source = FakeSource(num_images)
+    found = extract(model, source, SIZE, batch_size=batch_size)
+    expected = model.predict(source.images.astype("float32"), verbose=0)
+    assert found.dtype == np.float32 and found.shape == (num_images, SIZE * SIZE * 4)
+    np.testing.assert_allclose(found, expected.reshape(num_images, -1), rtol=1e-5, atol=1e-5)
+
+
+def test_extraction_leaves_the_moving_averages_alone(model):
+    before = model.layers[-1].get_weights()
+    extract(model, FakeSource(6), SIZE, batch_size=4)
+    for weight, old in zip(model.layers[-1].get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+
+
+def test_images_are_loaded_in_another_thread(model):
+    source = FakeSource(6)
+    extract(model, source, SIZE, batch_size=2)
+    assert threading.get_ident() not in source.threads
+
+
+def test_an_error_of_the_source_reaches_the_caller(model):
+    class Broken(FakeSource):
+        def load(self, indices, size):
+            if 4 in indices:
+                raise OSError("image 4 is broken")
+            return super().load(indices, size)
+
+    with pytest.raises(OSError, match="image 4 is broken"):
+        extract(model, Broken(6), SIZE, batch_size=2)
+
+
+def test_large_maps_are_pooled_and_small_ones_kept(model):
+    source = FakeSource(3)
+    maps = extract(model, source, SIZE).reshape(3, SIZE, SIZE, 4)
+    found = extract(model, source, SIZE, max_values=70)  # 4 * 4 * 4 = 64
+    expected = maps.reshape(3, 4, 2, 4, 2, 4).mean(axis=(2, 4))
+    np.testing.assert_allclose(found, expected.reshape(3, -1), rtol=1e-5, atol=1e-5)
+    assert extract(model, source, SIZE, max_values=256).shape == (3, 256)
+    assert extract(model, source, SIZE, max_values=255).shape == (3, 7 * 7 * 4)
+    assert extract(model, source, SIZE, max_values=1).shape == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "max_values", "expected"),
+    [((7, 7, 2), 20, (3, 3, 2)), ((5, 9, 1), 36, (5, 6, 1)), ((4, 4, 3), 48, (4, 4, 3))],
+)
+def test_pooling_matches_a_loop_over_bins(shape, max_values, expected):
+    maps = np.random.default_rng(2).normal(size=(2, *shape)).astype("float32")
+    found = np.asarray(pooled(keras.ops.convert_to_tensor(maps), max_values))
+    assert found.shape == (2, *expected)
+    height, width, rows, columns = *shape[:2], *expected[:2]
+    for i in range(rows):
+        for j in range(columns):
+            region = maps[
+                :,
+                int(np.floor(i * height / rows)) : int(np.ceil((i + 1) * height / rows)),
+                int(np.floor(j * width / columns)) : int(np.ceil((j + 1) * width / columns)),
+            ]
+            np.testing.assert_allclose(found[:, i, j], region.mean(axis=(1, 2)), atol=1e-6)
+
+
+def test_flat_features_are_never_pooled():
+    flat = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Flatten()])
+    assert extract(flat, FakeSource(2), SIZE, max_values=10).shape == (2, SIZE * SIZE * 3)
+
+
+def test_features_that_are_not_finite_are_counted(model):
+    class TwoBad(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.where(x > 255, np.nan, x)
+
+    source = FakeSource(10)
+    source.images[:] = 0
+    source.images[[5, 7]] = 255
+    diverged = keras.Sequential(
+        [keras.Input((SIZE, SIZE, 3)), keras.layers.Rescaling(2), TwoBad()], name="conv3"
+    )
+    with pytest.raises(ValueError, match=r"2 of 4 images are not finite \(model conv3, images 4"):
+        extract(diverged, source, SIZE, batch_size=4)
+
+
+def test_an_empty_source_and_an_empty_batch_are_refused(model):
+    with pytest.raises(ValueError, match="fake holds no image"):
+        extract(model, FakeSource(0), SIZE)
+    with pytest.raises(ValueError, match="batch_size=0"):
+        extract(model, FakeSource(2), SIZE, batch_size=0)
+
+
+def test_a_model_with_two_outputs_is_refused():
+    image = keras.Input((SIZE, SIZE, 3))
+    two = keras.Model(image, [keras.layers.Flatten()(image), image])
+    with pytest.raises(ValueError, match="one tensor"):
+        extract(two, FakeSource(2), SIZE)
+
+
+def test_progress_is_shown_only_where_asked_or_on_a_terminal(model, capsys):
+    extract(model, FakeSource(2), SIZE)
+    assert capsys.readouterr().out == ""
+    extract(model, FakeSource(2), SIZE, progress=True)
+    assert "2/2" in capsys.readouterr().out

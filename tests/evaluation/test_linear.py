@@ -1,0 +1,164 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from and_tf.evaluation import accuracy, fit_linear
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Training and test features; pixels at the border are constant."""
+    features, labels = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(labels))
+    features, labels = features[order].astype("float32"), labels[order]
+    return features[:1200], labels[:1200], features[1200:], labels[1200:]
+
+
+def top1(classifier, features, labels):
+    return accuracy(classifier.predict_scores(features), labels)["top1"]
+
+
+def test_accuracy_is_that_of_a_plain_scikit_learn_pipeline(digits):
+    train, train_labels, test, test_labels = digits
+    found = fit_linear(train, train_labels)
+    plain = make_pipeline(
+        StandardScaler(), LogisticRegression(C=found.regularisation, max_iter=1000)
+    ).fit(train.astype("float64"), train_labels)
+    assert found.converged
+    assert top1(found, test, test_labels) == pytest.approx(
+        100 * plain.score(test, test_labels), abs=0.5
+    )
+    assert top1(found, test, test_labels) > 94
+
+
+def test_logits_are_those_of_scikit_learn(digits):
+    train, train_labels, test, _ = digits
+    found = fit_linear(train, train_labels, regularisations=(0.1,))
+    plain = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+    expected = plain.fit(train.astype("float64"), train_labels).decision_function(test)
+    scores = found.predict_scores(test)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores, expected, atol=0.02)
+    assert found.held_out_top1 == {} and found.regularisation == 0.1
+
+
+def test_the_penalty_does_best_on_held_out_training_images(digits):
+    found = fit_linear(digits[0], digits[1])
+    assert found.held_out_top1[found.regularisation] == max(found.held_out_top1.values())
+
+
+def test_noise_asks_for_a_strong_penalty_and_the_search_ends_where_it_hurts():
+    draw = np.random.default_rng(0)
+    labels = np.repeat([0, 1], 100)
+    noise = draw.normal(size=(200, 150)).astype("float32")
+    noise[:, :20] += 0.5 * labels[:, None]  # 20 of 150 features tell
+    found = fit_linear(noise, labels, held_out=0.5, regularisations=(1e2, 1e-3, 1e1))
+    assert found.regularisation == 1e-3
+    assert list(found.held_out_top1) == [1e-3, 1e1]
+
+
+def test_scale_and_offset_of_the_features_do_not_matter(digits):
+    train, train_labels, test, _ = digits
+    draw = np.random.default_rng(1)
+    scale = (2.0 ** draw.integers(-20, 20, train.shape[1])).astype("float32")
+    plain = fit_linear(train, train_labels, regularisations=(0.01,))
+    scaled = fit_linear(train * scale, train_labels, regularisations=(0.01,))
+    np.testing.assert_allclose(
+        scaled.predict_scores(test * scale), plain.predict_scores(test), atol=1e-3
+    )
+    shifted = fit_linear(train + 100, train_labels, regularisations=(0.01,))
+    np.testing.assert_allclose(
+        shifted.predict_scores(test + 100), plain.predict_scores(test), atol=1e-2
+    )
+
+
+def test_constant_features_are_harmless(digits):
+    train, train_labels, test, _ = digits
+    constant = np.full((len(train), 2), [0.1, 1e6], "float32")
+    found = fit_linear(np.hstack([train, constant]), train_labels, regularisations=(0.01,))
+    plain = fit_linear(train, train_labels, regularisations=(0.01,))
+    np.testing.assert_allclose(
+        found.predict_scores(np.hstack([test, constant[: len(test)]])),
+        plain.predict_scores(test),
+        atol=1e-2,
+    )
+
+
+def test_the_same_seed_gives_the_same_classifier(digits):
+    train, train_labels, test, _ = digits
+    first, second = (fit_linear(train[:300], train_labels[:300], seed=4) for _ in range(2))
+    np.testing.assert_array_equal(first.predict_scores(test), second.predict_scores(test))
+    assert first.held_out_top1 == second.held_out_top1
+
+
+def test_images_without_a_label_are_left_out_and_inputs_kept(digits):
+    train, train_labels, test, _ = digits
+    train, some = train[:400].copy(), np.where(np.arange(400) % 2, train_labels[:400], -1)
+    train.flags.writeable = False
+    found = fit_linear(train, some, regularisations=(0.01,))
+    expected = fit_linear(train[some >= 0], some[some >= 0], regularisations=(0.01,))
+    np.testing.assert_array_equal(found.predict_scores(test), expected.predict_scores(test))
+
+
+def test_classes_without_an_image_keep_their_column_and_never_win(digits):
+    train, train_labels, test, _ = digits
+    found = fit_linear(train[:400], 2 * train_labels[:400], num_classes=25, regularisations=(0.01,))
+    scores = found.predict_scores(test)
+    assert scores.shape == (len(test), 25)
+    assert np.isneginf(scores[:, 1::2]).all() and np.isneginf(scores[:, 19:]).all()
+    assert np.isfinite(scores[:, 0:19:2]).all()
+    assert accuracy(scores, np.ones(len(test), int)) == {"top1": 0.0, "top5": 0.0}
+
+
+def test_two_classes_give_two_columns(digits):
+    train, train_labels, test, test_labels = digits
+    found = fit_linear(train, train_labels % 2, regularisations=(0.01,))
+    scores = found.predict_scores(test)
+    assert scores.shape == (len(test), 2)
+    plain = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+    expected = plain.fit(train.astype("float64"), train_labels % 2).decision_function(test)
+    np.testing.assert_allclose(scores[:, 1] - scores[:, 0], expected, atol=0.02)
+    assert top1(found, test, test_labels % 2) > 85
+
+
+def test_a_class_of_one_image_stays_in_training(digits):
+    train, train_labels, test, _ = digits
+    labels = train_labels[:200] % 3
+    labels[0] = 3
+    scores = fit_linear(train[:200], labels).predict_scores(test)
+    assert np.isfinite(scores).all() and scores.shape[1] == 4
+
+
+def test_a_fit_cut_short_says_so(digits):
+    train, train_labels, _, _ = digits
+    found = fit_linear(train, train_labels, regularisations=(1.0,), max_iterations=2)
+    assert not found.converged and found.iterations == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": np.zeros(20, int)}, "two classes.* all of class 0"),
+        ({"labels": np.full(20, -1)}, "None of the 20 features has a label"),
+        ({"labels": np.arange(19)}, r"labels of shape \(19,\)"),
+        ({"labels": np.arange(20)}, "No class has two labelled images"),
+        ({"num_classes": 3}, "num_classes=3 and a label 3"),
+        ({"features": np.full((20, 3), np.nan)}, "20 of 20 features hold NaN"),
+        ({"regularisations": ()}, "regularisations must be positive"),
+        ({"regularisations": (0.0, 1.0)}, "regularisations must be positive"),
+        ({"held_out": 1.0}, "held_out=1.0"),
+    ],
+)
+def test_bad_input_is_named(change, message):
+    features = np.random.default_rng(0).normal(size=(20, 3))
+    with pytest.raises(ValueError, match=message):
+        fit_linear(**({"features": features, "labels": np.arange(20) % 4} | change))
+
+
+def test_features_of_another_width_are_refused(digits):
+    found = fit_linear(digits[0][:100], digits[1][:100], regularisations=(0.01,))
+    with pytest.raises(ValueError, match=r"must be \(Q, 64\).*\(5, 63\)"):
+        found.predict_scores(np.ones((5, 63)))
