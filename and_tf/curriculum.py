@@ -23,7 +23,8 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         first_round_epochs: epochs of round 0; 0 means the same as the others.
         steps_per_epoch: optimiser steps of a whole epoch; by default those that `fit` counts.
         anchors: `entropy` (the method) or `random` (its control).
-        anchor_share: share of the images that are anchors in the last round.
+        anchor_share: share of the images that are anchors in the last round; 0 leaves the method
+            Instance, with discovery for its figures alone.
         features: function without arguments that returns (N, D) embeddings to discover from, such
             as clean ones; None takes the bank, as the authors do.
         labels: (N,) int, -1 where unknown, or None. Only for the figure `consistency`.
@@ -47,8 +48,8 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         super().__init__()
         if anchors not in ("entropy", "random"):
             raise ValueError(f"anchors must be 'entropy' or 'random'. Received {anchors!r}.")
-        if not 0 < anchor_share <= 1:
-            raise ValueError(f"anchor_share must be in (0, 1]. Received {anchor_share}.")
+        if not 0 <= anchor_share <= 1:
+            raise ValueError(f"anchor_share must be in [0, 1]. Received {anchor_share}.")
         self.plan = RoundPlan(rounds, epochs_per_round, first_round_epochs)
         self.steps_per_epoch = steps_per_epoch
         self.anchors, self.anchor_share = anchors, anchor_share

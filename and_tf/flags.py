@@ -101,7 +101,7 @@ def _data_flags(define: Flags) -> None:
         "digits",
         "digits, tfds:NAME, folder:PATH, npz:PATH or mat:PATH: images to train on.",
     )
-    define.string("data_dir", None, "Folder of prepared TFDS sets.")
+    define.string("data_dir", "", "Folder of prepared TFDS sets.")
     define.string("train_split", "train", "Split in TFDS notation, such as train[:5000].")
     define.string(
         "eval_split",

@@ -86,7 +86,7 @@ class AND(keras.Model):
         """
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
         self._compiled_gradients = tf.function(
-            self._gradients, jit_compile=bool(jit_compile), reduce_retracing=True
+            self._encoder_gradients, jit_compile=bool(jit_compile), reduce_retracing=True
         )
 
     def call(self, images, training=None):
@@ -103,17 +103,17 @@ class AND(keras.Model):
         self.loss_tracker.update_state(losses)
         return {"loss": self.loss_tracker.result()}
 
-    def _gradients(self, images, indices, global_batch):
+    def _encoder_gradients(self, images, indices, global_batch):
         """Per-image losses (B,), embeddings (B, D) and the gradients of the encoder's variables."""
         with tf.GradientTape() as tape:
             embeddings = self.encoder(images, training=True)  # (B, D)
-            losses = self._losses(embeddings, indices)  # (B,)
+            losses = self._image_losses(embeddings, indices)  # (B,)
             loss = tf.reduce_sum(losses) / tf.cast(global_batch, tf.float32)
             loss = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(loss, self.encoder.trainable_variables)
         return losses, embeddings, gradients
 
-    def _losses(self, embeddings, indices):
+    def _image_losses(self, embeddings, indices):
         neighbours = self.neighbours.value.sparse_read(indices)  # (B, k)
         is_anchor = self.is_anchor.value.sparse_read(indices)  # (B,)
         batch = embeddings.shape[0]
@@ -142,5 +142,5 @@ class AND(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        encoder = keras.saving.deserialize_keras_object(config.pop("encoder"))
-        return cls(encoder, **config)
+        encoder = keras.saving.deserialize_keras_object(config["encoder"])
+        return cls(**(config | {"encoder": encoder}))

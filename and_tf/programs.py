@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from and_tf import flags
@@ -12,7 +13,7 @@ def train(argv: Sequence[str] | None = None) -> int:
     """train.py, and-train: an experiment from its flags to its exported encoder."""
 
     def run(options):
-        from and_tf.experiment import run_experiment
+        from and_tf.training import run_experiment
 
         return run_experiment(options)
 
@@ -34,7 +35,7 @@ def export(argv: Sequence[str] | None = None) -> int:
     """export.py, and-export: the encoder of a run as SavedModel, Keras, ONNX or LiteRT file."""
 
     def run(options):
-        from and_tf.export import export_run
+        from and_tf.export.run import export_run
 
         return export_run(options)
 
@@ -60,10 +61,18 @@ def _run(define: flags.Flags, run: Callable, argv: Sequence[str] | None) -> int:
         tf.zeros(())
     try:
         run(options)
-    except UserError as error:
+    except (ValueError, OSError, ImportError) as error:
+        if not _is_refusal(error):
+            raise
         print(f"{define.program}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether this package raised the error itself: its words are for the user, not a bug's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return os.path.realpath(frames[-1].filename).startswith(os.path.dirname(__file__) + os.sep)
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ def augment(images, draws, settings):
     """
     images = tf.ensure_shape(images, [None, None, None, 3])
     # Planes, (B, 3, H, W): every step below is then a batched matmul or acts on whole planes.
-    planes = tf.cast(tf.transpose(images, [0, 3, 1, 2]), tf.float32)
+    planes = tf.transpose(tf.cast(images, tf.float32), [0, 3, 1, 2])
     planes = resized_crops(planes, draws, settings)  # (B, 3, S, S)
     if settings.color_jitter > 0:
         planes = jittered(planes, draws, settings.color_jitter)

@@ -67,7 +67,10 @@ def train_pipeline(
         return indices, draw(tf.shape(indices)[0], seed, step)
 
     def load(indices, draws):
-        images = tf.numpy_function(lambda i: source.load(i, load_size), [indices], tf.uint8)
+        # float32 from the start: TensorFlow would transpose uint8 planes by a slow, noisy fallback.
+        images = tf.numpy_function(
+            lambda places: source.load(places, load_size).astype(np.float32), [indices], tf.float32
+        )
         return tf.ensure_shape(images, (None, load_size, load_size, 3)), indices, draws
 
     def transform(images, indices, draws):

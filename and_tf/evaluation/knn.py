@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.evaluation.inputs import check_finite, count_classes, labelled
+from and_tf.evaluation.precision import full_float32
 
 # A (queries, N) float32 block of similarities stays below this, whatever N is.
 BLOCK_BYTES = 64 * 2**20
@@ -46,8 +47,9 @@ def weighted_knn(rows, labels, queries, k=200, temperature=0.1, num_classes=None
     scores = np.zeros((len(queries), num_classes))
     for part, indices, similarity in _nearest_blocks(rows, queries, min(k, len(rows))):
         votes = np.exp(similarity.astype(np.float64) / temperature)  # (block, k)
-        voters = np.arange(len(votes))[:, None]  # (block, 1)
-        np.add.at(scores[part], (voters, labels[indices]), votes)
+        cells = np.arange(len(votes))[:, None] * num_classes + labels[indices]  # (block, k)
+        sums = np.bincount(cells.ravel(), votes.ravel(), minlength=len(votes) * num_classes)
+        scores[part] = sums.reshape(-1, num_classes)
     return scores
 
 
@@ -148,7 +150,8 @@ def _nearest_blocks(rows, queries, k):
     rows = tf.constant(rows)  # once to the device
     for start in range(0, len(queries), block):
         part = slice(start, start + block)
-        similarity, indices = _top_k(rows, queries[part], k)
+        with full_float32():
+            similarity, indices = _top_k(rows, queries[part], k)
         yield part, indices.numpy(), similarity.numpy()
 
 

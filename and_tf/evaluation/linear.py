@@ -1,16 +1,16 @@
 """The linear protocol: multinomial logistic regression on frozen features."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+import tensorflow as tf
+from scipy.optimize import minimize
 
 from and_tf.evaluation.inputs import check_finite, count_classes, labelled
+from and_tf.evaluation.precision import full_float32
 
-# scikit-learn's C, the inverse of the penalty: from strong to weak, so that each fit starts near
-# its solution. Features by the thousand want strong ones, tens of features weak ones.
+# Values of C as scikit-learn defines it: C times the summed loss plus half the squared kernel.
+# Features by the thousand want a small one (a strong penalty), tens of features a large one.
 REGULARISATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
 # Points below the best at which the search ends: the weakest penalties take the longest to fit.
@@ -27,10 +27,10 @@ class LinearClassifier:
         kernel: (F, C) float32 on standardised features; zeros for classes without a training image.
         bias: (C,) float32, -inf for classes without a training image.
         mean, scale: (F,) float32, the standardisation.
-        regularisation: the C of scikit-learn that was chosen.
+        regularisation: the C that was chosen.
         held_out_top1: percent on the held-out training features for each C that was tried; empty
             where there was no choice. The search ends at a C that is clearly worse.
-        converged: whether the last fit ended before `max_iterations`.
+        converged: whether the last fit came to its tolerance within `max_iterations`.
         iterations: L-BFGS iterations of the last fit.
     """
 
@@ -90,7 +90,7 @@ def fit_linear(
             class that has two).
         seed: of the split.
         num_classes: columns of the scores; None for the highest label + 1.
-        regularisations: values of scikit-learn's C to choose from; a single one is simply used.
+        regularisations: values of C to choose from; a single one is simply used.
         max_iterations: bound of L-BFGS for each fit; every fit but the first has a warm start.
         tolerance: largest gradient (of the mean loss) at which a fit ends.
 
@@ -113,58 +113,39 @@ def fit_linear(
     regularisations = sorted(float(value) for value in regularisations)
     if not regularisations or regularisations[0] <= 0:
         raise ValueError(f"regularisations must be positive. Received {regularisations}.")
-    mean, scale = _moments(features)
-    features = _standardised(features, mean, scale)  # (N, F)
-    regression = LogisticRegression(warm_start=True, max_iter=max_iterations, tol=tolerance)
-    chosen, held_out_top1 = regularisations[0], {}
+    is_held_out = np.zeros(len(targets), bool)
     if len(regularisations) > 1:
-        held_out_top1 = _held_out_top1(
-            regression, features, targets, regularisations, _split(targets, held_out, seed)
+        is_held_out = _split(targets, held_out, seed)
+    order = np.argsort(is_held_out, kind="stable")  # the held-out rows last
+    mean, scale = _moments(features)
+    features = tf.constant(_standardised(features[order], mean, scale))  # (N, F)
+    targets = tf.constant(targets[order], tf.int32)  # (N,)
+
+    weights = np.zeros((len(mean) + 1, len(classes)))  # the last row is the bias
+    limits = {"maxiter": max_iterations, "gtol": tolerance}
+    held_out_top1 = {}
+    if is_held_out.any():
+        num_kept = int(np.sum(~is_held_out))
+        weights, held_out_top1 = _search(
+            weights, features, targets, num_kept, regularisations, limits
         )
-        chosen = max(held_out_top1, key=held_out_top1.get)  # ties: strongest penalty
-    _fit(regression, features, targets, chosen)
-    kernel, bias = _softmax_weights(regression)
-    all_kernel = np.zeros((features.shape[1], num_classes), np.float32)
-    all_bias = np.full(num_classes, -np.inf, np.float32)
-    all_kernel[:, classes], all_bias[classes] = kernel, bias
-    iterations = int(regression.n_iter_[0])
+    # Of equally good ones the strongest penalty, which comes first.
+    chosen = max(held_out_top1, key=held_out_top1.get, default=regularisations[0])
+    weights, result = _minimised(weights, features, targets, chosen, limits)
+
+    kernel = np.zeros((len(mean), num_classes), np.float32)
+    bias = np.full(num_classes, -np.inf, np.float32)
+    kernel[:, classes], bias[classes] = weights[:-1], weights[-1]
     return LinearClassifier(
-        kernel=all_kernel,
-        bias=all_bias,
+        kernel=kernel,
+        bias=bias,
         mean=mean,
         scale=scale,
         regularisation=chosen,
         held_out_top1=held_out_top1,
-        converged=iterations < max_iterations,
-        iterations=iterations,
+        converged=bool(result.success),
+        iterations=int(result.nit),
     )
-
-
-def _held_out_top1(regression, features, targets, regularisations, is_held_out):
-    """Percent on the held-out part, for each C in turn from strong to weak penalty."""
-    kept, kept_targets = features[~is_held_out], targets[~is_held_out]
-    held, held_targets = features[is_held_out], targets[is_held_out]
-    top1 = {}
-    for value in regularisations:
-        _fit(regression, kept, kept_targets, value)
-        top1[value] = 100.0 * float(regression.score(held, held_targets))
-        if top1[value] < max(top1.values()) - CLEARLY_WORSE:
-            break
-    return top1
-
-
-def _fit(regression, features, targets, regularisation):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # told by `converged`
-        regression.set_params(C=regularisation).fit(features, targets)
-
-
-def _softmax_weights(regression):
-    """Kernel (F, C) and bias (C,); scikit-learn keeps a single logit for two classes."""
-    kernel, bias = regression.coef_.T, regression.intercept_
-    if len(regression.classes_) == 2:
-        kernel, bias = np.hstack([-kernel / 2, kernel / 2]), np.hstack([-bias / 2, bias / 2])
-    return kernel, bias
 
 
 def _split(targets, held_out, seed):
@@ -186,6 +167,68 @@ def _split(targets, held_out, seed):
     return is_held_out
 
 
+def _search(weights, features, targets, num_kept, regularisations, limits):
+    """The last weights, and the percent on the rows from num_kept on for each C that was tried."""
+    kept, kept_targets = features[:num_kept], targets[:num_kept]
+    held, held_targets = features[num_kept:], targets[num_kept:]
+    top1 = {}
+    for value in regularisations:  # from strong to weak
+        weights, _ = _minimised(weights, kept, kept_targets, value, limits)
+        top1[value] = _top1(weights, held, held_targets)
+        if top1[value] < max(top1.values()) - CLEARLY_WORSE:
+            break
+    return weights, top1
+
+
+def _minimised(weights, features, targets, regularisation, limits):
+    """Weights (F + 1, C) float64 of least loss, from given ones on, and the report of SciPy."""
+    penalty = tf.constant(1 / (regularisation * len(features)), tf.float32)
+
+    def objective(flat):
+        start = tf.constant(flat.reshape(weights.shape), tf.float32)
+        loss, gradient = _loss_and_gradient(start, features, targets, penalty)
+        return float(loss), gradient.numpy().astype(np.float64).ravel()
+
+    with full_float32():
+        result = minimize(
+            objective,
+            weights.ravel(),
+            method="L-BFGS-B",
+            jac=True,
+            options=limits | {"ftol": 1e-14, "maxls": 50},
+        )
+    return result.x.reshape(weights.shape), result
+
+
+@tf.function(
+    input_signature=[
+        tf.TensorSpec((None, None), tf.float32),
+        tf.TensorSpec((None, None), tf.float32),
+        tf.TensorSpec((None,), tf.int32),
+        tf.TensorSpec((), tf.float32),
+    ]
+)
+def _loss_and_gradient(weights, features, targets, penalty):
+    """Mean cross-entropy plus half the penalty on the kernel, and its gradient (F + 1, C)."""
+    kernel, bias = weights[:-1], weights[-1]
+    logits = tf.matmul(features, kernel) + bias  # (N, C)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+    # In float64: the line search compares losses that differ in the seventh digit.
+    loss = tf.reduce_mean(tf.cast(losses, tf.float64))
+    loss += tf.cast(penalty, tf.float64) * tf.cast(tf.nn.l2_loss(kernel), tf.float64)
+    residual = tf.nn.softmax(logits) - tf.one_hot(targets, tf.shape(logits)[1])
+    residual /= tf.cast(tf.shape(logits)[0], tf.float32)  # (N, C)
+    kernel_gradient = tf.matmul(features, residual, transpose_a=True) + penalty * kernel
+    bias_gradient = tf.reduce_sum(residual, axis=0, keepdims=True)
+    return loss, tf.concat([kernel_gradient, bias_gradient], axis=0)
+
+
+def _top1(weights, features, targets):
+    """Percent."""
+    logits = tf.matmul(features, weights[:-1].astype(np.float32)) + weights[-1].astype(np.float32)
+    return 100.0 * float(np.mean(np.argmax(logits, axis=1) == targets.numpy()))
+
+
 def _moments(features):
     """Mean and standard deviation, (F,) float32 each; 1 for constant features."""
     mean = features.mean(axis=0, dtype=np.float64)
@@ -199,4 +242,7 @@ def _moments(features):
 
 
 def _standardised(features, mean, scale):
-    return ((features - mean) / scale).astype(np.float32, copy=False)
+    """One new float32 array and no other: features take gigabytes."""
+    features = np.subtract(features, mean, dtype=np.float32)
+    features /= scale
+    return features

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from and_tf.evaluation import accuracy, knn, nearest_neighbour, weighted_knn
 
@@ -70,6 +71,28 @@ def test_blocks_do_not_change_the_scores(small, monkeypatch, block_queries):
     whole = weighted_knn(rows, labels, queries, k=9)
     monkeypatch.setattr(knn, "BLOCK_BYTES", block_queries * len(rows) * 4)
     np.testing.assert_allclose(weighted_knn(rows, labels, queries, k=9), whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_products_are_full_float32_and_the_setting_is_restored(small, monkeypatch, enabled):
+    rows, labels, queries, _ = small
+    setting = tf.config.experimental
+    before = setting.tensor_float_32_execution_enabled()
+    seen = []
+
+    def spy(*args):
+        seen.append(setting.tensor_float_32_execution_enabled())
+        return top_k(*args)
+
+    top_k = knn._top_k
+    monkeypatch.setattr(knn, "_top_k", spy)
+    setting.enable_tensor_float_32_execution(enabled)
+    try:
+        weighted_knn(rows, labels, queries)
+        assert seen == [False]
+        assert setting.tensor_float_32_execution_enabled() == enabled
+    finally:
+        setting.enable_tensor_float_32_execution(before)
 
 
 def test_other_sizes_do_not_retrace(small):

@@ -1,0 +1,96 @@
+"""Checkpoints: the whole state of a run in one file, written atomically, without pickles."""
+
+import json
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from and_tf.model import AND
+
+
+def encoder_state(encoder: keras.Model) -> dict[str, keras.Variable]:
+    """All variables of an encoder by a name that does not depend on what was built before."""
+    return {
+        f"encoder/{layer.name}/{variable.name}": variable
+        for layer in encoder.layers
+        for variable in layer.variables
+    }
+
+
+def round_state(model: AND) -> dict[str, keras.Variable]:
+    """What a finished round leaves: encoder, neighbours, anchors and their entropy."""
+    return encoder_state(model.encoder) | {
+        "neighbours": model.neighbours,
+        "is_anchor": model.is_anchor,
+        "entropy": model.entropy,
+        "round": model.round,
+    }
+
+
+def training_state(model: AND) -> dict[str, keras.Variable]:
+    """Everything that training changes: the round's state, bank, optimiser and running loss."""
+    model.optimizer.build(model.encoder.trainable_variables)
+    state = round_state(model) | {"bank": model.bank.rows}
+    state |= {f"optimizer/{i:04d}": v for i, v in enumerate(model.optimizer.variables)}
+    return state | {f"loss/{i}": v for i, v in enumerate(model.loss_tracker.variables)}
+
+
+def state_bytes(state: dict[str, keras.Variable]) -> int:
+    """Size of a checkpoint of this state in bytes."""
+    return sum(
+        int(np.prod(v.shape)) * np.dtype(keras.backend.standardize_dtype(v.dtype)).itemsize
+        for v in state.values()
+    )
+
+
+def save(path: Path, state: dict[str, keras.Variable], facts: dict) -> None:
+    """Writes variables and facts (JSON) beside `path`, then renames: a kill leaves the old file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {name: np.asarray(variable.numpy()) for name, variable in state.items()}
+    temporary = path.with_name(path.name + ".partial")
+    with open(temporary, "wb") as file:
+        np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def load(path: Path) -> tuple[dict[str, np.ndarray], dict]:
+    """Arrays by name and the facts of a checkpoint; every array is checked against its CRC.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is damaged or no checkpoint.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} holds no checkpoint: train first, or name another run.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return arrays, json.loads(str(arrays.pop("facts")))
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueError) as error:
+        raise ValueError(
+            f"The checkpoint {path} is damaged ({error}): restore it from a copy, or train anew in "
+            "another --workdir."
+        ) from error
+
+
+def restore(state: dict[str, keras.Variable], arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Assigns arrays to the variables of the same names.
+
+    Raises:
+        ValueError: before anything is assigned, if a name or shape differs.
+    """
+    for name, variable in state.items():
+        found = arrays[name].shape if name in arrays else "none"
+        if found != tuple(variable.shape):
+            raise ValueError(
+                f"The checkpoint {path} is of another model: {name} has shape {found} there and "
+                f"{tuple(variable.shape)} here. Use the flags it was trained with."
+            )
+    for name, variable in state.items():
+        variable.assign(arrays[name])

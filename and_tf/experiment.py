@@ -1,0 +1,175 @@
+"""The parts of an experiment, built from its flags; nothing is written here."""
+
+import dataclasses
+import platform
+import types
+
+import keras
+import tensorflow as tf
+
+from and_tf.data import opening, passes, sources
+from and_tf.data.augment import Augmentation
+from and_tf.data.pipeline import steps_per_epoch
+from and_tf.model import AND
+from and_tf.optimizers import TorchSGD
+from and_tf.rounds import RoundPlan
+from and_tf.schedules import RoundSchedule
+from and_tf.workdir import Workdir, build_encoder
+
+LARGEST_WHOLE = 64  # pixels; larger crops are cut from squares with a margin
+
+
+@dataclasses.dataclass
+class Experiment:
+    """The parts of a run, built from its flags."""
+
+    options: types.SimpleNamespace
+    run: Workdir
+    train: sources.Source
+    held_out: sources.Source | None
+    plan: RoundPlan
+    augmentation: Augmentation
+    load_size: int
+    facts: dict
+    schedule: RoundSchedule
+    model: AND
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return steps_per_epoch(len(self.train), self.options.batch_size)
+
+    @property
+    def total_steps(self) -> int:
+        return self.steps_per_epoch * self.plan.total_epochs
+
+    @property
+    def step(self) -> int:
+        return int(self.model.optimizer.iterations.numpy())
+
+    def is_epoch_end(self) -> bool:
+        return self.step % self.steps_per_epoch == 0
+
+
+def start_devices(options: types.SimpleNamespace) -> None:
+    """Seeds, memory growth on GPUs, determinism and precision, before anything is built."""
+    keras.utils.set_random_seed(options.seed)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.mixed_precision.set_global_policy(options.precision)
+
+
+def build_experiment(options: types.SimpleNamespace, run: Workdir) -> Experiment:
+    """Opens the images, checks the flags against them, and builds model and optimiser.
+
+    Args:
+        options: values of `flags.train_flags()`.
+        run: the workdir, whose facts are used where the run has begun.
+
+    Raises:
+        ValueError, FileNotFoundError: if flags and images do not fit, or the images have changed.
+    """
+    train, held_out = opening.open_train_and_held_out(
+        options.data,
+        options.train_split,
+        options.eval_split,
+        options.eval_data,
+        options.data_dir,
+        options.labels,
+        options.skip_broken,
+    )
+    _check_sizes(options, train)
+    load_size = options.image_size
+    if load_size > LARGEST_WHOLE:
+        load_size = round(load_size * 8 / 7)
+    budget = options.cache_mb << 20
+    train = passes.cached(train, load_size, budget)
+    if held_out is not None:
+        held_out = passes.cached(held_out, options.image_size, budget)
+    plan = RoundPlan(options.rounds, options.epochs_per_round, options.first_round_epochs)
+    augmentation = Augmentation(
+        image_size=options.image_size,
+        crop_min_area=options.crop_min_area,
+        color_jitter=options.color_jitter,
+        grey=options.grey,
+        flip=options.flip,
+    )
+    facts = _facts(run, train, options.image_size)
+    per_epoch = steps_per_epoch(len(train), options.batch_size)
+    schedule = RoundSchedule(options.learning_rate, options.lr_policy, per_epoch, plan)
+    model = _build_model(options, train, schedule, facts)
+    return Experiment(
+        options, run, train, held_out, plan, augmentation, load_size, facts, schedule, model
+    )
+
+
+def _check_sizes(options: types.SimpleNamespace, train: sources.Source) -> None:
+    """Refuses numbers that do not fit the source before anything is written."""
+    if options.neighbourhood_size >= len(train):
+        raise ValueError(
+            f"--neighbourhood_size={options.neighbourhood_size} must be smaller than the number of "
+            f"images, {len(train)} from {train.name}: lower it or add images."
+        )
+    if len(train) < options.batch_size:
+        raise ValueError(
+            f"--batch_size={options.batch_size} exceeds the number of images, {len(train)} from "
+            f"{train.name}: lower it or add images."
+        )
+
+
+def _facts(run: Workdir, train: sources.Source, size: int) -> dict:
+    """What is measured once of the images: kept in the workdir, checked when a run continues."""
+    if run.facts.is_file():
+        facts = run.read_facts()
+        if facts["fingerprint"] != train.fingerprint:
+            raise ValueError(
+                f"{train.name} has changed since the run in {run.path} began: it held "
+                f"{facts['images']} images and holds {len(train)}, or names or sizes differ. "
+                "Restore the images or choose another --workdir."
+            )
+        return facts
+    mean, std = passes.channel_statistics(train, size)
+    return {
+        "images": len(train),
+        "fingerprint": train.fingerprint,
+        "mean": [float(value) for value in mean],
+        "std": [float(value) for value in std],
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _build_model(options, train, schedule, facts) -> AND:
+    strategy = _strategy(options)
+    replicas = strategy.num_replicas_in_sync
+    with strategy.scope():
+        encoder = build_encoder(options, facts["mean"], facts["std"], replicas > 1)
+        model = AND(
+            encoder,
+            num_samples=len(train),
+            neighbourhood_size=options.neighbourhood_size,
+            temperature=options.temperature,
+            rate=options.bank_rate,
+            seed=options.seed,
+        )
+        optimizer = TorchSGD(
+            schedule, momentum=options.momentum, nesterov=True, weight_decay=options.weight_decay
+        )
+        model.compile(optimizer=optimizer, jit_compile=_use_xla(options, replicas))
+        model.optimizer.build(encoder.trainable_variables)
+    return model
+
+
+def _strategy(options: types.SimpleNamespace) -> tf.distribute.Strategy:
+    if options.strategy == "none":
+        return tf.distribute.get_strategy()
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def _use_xla(options: types.SimpleNamespace, replicas: int) -> bool:
+    if options.jit_compile == "auto":
+        return bool(tf.config.list_physical_devices("GPU")) and replicas == 1
+    return options.jit_compile == "on"

@@ -1,0 +1,169 @@
+"""Running an export, whatever its format."""
+
+import contextlib
+import importlib
+import json
+import os
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from and_tf.export.formats import DESCRIPTION, SUFFIXES, first_line, require
+
+
+def load_exported(path):
+    """Opens any export for running.
+
+    Args:
+        path: a SavedModel directory, or a .keras, .onnx or .tflite file of `export_encoder`.
+
+    Returns:
+        An `ExportedEncoder`.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist. Write it with export.py first.")
+    formats = {suffix: format for format, suffix in SUFFIXES.items() if suffix}
+    format = "savedmodel" if path.is_dir() else formats.get(path.suffix)
+    if format is None:
+        raise ValueError(
+            f"{path} is no exported encoder: expected a SavedModel directory or a file ending in "
+            f"{', '.join(formats)}."
+        )
+    return _LOADERS[format](path)
+
+
+class ExportedEncoder:
+    """An export ready to run, whatever its format.
+
+    Args:
+        embed: callable from (B, image_size, image_size, 3) uint8 to (B, embedding_dim).
+        image_size: int, side in pixels.
+        embedding_dim: int, D.
+    """
+
+    def __init__(self, embed, image_size, embedding_dim):
+        self._embed = embed
+        self.image_size = image_size
+        self.embedding_dim = embedding_dim
+
+    def __call__(self, images):
+        images = np.asarray(images)
+        expected = (self.image_size, self.image_size, 3)
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:
+            raise ValueError(
+                f"This encoder takes uint8 images of shape (B, {str(expected)[1:]}. Received "
+                f"{images.dtype} of shape {images.shape}: resize and crop them first."
+            )
+        if len(images) == 0:
+            return np.empty((0, self.embedding_dim), np.float32)
+        return np.asarray(self._embed(images))  # (B, D)
+
+
+def _load_savedmodel(path):
+    with _reading(path, "a SavedModel"):
+        loaded = tf.saved_model.load(str(path))
+    signature = loaded.signatures.get("serving_default")
+    inputs = signature.structured_input_signature[1] if signature else {}
+    if (
+        not (path / DESCRIPTION).is_file()
+        or list(inputs) != ["images"]
+        or list(signature.structured_outputs) != ["embeddings"]
+    ):
+        raise _foreign(path)
+    with _reading(path, "a SavedModel"):
+        description = json.loads((path / DESCRIPTION).read_text())
+        image_size, embedding_dim = description["image_size"], description["embedding_dim"]
+
+    def embed(images):  # through `loaded`, which owns the variables and must stay alive
+        return loaded.signatures["serving_default"](images=tf.constant(images))["embeddings"]
+
+    return ExportedEncoder(embed, image_size, embedding_dim)
+
+
+def _load_keras(path):
+    with _reading(path, "a Keras model"):
+        encoder = keras.models.load_model(path, compile=False)
+    try:
+        _, side, _, channels = encoder.input_shape
+        _, embedding_dim = encoder.output_shape
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _foreign(path) from error
+    if channels != 3:
+        raise _foreign(path)
+    signature = tf.TensorSpec((None, side, side, 3), tf.uint8)
+    embed = tf.function(lambda images: encoder(images, training=False), input_signature=[signature])
+    return ExportedEncoder(embed, side, embedding_dim)
+
+
+def _load_onnx(path):
+    (onnxruntime,) = require("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors
+    with _reading(path, "an ONNX model"):
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=onnxruntime.get_available_providers()
+        )
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if [x.name for x in inputs] != ["images"] or [x.name for x in outputs] != ["embeddings"]:
+        raise _foreign(path)
+
+    def embed(images):
+        return session.run(["embeddings"], {"images": images})[0]
+
+    return ExportedEncoder(embed, inputs[0].shape[1], outputs[0].shape[1])
+
+
+def _load_litert(path):
+    with _reading(path, "a LiteRT model"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tf.lite.Interpreter will move to ai_edge_litert
+        interpreter = _litert_interpreter()(str(path), num_threads=os.cpu_count())
+    if "serving_default" not in interpreter.get_signature_list():
+        raise _foreign(path)
+    runner = interpreter.get_signature_runner("serving_default")
+    inputs, outputs = runner.get_input_details(), runner.get_output_details()
+    if list(inputs) != ["images"] or list(outputs) != ["embeddings"]:
+        raise _foreign(path)
+
+    def embed(images):
+        return runner(images=images)["embeddings"]
+
+    image_size = int(inputs["images"]["shape"][1])
+    return ExportedEncoder(embed, image_size, int(outputs["embeddings"]["shape"][1]))
+
+
+def _litert_interpreter():
+    """The stand-alone runtime if installed, else the one that TensorFlow still carries."""
+    try:
+        return importlib.import_module("ai_edge_litert.interpreter").Interpreter
+    except ImportError:
+        return tf.lite.Interpreter
+
+
+@contextlib.contextmanager
+def _reading(path, kind):
+    """Names the file in whatever a reader raises."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"{path} cannot be read as {kind} and may be damaged ({first_line(error)}). "
+            f"Export the encoder anew."
+        ) from error
+
+
+def _foreign(path):
+    return ValueError(
+        f"{path} is not an encoder written by export.py: expected uint8 `images` to `embeddings`."
+    )
+
+
+_LOADERS = {
+    "savedmodel": _load_savedmodel,
+    "keras": _load_keras,
+    "onnx": _load_onnx,
+    "litert": _load_litert,
+}

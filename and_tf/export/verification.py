@@ -1,0 +1,38 @@
+"""Comparing an export with the encoder it was made of."""
+
+import numpy as np
+import tensorflow as tf
+
+from and_tf.export.readers import load_exported
+from and_tf.export.writers import in_float32
+
+
+def verify_export(encoder, path, format, images):
+    """Compares an export with the encoder it was made of.
+
+    Args:
+        encoder: the Keras encoder.
+        path, format: as given to `export_encoder`.
+        images: (n, side, side, 3) uint8, n > 0; images repeat where n < 8.
+
+    Returns:
+        The largest absolute difference of an embedding's value over batches of 1 and of 8, NaN if
+        any is. For `savedmodel` the encoded bytes of the images count too.
+    """
+    reference = in_float32(encoder)
+    run = load_exported(path)
+    differences = []
+    for size in (1, 8):
+        batch = np.resize(images, (size, *images.shape[1:]))
+        expected = reference(batch, training=False).numpy()  # (size, D)
+        found = [run(batch)]
+        if format == "savedmodel":
+            found.append(_embed_encoded(path, batch))
+        differences += [np.abs(rows - expected).max() for rows in found]
+    return float(np.max(differences))
+
+
+def _embed_encoded(path, images):
+    loaded = tf.saved_model.load(str(path))
+    encoded = tf.stack([tf.io.encode_png(image) for image in images])
+    return loaded.signatures["encoded_images"](images=encoded)["embeddings"].numpy()

@@ -1,0 +1,158 @@
+"""train.py: an experiment from its flags to its exported encoder, begun or continued."""
+
+import time
+import types
+
+import keras
+
+from and_tf import checkpoint
+from and_tf.curriculum import NeighbourhoodCurriculum
+from and_tf.data.picture import save_grid
+from and_tf.data.pipeline import sample_augmented, train_pipeline
+from and_tf.evaluation import extract
+from and_tf.experiment import Experiment, build_experiment, start_devices
+from and_tf.export.run import export_path, write_export
+from and_tf.monitor import Checkpoints, Evaluation, Monitor, RoundEnds, RunLog
+from and_tf.summary import print_estimates, summarise
+from and_tf.workdir import Workdir, differences
+
+
+def run_experiment(options: types.SimpleNamespace) -> None:
+    """Trains to the end of the plan, or goes on where the run in the workdir stopped.
+
+    Args:
+        options: values of `flags.train_flags()`.
+
+    Raises:
+        ValueError: if flags, images or the run in the workdir do not fit; nothing is overwritten.
+    """
+    run = Workdir(options.workdir or f"runs/{options.name}")
+    is_continued = _check_workdir(run, options)
+    if run.summary.is_file():
+        print(f"{run.path} is finished: see {run.summary}. For a new run choose another --workdir.")
+        return
+    start_devices(options)
+    experiment = build_experiment(options, run)
+    monitor = Monitor(experiment.train, experiment.held_out, options.image_size)
+    _continue(experiment) if is_continued else _begin(experiment, monitor)
+    print_estimates(experiment, monitor)
+    started = time.monotonic()
+    if _fit(experiment, monitor):
+        _finish(experiment, time.monotonic() - started)
+    else:
+        print(f"Stopped after step {experiment.step}. The same command continues.")
+
+
+def _check_workdir(run: Workdir, options: types.SimpleNamespace) -> bool:
+    """Whether the workdir holds this very experiment, begun; another one is refused."""
+    if not run.flags.is_file():
+        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+            raise ValueError(
+                f"--workdir={run.path} is not empty and holds no run: choose another --workdir."
+            )
+        return False
+    different = differences(run.read_flags(), options)
+    if different:
+        raise ValueError(
+            f"--workdir={run.path} holds a run with other flags ({'; '.join(different)}): "
+            "choose another --workdir or --name, or repeat its flags."
+        )
+    return run.checkpoint.is_file()
+
+
+def _begin(experiment: Experiment, monitor: Monitor) -> None:
+    """Writes what a new run starts from."""
+    run, options = experiment.run, experiment.options
+    raw = None if monitor.missing else monitor.raw_pixels()
+    measured = {} if raw is None else {"raw_pixels_knn_top1": raw}
+    run.write_facts(experiment.facts | measured)
+    run.write_flags(options)
+    views = sample_augmented(
+        experiment.train, experiment.augmentation, experiment.load_size, seed=options.seed
+    )
+    save_grid(views, run.augmented)
+
+
+def _continue(experiment: Experiment) -> None:
+    """Restores the last checkpoint and forgets figures measured after it."""
+    run = experiment.run
+    arrays, facts = checkpoint.load(run.checkpoint)
+    checkpoint.restore(checkpoint.training_state(experiment.model), arrays, run.checkpoint)
+    run.forget_after(facts["step"])
+    print(f"Continuing {run.path} after step {facts['step']} of {experiment.total_steps}.")
+
+
+def _fit(experiment: Experiment, monitor: Monitor) -> bool:
+    """Trains to the end of the plan; False if a signal stopped it before."""
+    run, options = experiment.run, experiment.options
+    log = RunLog(
+        run,
+        experiment.schedule,
+        len(experiment.train),
+        experiment.total_steps,
+        experiment.steps_per_epoch,
+    )
+    checkpoints = Checkpoints(run, options.checkpoint_steps, options.checkpoint_minutes)
+    callbacks = [
+        _curriculum(experiment),
+        Evaluation(monitor, experiment.plan, options.eval_every, experiment.is_epoch_end),
+        log,
+        RoundEnds(run, experiment.plan, experiment.is_epoch_end),
+        checkpoints,
+    ]
+    if not experiment.is_epoch_end():
+        checkpoints.loss_to_restore = [v.numpy() for v in experiment.model.loss_tracker.variables]
+    checkpoints.watch_signals()
+    try:
+        while experiment.step < experiment.total_steps and not checkpoints.stop_asked:
+            _fit_part(experiment, callbacks)
+    finally:
+        checkpoints.unwatch_signals()
+        log.close()
+    return experiment.step == experiment.total_steps
+
+
+def _fit_part(experiment: Experiment, callbacks: list) -> None:
+    """The rest of a broken epoch on its own, else all epochs that are left."""
+    epoch = experiment.step // experiment.steps_per_epoch
+    last = experiment.plan.total_epochs if experiment.is_epoch_end() else epoch + 1
+    images = train_pipeline(
+        experiment.train,
+        experiment.options.batch_size,
+        experiment.augmentation,
+        experiment.options.seed,
+        first_step=experiment.step,
+        load_size=experiment.load_size,
+    )
+    experiment.model.fit(
+        images, initial_epoch=epoch, epochs=last, callbacks=callbacks, verbose=0, shuffle=False
+    )
+
+
+def _curriculum(experiment: Experiment) -> keras.callbacks.Callback:
+    options, plan, model = experiment.options, experiment.plan, experiment.model
+
+    def clean_features():
+        return extract(model.encoder, experiment.train, options.image_size, progress=False)
+
+    return NeighbourhoodCurriculum(
+        rounds=plan.rounds,
+        epochs_per_round=plan.epochs_per_round,
+        first_round_epochs=plan.first_round_epochs,
+        steps_per_epoch=experiment.steps_per_epoch,
+        anchors=options.anchors,
+        anchor_share=options.anchor_share if options.method == "and" else 0.0,
+        features=clean_features if options.discovery_features == "clean" else None,
+        labels=experiment.train.labels,
+        seed=options.seed,
+    )
+
+
+def _finish(experiment: Experiment, seconds: float) -> None:
+    """Exports the encoder, then writes the summary, which marks the run as finished."""
+    run, encoder = experiment.run, experiment.model.encoder
+    for form in ("savedmodel", "keras"):
+        write_export(encoder, export_path(run, form), form)
+    text = summarise(experiment, seconds)
+    run.summary.write_text(text)
+    print(text, end="")

@@ -1,0 +1,159 @@
+"""The folder of a run: its flags, metrics, checkpoint, round ends and exports."""
+
+import json
+import os
+import types
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from and_tf import checkpoint, encoders
+from and_tf.flags import FREE_TO_CHANGE, train_flags
+
+
+class Workdir:
+    """Paths and small files of one run.
+
+    Args:
+        path: folder of the run; created when something is written.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.flags = self.path / "flags.cfg"
+        self.facts = self.path / "run.json"
+        self.metrics = self.path / "metrics.jsonl"
+        self.checkpoint = self.path / "checkpoints" / "last.npz"
+        self.rounds = self.path / "rounds"
+        self.tensorboard = self.path / "tensorboard"
+        self.augmented = self.path / "augmented.png"
+        self.summary = self.path / "summary.txt"
+        self.exports = self.path / "export"
+        self.evaluations = self.path / "evaluations"
+
+    def round_file(self, number: int) -> Path:
+        return self.rounds / f"round_{number}.npz"
+
+    def write_flags(self, options: types.SimpleNamespace) -> None:
+        """Writes every flag with its value, readable by `--flagfile`."""
+        given = {name: "" if value is None else value for name, value in vars(options).items()}
+        lines = [f"--{name}={value}" for name, value in given.items()]
+        _replace(self.flags, "\n".join(lines) + "\n")
+
+    def read_flags(self) -> types.SimpleNamespace:
+        """The flags that the run was started with.
+
+        Raises:
+            FileNotFoundError: if the folder holds no run.
+        """
+        if not self.flags.is_file():
+            raise FileNotFoundError(
+                f"--workdir={self.path} holds no run (flags.cfg is missing): name the folder of a "
+                "run, or train first."
+            )
+        return train_flags().parse([f"--flagfile={self.flags}"])
+
+    def write_facts(self, facts: dict) -> None:
+        _replace(self.facts, json.dumps(facts, indent=2) + "\n")
+
+    def read_facts(self) -> dict:
+        try:
+            return json.loads(self.facts.read_text())
+        except (OSError, json.JSONDecodeError) as error:
+            raise ValueError(f"{self.facts} cannot be read ({error}): restore it.") from error
+
+    def append_metrics(self, record: dict) -> None:
+        with open(self.metrics, "a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def read_metrics(self) -> list[dict]:
+        """Records of metrics.jsonl; a last line that a kill cut short is left out."""
+        records = []
+        for line in self.metrics.read_text().splitlines() if self.metrics.is_file() else []:
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return records
+
+    def forget_after(self, step: int) -> None:
+        """Drops the metrics after a step, which a continued run measures again."""
+        kept = [record for record in self.read_metrics() if record["step"] <= step]
+        _replace(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def differences(old: types.SimpleNamespace, new: types.SimpleNamespace) -> list[str]:
+    """The flags that change the result and differ, as `--name=old, now new`."""
+    free = FREE_TO_CHANGE - ({"jit_compile"} if new.deterministic else set())
+    names = [name for name in vars(new) if name not in free]
+    return [
+        f"--{name}={getattr(old, name, None)}, now {getattr(new, name)}"
+        for name in names
+        if getattr(old, name, None) != getattr(new, name)
+    ]
+
+
+def newest_run(root: str | Path = "runs") -> Workdir:
+    """The run under `root` whose checkpoint is the newest.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    files = list(Path(root).glob("**/checkpoints/last.npz"))
+    if not files:
+        raise FileNotFoundError(f"No run under {root}/: train first, or pass --workdir=RUN.")
+    return Workdir(max(files, key=lambda file: file.stat().st_mtime).parent.parent)
+
+
+def open_run(path: str) -> Workdir:
+    """The run in a folder, or the newest one where the path is empty."""
+    return Workdir(path) if path else newest_run()
+
+
+def load_encoder(path: str | Path) -> keras.Model:
+    """The encoder of a run's folder (its last checkpoint) or of a `.keras` file.
+
+    Returns:
+        keras.Model from images (B, H, W, 3) in 0..255 to unit embeddings (B, D), for `predict`.
+
+    Raises:
+        FileNotFoundError: if there is neither.
+        ValueError: if the checkpoint is damaged or of another model.
+    """
+    path = Path(path)
+    if path.suffix == ".keras":
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} does not exist: name a .keras file or a run's folder.")
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    run = Workdir(path)
+    options, facts = run.read_flags(), run.read_facts()
+    arrays, _ = checkpoint.load(run.checkpoint)
+    encoder = build_encoder(options, facts["mean"], facts["std"])
+    checkpoint.restore(checkpoint.encoder_state(encoder), arrays, run.checkpoint)
+    return encoder
+
+
+def build_encoder(
+    options: types.SimpleNamespace,
+    mean: np.ndarray,
+    std: np.ndarray,
+    synchronized_batch_norm: bool = False,
+) -> keras.Model:
+    """The encoder that a run's flags describe."""
+    return encoders.build(
+        options.encoder,
+        input_shape=(options.image_size, options.image_size, 3),
+        embedding_dim=options.embedding_dim,
+        mean=mean,
+        std=std,
+        synchronized_batch_norm=synchronized_batch_norm,
+        seed=options.seed,
+    )
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".partial")
+    temporary.write_text(text)
+    os.replace(temporary, path)

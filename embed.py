@@ -1,0 +1,8 @@
+"""Embeds a folder of images: python embed.py --images=FOLDER --neighbours=10"""
+
+import sys
+
+from and_tf.programs import embed
+
+if __name__ == "__main__":
+    sys.exit(embed())

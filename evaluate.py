@@ -1,0 +1,8 @@
+"""Evaluates a run: python evaluate.py --classifier=linear --layer=conv4"""
+
+import sys
+
+from and_tf.programs import evaluate
+
+if __name__ == "__main__":
+    sys.exit(evaluate())

@@ -1,0 +1,8 @@
+"""Exports the encoder of a run: python export.py --format=onnx"""
+
+import sys
+
+from and_tf.programs import export
+
+if __name__ == "__main__":
+    sys.exit(export())
