@@ -1,9 +1,8 @@
 """Checkpoints: the whole state of a run in one file, written atomically, without pickles."""
 
+import collections
 import json
 import os
-import zipfile
-import zlib
 from pathlib import Path
 
 import keras
@@ -14,11 +13,15 @@ from and_tf.model import AND
 
 def encoder_state(encoder: keras.Model) -> dict[str, keras.Variable]:
     """All variables of an encoder by a name that does not depend on what was built before."""
-    return {
-        f"encoder/{layer.name}/{variable.name}": variable
-        for layer in encoder.layers
-        for variable in layer.variables
-    }
+    state = {}
+    for layer in encoder.layers:
+        names = collections.Counter()
+        for variable in layer.variables:
+            names[variable.name] += 1
+            count = names[variable.name]  # above 1 where the layer is a model of several layers
+            suffix = f"_{count}" if count > 1 else ""
+            state[f"encoder/{layer.name}/{variable.name}{suffix}"] = variable
+    return state
 
 
 def round_state(model: AND) -> dict[str, keras.Variable]:
@@ -72,7 +75,7 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict]:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return arrays, json.loads(str(arrays.pop("facts")))
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueError) as error:
+    except Exception as error:  # damage shows in a dozen kinds of zipfile, numpy and json
         raise ValueError(
             f"The checkpoint {path} is damaged ({error}): restore it from a copy, or train anew in "
             "another --workdir."

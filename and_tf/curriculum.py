@@ -63,6 +63,8 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         number = self.plan.round_of(epoch)
         if number != int(self.model.round.numpy()):
             self._enter(number)
+        elif number > 0 and not self.figures:  # a resumed run
+            self.figures = self._measure()
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
@@ -78,15 +80,20 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         model.entropy.assign(found.entropy)
         model.is_anchor.assign(is_anchor)
         model.round.assign(number)
-        self.figures = {
-            "anchors": int(is_anchor.sum()),
-            "entropy_mean": float(found.entropy.mean()),
-        }
+        self.figures = self._measure()
         if had_neighbours:
             self.figures["stability"] = stability(before, found.neighbours)
+
+    def _measure(self) -> dict[str, float]:
+        is_anchor = self.model.is_anchor.numpy()
+        figures = {
+            "anchors": int(is_anchor.sum()),
+            "entropy_mean": float(self.model.entropy.numpy().mean()),
+        }
         if self.labels is not None:
-            share = consistency(found.neighbours, is_anchor, self.labels)
-            self.figures |= {} if share is None else {"consistency": share}
+            share = consistency(self.model.neighbours.numpy(), is_anchor, self.labels)
+            figures |= {} if share is None else {"consistency": share}
+        return figures
 
     def _select(self, entropy: np.ndarray, number: int) -> np.ndarray:
         if self.anchors == "random":

@@ -14,7 +14,7 @@ MINI_BATCH_ROWS = 50_000
 ROW_GROUP = 10_000
 
 
-def nearest(embeddings, neighbours) -> tuple[np.ndarray, np.ndarray]:
+def nearest(embeddings: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
     """The nearest other images of each image by cosine.
 
     An image is never its own neighbour, also where exact copies of it exist.
@@ -46,7 +46,7 @@ def nearest(embeddings, neighbours) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def clusters(embeddings, num_clusters, seed=0) -> np.ndarray:
+def clusters(embeddings: np.ndarray, num_clusters: int, seed: int = 0) -> np.ndarray:
     """Cluster of each image by k-means on the L2-normalised embeddings.
 
     Args:
@@ -79,7 +79,9 @@ def clusters(embeddings, num_clusters, seed=0) -> np.ndarray:
     return np.argsort(by_size).astype(np.int32)[found]
 
 
-def near_duplicates(indices, similarity, threshold) -> list[tuple[int, int, float]]:
+def near_duplicates(
+    indices: np.ndarray, similarity: np.ndarray, threshold: float
+) -> list[tuple[int, int, float]]:
     """Pairs of images at least as similar as a threshold, each once.
 
     Args:
@@ -99,7 +101,7 @@ def near_duplicates(indices, similarity, threshold) -> list[tuple[int, int, floa
     return sorted(found, key=lambda pair: (-pair[2], pair[0], pair[1]))
 
 
-def check_table_path(path) -> Path:
+def check_table_path(path: Path | str) -> Path:
     """Refuses a table that could not be written, before the work is done.
 
     Raises:
@@ -122,12 +124,12 @@ def check_table_path(path) -> Path:
 
 
 def write_table(
-    path,
+    path: Path | str,
     paths: Sequence[str],
-    embeddings,
-    neighbours=None,
-    similarity=None,
-    clusters=None,
+    embeddings: np.ndarray,
+    neighbours: np.ndarray | None = None,
+    similarity: np.ndarray | None = None,
+    clusters: np.ndarray | None = None,
 ) -> None:
     """Writes one row an image to a .parquet or .npz file, whole or not at all.
 

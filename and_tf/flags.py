@@ -255,7 +255,7 @@ def embed_flags() -> Flags:
     define.integer("neighbours", 0, "Add each image's nearest images.", lowest=0)
     define.integer("clusters", 0, "Add the number of a k-means cluster.", lowest=0)
     define.number(
-        "duplicate_similarity", 0.98, "List pairs of images at least this similar (cosine).",
+        "duplicate_similarity", 0.995, "List pairs of images at least this similar (cosine).",
         lambda x: 0 < x <= 1, "must be above 0 and at most 1",
     )  # fmt: skip
     define.string("gallery", "", "Picture (.png) of a few images beside their nearest.")

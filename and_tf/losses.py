@@ -5,6 +5,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from and_tf.memory_bank import read_rows
+
 
 def neighbourhood_loss(
     logits: tf.Tensor, indices: tf.Tensor, neighbours: tf.Tensor, is_anchor: tf.Tensor
@@ -118,10 +120,8 @@ def bank_loss(
 
 
 def _read(bank: tf.Tensor | tf.Variable, places: tf.Tensor) -> tf.Tensor:
-    # A dense read of a variable that was scattered to copies all of it; a sparse one does not.
-    if hasattr(bank, "sparse_read"):
-        return tf.stop_gradient(bank.sparse_read(places))
-    return tf.stop_gradient(tf.gather(bank, places))
+    rows = read_rows(bank, places) if isinstance(bank, tf.Variable) else tf.gather(bank, places)
+    return tf.stop_gradient(rows)
 
 
 def _loop(num_blocks: int, body, start: tuple) -> tuple:

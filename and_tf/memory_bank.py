@@ -64,7 +64,7 @@ class MemoryBank(keras.layers.Layer):
         embeddings = tf.cast(embeddings, tf.float32)
         indices, embeddings = gather_replicas(indices, embeddings)
         bank = self.rows.value
-        old = bank.sparse_read(indices)  # (B, D)
+        old = read_rows(bank, indices)  # (B, D)
         new = tf.math.l2_normalize((1 - self.rate) * old + self.rate * embeddings, axis=1)
         bank.scatter_update(tf.IndexedSlices(new, indices))
 
@@ -79,6 +79,17 @@ class MemoryBank(keras.layers.Layer):
             "temperature": self.temperature,
             "seed": self.seed,
         }
+
+
+def read_rows(variable: tf.Variable, indices: tf.Tensor) -> tf.Tensor:
+    """Rows of this replica's copy of a variable: (N, ...) and (B,) to (B, ...).
+
+    A dense read of a variable that was scattered to copies all of it; this one does not. It is what
+    `tf.Variable.sparse_read` does, which the variables of a `tf.distribute` strategy lack.
+    """
+    return tf.raw_ops.ResourceGather(
+        resource=variable.handle, indices=indices, dtype=variable.dtype
+    )
 
 
 def gather_replicas(*values: tf.Tensor) -> list[tf.Tensor]:

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from and_tf.losses import bank_loss, neighbourhood_loss
-from and_tf.memory_bank import MemoryBank
+from and_tf.memory_bank import MemoryBank, read_rows
 
 BANK_BLOCK = 16_384  # rows compared at once where the (B, N) logits would exceed their budget
 
@@ -83,11 +83,29 @@ class AND(keras.Model):
         """As `keras.Model.compile`. `jit_compile=True` compiles the forward and backward pass.
 
         The bank update stays outside of XLA, which would copy the whole bank for each scatter.
+
+        Raises:
+            ValueError: if `jit_compile` is asked for on several replicas.
         """
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if jit_compile and replicas > 1:
+            raise ValueError(
+                f"jit_compile={jit_compile} works on one replica only. Received a strategy with "
+                f"{replicas} replicas: pass jit_compile=False."
+            )
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
-        self._compiled_gradients = tf.function(
-            self._encoder_gradients, jit_compile=bool(jit_compile), reduce_retracing=True
-        )
+        with self.distribute_strategy.scope():  # a replica cannot make the optimizer's variables
+            self.optimizer.build(self.trainable_variables)
+        self._compiled_gradients = self._encoder_gradients
+        if jit_compile:
+            self._compiled_gradients = tf.function(
+                self._encoder_gradients, jit_compile=True, reduce_retracing=True
+            )
+        self._compile_config.config["jit_compile"] = jit_compile
+
+    def compile_from_config(self, config):
+        # Keras leaves a loaded model uncompiled where `compile` is overridden.
+        self.compile(**keras.saving.deserialize_keras_object(config))
 
     def call(self, images, training=None):
         return self.encoder(images, training=training)
@@ -95,33 +113,56 @@ class AND(keras.Model):
     def train_step(self, data):
         """One step on (images (B, H, W, 3), indices (B,)): gradients, encoder, then the bank."""
         images, indices = data
-        # The optimizer sums the gradients of all replicas, so each divides by the global batch.
-        global_batch = tf.distribute.get_replica_context().all_reduce("SUM", tf.shape(indices)[0])
-        losses, embeddings, gradients = self._compiled_gradients(images, indices, global_batch)
-        self.optimizer.apply(gradients, self.encoder.trainable_variables)
-        self.bank.update(indices, embeddings)
-        self.loss_tracker.update_state(losses)
-        return {"loss": self.loss_tracker.result()}
+        # Keras runs a step into the end of data of unknown length, where the optimizer's counter,
+        # which needs no data, would count it.
+        with tf.control_dependencies([indices]):
+            # The optimizer sums the gradients of all replicas, so each divides by the global batch.
+            context = tf.distribute.get_replica_context()
+            global_batch = context.all_reduce("SUM", tf.shape(indices)[0])
+            losses, embeddings, gradients = self._compiled_gradients(images, indices, global_batch)
+            self.optimizer.apply(gradients, self.encoder.trainable_variables)
+            self.bank.update(indices, embeddings)
+            self.loss_tracker.update_state(losses)
+            return {"loss": self.loss_tracker.result()}
 
     def _encoder_gradients(self, images, indices, global_batch):
         """Per-image losses (B,), embeddings (B, D) and the gradients of the encoder's variables."""
         with tf.GradientTape() as tape:
             embeddings = self.encoder(images, training=True)  # (B, D)
-            losses = self._image_losses(embeddings, indices)  # (B,)
-            loss = tf.reduce_sum(losses) / tf.cast(global_batch, tf.float32)
-            loss = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(loss, self.encoder.trainable_variables)
+        losses, pull = self._losses_and_pull(embeddings, indices, global_batch)
+        gradients = tape.gradient(embeddings, self.encoder.trainable_variables, pull)
         return losses, embeddings, gradients
 
-    def _image_losses(self, embeddings, indices):
-        neighbours = self.neighbours.value.sparse_read(indices)  # (B, k)
-        is_anchor = self.is_anchor.value.sparse_read(indices)  # (B,)
-        batch = embeddings.shape[0]
-        if batch is None or 4 * batch * self.num_samples <= self.logits_budget_mb << 20:
+    def _losses_and_pull(self, embeddings, indices, global_batch):
+        """Per-image losses (B,) and the gradient (B, D) of their mean at the embeddings."""
+        neighbours = read_rows(self.neighbours.value, indices)  # (B, k)
+        is_anchor = read_rows(self.is_anchor.value, indices)  # (B,)
+        rows, temperature = self.bank.rows, self.bank.temperature
+
+        def with_pull(image_losses):
+            with tf.GradientTape() as tape:
+                tape.watch(embeddings)
+                losses = image_losses()  # (B,)
+                loss = tf.reduce_sum(losses) / tf.cast(global_batch, tf.float32)
+                loss = self.optimizer.scale_loss(loss)
+            return losses, tape.gradient(loss, embeddings)
+
+        def at_once():
             logits = self.bank.logits(embeddings)  # (B, N)
             return neighbourhood_loss(logits, indices, neighbours, is_anchor)
-        rows, temperature = self.bank.rows, self.bank.temperature
-        return bank_loss(embeddings, rows, indices, neighbours, is_anchor, temperature, BANK_BLOCK)
+
+        def in_blocks():
+            return bank_loss(
+                embeddings, rows, indices, neighbours, is_anchor, temperature, BANK_BLOCK
+            )
+
+        # Decided while it runs: a pipeline whose last batch is smaller gives batches of size None.
+        largest_batch = int(self.logits_budget_mb * 2**20) // (4 * self.num_samples)
+        return tf.cond(
+            tf.shape(indices)[0] <= largest_batch,
+            lambda: with_pull(at_once),
+            lambda: with_pull(in_blocks),
+        )
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Built since __init__. Keras would draw a batch to build the model under a strategy, and
@@ -142,5 +183,5 @@ class AND(keras.Model):
 
     @classmethod
     def from_config(cls, config):
-        encoder = keras.saving.deserialize_keras_object(config["encoder"])
-        return cls(**(config | {"encoder": encoder}))
+        encoder = keras.saving.deserialize_keras_object(config.pop("encoder"))
+        return cls(encoder, **config)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from and_tf import checkpoint
+from and_tf.curriculum import NeighbourhoodCurriculum
 from and_tf.evaluation import accuracy, extract, weighted_knn
 from and_tf.rounds import RoundPlan
 from and_tf.workdir import Workdir
@@ -177,9 +178,12 @@ class Checkpoints(keras.callbacks.Callback):
     Ctrl-C and SIGTERM end training after the step and a checkpoint; a second one ends at once.
     """
 
-    def __init__(self, run: Workdir, steps: int, minutes: float):
+    def __init__(
+        self, run: Workdir, curriculum: NeighbourhoodCurriculum, steps: int, minutes: float
+    ):
         super().__init__()
-        self.run, self.steps, self.seconds = run, steps, 60 * minutes
+        self.run, self.curriculum = run, curriculum
+        self.steps, self.seconds = steps, 60 * minutes
         self.stop_asked = False
         self.saved_step, self.saved_at = -1, time.monotonic()
         self.loss_to_restore: list[np.ndarray] = []
@@ -229,7 +233,8 @@ class Checkpoints(keras.callbacks.Callback):
         step = int(self.model.optimizer.iterations.numpy())
         if step != self.saved_step:
             state = checkpoint.training_state(self.model)
-            checkpoint.save(self.run.checkpoint, state, {"step": step})
+            facts = {"step": step, "curriculum": self.curriculum.figures}
+            checkpoint.save(self.run.checkpoint, state, facts)
             self.saved_step, self.saved_at = step, time.monotonic()
 
 

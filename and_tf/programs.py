@@ -66,6 +66,9 @@ def _run(define: flags.Flags, run: Callable, argv: Sequence[str] | None) -> int:
             raise
         print(f"{define.program}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print(f"{define.program}: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

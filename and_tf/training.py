@@ -3,8 +3,6 @@
 import time
 import types
 
-import keras
-
 from and_tf import checkpoint
 from and_tf.curriculum import NeighbourhoodCurriculum
 from and_tf.data.picture import save_grid
@@ -34,10 +32,11 @@ def run_experiment(options: types.SimpleNamespace) -> None:
     start_devices(options)
     experiment = build_experiment(options, run)
     monitor = Monitor(experiment.train, experiment.held_out, options.image_size)
-    _continue(experiment) if is_continued else _begin(experiment, monitor)
+    curriculum = _curriculum(experiment)
+    _continue(experiment, curriculum) if is_continued else _begin(experiment, monitor)
     print_estimates(experiment, monitor)
     started = time.monotonic()
-    if _fit(experiment, monitor):
+    if _fit(experiment, curriculum, monitor):
         _finish(experiment, time.monotonic() - started)
     else:
         print(f"Stopped after step {experiment.step}. The same command continues.")
@@ -60,6 +59,25 @@ def _check_workdir(run: Workdir, options: types.SimpleNamespace) -> bool:
     return run.checkpoint.is_file()
 
 
+def _curriculum(experiment: Experiment) -> NeighbourhoodCurriculum:
+    options, plan, model = experiment.options, experiment.plan, experiment.model
+
+    def clean_features():
+        return extract(model.encoder, experiment.train, options.image_size, progress=False)
+
+    return NeighbourhoodCurriculum(
+        rounds=plan.rounds,
+        epochs_per_round=plan.epochs_per_round,
+        first_round_epochs=plan.first_round_epochs,
+        steps_per_epoch=experiment.steps_per_epoch,
+        anchors=options.anchors,
+        anchor_share=options.anchor_share if options.method == "and" else 0.0,
+        features=clean_features if options.discovery_features == "clean" else None,
+        labels=experiment.train.labels,
+        seed=options.seed,
+    )
+
+
 def _begin(experiment: Experiment, monitor: Monitor) -> None:
     """Writes what a new run starts from."""
     run, options = experiment.run, experiment.options
@@ -73,16 +91,17 @@ def _begin(experiment: Experiment, monitor: Monitor) -> None:
     save_grid(views, run.augmented)
 
 
-def _continue(experiment: Experiment) -> None:
+def _continue(experiment: Experiment, curriculum: NeighbourhoodCurriculum) -> None:
     """Restores the last checkpoint and forgets figures measured after it."""
     run = experiment.run
     arrays, facts = checkpoint.load(run.checkpoint)
     checkpoint.restore(checkpoint.training_state(experiment.model), arrays, run.checkpoint)
+    curriculum.figures = facts["curriculum"]
     run.forget_after(facts["step"])
     print(f"Continuing {run.path} after step {facts['step']} of {experiment.total_steps}.")
 
 
-def _fit(experiment: Experiment, monitor: Monitor) -> bool:
+def _fit(experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: Monitor) -> bool:
     """Trains to the end of the plan; False if a signal stopped it before."""
     run, options = experiment.run, experiment.options
     log = RunLog(
@@ -92,9 +111,9 @@ def _fit(experiment: Experiment, monitor: Monitor) -> bool:
         experiment.total_steps,
         experiment.steps_per_epoch,
     )
-    checkpoints = Checkpoints(run, options.checkpoint_steps, options.checkpoint_minutes)
+    checkpoints = Checkpoints(run, curriculum, options.checkpoint_steps, options.checkpoint_minutes)
     callbacks = [
-        _curriculum(experiment),
+        curriculum,
         Evaluation(monitor, experiment.plan, options.eval_every, experiment.is_epoch_end),
         log,
         RoundEnds(run, experiment.plan, experiment.is_epoch_end),
@@ -126,25 +145,6 @@ def _fit_part(experiment: Experiment, callbacks: list) -> None:
     )
     experiment.model.fit(
         images, initial_epoch=epoch, epochs=last, callbacks=callbacks, verbose=0, shuffle=False
-    )
-
-
-def _curriculum(experiment: Experiment) -> keras.callbacks.Callback:
-    options, plan, model = experiment.options, experiment.plan, experiment.model
-
-    def clean_features():
-        return extract(model.encoder, experiment.train, options.image_size, progress=False)
-
-    return NeighbourhoodCurriculum(
-        rounds=plan.rounds,
-        epochs_per_round=plan.epochs_per_round,
-        first_round_epochs=plan.first_round_epochs,
-        steps_per_epoch=experiment.steps_per_epoch,
-        anchors=options.anchors,
-        anchor_share=options.anchor_share if options.method == "and" else 0.0,
-        features=clean_features if options.discovery_features == "clean" else None,
-        labels=experiment.train.labels,
-        seed=options.seed,
     )
 
 

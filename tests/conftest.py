@@ -18,6 +18,12 @@ def seeded():
     keras.utils.set_random_seed(0)
 
 
+@pytest.fixture(scope="session")
+def two_replicas():
+    """The one strategy of two replicas: the collectives of a second one would collide with its."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
 @pytest.fixture
 def golden():
     """Loads one file of the authors' arrays by its name without suffix."""

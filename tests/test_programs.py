@@ -98,7 +98,7 @@ def test_a_round_end_keeps_encoder_and_neighbourhoods(finished):
     assert kept.max() <= arrays["entropy"][~arrays["is_anchor"]].min()
 
 
-@pytest.mark.parametrize("stop_at", [3, 8, 13])
+@pytest.mark.parametrize("stop_at", [3, 8, 22])
 def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeypatch, stop_at):
     flags = [*TINY, f"--workdir={tmp_path / 'run'}"]
     plain = monitor.Checkpoints.on_train_batch_end
@@ -125,7 +125,8 @@ def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeyp
     np.testing.assert_allclose(*losses, atol=1e-3)
 
 
-def test_training_goes_on_with_two_replicas(tmp_path):
+def test_training_goes_on_with_two_replicas(tmp_path, monkeypatch, two_replicas):
+    monkeypatch.setattr("tensorflow.distribute.MirroredStrategy", lambda devices: two_replicas)
     flags = [*TINY, "--rounds=1", "--strategy=mirrored", f"--workdir={tmp_path / 'run'}"]
     assert programs.train(flags) == 0
     assert (tmp_path / "run" / "summary.txt").is_file()

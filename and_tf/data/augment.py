@@ -48,7 +48,7 @@ class Augmentation:
     grey: float = 0.2
     flip: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.image_size < 1:
             raise ValueError(f"--image_size={self.image_size} must be at least 1 pixel.")
         if not 0 < self.crop_min_area <= 1:
@@ -64,7 +64,7 @@ class Augmentation:
             raise ValueError(f"--grey={self.grey} must lie in 0..1: it is a probability.")
 
 
-def draw(batch_size, seed, step):
+def draw(batch_size: int | tf.Tensor, seed: int | tf.Tensor, step: int | tf.Tensor) -> tf.Tensor:
     """The random numbers of one global batch.
 
     Args:
@@ -79,7 +79,7 @@ def draw(batch_size, seed, step):
     return tf.random.stateless_uniform((batch_size, DRAWS_PER_IMAGE), seed=key, alg="philox")
 
 
-def augment(images, draws, settings):
+def augment(images: tf.Tensor | np.ndarray, draws: tf.Tensor, settings: Augmentation) -> tf.Tensor:
     """Crops, flips, jitters and greys each image by its own draws.
 
     Args:
@@ -101,7 +101,7 @@ def augment(images, draws, settings):
     return tf.transpose(planes, [0, 2, 3, 1])  # (B, S, S, 3)
 
 
-def resized_crops(planes, draws, settings):
+def resized_crops(planes: tf.Tensor, draws: tf.Tensor, settings: Augmentation) -> tf.Tensor:
     """Random crops (B, 3, H, W) -> (B, 3, S, S), antialiased bilinear, flipped where drawn."""
     height, width = tf.shape(planes)[2], tf.shape(planes)[3]
     size = settings.image_size
@@ -118,7 +118,9 @@ def resized_crops(planes, draws, settings):
     return tf.clip_by_value(planes, 0.0, 255.0)  # the weights sum to 1 only up to rounding
 
 
-def crop_boxes(draws, height, width, settings):
+def crop_boxes(
+    draws: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor, settings: Augmentation
+) -> tf.Tensor:
     """(B, 4) int32: top, left, height and width of each crop, in pixels of the source image.
 
     The first of ten (area, ratio) pairs that fits, else the largest centre crop of allowed ratio.
@@ -146,7 +148,9 @@ def crop_boxes(draws, height, width, settings):
     return tf.cast(tf.concat([corner, crop], axis=1), tf.int32)
 
 
-def interpolation(start, length, source_size, size):
+def interpolation(
+    start: tf.Tensor, length: tf.Tensor, source_size: int | tf.Tensor, size: int
+) -> tf.Tensor:
     """The matrices (B, size, source_size) that resize `length` pixels from `start` to `size`.
 
     The triangle filter of PIL's BILINEAR: half-pixel centres, a support that grows with the scale
@@ -162,7 +166,7 @@ def interpolation(start, length, source_size, size):
     return weights / tf.reduce_sum(weights, axis=2, keepdims=True)
 
 
-def jittered(planes, draws, strength):
+def jittered(planes: tf.Tensor, draws: tf.Tensor, strength: float) -> tf.Tensor:
     """Brightness, contrast, saturation and hue of (B, 3, S, S), in each image's own order.
 
     All but hue are affine in the colour, and an affine step costs little. So each image goes
@@ -181,13 +185,13 @@ def jittered(planes, draws, strength):
     return tf.reshape(pixels, tf.shape(planes))
 
 
-def operation_order(draws):
+def operation_order(draws: tf.Tensor) -> tf.Tensor:
     """(B, 4) int32: the jitter's operations in the order in which they act on each image."""
     order = tf.cast(draws[:, ORDER] * len(ORDERS), tf.int32)
     return tf.gather(ORDERS, tf.minimum(order, len(ORDERS) - 1))
 
 
-def jitter_amounts(draws, strength):
+def jitter_amounts(draws: tf.Tensor, strength: float) -> tuple[tf.Tensor, tf.Tensor]:
     """Factors (B, 3) of brightness, contrast and saturation, and hue shifts (B,) in turns."""
     smallest, largest = max(0.0, 1.0 - strength), 1.0 + strength
     factors = smallest + (largest - smallest) * draws[:, BRIGHTNESS : SATURATION + 1]
@@ -195,7 +199,9 @@ def jitter_amounts(draws, strength):
     return factors, hue * (2.0 * draws[:, HUE] - 1.0)
 
 
-def affine_step(pixels, operation, factors, active):
+def affine_step(
+    pixels: tf.Tensor, operation: tf.Tensor, factors: tf.Tensor, active: tf.Tensor
+) -> tf.Tensor:
     """factor * colour + (1 - factor) * blend, clipped; the identity where not `active`.
 
     Blend is 0 for brightness, the image's mean grey for contrast, the pixel's grey for saturation.
@@ -215,12 +221,12 @@ def affine_step(pixels, operation, factors, active):
     return tf.clip_by_value(pixels, 0.0, 255.0)
 
 
-def to_grey():
+def to_grey() -> tf.Tensor:
     """The matrix (3, 3) that gives all three channels the grey of a colour."""
     return tf.tile(tf.constant([GREY_WEIGHTS]), [3, 1])
 
 
-def shift_hue(pixels, shift):
+def shift_hue(pixels: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
     """Turns the HSV hue of (B, 3, M) by `shift` (B,) turns; saturation and value stay."""
     red, green, blue = tf.unstack(pixels, axis=1)  # (B, M)
     value = tf.reduce_max(pixels, axis=1)
@@ -237,7 +243,7 @@ def shift_hue(pixels, shift):
     return value[:, None] - chroma[:, None] * fall
 
 
-def greyed(planes, draws, probability):
+def greyed(planes: tf.Tensor, draws: tf.Tensor, probability: float) -> tf.Tensor:
     """Turns (B, 3, S, S) grey where drawn."""
     red, green, blue = tf.unstack(planes, axis=1)
     grey = GREY_WEIGHTS[0] * red + GREY_WEIGHTS[1] * green + GREY_WEIGHTS[2] * blue  # (B, S, S)

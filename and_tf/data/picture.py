@@ -1,6 +1,8 @@
 """Many small images in one picture."""
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -8,7 +10,12 @@ from PIL import Image
 MIN_TILE = 64  # pixels: below this a 32x32 image is hard to see
 
 
-def grid(images, columns=8, gap=2, scale=None):
+def grid(
+    images: np.ndarray | Sequence[np.ndarray],
+    columns: int = 8,
+    gap: int = 2,
+    scale: int | None = None,
+) -> Image.Image:
     """Tiles images row by row on white.
 
     Args:
@@ -38,6 +45,11 @@ def grid(images, columns=8, gap=2, scale=None):
     return Image.fromarray(canvas)
 
 
-def save_grid(images, path, columns=8, scale=None):
+def save_grid(
+    images: np.ndarray | Sequence[np.ndarray],
+    path: Path | str,
+    columns: int = 8,
+    scale: int | None = None,
+) -> None:
     """Writes `grid(images)` to a file; the name's ending gives the format."""
     grid(images, columns, scale=scale).save(path)

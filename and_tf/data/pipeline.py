@@ -35,8 +35,8 @@ def train_pipeline(
         batch_size: B, over all replicas; the last batch of an epoch may be smaller.
         augmentation: what is done to the images, by default the paper's for 32x32.
         seed: of order and augmentation.
-        first_step: global step of the first batch. In the middle of an epoch the first iteration
-            gives the rest of that epoch.
+        first_step: global step of the first batch. In the middle of an epoch the data set holds the
+            rest of that epoch alone, for a `fit` of its own.
         load_size: side in pixels of the squares that the crops are cut from, by default the side
             of the augmented image.
 
@@ -79,8 +79,10 @@ def train_pipeline(
     steps = tf.data.Dataset.from_generator(
         _epochs(first_step, per_epoch), output_signature=tf.TensorSpec((), tf.int64)
     )
-    if first_step % per_epoch == 0:
-        steps = steps.apply(tf.data.experimental.assert_cardinality(per_epoch))
+    # Keras finds the end of data of unknown length by running into it, and the optimiser counts
+    # that as a step.
+    left = per_epoch - first_step % per_epoch
+    steps = steps.apply(tf.data.experimental.assert_cardinality(left))
     return (
         steps.map(choose)
         .map(load, num_parallel_calls=tf.data.AUTOTUNE)

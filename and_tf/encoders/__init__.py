@@ -1,6 +1,7 @@
 """Encoders: networks from images in 0..255 to embeddings of unit length."""
 
 import functools
+from collections.abc import Sequence
 
 import keras
 
@@ -22,14 +23,14 @@ _RESNET_LAYERS = ("stem", "stage1", "stage2", "stage3", "stage4")
 
 
 def build(
-    name,
-    input_shape=(32, 32, 3),
-    embedding_dim=128,
-    mean=None,
-    std=None,
-    synchronized_batch_norm=False,
-    seed=None,
-):
+    name: str,
+    input_shape: Sequence[int] = (32, 32, 3),
+    embedding_dim: int = 128,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    synchronized_batch_norm: bool = False,
+    seed: int | None = None,
+) -> keras.Model:
     """An encoder with fresh weights.
 
     Args:
@@ -74,7 +75,7 @@ def build(
     return keras.Model(images, embeddings, name=name)
 
 
-def layer_names(encoder):
+def layer_names(encoder: keras.Model) -> list[str]:
     """The layers whose features can be evaluated, from the image to the embedding.
 
     Returns:
@@ -84,7 +85,7 @@ def layer_names(encoder):
     return [name for name in (*_ALEXNET_LAYERS, *_RESNET_LAYERS, "fc") if name in present]
 
 
-def resolve_layer(encoder, name):
+def resolve_layer(encoder: keras.Model, name: str) -> str:
     """The encoder's own name of a layer; conv1..conv5 mean stem, stage1..stage4 on a ResNet."""
     known = layer_names(encoder)
     if name in known:
@@ -95,7 +96,7 @@ def resolve_layer(encoder, name):
     raise ValueError(f"{encoder.name} has no layer {name!r}. Its layers: {', '.join(known)}.")
 
 
-def features(encoder, layer):
+def features(encoder: keras.Model, layer: str) -> keras.Model:
     """A model that gives one layer's output and shares the encoder's weights.
 
     Args:

@@ -2,12 +2,16 @@
 
 import keras
 
+from and_tf.encoders.layers import TorchLayers
+
 # Convolutions carry a bias although BatchNorm follows, as in the PyTorch code of this line of
 # work (Instance, AND, ISL): BatchNorm cancels it, so it costs nothing but 1,152 numbers, and
 # weights can be compared one to one.
 
 
-def small_alexnet(layers, x, embedding_dim):
+def small_alexnet(
+    layers: TorchLayers, x: keras.KerasTensor, embedding_dim: int
+) -> keras.KerasTensor:
     """For sides up to 64. The authors of AND did not publish theirs: this is ISL's (ICCV 2021)."""
     for number, (filters, pooled) in enumerate(
         [(64, True), (192, True), (384, False), (256, False), (256, True)], start=1
@@ -18,7 +22,9 @@ def small_alexnet(layers, x, embedding_dim):
     return _head(layers, x, hidden_units=1024, embedding_dim=embedding_dim)
 
 
-def large_alexnet(layers, x, embedding_dim):
+def large_alexnet(
+    layers: TorchLayers, x: keras.KerasTensor, embedding_dim: int
+) -> keras.KerasTensor:
     """For sides above 64, meant for 224."""
     x = _convolution(layers, x, 64, 11, stride=4, padding=2, name="conv1")
     x = layers.max_pool(x, 3, stride=2, name="pool1")

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import zlib
+from collections.abc import Sequence
 
 import keras
 from keras import ops
@@ -22,7 +23,16 @@ class TorchLayers:
     seed: int | None = None
     synchronized_batch_norm: bool = False
 
-    def convolution(self, x, filters, kernel_size, stride=1, padding=None, use_bias=False, name=""):
+    def convolution(
+        self,
+        x: keras.KerasTensor,
+        filters: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int | None = None,
+        use_bias: bool = False,
+        name: str = "",
+    ) -> keras.KerasTensor:
         """2-D convolution with symmetric zero padding, `kernel_size // 2` unless given."""
         padding = kernel_size // 2 if padding is None else padding
         # "same" spares a copy of the padded map, but is asymmetric at strides above 1.
@@ -41,7 +51,9 @@ class TorchLayers:
             name=name,
         )(x)
 
-    def dense(self, x, units, name, dtype=None):
+    def dense(
+        self, x: keras.KerasTensor, units: int, name: str, dtype: str | None = None
+    ) -> keras.KerasTensor:
         """Fully connected layer with bias."""
         fan_in = x.shape[-1]
         return keras.layers.Dense(
@@ -52,7 +64,7 @@ class TorchLayers:
             name=name,
         )(x)
 
-    def batch_norm(self, x, name):
+    def batch_norm(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         """BatchNorm with PyTorch's constants; its momentum 0.1 is called 0.9 in Keras.
 
         One difference stays: the moving variance here follows the biased variance of the batch,
@@ -65,16 +77,18 @@ class TorchLayers:
             name=name,
         )(x)
 
-    def relu(self, x, name):
+    def relu(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         return keras.layers.ReLU(name=name)(x)
 
-    def max_pool(self, x, size, stride, padding=0, name=""):
+    def max_pool(
+        self, x: keras.KerasTensor, size: int, stride: int, padding: int = 0, name: str = ""
+    ) -> keras.KerasTensor:
         """Max-pool of non-negative maps, for which padding with zeros is padding with -inf."""
         if padding:
             x = keras.layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
         return keras.layers.MaxPooling2D(size, strides=stride, name=name)(x)
 
-    def embedding(self, x, embedding_dim):
+    def embedding(self, x: keras.KerasTensor, embedding_dim: int) -> keras.KerasTensor:
         """The head of every encoder: layer `fc`, then rows of unit length in layer `embedding`.
 
         In float32 whatever the policy: the softmax over the bank tells near rows apart.
@@ -92,7 +106,9 @@ class TorchLayers:
         return keras.initializers.RandomUniform(-bound, bound, seed=seed)
 
 
-def normalised_input(input_shape, mean, std):
+def normalised_input(
+    input_shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """An input for images in 0..255 and the same images with `mean` taken off, over `std`.
 
     Returns:

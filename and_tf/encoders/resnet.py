@@ -1,9 +1,21 @@
 """ResNets as in torchvision, with a 3x3 stem and no max-pool for small images."""
 
+from collections.abc import Callable, Sequence
+
 import keras
 
+from and_tf.encoders.layers import TorchLayers
 
-def resnet(layers, x, embedding_dim, block, blocks_per_stage, width=64, large=False):
+
+def resnet(
+    layers: TorchLayers,
+    x: keras.KerasTensor,
+    embedding_dim: int,
+    block: Callable[..., keras.KerasTensor],
+    blocks_per_stage: Sequence[int],
+    width: int = 64,
+    large: bool = False,
+) -> keras.KerasTensor:
     """A ResNet of four stages, each twice as wide as the one before.
 
     Args:
@@ -41,7 +53,9 @@ def resnet(layers, x, embedding_dim, block, blocks_per_stage, width=64, large=Fa
     return layers.embedding(x, embedding_dim)
 
 
-def basic_block(layers, x, filters, stride, prefix, name):
+def basic_block(
+    layers: TorchLayers, x: keras.KerasTensor, filters: int, stride: int, prefix: str, name: str
+) -> keras.KerasTensor:
     """Two 3x3 convolutions. `name` is that of the ReLU at the end."""
     shortcut = _shortcut(layers, x, filters, stride, prefix)
     x = layers.convolution(x, filters, 3, stride, name=f"{prefix}_conv1")
@@ -51,7 +65,9 @@ def basic_block(layers, x, filters, stride, prefix, name):
     return _join(layers, x, shortcut, prefix, name)
 
 
-def bottleneck_block(layers, x, filters, stride, prefix, name):
+def bottleneck_block(
+    layers: TorchLayers, x: keras.KerasTensor, filters: int, stride: int, prefix: str, name: str
+) -> keras.KerasTensor:
     """1x1, 3x3, 1x1 to four times `filters`. `name` is that of the ReLU at the end."""
     shortcut = _shortcut(layers, x, 4 * filters, stride, prefix)
     x = layers.convolution(x, filters, 1, name=f"{prefix}_conv1")

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def labelled(values, labels, name) -> tuple[np.ndarray, np.ndarray]:
+def labelled(values: np.ndarray, labels: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The rows that have a label, and their labels; the arrays themselves where all have one.
 
     Args:
@@ -36,7 +36,7 @@ def labelled(values, labels, name) -> tuple[np.ndarray, np.ndarray]:
     return values[is_labelled], labels[is_labelled]
 
 
-def count_classes(labels, num_classes=None) -> int:
+def count_classes(labels: np.ndarray, num_classes: int | None = None) -> int:
     """num_classes, or where None the highest label + 1; refuses labels beyond it."""
     highest = int(labels.max())
     if num_classes is None:
@@ -49,7 +49,7 @@ def count_classes(labels, num_classes=None) -> int:
     return num_classes
 
 
-def check_finite(values, name):
+def check_finite(values: np.ndarray, name: str) -> None:
     """Raises a ValueError with the number of rows (N, D) that hold NaN or infinite values."""
     is_broken = ~np.isfinite(values).all(axis=1)
     if is_broken.any():

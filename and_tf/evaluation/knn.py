@@ -1,5 +1,7 @@
 """Nearest rows by cosine, the weighted kNN classifier on them, and top-1 / top-5."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -13,7 +15,14 @@ BLOCK_BYTES = 64 * 2**20
 LOWEST_TEMPERATURE = 1 / 690
 
 
-def weighted_knn(rows, labels, queries, k=200, temperature=0.1, num_classes=None) -> np.ndarray:
+def weighted_knn(
+    rows: np.ndarray,
+    labels: np.ndarray,
+    queries: np.ndarray,
+    k: int = 200,
+    temperature: float = 0.1,
+    num_classes: int | None = None,
+) -> np.ndarray:
     """Class scores of queries by a weighted vote of their nearest labelled rows.
 
     The score of a class is the sum of exp(cosine / temperature) over those of the k nearest rows
@@ -53,7 +62,7 @@ def weighted_knn(rows, labels, queries, k=200, temperature=0.1, num_classes=None
     return scores
 
 
-def nearest_neighbour(rows, labels, queries) -> np.ndarray:
+def nearest_neighbour(rows: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np.ndarray:
     """Label of the single nearest labelled row of each query.
 
     Args:
@@ -72,7 +81,9 @@ def nearest_neighbour(rows, labels, queries) -> np.ndarray:
     return labels[indices[:, 0]]
 
 
-def accuracy(scores, labels, top=(1, 5)) -> dict[str, float]:
+def accuracy(
+    scores: np.ndarray, labels: np.ndarray, top: Sequence[int] = (1, 5)
+) -> dict[str, float]:
     """Share of the queries whose label is among the highest scores, in percent.
 
     Of equal scores the lower class comes first. With fewer than n classes top-n takes them all. A
@@ -114,7 +125,7 @@ def accuracy(scores, labels, top=(1, 5)) -> dict[str, float]:
     return {f"top{n}": 100.0 * float(np.mean(found & (rank < n))) for n in top}
 
 
-def nearest_rows(rows, queries, k) -> tuple[np.ndarray, np.ndarray]:
+def nearest_rows(rows: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The k rows of highest cosine with each query, without an array of size (Q, N).
 
     Args:

@@ -1,5 +1,6 @@
 """The linear protocol: multinomial logistic regression on frozen features."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,7 @@ class LinearClassifier:
     converged: bool
     iterations: int
 
-    def predict_scores(self, features) -> np.ndarray:
+    def predict_scores(self, features: np.ndarray) -> np.ndarray:
         """Logits, -inf for classes without a training image.
 
         Args:
@@ -69,14 +70,14 @@ class LinearClassifier:
 
 
 def fit_linear(
-    features,
-    labels,
-    held_out=0.1,
-    seed=0,
-    num_classes=None,
-    regularisations=REGULARISATIONS,
-    max_iterations=300,
-    tolerance=1e-4,
+    features: np.ndarray,
+    labels: np.ndarray,
+    held_out: float = 0.1,
+    seed: int = 0,
+    num_classes: int | None = None,
+    regularisations: Sequence[float] = REGULARISATIONS,
+    max_iterations: int = 300,
+    tolerance: float = 1e-4,
 ) -> LinearClassifier:
     """Fits multinomial logistic regression by L-BFGS on standardised features.
 

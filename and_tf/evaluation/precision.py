@@ -1,12 +1,13 @@
 """Matrix products of evaluation in full float32."""
 
 import contextlib
+from collections.abc import Iterator
 
 import tensorflow as tf
 
 
 @contextlib.contextmanager
-def full_float32():
+def full_float32() -> Iterator[None]:
     """Without TensorFloat-32, which recent GPUs use by default.
 
     It rounds the factors to 10 bits: enough for training, but an error of 1e-3 in a cosine reorders

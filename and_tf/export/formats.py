@@ -1,6 +1,7 @@
 """The formats of exports: their suffixes, optional packages and descriptions."""
 
 import importlib
+import types
 from pathlib import Path
 
 SUFFIXES = {"savedmodel": "", "keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}
@@ -9,7 +10,7 @@ FORMATS = tuple(SUFFIXES)
 DESCRIPTION = Path("assets.extra", "encoder.json")  # inside a SavedModel
 
 
-def require(*names):
+def require(*names: str) -> list[types.ModuleType]:
     try:
         return [importlib.import_module(name) for name in names]
     except ImportError as error:
@@ -18,6 +19,6 @@ def require(*names):
         ) from error
 
 
-def first_line(error):
+def first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".")[:200] if lines else type(error).__name__

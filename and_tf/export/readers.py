@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -14,7 +15,7 @@ import tensorflow as tf
 from and_tf.export.formats import DESCRIPTION, SUFFIXES, first_line, require
 
 
-def load_exported(path):
+def load_exported(path: Path | str) -> "ExportedEncoder":
     """Opens any export for running.
 
     Args:
@@ -45,12 +46,17 @@ class ExportedEncoder:
         embedding_dim: int, D.
     """
 
-    def __init__(self, embed, image_size, embedding_dim):
+    def __init__(
+        self,
+        embed: Callable[[np.ndarray], np.ndarray | tf.Tensor],
+        image_size: int,
+        embedding_dim: int,
+    ):
         self._embed = embed
         self.image_size = image_size
         self.embedding_dim = embedding_dim
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         images = np.asarray(images)
         expected = (self.image_size, self.image_size, 3)
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1:] != expected:

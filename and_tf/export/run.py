@@ -1,7 +1,9 @@
 """export.py: the encoder of a run in one format or all."""
 
 import types
+from pathlib import Path
 
+import keras
 import numpy as np
 
 from and_tf.export.formats import FORMATS, SUFFIXES
@@ -33,12 +35,12 @@ def export_run(options: types.SimpleNamespace) -> None:
         write_export(encoder, options.output or export_path(run, form), form)
 
 
-def export_path(run: Workdir, form: str):
+def export_path(run: Workdir, form: str) -> Path:
     """Where the export of a run lies unless --output says otherwise."""
     return run.exports / f"encoder{SUFFIXES[form]}"
 
 
-def write_export(encoder, path, form: str) -> None:
+def write_export(encoder: keras.Model, path: Path | str, form: str) -> None:
     """Exports, compares on random images of both batch sizes, and says so in a line."""
     path = export_encoder(encoder, path, form)
     side = encoder.input_shape[1]

@@ -1,5 +1,8 @@
 """Comparing an export with the encoder it was made of."""
 
+from pathlib import Path
+
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -7,7 +10,7 @@ from and_tf.export.readers import load_exported
 from and_tf.export.writers import in_float32
 
 
-def verify_export(encoder, path, format, images):
+def verify_export(encoder: keras.Model, path: Path | str, format: str, images: np.ndarray) -> float:
     """Compares an export with the encoder it was made of.
 
     Args:

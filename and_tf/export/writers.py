@@ -14,7 +14,7 @@ import tensorflow as tf
 from and_tf.export.formats import DESCRIPTION, FORMATS, SUFFIXES, first_line, require
 
 
-def export_encoder(encoder, path, format):
+def export_encoder(encoder: keras.Model, path: Path | str, format: str) -> Path:
     """Writes an encoder for inference. An export that fails leaves an older one at `path` alone.
 
     Args:
@@ -72,7 +72,7 @@ def _check_target(path, format):
     return path
 
 
-def resize_and_crop(images, side):
+def resize_and_crop(images: tf.Tensor, side: int) -> tf.Tensor:
     """Shorter side resized to `side` with antialiasing, then the centre, rounded to uint8.
 
     Images that have this size already come out unchanged.
@@ -174,7 +174,7 @@ def _fixed_size(encoder):
     return embed, [tf.TensorSpec(encoder.input_shape, tf.uint8, name="images")]
 
 
-def in_float32(encoder):
+def in_float32(encoder: keras.Model) -> keras.Model:
     """The encoder, or a float32 copy of one with a mixed-precision policy."""
     if all(getattr(layer, "compute_dtype", "float32") == "float32" for layer in encoder.layers):
         return encoder

@@ -1,4 +1,6 @@
+import gc
 import threading
+import weakref
 
 import keras
 import numpy as np
@@ -145,3 +147,49 @@ def test_progress_is_shown_only_where_asked_or_on_a_terminal(model, capsys):
     assert capsys.readouterr().out == ""
     extract(model, FakeSource(2), SIZE, progress=True)
     assert "2/2" in capsys.readouterr().out
+
+
+class Counting(keras.layers.Layer):
+    """Counts how often Python runs it, once a trace."""
+
+    traces = 0
+
+    def call(self, x):
+        self.traces += 1
+        return x
+
+
+def test_a_second_extraction_does_not_trace_again_and_sees_new_weights(model):
+    counting = Counting()
+    model.add(counting)
+    source = FakeSource(5)
+    before = extract(model, source, SIZE, batch_size=2)
+    traces = counting.traces
+    model.layers[1].set_weights([2 * weight for weight in model.layers[1].get_weights()])
+    found = extract(model, source, SIZE, batch_size=2)
+    assert counting.traces == traces
+    expected = model.predict(source.images.astype("float32"), verbose=0).reshape(5, -1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(found - before).max() > 0.1
+
+
+def test_each_model_and_pooling_has_a_function_of_its_own(model):
+    source = FakeSource(3)
+    other = keras.models.clone_model(model)
+    for network in (model, other, model):
+        expected = network.predict(source.images.astype("float32"), verbose=0)
+        np.testing.assert_allclose(
+            extract(network, source, SIZE), expected.reshape(3, -1), rtol=1e-5, atol=1e-5
+        )
+    assert extract(model, source, SIZE, max_values=4).shape == (3, 4)
+    assert extract(model, source, SIZE).shape == (3, SIZE * SIZE * 4)
+
+
+def test_extraction_does_not_keep_a_model_alive():
+    network = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Conv2D(2, 3)])
+    extract(network, FakeSource(2), SIZE)
+    alive = [weakref.ref(network), weakref.ref(network.layers[0].kernel)]
+    del network
+    keras.backend.clear_session()
+    gc.collect()
+    assert [reference() for reference in alive] == [None, None]
