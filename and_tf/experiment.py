@@ -144,6 +144,13 @@ def _facts(run: Workdir, train: sources.Source, size: int) -> dict:
 def _build_model(options, train, schedule, facts) -> AND:
     strategy = _strategy(options)
     replicas = strategy.num_replicas_in_sync
+    last_batch = len(train) % options.batch_size
+    if 0 < last_batch < replicas:
+        # oneDNN's convolutions fail on a replica without images.
+        raise ValueError(
+            f"--batch_size={options.batch_size} leaves {last_batch} image(s) in the last "
+            f"batch of {len(train)}, for {replicas} devices: choose another."
+        )
     with strategy.scope():
         encoder = build_encoder(options, facts["mean"], facts["std"], replicas > 1)
         model = AND(

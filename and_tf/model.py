@@ -118,7 +118,7 @@ class AND(keras.Model):
         with tf.control_dependencies([indices]):
             # The optimizer sums the gradients of all replicas, so each divides by the global batch.
             context = tf.distribute.get_replica_context()
-            global_batch = context.all_reduce("SUM", tf.shape(indices)[0])
+            global_batch = context.all_reduce("SUM", tf.cast(tf.shape(indices)[0], tf.float32))
             losses, embeddings, gradients = self._compiled_gradients(images, indices, global_batch)
             self.optimizer.apply(gradients, self.encoder.trainable_variables)
             self.bank.update(indices, embeddings)
@@ -143,7 +143,7 @@ class AND(keras.Model):
             with tf.GradientTape() as tape:
                 tape.watch(embeddings)
                 losses = image_losses()  # (B,)
-                loss = tf.reduce_sum(losses) / tf.cast(global_batch, tf.float32)
+                loss = tf.reduce_sum(losses) / global_batch
                 loss = self.optimizer.scale_loss(loss)
             return losses, tape.gradient(loss, embeddings)
 

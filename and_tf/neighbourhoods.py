@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from and_tf.precision import full_float32
+
 BLOCK_BYTES = 64 << 20  # similarities held at once where the caller names no block size
 
 
@@ -55,12 +57,14 @@ def discover(
         raise ValueError(f"temperature must be above 0. Received temperature={temperature}.")
     block_size = block_size or max(1, BLOCK_BYTES // (4 * num_rows))
     entropies, nearest = [], []
-    for start in range(0, num_rows, block_size):
-        entropy, candidates = _discover_block(
-            rows, rows[start : start + block_size], tf.constant(temperature), neighbourhood_size + 1
-        )
-        entropies.append(entropy.numpy())
-        nearest.append(candidates.numpy())
+    with full_float32():
+        for start in range(0, num_rows, block_size):
+            queries = rows[start : start + block_size]
+            entropy, candidates = _discover_block(
+                rows, queries, tf.constant(temperature), neighbourhood_size + 1
+            )
+            entropies.append(entropy.numpy())
+            nearest.append(candidates.numpy())
     neighbours = _without_self(np.concatenate(nearest))
     return Neighbourhoods(np.concatenate(entropies), neighbours)
 

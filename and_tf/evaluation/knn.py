@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.evaluation.inputs import check_finite, count_classes, labelled
-from and_tf.evaluation.precision import full_float32
+from and_tf.precision import full_float32
 
 # A (queries, N) float32 block of similarities stays below this, whatever N is.
 BLOCK_BYTES = 64 * 2**20

@@ -8,7 +8,7 @@ import tensorflow as tf
 from scipy.optimize import minimize
 
 from and_tf.evaluation.inputs import check_finite, count_classes, labelled
-from and_tf.evaluation.precision import full_float32
+from and_tf.precision import full_float32
 
 # Values of C as scikit-learn defines it: C times the summed loss plus half the squared kernel.
 # Features by the thousand want a small one (a strong penalty), tens of features a large one.

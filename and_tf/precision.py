@@ -1,4 +1,4 @@
-"""Matrix products of evaluation in full float32."""
+"""Matrix products of discovery and evaluation in full float32."""
 
 import contextlib
 from collections.abc import Iterator
