@@ -95,6 +95,7 @@ class RunLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.writer = self.writer or tf.summary.create_file_writer(str(self.run.tensorboard))
+        self.raw_pixels = self.run.read_facts().get("raw_pixels_knn_top1")
         if self.bar is None:
             done = int(self.model.optimizer.iterations.numpy())
             quiet = not sys.stderr.isatty()
@@ -152,7 +153,10 @@ class RunLog(keras.callbacks.Callback):
             f"{clock(left)} left",
         ]
         if "knn_top1" in figures:
-            words.append(f"kNN {figures['knn_top1']:.1f} % (bank {figures['knn_top1_bank']:.1f} %)")
+            words.append(
+                f"kNN {figures['knn_top1']:.1f} % (bank {figures['knn_top1_bank']:.1f} %, "
+                f"raw pixels {self.raw_pixels:.1f} %)"
+            )
         tqdm.write("  ".join(words), file=sys.stdout)
         sys.stdout.flush()
 

@@ -6,21 +6,24 @@ import numpy as np
 
 import and_tf
 from and_tf.data.picture import save_grid
-from and_tf.embedding_table import nearest
+from and_tf.evaluation import extract
+from and_tf.evaluation.knn import nearest_rows
 
 NEIGHBOURS = 15
 
 
 def main(run: str = "runs/digits", path: str = "docs/digits_neighbours.png") -> None:
-    """One held-out digit of each class, then its nearest held-out digits."""
-    source = and_tf.data.open_source("digits", "test")
+    """The first held-out digit of each class, then its nearest training images."""
     encoder = and_tf.load_encoder(run)
-    images = source.load(range(len(source)), encoder.input_shape[1])
-    indices, _ = nearest(encoder.predict(images, verbose=0), NEIGHBOURS)
-    first = np.array([np.flatnonzero(source.labels == digit)[0] for digit in range(10)])
-    order = np.concatenate([first[:, None], indices[first]], axis=1)  # (10, 1 + NEIGHBOURS)
-    save_grid(images[order.ravel()], path, columns=order.shape[1], scale=2)
-    agree = 100 * np.mean(source.labels[indices[first]] == np.arange(10)[:, None])
+    side = encoder.input_shape[1]
+    train, test = (and_tf.data.open_source("digits", split) for split in ("train", "test"))
+    first = [int(np.flatnonzero(test.labels == digit)[0]) for digit in range(10)]
+    embeddings, queries = (extract(encoder, source, side) for source in (train, test.take(first)))
+    indices, _ = nearest_rows(embeddings, queries, NEIGHBOURS)  # (10, NEIGHBOURS)
+    near = train.load(indices.ravel(), side).reshape(10, NEIGHBOURS, side, side, 3)
+    tiles = np.concatenate([test.load(first, side)[:, None], near], axis=1)
+    save_grid(tiles.reshape(-1, side, side, 3), path, columns=1 + NEIGHBOURS, scale=2)
+    agree = 100 * np.mean(train.labels[indices] == np.arange(10)[:, None])
     print(f"{path}: {agree:.0f} % of the neighbours shown have the digit of their row")
 
 

@@ -174,7 +174,7 @@ def test_only_the_gradients_are_compiled_and_the_bank_is_scattered_outside():
     model = compiled(tiny_encoder(), jit_compile=True)
     (images, indices), *_ = batches()
     function = model._compiled_gradients.get_concrete_function(
-        tf.constant(images), tf.constant(indices), tf.constant(len(indices))
+        tf.constant(images), tf.constant(indices), tf.constant(float(len(indices)))
     )
     assert not {op.type for op in function.graph.get_operations() if "Scatter" in op.type}
     assert function.function_def.attr["_XlaMustCompile"].b
