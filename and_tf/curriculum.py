@@ -53,7 +53,8 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         self.plan = RoundPlan(rounds, epochs_per_round, first_round_epochs)
         self.steps_per_epoch = steps_per_epoch
         self.anchors, self.anchor_share = anchors, anchor_share
-        self.features, self.labels, self.seed = features, labels, seed
+        self.features, self.seed = features, seed
+        self.labels = None if labels is None else np.asarray(labels)
         self.figures: dict[str, float] = {}
 
     def on_epoch_begin(self, epoch, logs=None):

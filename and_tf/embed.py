@@ -23,6 +23,7 @@ from and_tf.workdir import Workdir, load_encoder, newest_run
 
 GALLERY_SIDE = 96  # pixels of a tile
 GALLERY_NEIGHBOURS = 7
+SEARCHED_NEIGHBOURS = 10  # of each image, for near-duplicates and the gallery
 
 
 def embed_folder(options: types.SimpleNamespace) -> None:
@@ -40,8 +41,10 @@ def embed_folder(options: types.SimpleNamespace) -> None:
     _check_numbers(options, source)
     encoder = _open_encoder(options.model)
     embeddings = _embed(encoder, source, options.batch_size)  # (N, D)
-    needed = max(options.neighbours, GALLERY_NEIGHBOURS if options.gallery else 1)
-    indices, similarity = nearest(embeddings, min(needed, len(source) - 1))  # (N, m) each
+    searched = min(max(options.neighbours, SEARCHED_NEIGHBOURS), len(source) - 1)
+    indices = similarity = np.empty((len(source), 0))
+    if searched:
+        indices, similarity = nearest(embeddings, searched)  # (N, m) each
     columns = {}
     if options.neighbours:
         columns["neighbours"] = indices[:, : options.neighbours]
@@ -51,8 +54,8 @@ def embed_folder(options: types.SimpleNamespace) -> None:
     write_table(table, source.names, embeddings, **columns)
     print(f"{len(source):,} images, {embeddings.shape[1]} values each: {table}")
     pairs = near_duplicates(indices, similarity, options.duplicate_similarity)
-    _list_duplicates(options, source, pairs, table.with_suffix(".duplicates.csv"))
-    if options.gallery:
+    _list_duplicates(options, source, pairs, searched, table.with_suffix(".duplicates.csv"))
+    if options.gallery and searched:
         _draw_gallery(options, source, indices)
 
 
@@ -102,7 +105,7 @@ def _embed(encoder: ExportedEncoder, source: Source, batch_size: int) -> np.ndar
     return embeddings
 
 
-def _list_duplicates(options, source, pairs, path: Path) -> None:
+def _list_duplicates(options, source, pairs, searched: int, path: Path) -> None:
     """Writes pairs of almost equal images to a CSV file and shows the first."""
     temporary = path.with_name(path.name + ".partial")
     with open(temporary, "w", newline="", encoding="utf-8", errors="replace") as file:
@@ -110,7 +113,10 @@ def _list_duplicates(options, source, pairs, path: Path) -> None:
         writer.writerow(["image", "other", "similarity"])
         writer.writerows((source.names[i], source.names[j], f"{s:.4f}") for i, j, s in pairs)
     os.replace(temporary, path)
-    print(f"{len(pairs):,} pairs at least {options.duplicate_similarity:g} similar: {path}")
+    print(
+        f"{len(pairs):,} pairs at least {options.duplicate_similarity:g} similar, among the "
+        f"{searched} nearest of each image: {path}"
+    )
     for i, j, s in pairs[:5]:
         print(f"  {s:.4f}  {source.names[i]}  {source.names[j]}".encode(errors="replace").decode())
 

@@ -51,10 +51,8 @@ class Experiment:
 
 
 def start_devices(options: types.SimpleNamespace) -> None:
-    """Seeds, memory growth on GPUs, determinism and precision, before anything is built."""
+    """Seeds, determinism and precision, before anything is built."""
     keras.utils.set_random_seed(options.seed)
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.mixed_precision.set_global_policy(options.precision)

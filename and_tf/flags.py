@@ -1,5 +1,6 @@
 """Every flag of the programs, its help and its check. Only `main` functions read them."""
 
+import math
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -47,10 +48,9 @@ class Flags:
         if lowest is not None:
             self.check(name, lambda value: value >= lowest, f"must be at least {lowest}")
 
-    def number(self, name, default, text, holds=None, rule=""):
+    def number(self, name, default, text, holds, rule):
         flags.DEFINE_float(name, default, text, flag_values=self.values)
-        if holds:
-            self.check(name, holds, rule)
+        self.check(name, lambda value: math.isfinite(value) and holds(value), rule)
 
     def check(self, name: str, holds: Callable, rule: str) -> None:
         flags.register_validator(
@@ -59,27 +59,31 @@ class Flags:
 
     def parse(self, argv: Sequence[str] | None = None) -> types.SimpleNamespace:
         """Values of the command line. A bad flag ends the program: one line, exit status 2."""
-        argv = list(sys.argv[1:] if argv is None else argv)
         try:
-            rest = self.values([self.program, *argv])[1:]
-        except flags.Error as error:
-            self._refuse(" ".join(str(error).split()))
-        if rest:
-            self._refuse(f"unexpected argument {rest[0]!r}: flags are written --name=value")
+            options = self.read(sys.argv[1:] if argv is None else argv)
+        except ValueError as error:
+            print(f"{self.program}: {error}", file=sys.stderr)
+            sys.exit(2)
         if self.values.help:
             print(f"{self.purpose}\n{self.values.get_help()}")
             sys.exit(0)
-        return types.SimpleNamespace(
-            **{
-                name: value
-                for name, value in self.values.flag_values_dict().items()
-                if name not in ("help", "flagfile")
-            }
-        )
+        return options
 
-    def _refuse(self, message: str) -> None:
-        print(f"{self.program}: {message}", file=sys.stderr)
-        sys.exit(2)
+    def read(self, argv: Sequence[str]) -> types.SimpleNamespace:
+        """Values of flags given as on a command line.
+
+        Raises:
+            ValueError: for an unknown flag, a value out of range or a stray argument.
+        """
+        try:
+            rest = self.values([self.program, *argv])[1:]
+        except flags.Error as error:
+            raise ValueError(" ".join(str(error).split())) from error
+        if rest:
+            raise ValueError(f"unexpected argument {rest[0]!r}: flags are written --name=value")
+        values = self.values.flag_values_dict()
+        names = [name for name in values if name not in ("help", "flagfile")]
+        return types.SimpleNamespace(**{name: values[name] for name in names})
 
 
 def train_flags() -> Flags:
@@ -188,7 +192,7 @@ def _run_flags(define: Flags) -> None:
         "strategy", "none", ["none", "mirrored"], "mirrored: all GPUs of this machine, else CPUs."
     )
     define.choice(
-        "precision", "float32", ["float32", "mixed_bfloat16", "mixed_float16"],
+        "precision", "float32", ["float32", "mixed_bfloat16"],
         "Arithmetic of the encoder; norms, bank and loss stay in float32.",
     )  # fmt: skip
     define.choice(
@@ -212,7 +216,7 @@ def _evaluation_data_flags(define: Flags) -> None:
     define.string("train_split", "", "Labelled reference images; by default those of the run.")
     define.string("eval_split", "", "Images to classify; by default those of the run.")
     define.string("eval_data", "", "Source of the images to classify; by default that of the run.")
-    define.choice("labels", "folders", ["folders", "none"], "Where labels of a folder come from.")
+    define.choice("labels", None, ["folders", "none"], "Labels; by default as in the run.")
 
 
 def evaluate_flags() -> Flags:
@@ -250,7 +254,7 @@ def embed_flags() -> Flags:
     """The flags of embed.py."""
     define = Flags("embed.py", "Embeds a folder of images.")
     define.string("model", "", "Exported encoder or folder of a run; by default the newest run.")
-    define.string("images", None, "Folder of images, searched with its sub-folders.")
+    define.string("images", "", "Folder of images, searched with its sub-folders.")
     define.string("output", "features.parquet", "Table to write: .parquet or .npz.")
     define.integer("neighbours", 0, "Add each image's nearest images.", lowest=0)
     define.integer("clusters", 0, "Add the number of a k-means cluster.", lowest=0)

@@ -25,6 +25,9 @@ def neighbourhood_loss(
 
     Reference: Huang et al., ICML 2019, eq. 6 and 7.
     """
+    logits, indices, neighbours, is_anchor = (
+        ops.convert_to_tensor(x) for x in (logits, indices, neighbours, is_anchor)
+    )
     own = ops.take_along_axis(logits, indices[:, None], axis=1)  # (B, 1)
     others = ops.take_along_axis(logits, neighbours, axis=1)  # (B, k)
     positive = _log_positive(own, others, is_anchor)  # (B,)
@@ -121,7 +124,7 @@ def bank_loss(
 
 def _read(bank: tf.Tensor | tf.Variable, places: tf.Tensor) -> tf.Tensor:
     rows = read_rows(bank, places) if isinstance(bank, tf.Variable) else tf.gather(bank, places)
-    return tf.stop_gradient(rows)
+    return tf.stop_gradient(tf.cast(rows, tf.float32))
 
 
 def _loop(num_blocks: int, body, start: tuple) -> tuple:

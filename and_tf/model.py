@@ -44,7 +44,7 @@ class AND(keras.Model):
         temperature=0.1,
         rate=0.5,
         seed=None,
-        logits_budget_mb=256,
+        logits_budget_mb=64,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -112,7 +112,7 @@ class AND(keras.Model):
 
     def train_step(self, data):
         """One step on (images (B, H, W, 3), indices (B,)): gradients, encoder, then the bank."""
-        images, indices = data
+        images, indices, _ = keras.utils.unpack_x_y_sample_weight(data)
         # Keras runs a step into the end of data of unknown length, where the optimizer's counter,
         # which needs no data, would count it.
         with tf.control_dependencies([indices]):

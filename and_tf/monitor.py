@@ -1,5 +1,6 @@
 """What a run reports and keeps while it trains: callbacks in the order in which they act."""
 
+import math
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from and_tf.rounds import RoundPlan
 from and_tf.workdir import Workdir
 
 RAW_SIDE = 32  # pixels; larger images are compared as raw pixels at this side
+RAW_BYTES = 1 << 30  # beyond this many bytes of float32 raw pixels are not measured
 
 
 class Monitor:
@@ -46,9 +48,11 @@ class Monitor:
             "knn_top1_bank": self._top1(model.bank.rows.numpy(), queries),
         }
 
-    def raw_pixels(self) -> float:
-        """Top-1 in percent of the same protocol on the pixels themselves."""
+    def raw_pixels(self) -> float | None:
+        """Top-1 in percent of the same protocol on the pixels; None where they are too many."""
         side = min(self.size, RAW_SIDE)
+        if 12 * side**2 * len(self.train) > RAW_BYTES:
+            return None
         rows, queries = (
             source.load(np.arange(len(source)), side).reshape(len(source), -1) / np.float32(255)
             for source in (self.train, self.held_out)
@@ -153,12 +157,24 @@ class RunLog(keras.callbacks.Callback):
             f"{clock(left)} left",
         ]
         if "knn_top1" in figures:
+            raw = "" if self.raw_pixels is None else f", raw pixels {self.raw_pixels:.1f} %"
             words.append(
-                f"kNN {figures['knn_top1']:.1f} % (bank {figures['knn_top1_bank']:.1f} %, "
-                f"raw pixels {self.raw_pixels:.1f} %)"
+                f"kNN {figures['knn_top1']:.1f} % (bank {figures['knn_top1_bank']:.1f} %{raw})"
             )
         tqdm.write("  ".join(words), file=sys.stdout)
         sys.stdout.flush()
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends a run whose loss is no number any more, before anything is written."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            step = int(self.model.optimizer.iterations.numpy())
+            raise ValueError(
+                f"The loss is {logs['loss']} at step {step}: lower --learning_rate. The last "
+                "checkpoint is kept."
+            )
 
 
 class RoundEnds(keras.callbacks.Callback):

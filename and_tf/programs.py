@@ -54,28 +54,40 @@ def embed(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(define: flags.Flags, run: Callable, argv: Sequence[str] | None) -> int:
-    options = define.parse(argv)
-    with _native_stderr_silenced():
-        import tensorflow as tf
-
-        tf.zeros(())
     try:
+        options = define.parse(argv)
+        _start_tensorflow()
         run(options)
+    except KeyboardInterrupt:
+        print(f"{define.program}: interrupted", file=sys.stderr)
+        return 130
     except (ValueError, OSError, ImportError) as error:
         if not _is_refusal(error):
             raise
         print(f"{define.program}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"{define.program}: interrupted", file=sys.stderr)
-        return 130
     return 0
 
 
+def _start_tensorflow() -> None:
+    with _native_stderr_silenced():
+        import tensorflow as tf
+
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)  # before the first tensor
+        tf.zeros(())
+
+
 def _is_refusal(error: Exception) -> bool:
-    """Whether this package raised the error itself: its words are for the user, not a bug's."""
+    """Whether the error's words are for the user: the system's, or those of this package itself.
+
+    A ValueError that comes from elsewhere is a bug and keeps its traceback.
+    """
+    if isinstance(error, OSError):
+        return True
+    package = os.path.dirname(os.path.realpath(__file__)) + os.sep
     frames = traceback.extract_tb(error.__traceback__)
-    return os.path.realpath(frames[-1].filename).startswith(os.path.dirname(__file__) + os.sep)
+    return os.path.realpath(frames[-1].filename).startswith(package)
 
 
 @contextlib.contextmanager

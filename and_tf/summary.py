@@ -57,7 +57,8 @@ def summarise(experiment: Experiment, seconds: float) -> str:
     ends = {record["round"]: record for record in metrics if "knn_top1" in record}
     if ends:
         lines.append("Weighted kNN, K = 200, top-1 on the held-out images:")
-        lines.append(f"  raw pixels  {facts['raw_pixels_knn_top1']:.1f} %")
+        if "raw_pixels_knn_top1" in facts:
+            lines.append(f"  raw pixels  {facts['raw_pixels_knn_top1']:.1f} %")
         for number, record in sorted(ends.items()):
             lines.append(
                 f"  round {number}     {record['knn_top1']:.1f} %   "

@@ -10,7 +10,7 @@ from and_tf.data.pipeline import sample_augmented, train_pipeline
 from and_tf.evaluation import extract
 from and_tf.experiment import Experiment, build_experiment, start_devices
 from and_tf.export.run import export_path, write_export
-from and_tf.monitor import Checkpoints, Evaluation, Monitor, RoundEnds, RunLog
+from and_tf.monitor import Checkpoints, Evaluation, Monitor, RoundEnds, RunLog, StopOnNaN
 from and_tf.summary import print_estimates, summarise
 from and_tf.workdir import Workdir, differences
 
@@ -83,8 +83,9 @@ def _begin(experiment: Experiment, monitor: Monitor) -> None:
     run, options = experiment.run, experiment.options
     raw = None if monitor.missing else monitor.raw_pixels()
     measured = {} if raw is None else {"raw_pixels_knn_top1": raw}
-    run.write_facts(experiment.facts | measured)
     run.write_flags(options)
+    run.write_facts(experiment.facts | measured)
+    run.forget_after(-1)
     views = sample_augmented(
         experiment.train, experiment.augmentation, experiment.load_size, seed=options.seed
     )
@@ -113,6 +114,7 @@ def _fit(experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: M
     )
     checkpoints = Checkpoints(run, curriculum, options.checkpoint_steps, options.checkpoint_minutes)
     callbacks = [
+        StopOnNaN(),
         curriculum,
         Evaluation(monitor, experiment.plan, options.eval_every, experiment.is_epoch_end),
         log,
@@ -151,8 +153,9 @@ def _fit_part(experiment: Experiment, callbacks: list) -> None:
 def _finish(experiment: Experiment, seconds: float) -> None:
     """Exports the encoder, then writes the summary, which marks the run as finished."""
     run, encoder = experiment.run, experiment.model.encoder
+    images = experiment.train.load(range(8), experiment.options.image_size)
     for form in ("savedmodel", "keras"):
-        write_export(encoder, export_path(run, form), form)
+        write_export(encoder, export_path(run, form), form, images)
     text = summarise(experiment, seconds)
     run.summary.write_text(text)
     print(text, end="")

@@ -46,13 +46,17 @@ class Workdir:
 
         Raises:
             FileNotFoundError: if the folder holds no run.
+            ValueError: if its flags cannot be read.
         """
         if not self.flags.is_file():
             raise FileNotFoundError(
                 f"--workdir={self.path} holds no run (flags.cfg is missing): name the folder of a "
                 "run, or train first."
             )
-        return train_flags().parse([f"--flagfile={self.flags}"])
+        try:
+            return train_flags().read([f"--flagfile={self.flags}"])
+        except ValueError as error:
+            raise ValueError(f"{self.flags} is damaged ({error}): restore it.") from error
 
     def write_facts(self, facts: dict) -> None:
         _replace(self.facts, json.dumps(facts, indent=2) + "\n")

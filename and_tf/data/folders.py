@@ -66,12 +66,18 @@ def open_folder(
 def _image_names(folder: Path) -> list[str]:
     """Paths of the images below a folder, relative to it, sorted."""
     found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [n for n in folders if not n.startswith(".") and not _is_loop(parent, n)]
         for name in files:
             if not name.startswith(".") and name.lower().rpartition(".")[2] in EXTENSIONS:
                 found.append(Path(parent, name).relative_to(folder).as_posix())
     return sorted(found)
+
+
+def _is_loop(parent: str, name: str) -> bool:
+    """Whether a sub-folder is a link to a folder that it lies in."""
+    target = os.path.realpath(os.path.join(parent, name))
+    return os.path.commonpath([target, os.path.realpath(parent)]) == target
 
 
 def _class_names(names: list[str]) -> list[str] | None:

@@ -37,10 +37,7 @@ def tfds_builder(name: str, data_dir: str | Path | None):
 
 
 def _prepare(builder, name: str, data_dir: str | None) -> None:
-    print(
-        f"tfds:{name} is not prepared in {builder.data_path}: downloading it.",
-        file=sys.stderr,
-    )
+    print(f"tfds:{name} is not prepared in {builder.data_path}: downloading it.", flush=True)
     if not sys.stderr.isatty():
         import_tfds().disable_progress_bar()
     try:

@@ -53,6 +53,7 @@ def weighted_knn(
         )
     rows, labels = labelled(rows, labels, "rows")
     num_classes = count_classes(labels, num_classes)
+    queries = np.asarray(queries)
     scores = np.zeros((len(queries), num_classes))
     for part, indices, similarity in _nearest_blocks(rows, queries, min(k, len(rows))):
         votes = np.exp(similarity.astype(np.float64) / temperature)  # (block, k)
@@ -139,6 +140,7 @@ def nearest_rows(rows: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndar
     Raises:
         ValueError: shapes that do not fit, k out of range, rows or queries that are not finite.
     """
+    queries = np.asarray(queries)
     indices = np.empty((len(queries), k), np.int32)
     similarity = np.empty((len(queries), k), np.float32)
     for part, block_indices, block_similarity in _nearest_blocks(rows, queries, k):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import types
 
 import numpy as np
@@ -51,7 +52,7 @@ def evaluate_run(options: types.SimpleNamespace) -> dict:
         "layer": layer,
         "classifier": options.classifier,
     }
-    path = _write(run, report, f"{options.classifier}_{layer}_{options.bank}.json")
+    path = _write(run, report, _file_name(options, layer))
     _print(run, report, path)
     return report
 
@@ -117,6 +118,17 @@ def _classify(options, rows, labels, queries, query_labels) -> tuple[str, dict[s
     if not classifier.converged:
         words += " (not converged)"
     return words, accuracy(classifier.predict_scores(queries), query_labels)
+
+
+def _file_name(options: types.SimpleNamespace, layer: str) -> str:
+    """One file a question: what differs from the run's own data and the protocol is in the name."""
+    words = [options.classifier, layer, options.bank]
+    if options.classifier == "knn" and (options.k, options.knn_temperature) != (200, 0.1):
+        words.append(f"k{options.k}_t{options.knn_temperature:g}")
+    for name in ("data", "train_split", "eval_split", "eval_data", "labels"):
+        if getattr(options, name):
+            words.append(re.sub(r"[^\w.-]+", "-", f"{name}-{getattr(options, name)}"))
+    return "_".join(words) + ".json"
 
 
 def _write(run: Workdir, report: dict, name: str):

@@ -31,8 +31,10 @@ def export_run(options: types.SimpleNamespace) -> None:
             f"--output={options.output} names one file: leave it out with --format=all, or choose "
             "one format."
         )
+    side = encoder.input_shape[1]
+    images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype("uint8")
     for form in chosen:
-        write_export(encoder, options.output or export_path(run, form), form)
+        write_export(encoder, options.output or export_path(run, form), form, images)
 
 
 def export_path(run: Workdir, form: str) -> Path:
@@ -40,11 +42,9 @@ def export_path(run: Workdir, form: str) -> Path:
     return run.exports / f"encoder{SUFFIXES[form]}"
 
 
-def write_export(encoder: keras.Model, path: Path | str, form: str) -> None:
-    """Exports, compares on random images of both batch sizes, and says so in a line."""
+def write_export(encoder: keras.Model, path: Path | str, form: str, images: np.ndarray) -> None:
+    """Exports, compares on images (8, side, side, 3) uint8, and says so in a line."""
     path = export_encoder(encoder, path, form)
-    side = encoder.input_shape[1]
-    images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype("uint8")
     difference = verify_export(encoder, path, form, images)
     if not difference <= TOLERANCE:
         raise ValueError(
