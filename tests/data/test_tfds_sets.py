@@ -82,7 +82,7 @@ def test_tfds_failures_are_one_clear_error(prepared, monkeypatch, capsys):
     empty = prepared / "elsewhere"
     message = error_of(open_source, "tfds:mnist", data_dir=empty)
     assert "tfds:mnist" in message and str(empty) in message and "no route to host" in message
-    printed = capsys.readouterr().err
+    printed = capsys.readouterr().out
     assert printed.count("\n") == 1 and "downloading" in printed
 
 
