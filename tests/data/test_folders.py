@@ -120,3 +120,13 @@ def test_fingerprint_of_a_folder_survives_a_move(tmp_path):
     before = open_source(f"folder:{tmp_path}/here").fingerprint
     (tmp_path / "here").rename(tmp_path / "there")
     assert open_source(f"folder:{tmp_path}/there").fingerprint == before
+
+
+def test_linked_folders_are_followed_and_circles_are_not(tmp_path):
+    write_images(tmp_path / "elsewhere", ["1.png", "2.png"])
+    write_images(tmp_path / "photos", ["b/3.png"])
+    (tmp_path / "photos/a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos/b/circle").symlink_to(tmp_path / "photos")
+    source = open_source(f"folder:{tmp_path / 'photos'}")
+    assert source.names == ["a/1.png", "a/2.png", "b/3.png"]
+    assert source.class_names == ["a", "b"]
