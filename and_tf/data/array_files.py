@@ -31,6 +31,7 @@ def _open_digits(split: str) -> ArraySource:
 
 
 def npz_splits(path: str) -> dict[str, Callable[[], ArraySource]]:
+    """The splits of an .npz file, each as a function that opens it; pickles are refused."""
     with _open_npz(path) as arrays:
         keys = list(arrays.files)
     splits = [name for name in ("train", "test") if f"x_{name}" in keys]
@@ -65,6 +66,7 @@ def _open_npz(path: str) -> np.lib.npyio.NpzFile:
 
 
 def mat_splits(path: str) -> dict[str, Callable[[], ArraySource]]:
+    """The splits of a folder with SVHN's .mat files, each as a function that opens it."""
     files = {name: Path(path, f"{name}_32x32.mat") for name in ("train", "test")}
     files = {name: file for name, file in files.items() if file.is_file()}
     if not files:

@@ -18,6 +18,7 @@ EXTENSIONS = ("jpg", "jpeg", "png", "bmp", "gif", "webp")
 def folder_splits(
     path: str, labels: str, skip_broken: bool
 ) -> dict[str, Callable[[], EncodedSource]]:
+    """The splits of a folder, each as a function that opens it: its own, or all as `train`."""
     root = Path(path)
     splits = [name for name in ("train", "validation", "test") if (root / name).is_dir()]
     if "train" not in splits or len(splits) == 1:

@@ -14,6 +14,7 @@ from and_tf.data.tfds_prepare import import_tfds
 
 
 def open_split(openers: dict[str, Callable[[], Source]], split: str, spec: str) -> Source:
+    """Opens a split in TFDS notation, made of the splits that `openers` names."""
     if split in openers:
         return openers[split]()
     named = [part.partition("[")[0].strip() for part in split.split("+")]

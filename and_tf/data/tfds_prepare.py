@@ -57,6 +57,7 @@ def tfds_error(action: str, name: str, data_dir: str | Path | None, error: Excep
 
 
 def import_tfds():
+    """TensorFlow Datasets, imported at first use because it is slow, without its log lines."""
     try:
         with quiet_logs():
             import tensorflow_datasets as tfds
@@ -72,6 +73,7 @@ def import_tfds():
 
 @contextlib.contextmanager
 def quiet_logs() -> Iterator[None]:
+    """Errors alone from the loggers of absl and urllib3, while this lasts."""
     loggers = [logging.getLogger(name) for name in ("absl", "urllib3")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -11,6 +11,7 @@ from and_tf.data.workers import progress_bar
 
 
 def open_tfds(name: str, split: str, data_dir: str | Path | None) -> EncodedSource:
+    """A split of a TFDS set, its encoded images in memory, in the stored order."""
     tfds = import_tfds()
     spec = f"tfds:{name}"
     builder = tfds_builder(name, data_dir)
