@@ -163,7 +163,6 @@ def _build_model(options, train, schedule, facts) -> AND:
             schedule, momentum=options.momentum, nesterov=True, weight_decay=options.weight_decay
         )
         model.compile(optimizer=optimizer, jit_compile=_use_xla(options, replicas))
-        model.optimizer.build(encoder.trainable_variables)
     return model
 
 

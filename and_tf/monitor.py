@@ -199,10 +199,15 @@ class Checkpoints(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, run: Workdir, curriculum: NeighbourhoodCurriculum, steps: int, minutes: float
+        self,
+        run: Workdir,
+        curriculum: NeighbourhoodCurriculum,
+        is_epoch_end,
+        steps: int,
+        minutes: float,
     ):
         super().__init__()
-        self.run, self.curriculum = run, curriculum
+        self.run, self.curriculum, self.is_epoch_end = run, curriculum, is_epoch_end
         self.steps, self.seconds = steps, 60 * minutes
         self.stop_asked = False
         self.saved_step, self.saved_at = -1, time.monotonic()
@@ -238,7 +243,9 @@ class Checkpoints(keras.callbacks.Callback):
         step = int(self.model.optimizer.iterations.numpy())
         due = self.steps and step % self.steps == 0
         due = due or time.monotonic() - self.saved_at > self.seconds
-        if due or self.stop_asked:
+        # An epoch's last step is saved with the epoch's end, after its figures and round are
+        # written: a kill between the two would lose them.
+        if (due or self.stop_asked) and not self.is_epoch_end():
             self.save()
         if self.stop_asked:
             self.model.stop_training = True

@@ -112,7 +112,13 @@ def _fit(experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: M
         experiment.total_steps,
         experiment.steps_per_epoch,
     )
-    checkpoints = Checkpoints(run, curriculum, options.checkpoint_steps, options.checkpoint_minutes)
+    checkpoints = Checkpoints(
+        run,
+        curriculum,
+        experiment.is_epoch_end,
+        options.checkpoint_steps,
+        options.checkpoint_minutes,
+    )
     callbacks = [
         StopOnNaN(),
         curriculum,
@@ -153,7 +159,9 @@ def _fit_part(experiment: Experiment, callbacks: list) -> None:
 def _finish(experiment: Experiment, seconds: float) -> None:
     """Exports the encoder, then writes the summary, which marks the run as finished."""
     run, encoder = experiment.run, experiment.model.encoder
-    images = experiment.train.load(range(8), experiment.options.image_size)
+    images = experiment.train.load(
+        range(min(8, len(experiment.train))), experiment.options.image_size
+    )
     for form in ("savedmodel", "keras"):
         write_export(encoder, export_path(run, form), form, images)
     text = summarise(experiment, seconds)

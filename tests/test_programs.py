@@ -130,6 +130,30 @@ def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeyp
     np.testing.assert_allclose(*losses, atol=1e-3)
 
 
+def test_a_kill_at_the_end_of_an_epoch_loses_none_of_its_figures(finished, tmp_path, monkeypatch):
+    flags = [*TINY, "--checkpoint_steps=2", f"--workdir={tmp_path / 'run'}"]
+    plain = monitor.RunLog.on_epoch_end
+
+    def die(self, epoch, logs=None):
+        if int(self.model.optimizer.iterations.numpy()) == 8:
+            raise KeyboardInterrupt
+        plain(self, epoch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(monitor.RunLog, "on_epoch_end", die)
+        assert programs.train(flags) == 130
+    assert programs.train(flags) == 0
+    again, once = records(tmp_path / "run"), records(finished)
+    assert [(r["step"], set(r)) for r in again] == [(r["step"], set(r)) for r in once]
+    assert len(list((tmp_path / "run" / "rounds").iterdir())) == 3
+
+
+def test_fewer_images_than_an_export_is_checked_with_train_to_the_end(tmp_path):
+    flags = [*TINY, "--train_split=train[:5]", "--batch_size=4", "--rounds=0"]
+    assert programs.train([*flags, f"--workdir={tmp_path / 'run'}"]) == 0
+    assert (tmp_path / "run" / "summary.txt").is_file()
+
+
 def test_training_goes_on_with_two_replicas(finished, tmp_path, monkeypatch, two_replicas):
     monkeypatch.setattr("tensorflow.distribute.MirroredStrategy", lambda devices: two_replicas)
     flags = [*TINY, "--rounds=1", "--strategy=mirrored", f"--workdir={tmp_path / 'run'}"]
