@@ -1,35 +1,53 @@
-"""What a run reports and keeps while it trains: callbacks in the order in which they act."""
-
-import math
-import signal
-import sys
-import time
+"""The figures of an evaluation during training: kNN where there are labels, label-free always."""
 
 import keras
 import numpy as np
-import tensorflow as tf
-from tqdm import tqdm
 
-from and_tf import checkpoint
-from and_tf.curriculum import NeighbourhoodCurriculum
+from and_tf.data.augment import Augmentation, augment, draw
+from and_tf.data.sources import Source
 from and_tf.evaluation import accuracy, extract, weighted_knn
-from and_tf.rounds import RoundPlan
-from and_tf.workdir import Workdir
+from and_tf.evaluation.label_free import NEIGHBOURS, alignment, label_free_figures
+from and_tf.model import AND
+from and_tf.neighbourhoods import discover, stability
 
 RAW_SIDE = 32  # pixels; larger images are compared as raw pixels at this side
 RAW_BYTES = 1 << 30  # beyond this many bytes of float32 raw pixels are not measured
+SAMPLE = 5_000  # images of the label-free figures, evenly spaced; hubness and entropy depend on it
+PAIRS = 1_000  # images whose views are compared
+
+FIGURES = (
+    "knn_top1", "knn_top1_bank", "alignment", "uniformity", "effective_rank", "hubness",
+    "mutual_neighbours", "neighbours_kept", "bank_agreement", "entropy_clean",
+)  # fmt: skip
 
 
 class Monitor:
-    """kNN of the encoder as it stands, of the bank as it stands, and of raw pixels.
+    """Measures an encoder and its bank as they stand.
 
     Args:
-        train, held_out: sources; held_out may be None. Figures need labels in both.
-        size: side of the encoder's input in pixels.
+        train: training images.
+        held_out: images to classify, or None. kNN needs labels in both.
+        augmentation: of the views that are compared.
+        load_size: side in pixels of the squares that views are cut from.
     """
 
-    def __init__(self, train, held_out, size):
-        self.train, self.held_out, self.size = train, held_out, size
+    def __init__(
+        self, train: Source, held_out: Source | None, augmentation: Augmentation, load_size: int
+    ):
+        self.train, self.held_out = train, held_out
+        self.size = augmentation.image_size
+        self.sample = _evenly(len(train), SAMPLE)
+        pairs = train.take(_evenly(len(train), PAIRS))
+        self.views = [_Views(pairs, augmentation, load_size, seed) for seed in (1, 2)]
+        k = min(NEIGHBOURS, len(self.sample) - 1)
+        self.neighbours = keras.Variable(
+            np.full((len(self.sample), k), -1, "int32"), trainable=False, name="neighbours"
+        )
+
+    @property
+    def state(self) -> dict[str, keras.Variable]:
+        """What the next evaluation compares with: the neighbours of the last one."""
+        return {"monitor/neighbours": self.neighbours}
 
     @property
     def missing(self) -> str:
@@ -39,17 +57,36 @@ class Monitor:
         unlabelled = [s.name for s in (self.train, self.held_out) if _unlabelled(s)]
         return f"{unlabelled[0]} has no labels" if unlabelled else ""
 
-    def knn(self, model) -> dict[str, float]:
-        """Top-1 in percent by weighted kNN against recomputed clean features and the bank."""
-        rows = extract(model.encoder, self.train, self.size, progress=False)
-        queries = extract(model.encoder, self.held_out, self.size, progress=False)
-        return {
-            "knn_top1": self._top1(rows, queries),
-            "knn_top1_bank": self._top1(model.bank.rows.numpy(), queries),
-        }
+    def measure(self, model: AND) -> dict[str, float]:
+        """All `FIGURES` that can be measured; remembers the neighbours for the next time."""
+        figures = {}
+        bank = model.bank.rows.numpy()
+        if self.missing:
+            embeddings = extract(
+                model.encoder, self.train.take(self.sample), self.size, progress=False
+            )
+        else:
+            rows = extract(model.encoder, self.train, self.size, progress=False)
+            queries = extract(model.encoder, self.held_out, self.size, progress=False)
+            figures["knn_top1"] = self._top1(rows, queries)
+            figures["knn_top1_bank"] = self._top1(bank, queries)
+            embeddings = rows[self.sample]
+        return figures | self._label_free(model, embeddings, bank[self.sample])
+
+    def _label_free(self, model, embeddings, bank_rows):
+        views = [extract(model.encoder, views, self.size, progress=False) for views in self.views]
+        k, temperature = self.neighbours.shape[1], model.bank.temperature
+        found = discover(embeddings, k, temperature)
+        figures = {"alignment": alignment(*views)}
+        figures |= label_free_figures(embeddings, found, discover(bank_rows, k, temperature))
+        before = self.neighbours.numpy()
+        if before[0, 0] >= 0:
+            figures["neighbours_kept"] = stability(before, found.neighbours)
+        self.neighbours.assign(found.neighbours)
+        return figures
 
     def raw_pixels(self) -> float | None:
-        """Top-1 in percent of the same protocol on the pixels; None where they are too many."""
+        """kNN top-1 in percent of the same protocol on the pixels; None for too many of them."""
         side = min(self.size, RAW_SIDE)
         if 12 * side**2 * len(self.train) > RAW_BYTES:
             return None
@@ -65,210 +102,26 @@ class Monitor:
         return accuracy(scores, self.held_out.labels)["top1"]
 
 
-def _unlabelled(source) -> bool:
+class _Views:
+    """One augmented view of each image, always the same, with what `extract` asks of a source."""
+
+    def __init__(self, source: Source, augmentation: Augmentation, load_size: int, seed: int):
+        self.source, self.augmentation, self.load_size = source, augmentation, load_size
+        self.name = f"views of {source.name}"
+        self.draws = draw(len(source), seed, 0).numpy()
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def load(self, indices, size: int) -> np.ndarray:
+        images = self.source.load(indices, self.load_size)
+        views = augment(images, self.draws[indices], self.augmentation)  # (B, size, size, 3)
+        return np.clip(np.rint(views), 0, 255).astype(np.uint8)
+
+
+def _evenly(count: int, at_most: int) -> np.ndarray:
+    return np.linspace(0, count - 1, min(count, at_most)).round().astype(int)
+
+
+def _unlabelled(source: Source) -> bool:
     return source.labels is None or not (source.labels >= 0).any()
-
-
-class Evaluation(keras.callbacks.Callback):
-    """Adds kNN to the logs every `every` epochs and at the end of each round."""
-
-    def __init__(self, monitor: Monitor, plan: RoundPlan, every: int, is_epoch_end):
-        super().__init__()
-        self.monitor, self.plan, self.every = monitor, plan, every
-        self.is_epoch_end = is_epoch_end
-
-    def on_epoch_end(self, epoch, logs=None):
-        due = self.plan.ends_round(epoch) or (self.every and (epoch + 1) % self.every == 0)
-        if due and self.is_epoch_end() and not self.monitor.missing:
-            logs.update(self.monitor.knn(self.model))
-
-
-class RunLog(keras.callbacks.Callback):
-    """Writes each epoch to metrics.jsonl, TensorBoard and the terminal, with time left."""
-
-    EVALUATION = ("knn_top1", "knn_top1_bank")
-
-    def __init__(
-        self, run: Workdir, schedule, num_samples: int, total_steps: int, steps_per_epoch: int
-    ):
-        super().__init__()
-        self.run, self.schedule, self.num_samples = run, schedule, num_samples
-        self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
-        self.writer = None
-        self.bar = None
-
-    def on_train_begin(self, logs=None):
-        self.writer = self.writer or tf.summary.create_file_writer(str(self.run.tensorboard))
-        self.raw_pixels = self.run.read_facts().get("raw_pixels_knn_top1")
-        if self.bar is None:
-            done = int(self.model.optimizer.iterations.numpy())
-            quiet = not sys.stderr.isatty()
-            self.bar = tqdm(total=self.total_steps, initial=done, unit="step", disable=quiet)
-            self.started, self.first_step = time.monotonic(), done
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.epoch_started = time.monotonic()
-        self.epoch_first_step = int(self.model.optimizer.iterations.numpy())
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.bar.update()
-        self.batch_ended = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        step = int(self.model.optimizer.iterations.numpy())
-        if step % self.steps_per_epoch:
-            return  # stopped in the middle: the continued run reports the epoch
-        seconds = self.batch_ended - self.epoch_started
-        share = (step - self.epoch_first_step) / self.steps_per_epoch
-        figures = {name: value for name, value in logs.items() if name != "round"}
-        figures["learning_rate"] = float(self.schedule(step - 1))  # of the epoch's last step
-        figures["images_per_second"] = share * self.num_samples / seconds
-        place = {"step": step, "epoch": epoch + 1, "round": logs["round"]}
-        evaluation = {name: figures.pop(name) for name in self.EVALUATION if name in figures}
-        self.run.append_metrics(place | figures)
-        if evaluation:
-            self.run.append_metrics(place | evaluation)
-        self._write_scalars(step, figures | evaluation)
-        self._say(place, figures | evaluation)
-
-    def on_train_end(self, logs=None):
-        self.writer.flush()
-
-    def close(self) -> None:
-        """Ends the progress bar and the event file."""
-        if self.bar is not None:
-            self.bar.close()
-            self.writer.close()
-
-    def _write_scalars(self, step, figures):
-        with self.writer.as_default(step=step):
-            for name, value in figures.items():
-                tf.summary.scalar(name, value)
-
-    def _say(self, place, figures):
-        spent = time.monotonic() - self.started
-        left = spent / (place["step"] - self.first_step) * (self.total_steps - place["step"])
-        words = [
-            f"epoch {place['epoch']}/{self.total_steps // self.steps_per_epoch}",
-            f"round {place['round']}",
-            f"loss {figures['loss']:.3f}",
-            f"lr {figures['learning_rate']:.2g}",
-            f"{figures['images_per_second']:,.0f} images/s",
-            f"{clock(left)} left",
-        ]
-        if "knn_top1" in figures:
-            raw = "" if self.raw_pixels is None else f", raw pixels {self.raw_pixels:.1f} %"
-            words.append(
-                f"kNN {figures['knn_top1']:.1f} % (bank {figures['knn_top1_bank']:.1f} %{raw})"
-            )
-        tqdm.write("  ".join(words), file=sys.stdout)
-        sys.stdout.flush()
-
-
-class StopOnNaN(keras.callbacks.Callback):
-    """Ends a run whose loss is no number any more, before anything is written."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            step = int(self.model.optimizer.iterations.numpy())
-            raise ValueError(
-                f"The loss is {logs['loss']} at step {step}: lower --learning_rate. The last "
-                "checkpoint is kept."
-            )
-
-
-class RoundEnds(keras.callbacks.Callback):
-    """Keeps encoder, entropy, anchors and neighbours at the end of each round for good."""
-
-    def __init__(self, run: Workdir, plan: RoundPlan, is_epoch_end):
-        super().__init__()
-        self.run, self.plan, self.is_epoch_end = run, plan, is_epoch_end
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.plan.ends_round(epoch) and self.is_epoch_end():
-            number = self.plan.round_of(epoch)
-            step = int(self.model.optimizer.iterations.numpy())
-            facts = {"step": step, "epoch": epoch + 1, "round": number}
-            checkpoint.save(self.run.round_file(number), checkpoint.round_state(self.model), facts)
-
-
-class Checkpoints(keras.callbacks.Callback):
-    """Saves at each epoch's end, every so many steps and minutes, and when asked to stop.
-
-    Ctrl-C and SIGTERM end training after the step and a checkpoint; a second one ends at once.
-    """
-
-    def __init__(
-        self,
-        run: Workdir,
-        curriculum: NeighbourhoodCurriculum,
-        is_epoch_end,
-        steps: int,
-        minutes: float,
-    ):
-        super().__init__()
-        self.run, self.curriculum, self.is_epoch_end = run, curriculum, is_epoch_end
-        self.steps, self.seconds = steps, 60 * minutes
-        self.stop_asked = False
-        self.saved_step, self.saved_at = -1, time.monotonic()
-        self.loss_to_restore: list[np.ndarray] = []
-
-    def watch_signals(self) -> None:
-        """Lets Ctrl-C and SIGTERM ask for a stop, until `unwatch_signals`."""
-        self._previous = {
-            number: signal.signal(number, self._ask_to_stop)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
-
-    def unwatch_signals(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _ask_to_stop(self, number, frame):
-        self.stop_asked = True
-        self.unwatch_signals()
-        print("Stopping after this step and a checkpoint; once more to stop at once.", flush=True)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        # `fit` has reset the running loss of an epoch that is continued in its middle.
-        for variable, value in zip(
-            self.model.loss_tracker.variables, self.loss_to_restore, strict=False
-        ):
-            variable.assign(value)
-        self.loss_to_restore = []
-        if self.stop_asked:
-            self.model.stop_training = True
-
-    def on_train_batch_end(self, batch, logs=None):
-        step = int(self.model.optimizer.iterations.numpy())
-        due = self.steps and step % self.steps == 0
-        due = due or time.monotonic() - self.saved_at > self.seconds
-        # An epoch's last step is saved with the epoch's end, after its figures and round are
-        # written: a kill between the two would lose them.
-        if (due or self.stop_asked) and not self.is_epoch_end():
-            self.save()
-        if self.stop_asked:
-            self.model.stop_training = True
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.save()
-        if self.stop_asked:
-            self.model.stop_training = True
-
-    def save(self) -> None:
-        """Writes the state unless it is written already."""
-        step = int(self.model.optimizer.iterations.numpy())
-        if step != self.saved_step:
-            state = checkpoint.training_state(self.model)
-            facts = {"step": step, "curriculum": self.curriculum.figures}
-            checkpoint.save(self.run.checkpoint, state, facts)
-            self.saved_step, self.saved_at = step, time.monotonic()
-
-
-def clock(seconds: float) -> str:
-    """Seconds as 1h02m, 2m05s or 7s."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes:02}m"
-    return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"

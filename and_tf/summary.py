@@ -6,15 +6,16 @@ import keras
 import numpy as np
 
 from and_tf import checkpoint
+from and_tf.callbacks import clock
 from and_tf.experiment import Experiment
 from and_tf.export.run import export_path
-from and_tf.monitor import Monitor, clock
+from and_tf.monitor import Monitor
 
 
 def print_estimates(experiment: Experiment, monitor: Monitor) -> None:
     """Says how large images, bank, step and checkpoints are, and which figures will be missing."""
     options, model, train = experiment.options, experiment.model, experiment.train
-    state = checkpoint.training_state(model)
+    state = checkpoint.training_state(model) | monitor.state
     kept_round = checkpoint.state_bytes(checkpoint.round_state(model))
     disk = 2 * checkpoint.state_bytes(state) + (experiment.plan.rounds + 1) * kept_round
     free = shutil.disk_usage(experiment.run.path).free

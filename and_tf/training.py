@@ -4,13 +4,14 @@ import time
 import types
 
 from and_tf import checkpoint
+from and_tf.callbacks import Checkpoints, Evaluation, RoundEnds, RunLog, StopOnNaN
 from and_tf.curriculum import NeighbourhoodCurriculum
 from and_tf.data.picture import save_grid
 from and_tf.data.pipeline import sample_augmented, train_pipeline
 from and_tf.evaluation import extract
 from and_tf.experiment import Experiment, build_experiment, start_devices
 from and_tf.export.run import export_path, write_export
-from and_tf.monitor import Checkpoints, Evaluation, Monitor, RoundEnds, RunLog, StopOnNaN
+from and_tf.monitor import Monitor
 from and_tf.summary import print_estimates, summarise
 from and_tf.workdir import Workdir, differences
 
@@ -31,9 +32,14 @@ def run_experiment(options: types.SimpleNamespace) -> None:
         return
     start_devices(options)
     experiment = build_experiment(options, run)
-    monitor = Monitor(experiment.train, experiment.held_out, options.image_size)
+    monitor = Monitor(
+        experiment.train, experiment.held_out, experiment.augmentation, experiment.load_size
+    )
     curriculum = _curriculum(experiment)
-    _continue(experiment, curriculum) if is_continued else _begin(experiment, monitor)
+    if is_continued:
+        _continue(experiment, curriculum, monitor)
+    else:
+        _begin(experiment, monitor)
     print_estimates(experiment, monitor)
     started = time.monotonic()
     if _fit(experiment, curriculum, monitor):
@@ -92,11 +98,14 @@ def _begin(experiment: Experiment, monitor: Monitor) -> None:
     save_grid(views, run.augmented)
 
 
-def _continue(experiment: Experiment, curriculum: NeighbourhoodCurriculum) -> None:
+def _continue(
+    experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: Monitor
+) -> None:
     """Restores the last checkpoint and forgets figures measured after it."""
     run = experiment.run
     arrays, facts = checkpoint.load(run.checkpoint)
-    checkpoint.restore(checkpoint.training_state(experiment.model), arrays, run.checkpoint)
+    state = checkpoint.training_state(experiment.model) | monitor.state
+    checkpoint.restore(state, arrays, run.checkpoint)
     curriculum.figures = facts["curriculum"]
     run.forget_after(facts["step"])
     print(f"Continuing {run.path} after step {facts['step']} of {experiment.total_steps}.")
@@ -115,6 +124,7 @@ def _fit(experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: M
     checkpoints = Checkpoints(
         run,
         curriculum,
+        monitor,
         experiment.is_epoch_end,
         options.checkpoint_steps,
         options.checkpoint_minutes,

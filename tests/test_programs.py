@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from and_tf import checkpoint, load_encoder, monitor, programs
+from and_tf import callbacks, checkpoint, load_encoder, programs
 from and_tf.data import open_source
 from and_tf.evaluation import accuracy, extract, weighted_knn
 from and_tf.export import load_exported
@@ -106,7 +106,7 @@ def test_a_round_end_keeps_encoder_and_neighbourhoods(finished):
 @pytest.mark.parametrize("stop_at", [3, 8, 22])
 def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeypatch, stop_at):
     flags = [*TINY, f"--workdir={tmp_path / 'run'}"]
-    plain = monitor.Checkpoints.on_train_batch_end
+    plain = callbacks.Checkpoints.on_train_batch_end
 
     def stop(self, batch, logs=None):
         if int(self.model.optimizer.iterations.numpy()) == stop_at:
@@ -114,7 +114,7 @@ def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeyp
         plain(self, batch, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(monitor.Checkpoints, "on_train_batch_end", stop)
+        patch.setattr(callbacks.Checkpoints, "on_train_batch_end", stop)
         assert programs.train(flags) == 0
     _, facts = checkpoint.load(tmp_path / "run" / "checkpoints" / "last.npz")
     assert facts["step"] == stop_at
@@ -132,7 +132,7 @@ def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeyp
 
 def test_a_kill_at_the_end_of_an_epoch_loses_none_of_its_figures(finished, tmp_path, monkeypatch):
     flags = [*TINY, "--checkpoint_steps=2", f"--workdir={tmp_path / 'run'}"]
-    plain = monitor.RunLog.on_epoch_end
+    plain = callbacks.RunLog.on_epoch_end
 
     def die(self, epoch, logs=None):
         if int(self.model.optimizer.iterations.numpy()) == 8:
@@ -140,7 +140,7 @@ def test_a_kill_at_the_end_of_an_epoch_loses_none_of_its_figures(finished, tmp_p
         plain(self, epoch, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(monitor.RunLog, "on_epoch_end", die)
+        patch.setattr(callbacks.RunLog, "on_epoch_end", die)
         assert programs.train(flags) == 130
     assert programs.train(flags) == 0
     again, once = records(tmp_path / "run"), records(finished)

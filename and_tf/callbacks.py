@@ -1,0 +1,226 @@
+"""What a run reports and keeps while it trains: callbacks in the order in which they act."""
+
+import math
+import signal
+import sys
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from and_tf import checkpoint
+from and_tf.curriculum import NeighbourhoodCurriculum
+from and_tf.monitor import FIGURES, Monitor
+from and_tf.rounds import RoundPlan
+from and_tf.workdir import Workdir
+
+
+class Evaluation(keras.callbacks.Callback):
+    """Adds the monitor's figures to the logs every `every` epochs and at each round's end."""
+
+    def __init__(self, monitor: Monitor, plan: RoundPlan, every: int, is_epoch_end):
+        super().__init__()
+        self.monitor, self.plan, self.every = monitor, plan, every
+        self.is_epoch_end = is_epoch_end
+
+    def on_epoch_end(self, epoch, logs=None):
+        due = self.plan.ends_round(epoch) or (self.every and (epoch + 1) % self.every == 0)
+        if due and self.is_epoch_end():
+            logs.update(self.monitor.measure(self.model))
+
+
+class RunLog(keras.callbacks.Callback):
+    """Writes each epoch to metrics.jsonl, TensorBoard and the terminal, with time left."""
+
+    def __init__(
+        self, run: Workdir, schedule, num_samples: int, total_steps: int, steps_per_epoch: int
+    ):
+        super().__init__()
+        self.run, self.schedule, self.num_samples = run, schedule, num_samples
+        self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
+        self.writer = None
+        self.bar = None
+
+    def on_train_begin(self, logs=None):
+        self.writer = self.writer or tf.summary.create_file_writer(str(self.run.tensorboard))
+        self.raw_pixels = self.run.read_facts().get("raw_pixels_knn_top1")
+        if self.bar is None:
+            done = int(self.model.optimizer.iterations.numpy())
+            quiet = not sys.stderr.isatty()
+            self.bar = tqdm(total=self.total_steps, initial=done, unit="step", disable=quiet)
+            self.started, self.first_step = time.monotonic(), done
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch_started = time.monotonic()
+        self.epoch_first_step = int(self.model.optimizer.iterations.numpy())
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.update()
+        self.batch_ended = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = int(self.model.optimizer.iterations.numpy())
+        if step % self.steps_per_epoch:
+            return  # stopped in the middle: the continued run reports the epoch
+        seconds = self.batch_ended - self.epoch_started
+        share = (step - self.epoch_first_step) / self.steps_per_epoch
+        figures = {name: value for name, value in logs.items() if name != "round"}
+        figures["learning_rate"] = float(self.schedule(step - 1))  # of the epoch's last step
+        figures["images_per_second"] = share * self.num_samples / seconds
+        place = {"step": step, "epoch": epoch + 1, "round": logs["round"]}
+        evaluation = {name: figures.pop(name) for name in FIGURES if name in figures}
+        self.run.append_metrics(place | figures)
+        if evaluation:
+            self.run.append_metrics(place | evaluation)
+        self._write_scalars(step, figures | evaluation)
+        self._say(place, figures | evaluation)
+
+    def on_train_end(self, logs=None):
+        self.writer.flush()
+
+    def close(self) -> None:
+        """Ends the progress bar and the event file."""
+        if self.bar is not None:
+            self.bar.close()
+            self.writer.close()
+
+    def _write_scalars(self, step, figures):
+        with self.writer.as_default(step=step):
+            for name, value in figures.items():
+                tf.summary.scalar(name, value)
+
+    def _say(self, place, figures):
+        spent = time.monotonic() - self.started
+        left = spent / (place["step"] - self.first_step) * (self.total_steps - place["step"])
+        words = [
+            f"epoch {place['epoch']}/{self.total_steps // self.steps_per_epoch}",
+            f"round {place['round']}",
+            f"loss {figures['loss']:.3f}",
+            f"lr {figures['learning_rate']:.2g}",
+            f"{figures['images_per_second']:,.0f} images/s",
+            f"{clock(left)} left",
+        ]
+        if "knn_top1" in figures:
+            raw = "" if self.raw_pixels is None else f", raw pixels {self.raw_pixels:.1f} %"
+            words.append(
+                f"kNN {figures['knn_top1']:.1f} % (bank {figures['knn_top1_bank']:.1f} %{raw})"
+            )
+        elif "effective_rank" in figures:
+            words.append(f"effective rank {figures['effective_rank']:.1f}")
+            if "neighbours_kept" in figures:
+                words.append(f"{figures['neighbours_kept']:.0f} % of neighbours kept")
+        tqdm.write("  ".join(words), file=sys.stdout)
+        sys.stdout.flush()
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Ends a run whose loss is no number any more, before anything is written."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            step = int(self.model.optimizer.iterations.numpy())
+            raise ValueError(
+                f"The loss is {logs['loss']} at step {step}: lower --learning_rate. The last "
+                "checkpoint is kept."
+            )
+
+
+class RoundEnds(keras.callbacks.Callback):
+    """Keeps encoder, entropy, anchors and neighbours at the end of each round for good."""
+
+    def __init__(self, run: Workdir, plan: RoundPlan, is_epoch_end):
+        super().__init__()
+        self.run, self.plan, self.is_epoch_end = run, plan, is_epoch_end
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.plan.ends_round(epoch) and self.is_epoch_end():
+            number = self.plan.round_of(epoch)
+            step = int(self.model.optimizer.iterations.numpy())
+            facts = {"step": step, "epoch": epoch + 1, "round": number}
+            checkpoint.save(self.run.round_file(number), checkpoint.round_state(self.model), facts)
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves at each epoch's end, every so many steps and minutes, and when asked to stop.
+
+    Ctrl-C and SIGTERM end training after the step and a checkpoint; a second one ends at once.
+    """
+
+    def __init__(
+        self,
+        run: Workdir,
+        curriculum: NeighbourhoodCurriculum,
+        monitor: Monitor,
+        is_epoch_end,
+        steps: int,
+        minutes: float,
+    ):
+        super().__init__()
+        self.run, self.curriculum, self.monitor = run, curriculum, monitor
+        self.is_epoch_end = is_epoch_end
+        self.steps, self.seconds = steps, 60 * minutes
+        self.stop_asked = False
+        self.saved_step, self.saved_at = -1, time.monotonic()
+        self.loss_to_restore: list[np.ndarray] = []
+
+    def watch_signals(self) -> None:
+        """Lets Ctrl-C and SIGTERM ask for a stop, until `unwatch_signals`."""
+        self._previous = {
+            number: signal.signal(number, self._ask_to_stop)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+
+    def unwatch_signals(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _ask_to_stop(self, number, frame):
+        self.stop_asked = True
+        self.unwatch_signals()
+        print("Stopping after this step and a checkpoint; once more to stop at once.", flush=True)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # `fit` has reset the running loss of an epoch that is continued in its middle.
+        for variable, value in zip(
+            self.model.loss_tracker.variables, self.loss_to_restore, strict=False
+        ):
+            variable.assign(value)
+        self.loss_to_restore = []
+        if self.stop_asked:
+            self.model.stop_training = True
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = int(self.model.optimizer.iterations.numpy())
+        due = self.steps and step % self.steps == 0
+        due = due or time.monotonic() - self.saved_at > self.seconds
+        # An epoch's last step is saved with the epoch's end, after its figures and round are
+        # written: a kill between the two would lose them.
+        if (due or self.stop_asked) and not self.is_epoch_end():
+            self.save()
+        if self.stop_asked:
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.save()
+        if self.stop_asked:
+            self.model.stop_training = True
+
+    def save(self) -> None:
+        """Writes the state unless it is written already."""
+        step = int(self.model.optimizer.iterations.numpy())
+        if step != self.saved_step:
+            state = checkpoint.training_state(self.model) | self.monitor.state
+            facts = {"step": step, "curriculum": self.curriculum.figures}
+            checkpoint.save(self.run.checkpoint, state, facts)
+            self.saved_step, self.saved_at = step, time.monotonic()
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 1h02m, 2m05s or 7s."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"

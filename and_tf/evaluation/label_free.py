@@ -1,0 +1,129 @@
+"""What embeddings tell without labels: spread, agreement of views, shape of the neighbourhoods."""
+
+import numpy as np
+import tensorflow as tf
+from scipy.stats import skew
+
+from and_tf.neighbourhoods import Neighbourhoods, stability
+
+NEIGHBOURS = 10  # nearest images of each image in the figures on neighbourhoods
+BLOCK_BYTES = 64 << 20  # squared distances held at once
+
+
+def alignment(views: np.ndarray, other_views: np.ndarray) -> float:
+    """Mean squared distance between the embeddings of two random views of each image.
+
+    Args:
+        views, other_views: (n, D) float, unit rows; row i of both is image i.
+
+    Returns:
+        0 (views of an image coincide) to 4.
+
+    Reference: Wang and Isola, ICML 2020, section 4.1.1, with alpha = 2.
+    """
+    if views.shape != other_views.shape:
+        raise ValueError(
+            f"Both views must have one shape. Received {views.shape} and {other_views.shape}."
+        )
+    return float(np.mean(np.sum(np.square(views - other_views), axis=1, dtype=np.float64)))
+
+
+def uniformity(embeddings: np.ndarray, t: float = 2.0) -> float:
+    """Log of the mean Gaussian potential exp(-t |x - y|^2) over all pairs of images.
+
+    Args:
+        embeddings: (n, D) float, unit rows, n at least 2.
+        t: of the Gaussian.
+
+    Returns:
+        0 (all embeddings equal) down to about -2 t (spread evenly over the sphere).
+
+    Reference: Wang and Isola, ICML 2020, section 4.1.2.
+    """
+    rows = tf.constant(_checked(embeddings, at_least=2))
+    count = len(embeddings)
+    block = max(1, BLOCK_BYTES // (4 * count))
+    total = 0.0
+    for start in range(0, count, block):
+        cosines = tf.matmul(rows[start : start + block], rows, transpose_b=True)  # (b, n)
+        potentials = tf.exp(2 * t * (tf.minimum(cosines, 1.0) - 1))  # |x - y|^2 = 2 - 2 x.y
+        total += float(tf.reduce_sum(tf.cast(potentials, tf.float64)))
+    # Each image makes a pair with itself, of potential 1 but for rounding; pairs count twice.
+    return float(np.log(max((total - count) / (count * (count - 1)), np.finfo(np.float32).tiny)))
+
+
+def effective_rank(embeddings: np.ndarray) -> float:
+    """RankMe: exp of the entropy of the normalised singular values.
+
+    Args:
+        embeddings: (n, D) float.
+
+    Returns:
+        1 (all on one line) to min(n, D) (equal spread in all directions).
+
+    Reference: Garrido et al., "RankMe", ICML 2023, eq. 1 and 2.
+    """
+    values = np.linalg.svd(_checked(embeddings, at_least=1), compute_uv=False).astype(np.float64)
+    shares = values / max(values.sum(), np.finfo(np.float64).tiny) + 1e-7
+    return float(np.exp(-np.sum(shares * np.log(shares))))
+
+
+def hubness(neighbours: np.ndarray) -> float:
+    """Skewness of how often an image is among the neighbours of others.
+
+    Args:
+        neighbours: (n, k) int, indices of each image's nearest among the n images.
+
+    Returns:
+        0 where all images are chosen about equally often; large where a few are near to all.
+
+    Reference: Radovanovic et al., JMLR 2010, section 2.1 (S of N_k).
+    """
+    counts = np.bincount(neighbours.ravel(), minlength=len(neighbours))
+    return float(skew(counts)) if counts.std() > 0 else 0.0
+
+
+def mutual_neighbours(neighbours: np.ndarray) -> float:
+    """Share of pairs (i, one of i's neighbours j) in which i is also a neighbour of j, in percent.
+
+    Args:
+        neighbours: (n, k) int.
+    """
+    back = neighbours[neighbours]  # (n, k, k)
+    is_mutual = (back == np.arange(len(neighbours))[:, None, None]).any(axis=2)  # (n, k)
+    return 100.0 * float(is_mutual.mean())
+
+
+def label_free_figures(
+    embeddings: np.ndarray, found: Neighbourhoods, bank_found: Neighbourhoods
+) -> dict[str, float]:
+    """The figures on the embeddings of clean images.
+
+    Args:
+        embeddings: (n, D) float32, unit rows.
+        found: their neighbourhoods among themselves, k = `NEIGHBOURS`.
+        bank_found: those of the same images' bank rows.
+
+    Returns:
+        uniformity, effective_rank, hubness, mutual_neighbours and bank_agreement (percent; the
+        share of an image's neighbours that are its neighbours in the bank too) and entropy_clean
+        (nats, mean).
+    """
+    return {
+        "uniformity": uniformity(embeddings),
+        "effective_rank": effective_rank(embeddings),
+        "hubness": hubness(found.neighbours),
+        "mutual_neighbours": mutual_neighbours(found.neighbours),
+        "bank_agreement": stability(bank_found.neighbours, found.neighbours),
+        "entropy_clean": float(np.mean(found.entropy, dtype=np.float64)),
+    }
+
+
+def _checked(embeddings: np.ndarray, at_least: int) -> np.ndarray:
+    embeddings = np.asarray(embeddings, np.float32)
+    if embeddings.ndim != 2 or len(embeddings) < at_least:
+        raise ValueError(
+            f"embeddings must be (n, D) with n of {at_least} or more. Received shape "
+            f"{embeddings.shape}."
+        )
+    return embeddings
