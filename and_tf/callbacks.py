@@ -1,20 +1,26 @@
 """What a run reports and keeps while it trains: callbacks in the order in which they act."""
 
-import math
+import functools
 import signal
 import sys
 import time
 
 import keras
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from and_tf import checkpoint
 from and_tf.curriculum import NeighbourhoodCurriculum
+from and_tf.event_log import EventLog
 from and_tf.monitor import FIGURES, Monitor
+from and_tf.outbox import Outbox, attempt
 from and_tf.rounds import RoundPlan
 from and_tf.workdir import Workdir
+
+BEST_BY = "knn_top1_train"
+
+# Uniformity above this: the mean squared distance of two images is below 0.01 (of at most 4).
+COLLAPSED = -0.02
 
 
 class Evaluation(keras.callbacks.Callback):
@@ -24,27 +30,47 @@ class Evaluation(keras.callbacks.Callback):
         super().__init__()
         self.monitor, self.plan, self.every = monitor, plan, every
         self.is_epoch_end = is_epoch_end
+        self.has_warned = False
 
     def on_epoch_end(self, epoch, logs=None):
         due = self.plan.ends_round(epoch) or (self.every and (epoch + 1) % self.every == 0)
         if due and self.is_epoch_end():
-            logs.update(self.monitor.measure(self.model))
+            figures = self.monitor.measure(self.model)
+            self._warn_of_collapse(figures)
+            logs.update(figures)
+
+    def _warn_of_collapse(self, figures):
+        if figures["uniformity"] > COLLAPSED and not self.has_warned:
+            self.has_warned = True
+            tqdm.write(
+                f"Warning: all embeddings are almost equal (uniformity {figures['uniformity']:.3f},"
+                f" effective rank {figures['effective_rank']:.1f}): the network has collapsed. "
+                "Lower --learning_rate or raise --crop_min_area.",
+                file=sys.stderr,
+            )
 
 
 class RunLog(keras.callbacks.Callback):
     """Writes each epoch to metrics.jsonl, TensorBoard and the terminal, with time left."""
 
     def __init__(
-        self, run: Workdir, schedule, num_samples: int, total_steps: int, steps_per_epoch: int
+        self,
+        run: Workdir,
+        outbox: Outbox,
+        schedule,
+        num_samples: int,
+        total_steps: int,
+        steps_per_epoch: int,
     ):
         super().__init__()
-        self.run, self.schedule, self.num_samples = run, schedule, num_samples
+        self.run, self.outbox = run, outbox
+        self.schedule, self.num_samples = schedule, num_samples
         self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
-        self.writer = None
+        self.events = None
         self.bar = None
 
     def on_train_begin(self, logs=None):
-        self.writer = self.writer or tf.summary.create_file_writer(str(self.run.tensorboard))
+        self.events = self.events or EventLog(self.run)
         self.raw_pixels = self.run.read_facts().get("raw_pixels_knn_top1")
         if self.bar is None:
             done = int(self.model.optimizer.iterations.numpy())
@@ -71,25 +97,20 @@ class RunLog(keras.callbacks.Callback):
         figures["images_per_second"] = share * self.num_samples / seconds
         place = {"step": step, "epoch": epoch + 1, "round": logs["round"]}
         evaluation = {name: figures.pop(name) for name in FIGURES if name in figures}
-        self.run.append_metrics(place | figures)
-        if evaluation:
-            self.run.append_metrics(place | evaluation)
-        self._write_scalars(step, figures | evaluation)
+        records = [place | part for part in (figures, evaluation) if part]
+        self.outbox.write("metrics.jsonl", functools.partial(self.run.append_metrics, records))
+        for record in records:
+            self.events.write(record)
         self._say(place, figures | evaluation)
 
     def on_train_end(self, logs=None):
-        self.writer.flush()
+        self.events.flush()
 
     def close(self) -> None:
         """Ends the progress bar and the event file."""
         if self.bar is not None:
             self.bar.close()
-            self.writer.close()
-
-    def _write_scalars(self, step, figures):
-        with self.writer.as_default(step=step):
-            for name, value in figures.items():
-                tf.summary.scalar(name, value)
+            self.events.close()
 
     def _say(self, place, figures):
         spent = time.monotonic() - self.started
@@ -115,42 +136,35 @@ class RunLog(keras.callbacks.Callback):
         sys.stdout.flush()
 
 
-class StopOnNaN(keras.callbacks.Callback):
-    """Ends a run whose loss is no number any more, before anything is written."""
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            step = int(self.model.optimizer.iterations.numpy())
-            raise ValueError(
-                f"The loss is {logs['loss']} at step {step}: lower --learning_rate. The last "
-                "checkpoint is kept."
-            )
-
-
 class RoundEnds(keras.callbacks.Callback):
     """Keeps encoder, entropy, anchors and neighbours at the end of each round for good."""
 
-    def __init__(self, run: Workdir, plan: RoundPlan, is_epoch_end):
+    def __init__(self, run: Workdir, outbox: Outbox, plan: RoundPlan, is_epoch_end):
         super().__init__()
-        self.run, self.plan, self.is_epoch_end = run, plan, is_epoch_end
+        self.run, self.outbox, self.plan = run, outbox, plan
+        self.is_epoch_end = is_epoch_end
 
     def on_epoch_end(self, epoch, logs=None):
         if self.plan.ends_round(epoch) and self.is_epoch_end():
             number = self.plan.round_of(epoch)
             step = int(self.model.optimizer.iterations.numpy())
             facts = {"step": step, "epoch": epoch + 1, "round": number}
-            checkpoint.save(self.run.round_file(number), checkpoint.round_state(self.model), facts)
+            arrays = checkpoint.values(checkpoint.round_state(self.model))
+            path = self.run.round_file(number)
+            self.outbox.write(path.name, functools.partial(checkpoint.save, path, arrays, facts))
 
 
 class Checkpoints(keras.callbacks.Callback):
     """Saves at each epoch's end, every so many steps and minutes, and when asked to stop.
 
+    Keeps the last two checkpoints, and the encoder that did best on held-out training images.
     Ctrl-C and SIGTERM end training after the step and a checkpoint; a second one ends at once.
     """
 
     def __init__(
         self,
         run: Workdir,
+        outbox: Outbox,
         curriculum: NeighbourhoodCurriculum,
         monitor: Monitor,
         is_epoch_end,
@@ -158,7 +172,8 @@ class Checkpoints(keras.callbacks.Callback):
         minutes: float,
     ):
         super().__init__()
-        self.run, self.curriculum, self.monitor = run, curriculum, monitor
+        self.run, self.outbox = run, outbox
+        self.curriculum, self.monitor = curriculum, monitor
         self.is_epoch_end = is_epoch_end
         self.steps, self.seconds = steps, 60 * minutes
         self.stop_asked = False
@@ -203,18 +218,31 @@ class Checkpoints(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
+        if logs and logs.get(BEST_BY, -1) > self.monitor.best:
+            self.monitor.best = logs[BEST_BY]
+            self._save_best(epoch)
         self.save()
         if self.stop_asked:
             self.model.stop_training = True
 
     def save(self) -> None:
-        """Writes the state unless it is written already."""
+        """Writes the state, unless it is written already or what belongs before it cannot be."""
         step = int(self.model.optimizer.iterations.numpy())
-        if step != self.saved_step:
-            state = checkpoint.training_state(self.model) | self.monitor.state
-            facts = {"step": step, "curriculum": self.curriculum.figures}
-            checkpoint.save(self.run.checkpoint, state, facts)
-            self.saved_step, self.saved_at = step, time.monotonic()
+        if step == self.saved_step or not self.outbox.flush():
+            return
+        self.saved_at = time.monotonic()
+        arrays = checkpoint.values(checkpoint.training_state(self.model) | self.monitor.state)
+        facts = {"step": step, "curriculum": self.curriculum.figures, "best": self.monitor.best}
+        paths = self.run.checkpoint, self.run.previous_checkpoint
+        if attempt("the checkpoint", lambda: checkpoint.save(paths[0], arrays, facts, paths[1])):
+            self.saved_step = step
+
+    def _save_best(self, epoch):
+        step = int(self.model.optimizer.iterations.numpy())
+        facts = {"step": step, "epoch": epoch + 1, BEST_BY: self.monitor.best}
+        arrays = checkpoint.values(checkpoint.round_state(self.model))
+        path = self.run.best_checkpoint
+        self.outbox.write(path.name, functools.partial(checkpoint.save, path, arrays, facts))
 
 
 def clock(seconds: float) -> str:

@@ -1,8 +1,11 @@
 """Checkpoints: the whole state of a run in one file, written atomically, without pickles."""
 
 import collections
+import itertools
 import json
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -50,16 +53,81 @@ def state_bytes(state: dict[str, keras.Variable]) -> int:
     )
 
 
-def save(path: Path, state: dict[str, keras.Variable], facts: dict) -> None:
-    """Writes variables and facts (JSON) beside `path`, then renames: a kill leaves the old file."""
+def values(state: dict[str, keras.Variable]) -> dict[str, np.ndarray]:
+    """Copies of the variables' values."""
+    return {name: np.array(variable.numpy()) for name, variable in state.items()}
+
+
+def save(
+    path: Path, arrays: dict[str, np.ndarray], facts: dict, previous: Path | None = None
+) -> None:
+    """Writes arrays and facts (JSON) beside `path`, then renames: a kill leaves the old file.
+
+    Args:
+        path: of the checkpoint.
+        arrays: `values` of a state.
+        facts: what JSON can hold.
+        previous: where the file that stood at `path` is kept; None to replace it.
+
+    Raises:
+        ValueError: if an array is not finite; the old file stays.
+        OSError: if it cannot be written, for a full disk say; the old file stays.
+    """
+    broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    if broken:
+        raise ValueError(f"{', '.join(broken[:3])} hold NaN or infinite values: not saved.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {name: np.asarray(variable.numpy()) for name, variable in state.items()}
     temporary = path.with_name(path.name + ".partial")
-    with open(temporary, "wb") as file:
-        np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        if previous is not None and path.exists():
+            _keep(path, previous)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Gives the file a second name, so that at no moment there is none at `path`."""
+    second = previous.with_name(previous.name + ".partial")
+    second.unlink(missing_ok=True)
+    try:
+        os.link(path, second)
+    except OSError:  # a file system without hard links: `load_newest` looks at both names
+        os.replace(path, second)
+    os.replace(second, previous)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in a folder outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def load_newest(paths: Sequence[Path]) -> tuple[dict[str, np.ndarray], dict, Path]:
+    """Arrays, facts and path of the first checkpoint that is sound; damaged ones are named.
+
+    Args:
+        paths: from the newest to the oldest.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if all are damaged.
+    """
+    found = [path for path in paths if path.is_file()] or list(paths[:1])
+    for path, older in itertools.pairwise(found):
+        try:
+            return (*load(path), path)
+        except ValueError:
+            print(f"{path} is damaged and passed over: {older} is tried.", file=sys.stderr)
+    return (*load(found[-1]), found[-1])
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict]:

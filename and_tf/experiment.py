@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from and_tf.data import opening, passes, sources
 from and_tf.data.augment import Augmentation
+from and_tf.data.manifest import Manifest, changes, manifest
 from and_tf.data.pipeline import steps_per_epoch
 from and_tf.model import AND
 from and_tf.optimizers import TorchSGD
@@ -27,6 +28,7 @@ class Experiment:
     run: Workdir
     train: sources.Source
     held_out: sources.Source | None
+    images: Manifest
     plan: RoundPlan
     augmentation: Augmentation
     load_size: int
@@ -78,6 +80,8 @@ def build_experiment(options: types.SimpleNamespace, run: Workdir) -> Experiment
         options.skip_broken,
     )
     _check_sizes(options, train)
+    images = manifest(train)
+    _check_unchanged(run, train, images)
     load_size = options.image_size
     if load_size > LARGEST_WHOLE:
         load_size = round(load_size * 8 / 7)
@@ -98,7 +102,7 @@ def build_experiment(options: types.SimpleNamespace, run: Workdir) -> Experiment
     schedule = RoundSchedule(options.learning_rate, options.lr_policy, per_epoch, plan)
     model = _build_model(options, train, schedule, facts)
     return Experiment(
-        options, run, train, held_out, plan, augmentation, load_size, facts, schedule, model
+        options, run, train, held_out, images, plan, augmentation, load_size, facts, schedule, model
     )
 
 
@@ -116,17 +120,19 @@ def _check_sizes(options: types.SimpleNamespace, train: sources.Source) -> None:
         )
 
 
+def _check_unchanged(run: Workdir, train: sources.Source, images: Manifest) -> None:
+    """Refuses images that are not those that the run began with: a row of the bank is an image."""
+    if run.images.is_file() and (different := changes(run.read_images(), images)):
+        raise ValueError(
+            f"{train.name} has changed since the run in {run.path} began: {different}. "
+            "Restore the images or choose another --workdir."
+        )
+
+
 def _facts(run: Workdir, train: sources.Source, size: int) -> dict:
-    """What is measured once of the images: kept in the workdir, checked when a run continues."""
+    """What is measured once of the images, kept in the workdir."""
     if run.facts.is_file():
-        facts = run.read_facts()
-        if facts["fingerprint"] != train.fingerprint:
-            raise ValueError(
-                f"{train.name} has changed since the run in {run.path} began: it held "
-                f"{facts['images']} images and holds {len(train)}, or names or sizes differ. "
-                "Restore the images or choose another --workdir."
-            )
-        return facts
+        return run.read_facts()
     mean, std = passes.channel_statistics(train, size)
     return {
         "images": len(train),

@@ -9,6 +9,9 @@ from and_tf.memory_bank import MemoryBank, read_rows
 BANK_BLOCK = 16_384  # rows compared at once where the (B, N) logits would exceed their budget
 
 
+NOT_FINITE = "The loss or its gradient is not finite."
+
+
 @keras.saving.register_keras_serializable("and_tf")
 class AND(keras.Model):
     """Anchor Neighbourhood Discovery around an encoder.
@@ -120,6 +123,10 @@ class AND(keras.Model):
             context = tf.distribute.get_replica_context()
             global_batch = context.all_reduce("SUM", tf.cast(tf.shape(indices)[0], tf.float32))
             losses, embeddings, gradients = self._compiled_gradients(images, indices, global_batch)
+        # One NaN would spread from a row of the bank to all weights: it stops before it is applied.
+        is_finite = tf.math.is_finite(tf.reduce_sum(losses) + tf.linalg.global_norm(gradients))
+        is_sound = tf.debugging.Assert(is_finite, [NOT_FINITE])
+        with tf.control_dependencies([is_sound] if is_sound is not None else []):
             self.optimizer.apply(gradients, self.encoder.trainable_variables)
             self.bank.update(indices, embeddings)
             self.loss_tracker.update_state(losses)

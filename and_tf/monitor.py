@@ -12,12 +12,13 @@ from and_tf.neighbourhoods import discover, stability
 
 RAW_SIDE = 32  # pixels; larger images are compared as raw pixels at this side
 RAW_BYTES = 1 << 30  # beyond this many bytes of float32 raw pixels are not measured
+QUERIES = 2_000  # training images that are classified by the others
 SAMPLE = 5_000  # images of the label-free figures, evenly spaced; hubness and entropy depend on it
 PAIRS = 1_000  # images whose views are compared
 
 FIGURES = (
-    "knn_top1", "knn_top1_bank", "alignment", "uniformity", "effective_rank", "hubness",
-    "mutual_neighbours", "neighbours_kept", "bank_agreement", "entropy_clean",
+    "knn_top1", "knn_top1_bank", "knn_top1_train", "alignment", "uniformity", "effective_rank",
+    "hubness", "mutual_neighbours", "neighbours_kept", "bank_agreement", "entropy_clean",
 )  # fmt: skip
 
 
@@ -26,7 +27,8 @@ class Monitor:
 
     Args:
         train: training images.
-        held_out: images to classify, or None. kNN needs labels in both.
+        held_out: images to classify, or None. kNN needs labels in both; the figure that tells the
+            best checkpoint, `knn_top1_train`, in the training images alone.
         augmentation: of the views that are compared.
         load_size: side in pixels of the squares that views are cut from.
     """
@@ -39,6 +41,7 @@ class Monitor:
         self.sample = _evenly(len(train), SAMPLE)
         pairs = train.take(_evenly(len(train), PAIRS))
         self.views = [_Views(pairs, augmentation, load_size, seed) for seed in (1, 2)]
+        self.best = -1.0  # the highest knn_top1_train so far, in percent
         k = min(NEIGHBOURS, len(self.sample) - 1)
         self.neighbours = keras.Variable(
             np.full((len(self.sample), k), -1, "int32"), trainable=False, name="neighbours"
@@ -61,17 +64,28 @@ class Monitor:
         """All `FIGURES` that can be measured; remembers the neighbours for the next time."""
         figures = {}
         bank = model.bank.rows.numpy()
-        if self.missing:
-            embeddings = extract(
-                model.encoder, self.train.take(self.sample), self.size, progress=False
-            )
-        else:
-            rows = extract(model.encoder, self.train, self.size, progress=False)
+        if _unlabelled(self.train):
+            images = self.train.take(self.sample)
+            embeddings = extract(model.encoder, images, self.size, progress=False)
+            return self._label_free(model, embeddings, bank[self.sample])
+        rows = extract(model.encoder, self.train, self.size, progress=False)
+        if not self.missing:
             queries = extract(model.encoder, self.held_out, self.size, progress=False)
             figures["knn_top1"] = self._top1(rows, queries)
             figures["knn_top1_bank"] = self._top1(bank, queries)
-            embeddings = rows[self.sample]
-        return figures | self._label_free(model, embeddings, bank[self.sample])
+        figures |= self._train_top1(rows)
+        return figures | self._label_free(model, rows[self.sample], bank[self.sample])
+
+    def _train_top1(self, rows):
+        """Of some training images among the others: what a best checkpoint may be chosen by."""
+        is_query = np.zeros(len(rows), bool)
+        is_query[_evenly(len(rows), min(QUERIES, len(rows) // 2))] = True
+        labels, others = self.train.labels[is_query], self.train.labels[~is_query]
+        if not (labels >= 0).any() or not (others >= 0).any():
+            return {}
+        classes = int(self.train.labels.max()) + 1
+        scores = weighted_knn(rows[~is_query], others, rows[is_query], num_classes=classes)
+        return {"knn_top1_train": accuracy(scores, labels)["top1"]}
 
     def _label_free(self, model, embeddings, bank_rows):
         views = [extract(model.encoder, views, self.size, progress=False) for views in self.views]

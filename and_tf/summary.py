@@ -17,7 +17,8 @@ def print_estimates(experiment: Experiment, monitor: Monitor) -> None:
     options, model, train = experiment.options, experiment.model, experiment.train
     state = checkpoint.training_state(model) | monitor.state
     kept_round = checkpoint.state_bytes(checkpoint.round_state(model))
-    disk = 2 * checkpoint.state_bytes(state) + (experiment.plan.rounds + 1) * kept_round
+    # The last two, the one being written, the best and the ends of the rounds.
+    disk = 3 * checkpoint.state_bytes(state) + (experiment.plan.rounds + 2) * kept_round
     free = shutil.disk_usage(experiment.run.path).free
     bank = 4 * model.num_samples * model.bank.dim
     logits = 4 * min(options.batch_size * model.num_samples, model.logits_budget_mb << 18)

@@ -1,17 +1,23 @@
 """train.py: an experiment from its flags to its exported encoder, begun or continued."""
 
+import os
 import time
 import types
 
+import tensorflow as tf
+
 from and_tf import checkpoint
-from and_tf.callbacks import Checkpoints, Evaluation, RoundEnds, RunLog, StopOnNaN
+from and_tf.callbacks import Checkpoints, Evaluation, RoundEnds, RunLog
 from and_tf.curriculum import NeighbourhoodCurriculum
 from and_tf.data.picture import save_grid
-from and_tf.data.pipeline import sample_augmented, train_pipeline
+from and_tf.data.pipeline import batch_indices, sample_augmented, train_pipeline
 from and_tf.evaluation import extract
 from and_tf.experiment import Experiment, build_experiment, start_devices
 from and_tf.export.run import export_path, write_export
+from and_tf.lock import locked
+from and_tf.model import NOT_FINITE
 from and_tf.monitor import Monitor
+from and_tf.outbox import Outbox
 from and_tf.summary import print_estimates, summarise
 from and_tf.workdir import Workdir, differences
 
@@ -36,22 +42,25 @@ def run_experiment(options: types.SimpleNamespace) -> None:
         experiment.train, experiment.held_out, experiment.augmentation, experiment.load_size
     )
     curriculum = _curriculum(experiment)
-    if is_continued:
-        _continue(experiment, curriculum, monitor)
-    else:
-        _begin(experiment, monitor)
-    print_estimates(experiment, monitor)
-    started = time.monotonic()
-    if _fit(experiment, curriculum, monitor):
-        _finish(experiment, time.monotonic() - started)
-    else:
-        print(f"Stopped after step {experiment.step}. The same command continues.")
+    with locked(run.path):
+        if _check_workdir(run, options) != is_continued or run.summary.is_file():
+            raise ValueError(f"{run.path} was changed by another process: repeat the command.")
+        if is_continued:
+            _continue(experiment, curriculum, monitor)
+        else:
+            _begin(experiment, monitor)
+        print_estimates(experiment, monitor)
+        started = time.monotonic()
+        if _fit(experiment, curriculum, monitor):
+            _finish(experiment, time.monotonic() - started)
+        else:
+            print(f"Stopped after step {experiment.step}. The same command continues.")
 
 
 def _check_workdir(run: Workdir, options: types.SimpleNamespace) -> bool:
     """Whether the workdir holds this very experiment, begun; another one is refused."""
     if not run.flags.is_file():
-        if run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+        if run.path.exists() and (not run.path.is_dir() or _foreign_files(run)):
             raise ValueError(
                 f"--workdir={run.path} is not empty and holds no run: choose another --workdir."
             )
@@ -62,7 +71,12 @@ def _check_workdir(run: Workdir, options: types.SimpleNamespace) -> bool:
             f"--workdir={run.path} holds a run with other flags ({'; '.join(different)}): "
             "choose another --workdir or --name, or repeat its flags."
         )
-    return run.checkpoint.is_file()
+    return run.checkpoint.is_file() or run.previous_checkpoint.is_file()
+
+
+def _foreign_files(run: Workdir) -> set[str]:
+    """What stands in a folder besides the traces of a start that was killed at once."""
+    return {path.name for path in run.path.iterdir()} - {"lock", "flags.cfg.partial"}
 
 
 def _curriculum(experiment: Experiment) -> NeighbourhoodCurriculum:
@@ -90,6 +104,7 @@ def _begin(experiment: Experiment, monitor: Monitor) -> None:
     raw = None if monitor.missing else monitor.raw_pixels()
     measured = {} if raw is None else {"raw_pixels_knn_top1": raw}
     run.write_flags(options)
+    run.write_images(experiment.images)
     run.write_facts(experiment.facts | measured)
     run.forget_after(-1)
     views = sample_augmented(
@@ -103,10 +118,12 @@ def _continue(
 ) -> None:
     """Restores the last checkpoint and forgets figures measured after it."""
     run = experiment.run
-    arrays, facts = checkpoint.load(run.checkpoint)
+    arrays, facts, path = run.load_checkpoint()
     state = checkpoint.training_state(experiment.model) | monitor.state
-    checkpoint.restore(state, arrays, run.checkpoint)
-    curriculum.figures = facts["curriculum"]
+    checkpoint.restore(state, arrays, path)
+    if path != run.checkpoint and run.checkpoint.is_file():  # not to take the place of the sound
+        os.replace(run.checkpoint, run.checkpoint.with_suffix(".damaged"))
+    curriculum.figures, monitor.best = facts["curriculum"], facts["best"]
     run.forget_after(facts["step"])
     print(f"Continuing {run.path} after step {facts['step']} of {experiment.total_steps}.")
 
@@ -114,8 +131,10 @@ def _continue(
 def _fit(experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: Monitor) -> bool:
     """Trains to the end of the plan; False if a signal stopped it before."""
     run, options = experiment.run, experiment.options
+    outbox = Outbox()
     log = RunLog(
         run,
+        outbox,
         experiment.schedule,
         len(experiment.train),
         experiment.total_steps,
@@ -123,6 +142,7 @@ def _fit(experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: M
     )
     checkpoints = Checkpoints(
         run,
+        outbox,
         curriculum,
         monitor,
         experiment.is_epoch_end,
@@ -130,11 +150,10 @@ def _fit(experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: M
         options.checkpoint_minutes,
     )
     callbacks = [
-        StopOnNaN(),
         curriculum,
         Evaluation(monitor, experiment.plan, options.eval_every, experiment.is_epoch_end),
         log,
-        RoundEnds(run, experiment.plan, experiment.is_epoch_end),
+        RoundEnds(run, outbox, experiment.plan, experiment.is_epoch_end),
         checkpoints,
     ]
     if not experiment.is_epoch_end():
@@ -146,6 +165,11 @@ def _fit(experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: M
     finally:
         checkpoints.unwatch_signals()
         log.close()
+    if outbox.waiting:
+        raise OSError(
+            f"{run.path}: the disk is full and {outbox.waiting[0][0]} could not be written: make "
+            "room and repeat the command, which continues at the last checkpoint."
+        )
     return experiment.step == experiment.total_steps
 
 
@@ -161,8 +185,25 @@ def _fit_part(experiment: Experiment, callbacks: list) -> None:
         first_step=experiment.step,
         load_size=experiment.load_size,
     )
-    experiment.model.fit(
-        images, initial_epoch=epoch, epochs=last, callbacks=callbacks, verbose=0, shuffle=False
+    try:
+        experiment.model.fit(
+            images, initial_epoch=epoch, epochs=last, callbacks=callbacks, verbose=0, shuffle=False
+        )
+    except tf.errors.InvalidArgumentError as error:
+        if NOT_FINITE not in str(error):
+            raise
+        raise ValueError(_diverged(experiment)) from error
+
+
+def _diverged(experiment: Experiment) -> str:
+    """What to say of a step whose loss or gradient is no number; nothing of it was applied."""
+    step, options = experiment.step, experiment.options
+    indices = batch_indices(len(experiment.train), options.batch_size, options.seed, step).numpy()
+    shown = ", ".join(map(str, indices[:8])) + (", ..." if len(indices) > 8 else "")
+    return (
+        f"The loss or its gradient is NaN or infinite in step {step + 1}, images {shown}: lower "
+        f"--learning_rate={options.learning_rate} or raise --temperature={options.temperature}, "
+        "in another --workdir. The last checkpoint is kept."
     )
 
 

@@ -1,14 +1,17 @@
 """The folder of a run: its flags, metrics, checkpoint, round ends and exports."""
 
+import errno
 import json
 import os
 import types
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from and_tf import checkpoint, encoders
+from and_tf.data.manifest import Manifest
 from and_tf.flags import FREE_TO_CHANGE, train_flags
 
 
@@ -24,7 +27,10 @@ class Workdir:
         self.flags = self.path / "flags.cfg"
         self.facts = self.path / "run.json"
         self.metrics = self.path / "metrics.jsonl"
+        self.images = self.path / "images.npz"
         self.checkpoint = self.path / "checkpoints" / "last.npz"
+        self.previous_checkpoint = self.path / "checkpoints" / "previous.npz"
+        self.best_checkpoint = self.path / "checkpoints" / "best.npz"
         self.rounds = self.path / "rounds"
         self.tensorboard = self.path / "tensorboard"
         self.augmented = self.path / "augmented.png"
@@ -67,9 +73,41 @@ class Workdir:
         except (OSError, json.JSONDecodeError) as error:
             raise ValueError(f"{self.facts} cannot be read ({error}): restore it.") from error
 
-    def append_metrics(self, record: dict) -> None:
-        with open(self.metrics, "a") as file:
-            file.write(json.dumps(record) + "\n")
+    def write_images(self, images: Manifest) -> None:
+        """Keeps names, sizes and checksums of the training images."""
+        temporary = self.images.with_name(self.images.name + ".partial")
+        with open(temporary, "wb") as file:
+            np.savez_compressed(file, **images.arrays())
+        os.replace(temporary, self.images)
+
+    def read_images(self) -> Manifest:
+        try:
+            with np.load(self.images, allow_pickle=False) as arrays:
+                return Manifest.from_arrays({name: arrays[name] for name in arrays.files})
+        except Exception as error:
+            raise ValueError(f"{self.images} cannot be read ({error}): restore it.") from error
+
+    def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict, Path]:
+        """Arrays, facts and path of the newest sound checkpoint; a damaged one is passed over.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            ValueError: if all are damaged.
+        """
+        return checkpoint.load_newest([self.checkpoint, self.previous_checkpoint])
+
+    def append_metrics(self, records: Sequence[dict]) -> None:
+        """Adds lines to metrics.jsonl, all or none."""
+        text = "".join(json.dumps(record) + "\n" for record in records).encode()
+        with open(self.metrics, "ab", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            try:
+                if file.write(text) < len(text):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics))
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)  # no half a line for the next one to follow
+                raise
 
     def read_metrics(self) -> list[dict]:
         """Records of metrics.jsonl; a last line that a kill cut short is left out."""
@@ -132,9 +170,9 @@ def load_encoder(path: str | Path) -> keras.Model:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     run = Workdir(path)
     options, facts = run.read_flags(), run.read_facts()
-    arrays, _ = checkpoint.load(run.checkpoint)
+    arrays, _, file = run.load_checkpoint()
     encoder = build_encoder(options, facts["mean"], facts["std"])
-    checkpoint.restore(checkpoint.encoder_state(encoder), arrays, run.checkpoint)
+    checkpoint.restore(checkpoint.encoder_state(encoder), arrays, file)
     return encoder
 
 
@@ -159,5 +197,8 @@ def build_encoder(
 def _replace(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
-    temporary.write_text(text)
+    with open(temporary, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)

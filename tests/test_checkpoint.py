@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from and_tf import checkpoint
+from and_tf.checkpoint import values
 from and_tf.model import AND
 from and_tf.optimizers import TorchSGD
 
@@ -35,8 +36,6 @@ def step(model, rng):
     model.train_step((images, rng.permutation(model.num_samples)[:8]))
 
 
-def values(state):
-    return {name: variable.numpy().copy() for name, variable in state.items()}
 
 
 def assert_same(one, other):

@@ -8,7 +8,7 @@ import pytest
 from and_tf import encoders
 from and_tf.data import open_source
 from and_tf.data.augment import Augmentation
-from and_tf.evaluation import extract
+from and_tf.evaluation import accuracy, extract, weighted_knn
 from and_tf.evaluation.label_free import effective_rank
 from and_tf.model import AND
 from and_tf.monitor import FIGURES, Monitor
@@ -40,11 +40,29 @@ def test_all_figures_are_measured_and_what_is_kept_needs_a_second_look(digits, m
 def test_without_labels_the_same_label_free_figures_are_measured(digits, model):
     labelled = Monitor(*digits, MILD, 16).measure(model)
     train, held_out = digits
-    for sources in [(without_labels(train), held_out), (train, None)]:
+    unmeasured = {"knn_top1", "knn_top1_bank", "neighbours_kept"}
+    for sources, missing in [
+        ((without_labels(train), held_out), unmeasured | {"knn_top1_train"}),
+        ((train, without_labels(held_out)), unmeasured),
+        ((train, None), unmeasured),
+    ]:
         figures = Monitor(*sources, MILD, 16).measure(model)
-        assert set(figures) == set(FIGURES) - {"knn_top1", "knn_top1_bank", "neighbours_kept"}
+        assert set(figures) == set(FIGURES) - missing
         for name, value in figures.items():
             assert value == pytest.approx(labelled[name], rel=1e-5), name
+
+
+def test_the_best_is_told_by_training_images_that_are_held_out_of_the_vote(
+    digits, model, monkeypatch
+):
+    monkeypatch.setattr("and_tf.monitor.QUERIES", 25)
+    figures = Monitor(digits[0], None, MILD, 16).measure(model)
+    embeddings = extract(model.encoder, digits[0], 16)
+    held_out = np.linspace(0, 119, 25).round().astype(int)
+    kept = np.setdiff1d(np.arange(120), held_out)
+    scores = weighted_knn(embeddings[kept], digits[0].labels[kept], embeddings[held_out])
+    expected = accuracy(scores, digits[0].labels[held_out])["top1"]
+    assert figures["knn_top1_train"] == pytest.approx(expected)
 
 
 def test_large_sets_are_sampled(digits, model, monkeypatch):

@@ -58,12 +58,7 @@ def train_pipeline(
 
     def choose(step):
         """Indices (B,) and random draws (B, P) of a global step."""
-        epoch, position = step // per_epoch, step % per_epoch
-        start = position * batch_size
-        places = tf.range(start, tf.minimum(start + batch_size, num_samples))
-        key = tf.stack([tf.constant(seed, tf.int64), epoch])
-        last = tf.constant(num_samples - 1, tf.int64)
-        indices = tf.random.experimental.index_shuffle(places, key, last)
+        indices = batch_indices(num_samples, batch_size, seed, step)
         return indices, draw(tf.shape(indices)[0], seed, step)
 
     def load(indices, draws):
@@ -89,6 +84,17 @@ def train_pipeline(
         .map(transform, num_parallel_calls=tf.data.AUTOTUNE)
         .prefetch(tf.data.AUTOTUNE)
     )
+
+
+def batch_indices(num_samples: int, batch_size: int, seed: int, step: int | tf.Tensor) -> tf.Tensor:
+    """The images of a global step: (B,) int64, each once in an epoch."""
+    per_epoch = steps_per_epoch(num_samples, batch_size)
+    epoch, position = step // per_epoch, step % per_epoch
+    start = position * batch_size
+    places = tf.range(start, tf.minimum(start + batch_size, num_samples), dtype=tf.int64)
+    key = tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
+    last = tf.constant(num_samples - 1, tf.int64)
+    return tf.random.experimental.index_shuffle(places, key, last)
 
 
 def _epochs(first_step: int, per_epoch: int):

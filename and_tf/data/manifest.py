@@ -1,0 +1,117 @@
+"""What a run remembers of its images, to say what has changed when it continues."""
+
+import os
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from and_tf.data.sources import ArraySource, Source
+from and_tf.data.workers import progress_bar, thread_pool
+
+CHECKED_BYTES = 4 << 30  # larger sets are compared by names and sizes alone: reading takes minutes
+LISTED = 3  # names in a message, of each kind of change
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Images in the order of their source.
+
+    Attributes:
+        names: (N,) str, or empty where the images have no names.
+        sizes: (N,) int64, bytes of each image.
+        checksums: (N,) uint32, CRC-32 of its bytes; zeros for sets above `CHECKED_BYTES`.
+    """
+
+    names: np.ndarray
+    sizes: np.ndarray
+    checksums: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """As plain arrays for an .npz file; names as the bytes that the file system holds."""
+        joined = "\0".join(self.names).encode(errors="surrogateescape")
+        return {
+            "names": np.frombuffer(joined, np.uint8),
+            "sizes": self.sizes,
+            "checksums": self.checksums,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Manifest":
+        joined = arrays["names"].tobytes().decode(errors="surrogateescape")
+        names = np.array(joined.split("\0") if joined else [], dtype=object)
+        return cls(names, arrays["sizes"], arrays["checksums"])
+
+
+def manifest(source: Source) -> Manifest:
+    """Names, sizes and checksums of a source's images; reads every file of a folder once."""
+    names = np.array(source.names or [], dtype=object)
+    if isinstance(source, ArraySource):
+        sizes = np.full(len(source), source.images[0].nbytes, np.int64)
+        return Manifest(names, sizes, _checksums(source.images, sizes))
+    return Manifest(names, source.sizes, _checksums(source.items, source.sizes))
+
+
+def _checksums(items, sizes: np.ndarray) -> np.ndarray:
+    checksums = np.zeros(len(items), np.uint32)
+    if sizes.sum() > CHECKED_BYTES:
+        return checksums
+    with progress_bar(len(items), "checksums") as progress:
+        for row, checksum in enumerate(thread_pool().map(_checksum, items)):
+            checksums[row] = checksum
+            progress.update()
+    return checksums
+
+
+def _checksum(item: str | bytes | np.ndarray) -> int:
+    if isinstance(item, np.ndarray):
+        return zlib.crc32(np.ascontiguousarray(item))
+    if isinstance(item, bytes):
+        return zlib.crc32(item)
+    with open(item, "rb") as file:
+        return zlib.crc32(file.read())
+
+
+def changes(old: Manifest, new: Manifest) -> str:
+    """What differs between two states of a source, in words; empty if nothing does.
+
+    An image is edited if its bytes differ, renamed if another name holds them.
+    """
+    if len(old.names) and len(new.names):
+        return _changes_by_name(old, new)
+    if len(old) != len(new):
+        return f"it held {len(old)} images and holds {len(new)}"
+    differs = np.flatnonzero((old.sizes != new.sizes) | (old.checksums != new.checksums))
+    return _listed("edited", [f"image {row}" for row in differs])
+
+
+def _changes_by_name(old: Manifest, new: Manifest) -> str:
+    before, after = _contents(old), _contents(new)
+    gone = [name for name in before if name not in after]
+    came = [name for name in after if name not in before]
+    edited = [name for name in before if name in after and before[name] != after[name]]
+    waiting: dict[tuple, list[str]] = {}
+    for name in came:
+        waiting.setdefault(after[name], []).append(name)
+    renamed, removed = [], []
+    for name in gone:
+        others = waiting.get(before[name])
+        renamed.append(f"{name} to {others.pop(0)}") if others else removed.append(name)
+    added = [name for names in waiting.values() for name in names]
+    kinds = {"added": added, "removed": removed, "renamed": renamed, "edited": edited}
+    return ", ".join(_listed(kind, names) for kind, names in kinds.items() if names)
+
+
+def _contents(images: Manifest) -> dict[str, tuple[int, int]]:
+    pairs = zip(images.sizes.tolist(), images.checksums.tolist(), strict=True)
+    return dict(zip(images.names, pairs, strict=True))
+
+
+def _listed(kind: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    shown = ", ".join(os.fsencode(name).decode(errors="replace") for name in names[:LISTED])
+    return f"{len(names)} {kind} ({shown}{', ...' if len(names) > LISTED else ''})"

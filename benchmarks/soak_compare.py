@@ -1,0 +1,70 @@
+"""What differs between two runs of one command, timings excepted."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from and_tf import checkpoint
+from and_tf.workdir import Workdir
+
+TIMINGS = {"images_per_second"}
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """Each difference in words: checkpoints, rounds, metrics, TensorBoard's events, stray files."""
+    found = _kept_files(one, other)
+    found += _checkpoints(one, other)
+    if _metrics(one) != _metrics(other):
+        found.append("metrics.jsonl differs")
+    if _events(one) != _events(other):
+        found.append("TensorBoard's events differ")
+    return found
+
+
+def _kept_files(one: Path, other: Path) -> list[str]:
+    names = [
+        {str(path.relative_to(run)) for path in run.rglob("*") if "tfevents" not in path.name}
+        for run in (one, other)
+    ]
+    return [f"{name} is in one run alone" for name in sorted(names[0] ^ names[1])]
+
+
+def _checkpoints(one: Path, other: Path) -> list[str]:
+    found = []
+    for path in sorted([*one.glob("checkpoints/*.npz"), *one.glob("rounds/*.npz")]):
+        name = path.relative_to(one)
+        if not (other / name).is_file():
+            continue  # named among the files
+        (ours, our_facts), (theirs, their_facts) = (
+            checkpoint.load(path),
+            checkpoint.load(other / name),
+        )
+        if our_facts != their_facts or ours.keys() != theirs.keys():
+            found.append(f"{name}: facts or names differ")
+            continue
+        found += [
+            f"{name}: {key} differs"
+            for key in ours
+            if ours[key].dtype != theirs[key].dtype or not np.array_equal(ours[key], theirs[key])
+        ]
+    return found
+
+
+def _metrics(run: Path) -> list[dict]:
+    lines = Workdir(run).metrics.read_text().splitlines()
+    return [{k: v for k, v in json.loads(line).items() if k not in TIMINGS} for line in lines]
+
+
+def _events(run: Path) -> list[tuple]:
+    """(step, tag, value) of every scalar in all event files, repeated ones too."""
+    import tensorflow as tf
+
+    found = []
+    for path in Workdir(run).tensorboard.glob("events.out.tfevents.*"):
+        for event in tf.compat.v1.train.summary_iterator(str(path)):
+            for value in event.summary.value:
+                if value.tag not in TIMINGS:
+                    number = float(tf.make_ndarray(value.tensor))
+                    found.append((event.step, value.tag, number))
+    return sorted(found)

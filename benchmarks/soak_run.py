@@ -1,0 +1,60 @@
+"""train.py that tells on a pipe what it is doing, so that a soak test can kill it right there.
+
+python -m benchmarks.soak_run FD FLAGS: writes a line for each phase that begins or ends, and the
+step after each step, to the file descriptor FD.
+"""
+
+import functools
+import os
+import sys
+
+from and_tf import callbacks, checkpoint, curriculum, programs, training
+from and_tf.monitor import Monitor
+
+PHASES = ("training", "discovery", "evaluation", "checkpoint", "export")
+
+
+def main() -> int:
+    tell = functools.partial(_tell, int(sys.argv[1]))
+    curriculum.discover = _within("discovery", curriculum.discover, tell)
+    Monitor.measure = _within("evaluation", Monitor.measure, tell)
+    checkpoint.save = _within("checkpoint", checkpoint.save, tell)
+    training.write_export = _within("export", training.write_export, tell)
+    after_restore = training._continue
+
+    def continued(experiment, *others):
+        after_restore(experiment, *others)
+        tell(f"continues {experiment.step}")
+
+    training._continue = continued
+    after_batch = callbacks.RunLog.on_train_batch_end
+
+    def on_train_batch_end(self, batch, logs=None):
+        after_batch(self, batch, logs)
+        tell(f"step {int(self.model.optimizer.iterations.numpy())}")
+
+    callbacks.RunLog.on_train_batch_end = on_train_batch_end
+    tell("start")
+    status = programs.train(sys.argv[2:])
+    tell("end")
+    return status
+
+
+def _tell(descriptor: int, words: str) -> None:
+    os.write(descriptor, f"{words}\n".encode())
+
+
+def _within(phase, function, tell):
+    @functools.wraps(function)
+    def wrapped(*args, **kwargs):
+        tell(phase)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            tell("training")
+
+    return wrapped
+
+
+if __name__ == "__main__":
+    sys.exit(main())
