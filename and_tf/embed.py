@@ -11,13 +11,8 @@ from tqdm import tqdm
 from and_tf.data.folders import open_folder
 from and_tf.data.picture import save_grid
 from and_tf.data.sources import Source
-from and_tf.embedding_table import (
-    check_table_path,
-    clusters,
-    near_duplicates,
-    nearest,
-    write_table,
-)
+from and_tf.embedding_table import check_table_path, near_duplicates, nearest, write_table
+from and_tf.evaluation.clustering import clusters
 from and_tf.export import ExportedEncoder, load_exported
 from and_tf.workdir import Workdir, load_encoder, newest_run
 
@@ -37,10 +32,14 @@ def embed_folder(options: types.SimpleNamespace) -> None:
             table stays.
     """
     table = check_table_path(options.output)
+    _check_outputs(options)
     source = open_folder(Path(options.images).expanduser(), skip_broken=options.skip_broken)
     _check_numbers(options, source)
     encoder = _open_encoder(options.model)
     embeddings = _embed(encoder, source, options.batch_size)  # (N, D)
+    if not np.isfinite(embeddings).all():
+        model = options.model or "the encoder of the newest run"
+        raise ValueError(f"{model} gives NaN embeddings: it is damaged, export it anew.")
     searched = min(max(options.neighbours, SEARCHED_NEIGHBOURS), len(source) - 1)
     indices = similarity = np.empty((len(source), 0))
     if searched:
@@ -54,9 +53,28 @@ def embed_folder(options: types.SimpleNamespace) -> None:
     write_table(table, source.names, embeddings, **columns)
     print(f"{len(source):,} images, {embeddings.shape[1]} values each: {table}")
     pairs = near_duplicates(indices, similarity, options.duplicate_similarity)
-    _list_duplicates(options, source, pairs, searched, table.with_suffix(".duplicates.csv"))
+    _list_duplicates(options, source, pairs, searched, _duplicates_path(table))
     if options.gallery and searched:
         _draw_gallery(options, source, indices)
+
+
+def _check_outputs(options: types.SimpleNamespace) -> None:
+    """Refuses places where nothing could be written."""
+    if options.gallery and not options.gallery.endswith(".png"):
+        raise ValueError(f"--gallery={options.gallery} must end in .png.")
+    places = [("output", Path(options.output)), ("output", _duplicates_path(options.output))]
+    if options.gallery:
+        places.append(("gallery", Path(options.gallery)))
+    for name, path in places:
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            raise FileNotFoundError(f"--{name}: the folder {folder} does not exist: create it.")
+        if path.is_dir():
+            raise ValueError(f"--{name}: {path} is a folder: give another name or remove it.")
+
+
+def _duplicates_path(table: Path | str) -> Path:
+    return Path(table).with_suffix(".duplicates.csv")
 
 
 def _check_numbers(options: types.SimpleNamespace, source: Source) -> None:
@@ -71,12 +89,6 @@ def _check_numbers(options: types.SimpleNamespace, source: Source) -> None:
             f"--clusters={options.clusters} exceeds the number of images, {len(source)} in "
             f"{options.images}."
         )
-    if options.gallery and not options.gallery.endswith(".png"):
-        raise ValueError(f"--gallery={options.gallery} must end in .png.")
-    for name in ("output", "gallery"):
-        folder = Path(getattr(options, name)).absolute().parent
-        if getattr(options, name) and not folder.is_dir():
-            raise FileNotFoundError(f"--{name}: the folder {folder} does not exist: create it.")
 
 
 def _open_encoder(model: str) -> ExportedEncoder:
@@ -100,8 +112,6 @@ def _embed(encoder: ExportedEncoder, source: Source, batch_size: int) -> np.ndar
             indices = np.arange(start, min(start + batch_size, len(source)))
             embeddings[indices] = encoder(source.load(indices, encoder.image_size))
             bar.update(len(indices))
-    if not np.isfinite(embeddings).all():
-        raise ValueError("The encoder gave NaN embeddings: it is damaged, export it anew.")
     return embeddings
 
 

@@ -1,4 +1,4 @@
-"""Embeddings as a table: neighbours, clusters and near-duplicates of images, written to a file."""
+"""Embeddings as a table: neighbours and near-duplicates of images, written to a file."""
 
 import os
 from collections.abc import Sequence
@@ -6,10 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from and_tf.evaluation.knn import nearest_rows
-
-# From here on k-means works on small batches: all rows in each step would take minutes.
-MINI_BATCH_ROWS = 50_000
+from and_tf.evaluation.nearest import nearest_rows
 
 ROW_GROUP = 10_000
 
@@ -44,39 +41,6 @@ def nearest(embeddings: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.nda
         indices[~is_self].reshape(shape),
         np.clip(similarity[~is_self].reshape(shape), -1, 1),
     )
-
-
-def clusters(embeddings: np.ndarray, num_clusters: int, seed: int = 0) -> np.ndarray:
-    """Cluster of each image by k-means on the L2-normalised embeddings.
-
-    Args:
-        embeddings: (N, D) float.
-        num_clusters: at most N.
-        seed: of the first centres.
-
-    Returns:
-        (N,) int32, numbered by size, the largest cluster 0.
-
-    Raises:
-        ValueError: num_clusters not in 1..N.
-    """
-    from sklearn.cluster import KMeans, MiniBatchKMeans
-    from sklearn.preprocessing import normalize
-
-    embeddings = np.asarray(embeddings, np.float32)
-    num_images = len(embeddings)
-    if not 1 <= num_clusters <= num_images:
-        raise ValueError(
-            "num_clusters must be at least 1 and at most the number of images. Received "
-            f"num_clusters={num_clusters} for {num_images} images: lower --clusters or add images."
-        )
-    if num_images > MINI_BATCH_ROWS:
-        kmeans = MiniBatchKMeans(num_clusters, batch_size=4096, n_init=3, random_state=seed)
-    else:
-        kmeans = KMeans(num_clusters, n_init=3, random_state=seed)
-    found = kmeans.fit_predict(normalize(embeddings))
-    by_size = np.argsort(-np.bincount(found, minlength=num_clusters), kind="stable")
-    return np.argsort(by_size).astype(np.int32)[found]
 
 
 def near_duplicates(

@@ -12,6 +12,11 @@ POLICIES = ("step", "cosine", "cosine_run")
 FORMATS = ("savedmodel", "keras", "onnx", "litert")
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "stem", "stage1", "stage2", "stage3")
 LAYERS += ("stage4", "fc")
+CLASSIFIERS = ("knn", "nn", "linear", "retrieval", "clusters")
+FLAGS_OF_ONE_CLASSIFIER = {
+    "k": "knn", "knn_temperature": "knn", "few_shot": "linear", "few_shot_seeds": "linear",
+    "clusters": "clusters",
+}  # fmt: skip
 
 # A run is continued although these differ: where its files lie, and how often it reports and saves.
 FREE_TO_CHANGE = {
@@ -31,6 +36,7 @@ class Flags:
     def __init__(self, program: str, purpose: str):
         self.program, self.purpose = program, purpose
         self.values = flags.FlagValues()
+        self.rules: list[Callable] = []  # of values together
         self.boolean("help", False, "Show this help.")
         self.string("flagfile", "", "Read flags from this file, one a line; later flags win.")
 
@@ -43,14 +49,20 @@ class Flags:
     def choice(self, name, default, choices, text):
         flags.DEFINE_enum(name, default, choices, text, flag_values=self.values)
 
-    def integer(self, name, default, text, lowest=None):
+    def integer(self, name, default, text, lowest=None, highest=None):
         flags.DEFINE_integer(name, default, text, flag_values=self.values)
         if lowest is not None:
             self.check(name, lambda value: value >= lowest, f"must be at least {lowest}")
+        if highest is not None:
+            self.check(name, lambda value: value <= highest, f"must be at most {highest}")
 
     def number(self, name, default, text, holds, rule):
         flags.DEFINE_float(name, default, text, flag_values=self.values)
         self.check(name, lambda value: math.isfinite(value) and holds(value), rule)
+
+    def numbers(self, name, kind, text, holds, rule):
+        """A list of numbers such as 1,5,20, or None; each is checked, and kept once."""
+        flags.DEFINE(_Numbers(kind, holds, rule), name, None, text, flag_values=self.values)
 
     def check(self, name: str, holds: Callable, rule: str) -> None:
         flags.register_validator(
@@ -79,11 +91,37 @@ class Flags:
             rest = self.values([self.program, *argv])[1:]
         except flags.Error as error:
             raise ValueError(" ".join(str(error).split())) from error
+        except UnicodeDecodeError as error:
+            files = " ".join(word for word in argv if "flagfile" in word)
+            raise ValueError(f"{files} is no text: name a file with one flag a line.") from error
         if rest:
             raise ValueError(f"unexpected argument {rest[0]!r}: flags are written --name=value")
         values = self.values.flag_values_dict()
         names = [name for name in values if name not in ("help", "flagfile")]
-        return types.SimpleNamespace(**{name: values[name] for name in names})
+        options = types.SimpleNamespace(**{name: values[name] for name in names})
+        for rule in self.rules:
+            if words := rule(options):
+                raise ValueError(words)
+        return options
+
+
+class _Numbers(flags.ArgumentParser):
+    """Numbers of one kind, int or float, separated by commas."""
+
+    syntactic_help = "numbers separated by commas"
+
+    def __init__(self, kind, holds, rule):
+        self.kind, self.holds, self.rule = kind, holds, rule
+
+    def parse(self, argument):
+        try:
+            values = [self.kind(part) for part in argument.split(",")]
+        except ValueError as error:
+            kind = "whole numbers" if self.kind is int else "numbers"
+            raise ValueError(f"must be {kind} separated by commas, such as 1,5") from error
+        if not all(math.isfinite(value) and self.holds(value) for value in values):
+            raise ValueError(f"each {self.rule}")
+        return list(dict.fromkeys(values))
 
 
 def train_flags() -> Flags:
@@ -94,7 +132,27 @@ def train_flags() -> Flags:
     _method_flags(define)
     _optimisation_flags(define)
     _run_flags(define)
+    define.rules.append(_unwritable_flag)
     return define
+
+
+def _unwritable_flag(options: types.SimpleNamespace) -> str:
+    """Words on a value that flags.cfg would not give back: it is UTF-8, a flag a line."""
+    for name, value in vars(options).items():
+        text = str(value)
+        if text != text.rstrip() or len(text.splitlines()) > 1 or not _is_unicode(text):
+            return (
+                f"--{name}={text!r} ends in a space, or holds a line break or what is not UTF-8: "
+                "rename it, or name it by a link."
+            )
+    return ""
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        return bool(text.encode()) or not text
+    except UnicodeEncodeError:  # bytes of a file name that Python could not decode
+        return False
 
 
 def _data_flags(define: Flags) -> None:
@@ -186,7 +244,9 @@ def _optimisation_flags(define: Flags) -> None:
 
 
 def _run_flags(define: Flags) -> None:
-    define.integer("seed", 0, "Of initial weights, data order and augmentation.", lowest=0)
+    define.integer(
+        "seed", 0, "Of initial weights, data order and augmentation.", lowest=0, highest=2**32 - 1
+    )
     define.boolean("deterministic", False, "Equal results from equal commands, at some cost.")
     define.choice(
         "strategy", "none", ["none", "mirrored"], "mirrored: all GPUs of this machine, else CPUs."
@@ -214,30 +274,91 @@ def _evaluation_data_flags(define: Flags) -> None:
     define.string("data", "", "Images of the reference bank; by default those of the run.")
     define.string("data_dir", "", "Folder of prepared TFDS sets; by default that of the run.")
     define.string("train_split", "", "Labelled reference images; by default those of the run.")
-    define.string("eval_split", "", "Images to classify; by default those of the run.")
-    define.string("eval_data", "", "Source of the images to classify; by default that of the run.")
+    define.string("eval_split", "", "Images to evaluate on; by default those of the run.")
+    define.string("eval_data", "", "Source of the images to evaluate on; by default the run's.")
     define.choice("labels", None, ["folders", "none"], "Labels; by default as in the run.")
 
 
 def evaluate_flags() -> Flags:
-    """The flags of evaluate.py."""
-    define = Flags("evaluate.py", "Classifies held-out images with the features of a run.")
+    """The flags of evaluate.py. None stands for a default of the protocols."""
+    define = Flags("evaluate.py", "Says what the features of a run are worth on held-out images.")
     _run_choice_flags(define)
     _evaluation_data_flags(define)
     define.choice(
-        "classifier", "knn", ["knn", "nn", "linear"],
-        "knn: weighted by similarity; nn: the single nearest image; linear: logistic regression.",
+        "classifier", "knn", CLASSIFIERS,
+        "The protocol. knn: nearest images vote by similarity; nn: the single nearest image; "
+        "linear: logistic regression; retrieval: recall and mean average precision; clusters: "
+        "k-means, with or without labels.",
     )  # fmt: skip
-    define.choice("layer", "fc", LAYERS, "Layer whose features are classified.")
+    define.choice(
+        "layer", "fc", [*LAYERS, "all"],
+        "Layer whose features are used; conv1..conv5 mean stem..stage4 on a ResNet; all: each in "
+        "turn, from one pass over the images.",
+    )  # fmt: skip
     define.choice(
         "bank", "recomputed", ["recomputed", "memory"],
         "Features of the reference images: recomputed from clean images, or the training bank.",
     )  # fmt: skip
-    define.integer("k", 200, "Neighbours of weighted kNN.", lowest=1)
-    define.number(
-        "knn_temperature", 0.1, "Temperature of weighted kNN.", lambda x: x > 0, "must be above 0"
-    )
+    _protocol_flags(define)
     define.integer("max_values", 9000, "Feature maps are pooled to this many values.", lowest=1)
+    define.integer(
+        "memory_mb", 4096, "Features and similarities held in memory at once.", lowest=64
+    )
+    define.rules += [_unused_flag, _misused_bank]
+    return define
+
+
+def _protocol_flags(define: Flags) -> None:
+    define.numbers(
+        "k", int, "Neighbours of weighted kNN, one or several: 1,5,20,200; by default 200.",
+        lambda x: x >= 1, "must be at least 1",
+    )  # fmt: skip
+    define.numbers(
+        "knn_temperature", float, "Temperatures of weighted kNN, one or several; by default 0.1.",
+        lambda x: x >= 1 / 690, "must be at least 0.00145, or exp(1 / temperature) overflows",
+    )  # fmt: skip
+    define.numbers(
+        "few_shot", int, "Train the linear classifier on so many labels a class: 1,5,10,50.",
+        lambda x: x >= 1, "must be at least 1",
+    )  # fmt: skip
+    define.integer("few_shot_seeds", None, "Draws of these labels; by default 5.", lowest=1)
+    define.integer("clusters", None, "Clusters; by default the number of classes.", lowest=2)
+
+
+def _unused_flag(options: types.SimpleNamespace) -> str:
+    """Words on a flag that the chosen protocol would ignore."""
+    for name, classifier in FLAGS_OF_ONE_CLASSIFIER.items():
+        if getattr(options, name) is not None and options.classifier != classifier:
+            return (
+                f"--{name} is for --classifier={classifier}, and not for "
+                f"--classifier={options.classifier}: leave it out."
+            )
+    if options.few_shot_seeds is not None and options.few_shot is None:
+        return "--few_shot_seeds is for --few_shot: add it, such as --few_shot=1,5,10,50."
+    return ""
+
+
+def _misused_bank(options: types.SimpleNamespace) -> str:
+    fits = options.layer == "fc" and options.classifier in ("knn", "nn", "retrieval")
+    if options.bank == "recomputed" or fits:
+        return ""
+    return (
+        "--bank=memory holds embeddings of reference images only: use it with --layer=fc and "
+        "--classifier=knn, nn or retrieval. "
+        f"Received --layer={options.layer} --classifier={options.classifier}."
+    )
+
+
+def report_flags() -> Flags:
+    """The flags of report.py."""
+    define = Flags("report.py", "Writes what a run has learned as one HTML page.")
+    _run_choice_flags(define)
+    define.string("output", "", "The page; by default report.html in the run.")
+    define.string("data_dir", "", "Folder of prepared TFDS sets; by default that of the run.")
+    define.integer(
+        "images", 5000, "Training images looked at, evenly spread over those of the run.", lowest=2
+    )
+    define.integer("queries", 2000, "Held-out images looked at.", lowest=1)
     return define
 
 
@@ -266,6 +387,8 @@ def embed_flags() -> Flags:
     define.integer("gallery_rows", 5, "Images in the gallery.", lowest=1)
     define.integer("batch_size", 64, "Images embedded at once.", lowest=1)
     define.boolean("skip_broken", False, "Leave out images that cannot be decoded.")
-    define.integer("seed", 0, "Of the clusters and of the gallery's choice.", lowest=0)
+    define.integer(
+        "seed", 0, "Of the clusters and of the gallery's choice.", lowest=0, highest=2**32 - 1
+    )
     define.check("images", bool, "needs the folder of images: --images=FOLDER")
     return define

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from and_tf import embedding_table
-from and_tf.embedding_table import clusters, near_duplicates, nearest, write_table
+from and_tf.embedding_table import near_duplicates, nearest, write_table
 
 
 @pytest.fixture
@@ -57,30 +57,10 @@ def test_a_pair_seen_from_one_side_only_is_found():
     assert near_duplicates([[1], [0]], np.array([[0.5], [0.5]]), threshold=0.9) == []
 
 
-@pytest.mark.parametrize("mini_batch_rows", [10, 1000])
-def test_clusters_are_found_whatever_the_length_and_numbered_by_size(monkeypatch, mini_batch_rows):
-    monkeypatch.setattr(embedding_table, "MINI_BATCH_ROWS", mini_batch_rows)
-    draw = np.random.default_rng(0)
-    truth = np.repeat([2, 0, 1], [10, 50, 30])  # numbered by size
-    rows = np.eye(3)[truth] + 0.05 * draw.normal(size=(90, 3))
-    rows *= 10.0 ** draw.integers(-3, 3, (90, 1))
-    order = draw.permutation(90)
-    found = clusters(rows[order], num_clusters=3)
-    assert found.dtype == np.int32
-    np.testing.assert_array_equal(found, truth[order])
-    np.testing.assert_array_equal(found, clusters(rows[order], num_clusters=3))
-
-
 @pytest.mark.parametrize("count", [0, 31, 40])
 def test_as_many_neighbours_as_images_are_refused(embeddings, count):
     with pytest.raises(ValueError, match=rf"neighbours={count} for 31 images"):
         nearest(embeddings, count)
-
-
-@pytest.mark.parametrize("count", [0, 32])
-def test_more_clusters_than_images_are_refused(embeddings, count):
-    with pytest.raises(ValueError, match=rf"num_clusters={count} for 31 images"):
-        clusters(embeddings, count)
 
 
 @pytest.fixture

@@ -1,16 +1,21 @@
 """Features of every image of a source, by a frozen encoder."""
 
+import contextlib
 import math
 import sys
+import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from and_tf import encoders
 from and_tf.data.sources import Source
+from and_tf.evaluation.feature_store import Features, check_room
 
 # {model: {(size, max_values): function}}: a trace takes long, 0.4 s of ResNet-18 on two cores. The
 # functions know their model by a weak reference, or no entry would ever leave.
@@ -46,26 +51,80 @@ def extract(
     Raises:
         ValueError: no image, a model with several outputs, features that are not finite.
     """
-    num_images = len(source)
-    if num_images == 0:
-        raise ValueError(f"{_name(source)} holds no image: there is nothing to take features of.")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1. Received batch_size={batch_size}.")
-    features_of = _compiled(model, size, max_values)
-    show = sys.stdout.isatty() if progress is None else progress
-    bar = keras.utils.Progbar(num_images, verbose=int(show), unit_name="image")
     features = None
-    stop = 0
-    for images in _batches(source, size, batch_size):
-        batch = features_of(images).numpy()  # (B, F)
-        start, stop = stop, stop + len(batch)
-        _check_finite(batch, start, model)
+    for start, batches in _feature_batches(model, source, size, batch_size, max_values, progress):
+        if len(batches) > 1:
+            raise ValueError(
+                f"The model must give one tensor. Received {len(batches)} from {model.name}: "
+                "choose one layer."
+            )
+        batch = batches[0]  # (B, F)
+        _check_finite(batch, start, model.name)
         if features is None:
-            features = np.empty((num_images, batch.shape[1]), np.float32)
-        features[start:stop] = batch
-        if show:
-            bar.update(stop)
+            features = np.empty((len(source), batch.shape[1]), np.float32)
+        features[start : start + len(batch)] = batch
     return features
+
+
+def extract_layers(
+    encoder: keras.Model,
+    layers: Sequence[str],
+    source: Source,
+    size: int,
+    batch_size: int = 256,
+    max_values: int | None = 9000,
+    memory_mb: int = 4096,
+    folder: str | Path | None = None,
+    progress: bool | None = None,
+) -> dict[str, Features]:
+    """Features of several layers from a single pass over the images.
+
+    They stay in memory where all layers fit in the budget together; else all go to temporary files
+    batch by batch, one a layer, and no more than a batch of them is in memory.
+
+    Args:
+        encoder: an encoder of `and_tf.encoders`.
+        layers: names or aliases of its layers.
+        source, size, batch_size, max_values, progress: as in `extract`.
+        memory_mb: MB (2**20 bytes) that the features of all layers may take in memory.
+        folder: of the temporary files; None for the system's, which may be a disk in memory.
+
+    Returns:
+        {layer: (N, F) features} with the layers as given. Close them when they are done with.
+
+    Raises:
+        ValueError: as `extract`; no layer, or one that the encoder does not have.
+        OSError: the folder has no room for the features.
+    """
+    if not layers:
+        raise ValueError(f"No layer to take features of. Received layers={layers!r}.")
+    outputs = [encoders.features(encoder, layer).output for layer in layers]
+    model = keras.Model(encoder.input, outputs, name=encoder.name)
+    stored = None
+    with contextlib.ExitStack() as opened:
+        for start, batches in _feature_batches(
+            model, source, size, batch_size, max_values, progress
+        ):
+            if stored is None:
+                widths = [batch.shape[1] for batch in batches]
+                stored = _stores(len(source), widths, memory_mb, folder)
+                for features in stored:
+                    opened.enter_context(features)
+            for layer, features, batch in zip(layers, stored, batches, strict=True):
+                _check_finite(batch, start, f"{encoder.name}, layer {layer}")
+                features.write(start, batch)
+        opened.pop_all()  # closed only if something failed
+    return dict(zip(layers, stored, strict=True))
+
+
+def _stores(num_images, widths, memory_mb, folder):
+    """Empty features of each width, in memory or in files."""
+    num_bytes = 4 * num_images * sum(widths)
+    if num_bytes <= memory_mb * 2**20:
+        return [Features((num_images, width)) for width in widths]
+    folder = folder or tempfile.gettempdir()
+    check_room(num_bytes, folder)
+    return [Features((num_images, width), folder) for width in widths]
 
 
 def pooled(maps: tf.Tensor, max_values: int | None) -> tf.Tensor:
@@ -102,8 +161,32 @@ def _pooling_matrix(length, num_bins):
     return weights
 
 
+def _feature_batches(
+    model: keras.Model,
+    source: Source,
+    size: int,
+    batch_size: int,
+    max_values: int | None,
+    progress: bool | None,
+) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Yields the index of a batch's first image, and an array (B, F) float32 for each output."""
+    if len(source) == 0:
+        raise ValueError(f"{_name(source)} holds no image: there is nothing to take features of.")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1. Received batch_size={batch_size}.")
+    features_of = _compiled(model, size, max_values)
+    show = sys.stdout.isatty() if progress is None else progress
+    bar = keras.utils.Progbar(len(source), verbose=int(show), unit_name="image")
+    start = 0
+    for images in _batches(source, size, batch_size):
+        yield start, [features.numpy() for features in features_of(images)]
+        start += len(images)
+        if show:
+            bar.update(start)
+
+
 def _compiled(model: keras.Model, size: int, max_values: int | None) -> Callable:
-    """A function from images of any batch size, the last one too, to (B, F) float32: one trace."""
+    """A function from images of any batch size, the last one too, to features: one trace."""
     functions = _COMPILED.setdefault(model, {})
     if (size, max_values) not in functions:
         functions[size, max_values] = _compile(weakref.ref(model), size, max_values)
@@ -114,19 +197,18 @@ def _compile(reference: weakref.ref, size: int, max_values: int | None) -> Calla
 
     @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.uint8)])
     def features_of(images):
-        model = reference()
-        features = model(tf.cast(images, tf.float32), training=False)
-        if not tf.is_tensor(features):
-            raise ValueError(
-                "The model must give one tensor. "
-                f"Received {type(features).__name__} from {model.name}: choose one layer."
-            )
-        features = tf.cast(features, tf.float32)
-        if features.shape.rank == 4:
-            features = pooled(features, max_values)
-        return tf.reshape(features, (-1, np.prod(features.shape[1:], dtype=int)))
+        outputs = reference()(tf.cast(images, tf.float32), training=False)
+        return [_flat(features, max_values) for features in tf.nest.flatten(outputs)]
 
     return features_of
+
+
+def _flat(features: tf.Tensor, max_values: int | None) -> tf.Tensor:
+    """(B, F) float32 of any output."""
+    features = tf.cast(features, tf.float32)
+    if features.shape.rank == 4:
+        features = pooled(features, max_values)
+    return tf.reshape(features, (-1, np.prod(features.shape[1:], dtype=int)))
 
 
 def _batches(source, size, batch_size):
@@ -144,12 +226,12 @@ def _batches(source, size, batch_size):
         yield ahead.result()
 
 
-def _check_finite(batch, start, model):
+def _check_finite(batch, start, name):
     is_broken = ~np.isfinite(batch).all(axis=1)
     if is_broken.any():
         raise ValueError(
             f"The features of {int(is_broken.sum())} of {len(batch)} images are not finite (model "
-            f"{model.name}, images {start} to {start + len(batch) - 1}): its weights have "
+            f"{name}, images {start} to {start + len(batch) - 1}): its weights have "
             "diverged; take an earlier checkpoint or lower the learning rate."
         )
 

@@ -1,15 +1,12 @@
-"""Nearest rows by cosine, the weighted kNN classifier on them, and top-1 / top-5."""
+"""The weighted kNN classifier, one or a sweep of them, and top-1 / top-5."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-import tensorflow as tf
 
-from and_tf.evaluation.inputs import check_finite, count_classes, labelled
-from and_tf.precision import full_float32
-
-# A (queries, N) float32 block of similarities stays below this, whatever N is.
-BLOCK_BYTES = 64 * 2**20
+from and_tf.evaluation.inputs import count_classes, is_labelled
+from and_tf.evaluation.nearest import nearest_blocks, nearest_rows
 
 # exp(1 / temperature), summed over the neighbours, must be a float64.
 LOWEST_TEMPERATURE = 1 / 690
@@ -22,6 +19,7 @@ def weighted_knn(
     k: int = 200,
     temperature: float = 0.1,
     num_classes: int | None = None,
+    budget_bytes: int | None = None,
 ) -> np.ndarray:
     """Class scores of queries by a weighted vote of their nearest labelled rows.
 
@@ -36,6 +34,7 @@ def weighted_knn(
             the one of lower index comes first.
         temperature: of the weights; at least 1 / 690.
         num_classes: columns of the result; None for the highest label + 1.
+        budget_bytes: of blocks held at once; None for `nearest.BLOCK_BYTES`.
 
     Returns:
         (Q, C) float64: float32 ends at exp(88), which a temperature of 0.01 exceeds.
@@ -46,30 +45,115 @@ def weighted_knn(
 
     Reference: Wu et al., CVPR 2018, section 3.4; Huang et al., ICML 2019, section 4.
     """
-    if not temperature >= LOWEST_TEMPERATURE:
-        raise ValueError(
-            f"temperature must be at least {LOWEST_TEMPERATURE:.5f}, or exp(1 / temperature) "
-            f"overflows. Received temperature={temperature}: the usual value is 0.1."
-        )
-    rows, labels = labelled(rows, labels, "rows")
-    num_classes = count_classes(labels, num_classes)
-    queries = np.asarray(queries)
+    is_labelled(rows, labels, "rows")
+    num_classes = count_classes(np.asarray(labels), num_classes)
     scores = np.zeros((len(queries), num_classes))
-    for part, indices, similarity in _nearest_blocks(rows, queries, min(k, len(rows))):
-        votes = np.exp(similarity.astype(np.float64) / temperature)  # (block, k)
-        cells = np.arange(len(votes))[:, None] * num_classes + labels[indices]  # (block, k)
-        sums = np.bincount(cells.ravel(), votes.ravel(), minlength=len(votes) * num_classes)
-        scores[part] = sums.reshape(-1, num_classes)
+    for part, _, found in _voted_blocks(
+        rows, labels, queries, [k], [temperature], num_classes, budget_bytes, progress=False
+    ):
+        scores[part] = found
     return scores
 
 
-def nearest_neighbour(rows: np.ndarray, labels: np.ndarray, queries: np.ndarray) -> np.ndarray:
+def sweep_knn(
+    rows: np.ndarray,
+    labels: np.ndarray,
+    queries: np.ndarray,
+    ks: Sequence[int],
+    temperatures: Sequence[float],
+    num_classes: int | None = None,
+    budget_bytes: int | None = None,
+    progress: bool = False,
+) -> dict[tuple[int, float], np.ndarray]:
+    """The best classes of queries by `weighted_knn` for each k and temperature, from one search.
+
+    Args:
+        ks: each at least 1; those above the number of labelled rows count as that number.
+        temperatures: each at least 1 / 690.
+        progress: show a bar where it takes a few seconds.
+        rows, labels, queries, num_classes, budget_bytes: as in `weighted_knn`.
+
+    Returns:
+        {(k, temperature): (Q, 5) int32}, the classes of the five highest scores, highest first, of
+        equal scores the lower class; (Q, C) with fewer classes. -1 in place of classes without a
+        vote, which are no answer: with few neighbours they would make up most of the top five. k
+        as used, in the order given. Whole scores of many settings would exceed any budget.
+
+    Raises:
+        ValueError: as `weighted_knn`.
+    """
+    ranked = {}
+    for part, setting, scores in _voted_blocks(
+        rows, labels, queries, ks, temperatures, num_classes, budget_bytes, progress
+    ):
+        best = best_classes(scores)
+        best[np.take_along_axis(scores, best, axis=1) == 0] = -1
+        if setting not in ranked:
+            ranked[setting] = np.empty((len(queries), best.shape[1]), np.int32)
+        ranked[setting][part] = best
+    return ranked
+
+
+def _voted_blocks(
+    rows, labels, queries, ks, temperatures, num_classes, budget_bytes, progress
+) -> Iterator[tuple[slice, tuple[int, float], np.ndarray]]:
+    """Yields a slice of the queries, k and temperature, and the scores (block, C) by them."""
+    for temperature in temperatures:
+        if not temperature >= LOWEST_TEMPERATURE:
+            raise ValueError(
+                f"temperature must be at least {LOWEST_TEMPERATURE:.5f}, or exp(1 / temperature) "
+                f"overflows. Received temperature={temperature}: the usual value is 0.1."
+            )
+    labels = np.asarray(labels)
+    chosen = is_labelled(rows, labels, "rows")
+    num_classes = count_classes(labels, num_classes)
+    ks = list(dict.fromkeys(min(k, int(chosen.sum())) for k in ks))
+    if min(ks) < 1:
+        raise ValueError(f"k must be at least 1. Received k={min(ks)}.")
+    for part, indices, similarity in nearest_blocks(
+        rows, queries, max(ks), chosen, budget_bytes, progress
+    ):
+        voters = labels[indices]  # (block, k)
+        for k, temperature in itertools.product(ks, temperatures):
+            weights = np.exp(similarity[:, :k].astype(np.float64) / temperature)  # (block, k)
+            yield part, (k, temperature), _sums(weights, voters[:, :k], num_classes)
+
+
+def _sums(weights, voters, num_classes):
+    """(block, C) sums of the weights by class."""
+    cells = np.arange(len(voters))[:, None] * num_classes + voters  # (block, k)
+    sums = np.bincount(cells.ravel(), weights.ravel(), minlength=len(voters) * num_classes)
+    return sums.reshape(-1, num_classes)
+
+
+def best_classes(scores: np.ndarray, number: int = 5) -> np.ndarray:
+    """The classes of the highest scores, highest first, of equal scores the lower class.
+
+    Args:
+        scores: (Q, C) float.
+        number: of classes; all of them where there are fewer.
+
+    Returns:
+        (Q, min(number, C)) int.
+    """
+    return np.argsort(-scores, axis=1, kind="stable")[:, :number]
+
+
+def nearest_neighbour(
+    rows: np.ndarray,
+    labels: np.ndarray,
+    queries: np.ndarray,
+    budget_bytes: int | None = None,
+    progress: bool = False,
+) -> np.ndarray:
     """Label of the single nearest labelled row of each query.
 
     Args:
         rows: (N, D) float.
         labels: (N,) int, -1 where unknown; such rows are no neighbours.
         queries: (Q, D) float.
+        budget_bytes: of blocks held at once; None for `nearest.BLOCK_BYTES`.
+        progress: show a bar where it takes a few seconds.
 
     Returns:
         (Q,) labels, of the type of `labels`.
@@ -77,8 +161,9 @@ def nearest_neighbour(rows: np.ndarray, labels: np.ndarray, queries: np.ndarray)
     Raises:
         ValueError: as `weighted_knn`.
     """
-    rows, labels = labelled(rows, labels, "rows")
-    indices, _ = nearest_rows(rows, queries, k=1)
+    labels = np.asarray(labels)
+    chosen = is_labelled(rows, labels, "rows")
+    indices, _ = nearest_rows(rows, queries, 1, chosen, budget_bytes, progress)
     return labels[indices[:, 0]]
 
 
@@ -126,67 +211,22 @@ def accuracy(
     return {f"top{n}": 100.0 * float(np.mean(found & (rank < n))) for n in top}
 
 
-def nearest_rows(rows: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k rows of highest cosine with each query, without an array of size (Q, N).
+def ranking_accuracy(
+    ranked: np.ndarray, labels: np.ndarray, top: Sequence[int] = (1, 5)
+) -> dict[str, float]:
+    """`accuracy` of classes that are ranked already.
 
     Args:
-        rows: (N, D) float.
-        queries: (Q, D) float.
-        k: 1..N.
+        ranked: (Q, n) int, best class first, -1 for none; top-m with m above n takes all n.
+        labels: (Q,) int; queries with label -1 are left out.
+        top: the m of each top-m.
 
     Returns:
-        indices (Q, k) int32 and cosines (Q, k) float32, nearest first, ties by lower index.
+        {"top1": percent, "top5": percent} for the default `top`.
 
     Raises:
-        ValueError: shapes that do not fit, k out of range, rows or queries that are not finite.
+        ValueError: no labelled query.
     """
-    queries = np.asarray(queries)
-    indices = np.empty((len(queries), k), np.int32)
-    similarity = np.empty((len(queries), k), np.float32)
-    for part, block_indices, block_similarity in _nearest_blocks(rows, queries, k):
-        indices[part], similarity[part] = block_indices, block_similarity
-    return indices, similarity
-
-
-def _nearest_blocks(rows, queries, k):
-    """Yields a slice of the queries, and its indices and cosines (block, k)."""
-    rows, queries = _unit(rows, "rows"), _unit(queries, "queries")
-    if rows.shape[1] != queries.shape[1]:
-        raise ValueError(
-            "rows and queries must have the same width. "
-            f"Received rows of shape {rows.shape} and queries of shape {queries.shape}: "
-            "take both from the same layer of the same encoder."
-        )
-    if not 1 <= k <= len(rows):
-        raise ValueError(f"k must lie in 1..{len(rows)}, the number of rows. Received k={k}.")
-    block = max(1, BLOCK_BYTES // (4 * len(rows)))
-    rows = tf.constant(rows)  # once to the device
-    for start in range(0, len(queries), block):
-        part = slice(start, start + block)
-        with full_float32():
-            similarity, indices = _top_k(rows, queries[part], k)
-        yield part, indices.numpy(), similarity.numpy()
-
-
-@tf.function(
-    input_signature=[
-        tf.TensorSpec((None, None), tf.float32),
-        tf.TensorSpec((None, None), tf.float32),
-        tf.TensorSpec((), tf.int32),
-    ]
-)
-def _top_k(rows, queries, k):
-    similarity = tf.matmul(queries, rows, transpose_b=True)  # (block, N)
-    return tf.math.top_k(similarity, k)  # ties by lower index
-
-
-def _unit(values, name):
-    """An L2-normalised float32 copy; rows of zeros stay zeros."""
-    values = np.asarray(values, dtype=np.float32)
-    if values.ndim != 2:
-        raise ValueError(f"{name} must be (number, width). Received shape {values.shape}.")
-    check_finite(values, name)
-    # The squares of small float32 values underflow; their sum in float64 does not.
-    norms = np.sqrt(np.einsum("nd,nd->n", values, values, dtype=np.float64))
-    scale = np.where(norms > 0, norms, 1).astype(np.float32)
-    return values / scale[:, None]
+    known = is_labelled(ranked, labels, "queries")
+    hits = ranked[known] == labels[known, None]  # (Q, n)
+    return {f"top{m}": 100.0 * float(hits[:, :m].any(axis=1).mean()) for m in top}

@@ -4,11 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
-from scipy.optimize import minimize
 
-from and_tf.evaluation.inputs import check_finite, count_classes, labelled
-from and_tf.precision import full_float32
+from and_tf.evaluation.feature_store import Features
+from and_tf.evaluation.inputs import count_classes, is_labelled
+from and_tf.evaluation.logistic import (
+    Standardisation,
+    TrainingSet,
+    logits,
+    minimised,
+    moments,
+    progress_bar,
+    top1,
+)
 
 # Values of C as scikit-learn defines it: C times the summed loss plus half the squared kernel.
 # Features by the thousand want a small one (a strong penalty), tens of features a large one.
@@ -17,7 +24,8 @@ REGULARISATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 # Points below the best at which the search ends: the weakest penalties take the longest to fit.
 CLEARLY_WORSE = 1.0
 
-BLOCK_ROWS = 8192
+# The search compares accuracies, which settle long before the weights.
+SEARCH_TOLERANCE = 10.0  # times that of the last fit
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class LinearClassifier:
     Attributes:
         kernel: (F, C) float32 on standardised features; zeros for classes without a training image.
         bias: (C,) float32, -inf for classes without a training image.
-        mean, scale: (F,) float32, the standardisation.
+        mean, scale: (F,) float32, the standardisation; an infinite scale for constant features.
         regularisation: the C that was chosen.
         held_out_top1: percent on the held-out training features for each C that was tried; empty
             where there was no choice. The search ends at a C that is clearly worse.
@@ -44,7 +52,7 @@ class LinearClassifier:
     converged: bool
     iterations: int
 
-    def predict_scores(self, features: np.ndarray) -> np.ndarray:
+    def predict_scores(self, features: np.ndarray | Features) -> np.ndarray:
         """Logits, -inf for classes without a training image.
 
         Args:
@@ -56,28 +64,27 @@ class LinearClassifier:
         Raises:
             ValueError: another number of features than in training.
         """
-        features = np.asarray(features)
-        if features.ndim != 2 or features.shape[1] != len(self.mean):
+        shape = np.shape(features)
+        if len(shape) != 2 or shape[1] != len(self.mean):
             raise ValueError(
                 f"features must be (Q, {len(self.mean)}) as in training. "
-                f"Received shape {features.shape}: take them from the same layer and image size."
+                f"Received shape {shape}: take them from the same layer and image size."
             )
-        scores = np.empty((len(features), len(self.bias)), np.float32)
-        for start in range(0, len(features), BLOCK_ROWS):  # no second (Q, F) array
-            part = slice(start, start + BLOCK_ROWS)
-            scores[part] = _standardised(features[part], self.mean, self.scale) @ self.kernel
-        return scores + self.bias
+        weights = np.vstack([self.kernel, self.bias]).astype(np.float64)
+        return logits(features, weights, Standardisation(self.mean, self.scale))
 
 
 def fit_linear(
-    features: np.ndarray,
+    features: np.ndarray | Features,
     labels: np.ndarray,
     held_out: float = 0.1,
     seed: int = 0,
     num_classes: int | None = None,
     regularisations: Sequence[float] = REGULARISATIONS,
-    max_iterations: int = 300,
+    max_iterations: int = 1000,
     tolerance: float = 1e-4,
+    memory_mb: int = 4096,
+    progress: bool | None = None,
 ) -> LinearClassifier:
     """Fits multinomial logistic regression by L-BFGS on standardised features.
 
@@ -85,7 +92,7 @@ def fit_linear(
     for that; then all of them are fitted with it. No test image takes part.
 
     Args:
-        features: (N, F) float, kept in float32.
+        features: (N, F) float, of which no copy is made.
         labels: (N,) int; images with label -1 are left out.
         held_out: share of each class held out to choose the penalty (at least one image of each
             class that has two).
@@ -93,7 +100,10 @@ def fit_linear(
         num_classes: columns of the scores; None for the highest label + 1.
         regularisations: values of C to choose from; a single one is simply used.
         max_iterations: bound of L-BFGS for each fit; every fit but the first has a warm start.
-        tolerance: largest gradient (of the mean loss) at which a fit ends.
+        tolerance: largest gradient (of the mean loss) at which the last fit ends.
+        memory_mb: features in a file that take no more MB (2**20 bytes) are loaded for the fit;
+            larger ones are read anew in every step.
+        progress: show the steps if they take more than seconds; None for only on a terminal.
 
     Returns:
         A `LinearClassifier`.
@@ -102,51 +112,57 @@ def fit_linear(
         ValueError: shapes that do not fit, fewer than two classes, a label beyond num_classes,
             features that are not finite, no C, no class with two images to hold one out.
     """
-    features, labels = labelled(np.asarray(features, np.float32), labels, "features")
-    check_finite(features, "features")
+    is_known = is_labelled(features, labels, "features")
+    labels = np.asarray(labels)
     num_classes = count_classes(labels, num_classes)
-    classes, targets = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(
-            f"A classifier needs images of at least two classes. Received {len(labels)} labels, "
-            f"all of class {classes[0]}: is this the whole training split?"
-        )
+    classes, targets = _targets(labels, is_known)
     regularisations = sorted(float(value) for value in regularisations)
     if not regularisations or regularisations[0] <= 0:
         raise ValueError(f"regularisations must be positive. Received {regularisations}.")
-    is_held_out = np.zeros(len(targets), bool)
-    if len(regularisations) > 1:
-        is_held_out = _split(targets, held_out, seed)
-    order = np.argsort(is_held_out, kind="stable")  # the held-out rows last
-    mean, scale = _moments(features)
-    features = tf.constant(_standardised(features[order], mean, scale))  # (N, F)
-    targets = tf.constant(targets[order], tf.int32)  # (N,)
+    is_held_out = np.zeros(len(labels), bool)
+    if len(regularisations) > 1:  # else there is nothing to choose
+        is_held_out[is_known] = _split(targets[is_known], held_out, seed)
+    if isinstance(features, Features) and features.num_bytes <= memory_mb * 2**20:
+        features = features.load()
+    training = TrainingSet(features, targets, len(classes), moments(features, is_known))
 
-    weights = np.zeros((len(mean) + 1, len(classes)))  # the last row is the bias
-    limits = {"maxiter": max_iterations, "gtol": tolerance}
-    held_out_top1 = {}
-    if is_held_out.any():
-        num_kept = int(np.sum(~is_held_out))
-        weights, held_out_top1 = _search(
-            weights, features, targets, num_kept, regularisations, limits
-        )
-    # Of equally good ones the strongest penalty, which comes first.
-    chosen = max(held_out_top1, key=held_out_top1.get, default=regularisations[0])
-    weights, result = _minimised(weights, features, targets, chosen, limits)
+    with progress_bar("linear classifier", "pass", progress) as bar:
+        starts, held_out_top1 = {}, {}
+        if is_held_out.any():
+            limits = max_iterations, SEARCH_TOLERANCE * tolerance
+            is_kept = is_known & ~is_held_out
+            starts, held_out_top1 = _search(
+                training, is_kept, is_held_out, regularisations, limits, bar
+            )
+        # Of equally good ones the strongest penalty, which comes first.
+        chosen = max(held_out_top1, key=held_out_top1.get, default=regularisations[0])
+        start = starts.get(chosen, training.zeros())
+        fit = minimised(training, is_known, start, chosen, max_iterations, tolerance, bar)
 
-    kernel = np.zeros((len(mean), num_classes), np.float32)
-    bias = np.full(num_classes, -np.inf, np.float32)
-    kernel[:, classes], bias[classes] = weights[:-1], weights[-1]
+    kernel, bias = _all_columns(fit.weights, classes, num_classes)
     return LinearClassifier(
         kernel=kernel,
         bias=bias,
-        mean=mean,
-        scale=scale,
+        mean=training.standardisation.mean.astype(np.float32),
+        scale=training.standardisation.scale.astype(np.float32),
         regularisation=chosen,
         held_out_top1=held_out_top1,
-        converged=bool(result.success),
-        iterations=int(result.nit),
+        converged=fit.converged,
+        iterations=fit.iterations,
     )
+
+
+def _targets(labels, is_known):
+    """The classes that have an image, and the place of each label among them (N,) int32."""
+    classes, places = np.unique(labels[is_known], return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"A classifier needs images of at least two classes. Received {len(places)} labels, "
+            f"all of class {classes[0]}: is this the whole training split?"
+        )
+    targets = np.zeros(len(labels), np.int32)
+    targets[is_known] = places
+    return classes, targets
 
 
 def _split(targets, held_out, seed):
@@ -168,82 +184,21 @@ def _split(targets, held_out, seed):
     return is_held_out
 
 
-def _search(weights, features, targets, num_kept, regularisations, limits):
-    """The last weights, and the percent on the rows from num_kept on for each C that was tried."""
-    kept, kept_targets = features[:num_kept], targets[:num_kept]
-    held, held_targets = features[num_kept:], targets[num_kept:]
-    top1 = {}
+def _search(training, is_kept, is_held_out, regularisations, limits, bar):
+    """For each C that was tried, weights from the rows kept, and percent on those held out."""
+    weights, accuracies = {}, {}
+    start = training.zeros()
     for value in regularisations:  # from strong to weak
-        weights, _ = _minimised(weights, kept, kept_targets, value, limits)
-        top1[value] = _top1(weights, held, held_targets)
-        if top1[value] < max(top1.values()) - CLEARLY_WORSE:
+        weights[value] = start = minimised(training, is_kept, start, value, *limits, bar).weights
+        accuracies[value] = top1(training, is_held_out, start)
+        if accuracies[value] < max(accuracies.values()) - CLEARLY_WORSE:
             break
-    return weights, top1
+    return weights, accuracies
 
 
-def _minimised(weights, features, targets, regularisation, limits):
-    """Weights (F + 1, C) float64 of least loss, from given ones on, and the report of SciPy."""
-    penalty = tf.constant(1 / (regularisation * len(features)), tf.float32)
-
-    def objective(flat):
-        start = tf.constant(flat.reshape(weights.shape), tf.float32)
-        loss, gradient = _loss_and_gradient(start, features, targets, penalty)
-        return float(loss), gradient.numpy().astype(np.float64).ravel()
-
-    with full_float32():
-        result = minimize(
-            objective,
-            weights.ravel(),
-            method="L-BFGS-B",
-            jac=True,
-            options=limits | {"ftol": 1e-14, "maxls": 50},
-        )
-    return result.x.reshape(weights.shape), result
-
-
-@tf.function(
-    input_signature=[
-        tf.TensorSpec((None, None), tf.float32),
-        tf.TensorSpec((None, None), tf.float32),
-        tf.TensorSpec((None,), tf.int32),
-        tf.TensorSpec((), tf.float32),
-    ]
-)
-def _loss_and_gradient(weights, features, targets, penalty):
-    """Mean cross-entropy plus half the penalty on the kernel, and its gradient (F + 1, C)."""
-    kernel, bias = weights[:-1], weights[-1]
-    logits = tf.matmul(features, kernel) + bias  # (N, C)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-    # In float64: the line search compares losses that differ in the seventh digit.
-    loss = tf.reduce_mean(tf.cast(losses, tf.float64))
-    loss += tf.cast(penalty, tf.float64) * tf.cast(tf.nn.l2_loss(kernel), tf.float64)
-    residual = tf.nn.softmax(logits) - tf.one_hot(targets, tf.shape(logits)[1])
-    residual /= tf.cast(tf.shape(logits)[0], tf.float32)  # (N, C)
-    kernel_gradient = tf.matmul(features, residual, transpose_a=True) + penalty * kernel
-    bias_gradient = tf.reduce_sum(residual, axis=0, keepdims=True)
-    return loss, tf.concat([kernel_gradient, bias_gradient], axis=0)
-
-
-def _top1(weights, features, targets):
-    """Percent."""
-    logits = tf.matmul(features, weights[:-1].astype(np.float32)) + weights[-1].astype(np.float32)
-    return 100.0 * float(np.mean(np.argmax(logits, axis=1) == targets.numpy()))
-
-
-def _moments(features):
-    """Mean and standard deviation, (F,) float32 each; 1 for constant features."""
-    mean = features.mean(axis=0, dtype=np.float64)
-    square = np.zeros_like(mean)
-    for start in range(0, len(features), BLOCK_ROWS):
-        square += np.square(features[start : start + BLOCK_ROWS] - mean).sum(axis=0)
-    deviation = np.sqrt(square / len(features))
-    # What rounding leaves of a constant must not be blown up to unit variance.
-    is_constant = deviation <= 1e-6 * np.abs(mean)
-    return mean.astype(np.float32), np.where(is_constant, 1, deviation).astype(np.float32)
-
-
-def _standardised(features, mean, scale):
-    """One new float32 array and no other: features take gigabytes."""
-    features = np.subtract(features, mean, dtype=np.float32)
-    features /= scale
-    return features
+def _all_columns(weights, classes, num_classes):
+    """Kernel and bias, float32, with columns for classes without an image, which never win."""
+    kernel = np.zeros((len(weights) - 1, num_classes), np.float32)
+    bias = np.full(num_classes, -np.inf, np.float32)
+    kernel[:, classes], bias[classes] = weights[:-1], weights[-1]
+    return kernel, bias

@@ -1,151 +1,195 @@
-"""evaluate.py: one protocol on the features of one layer of a run."""
+"""The protocols of evaluate.py: from the features of one layer to rows of figures, and to words."""
 
-import json
-import os
-import re
-import types
+from dataclasses import dataclass
 
 import numpy as np
 
-from and_tf import checkpoint, encoders
-from and_tf.data import opening
-from and_tf.evaluation import accuracy, extract, fit_linear, nearest_neighbour, weighted_knn
-from and_tf.workdir import Workdir, load_encoder, open_run
+from and_tf.evaluation.clustering import cluster_figures, clusters
+from and_tf.evaluation.few_shot import few_shot_accuracy
+from and_tf.evaluation.images import EvaluationImages
+from and_tf.evaluation.knn import accuracy, nearest_neighbour, ranking_accuracy, sweep_knn
+from and_tf.evaluation.linear import fit_linear
+from and_tf.evaluation.retrieval import answerable, retrieval
+
+FEW_SHOT_SEEDS = 5
+CLUSTER_SEEDS = 5
+MANY_PRODUCTS = 2**29  # in a step of k-means; beyond them a single seed has to do
 
 
-def evaluate_run(options: types.SimpleNamespace) -> dict:
-    """Classifies the held-out images of a run and writes the figures beside its checkpoint.
+@dataclass
+class Outcome:
+    """One row of the results, and the predicted class of each query (Q,) where there is one."""
 
-    Args:
-        options: values of `flags.evaluate_flags()`.
+    row: dict
+    predictions: np.ndarray | None = None
 
-    Returns:
-        What was written: protocol, top1 and top5 in percent, images, layer.
 
-    Raises:
-        FileNotFoundError: if there is no run.
-        ValueError: if the layer, the data or the checkpoint do not fit.
-    """
-    run = open_run(options.workdir)
-    trained = run.read_flags()
-    if options.bank == "memory" and (options.layer != "fc" or options.classifier == "linear"):
-        raise ValueError(
-            "--bank=memory holds embeddings only: use it with --layer=fc and --classifier=knn or "
-            f"nn. Received --layer={options.layer} --classifier={options.classifier}."
+def _block_bytes(options) -> int:
+    return options.memory_mb << 18  # a quarter; the features of each source may take one, too
+
+
+def _knn(options, images, rows, queries) -> list[Outcome]:
+    labels, query_labels = images.reference.labels, images.queries.labels
+    ranked = sweep_knn(
+        rows,
+        labels,
+        queries,
+        options.k or [200],
+        options.knn_temperature or [0.1],
+        num_classes=len(images.class_names),
+        budget_bytes=_block_bytes(options),
+        progress=True,
+    )
+    return [
+        Outcome(
+            {"k": k, "temperature": temperature} | ranking_accuracy(best, query_labels), best[:, 0]
         )
-    encoder = load_encoder(run.path)
-    layer = encoders.resolve_layer(encoder, options.layer)
-    train, held_out = _open_sources(options, trained)
-    network = encoders.features(encoder, layer)
-    size = trained.image_size
-    queries = extract(network, held_out, size, max_values=options.max_values)
-    if options.bank == "memory":
-        rows = _memory(run, train)
-    else:
-        rows = extract(network, train, size, max_values=options.max_values)
-    protocol, figures = _classify(options, rows, train.labels, queries, held_out.labels)
-    report = {
-        "protocol": f"{protocol}, layer {layer}, {rows.shape[1]} values, bank {options.bank}",
-        **{name: round(value, 4) for name, value in figures.items()},
-        "reference": f"{train.name}, {len(train)} images",
-        "queries": f"{held_out.name}, {len(held_out)} images",
-        "layer": layer,
-        "classifier": options.classifier,
+        for (k, temperature), best in ranked.items()
+    ]
+
+
+def _nn(options, images, rows, queries) -> list[Outcome]:
+    predictions = nearest_neighbour(
+        rows, images.reference.labels, queries, _block_bytes(options), progress=True
+    )
+    figures = ranking_accuracy(predictions[:, None], images.queries.labels, top=[1])
+    return [Outcome(figures, predictions)]
+
+
+def _linear(options, images, rows, queries) -> list[Outcome]:
+    labels, query_labels = images.reference.labels, images.queries.labels
+    if options.few_shot:
+        seeds = options.few_shot_seeds or FEW_SHOT_SEEDS
+        found = few_shot_accuracy(
+            rows,
+            labels,
+            queries,
+            query_labels,
+            shots=options.few_shot,
+            num_seeds=seeds,
+            class_names=images.class_names,
+        )
+        return [
+            Outcome({"shots": shots, "seeds": seeds, "top1": mean, "top1_deviation": deviation})
+            for shots, (mean, deviation) in found.items()
+        ]
+    classifier = fit_linear(
+        rows, labels, num_classes=len(images.class_names), memory_mb=options.memory_mb // 2
+    )
+    scores = classifier.predict_scores(queries)
+    row = {"regularisation": classifier.regularisation, "converged": classifier.converged}
+    return [Outcome(row | accuracy(scores, query_labels), scores.argmax(axis=1))]
+
+
+def _retrieval(options, images, rows, queries) -> list[Outcome]:
+    figures = retrieval(
+        rows,
+        images.reference.labels,
+        queries,
+        images.queries.labels,
+        exclude_self=images.same,
+        budget_bytes=_block_bytes(options),
+        progress=True,
+    )
+    return [Outcome(figures)]
+
+
+def _clusters(options, images, rows, queries) -> list[Outcome]:
+    number = num_clusters(options, images)
+    needed = 12 * queries.shape[0] * queries.shape[1]  # as they are, of unit length, in k-means
+    if needed > options.memory_mb << 20:
+        raise ValueError(
+            f"k-means on {queries.shape[0]} features of {queries.shape[1]} values needs "
+            f"{needed >> 20} MB: raise --memory_mb={options.memory_mb}, lower --max_values or "
+            "choose --layer=fc."
+        )
+    embeddings = queries.load()
+    seeds = CLUSTER_SEEDS if number * embeddings.size <= MANY_PRODUCTS else 1
+    found = [clusters(embeddings, number, seed) for seed in range(seeds)]
+    figures = [cluster_figures(embeddings, each, images.queries.labels) for each in found]
+    row = {
+        "clusters": number,
+        "seeds": seeds,
+        "filled": min(len(np.unique(each)) for each in found),
     }
-    path = _write(run, report, _file_name(options, layer))
-    _print(run, report, path)
-    return report
+    for name in figures[0]:
+        values = [each[name] for each in figures if name in each]
+        row[name] = float(np.mean(values))
+        if len(values) > 1:
+            row[f"{name}_deviation"] = float(np.std(values, ddof=1))
+    return [Outcome(row)]
 
 
-def _open_sources(options, trained):
-    """Reference and query sources, as the run had them where no flag says otherwise."""
-    changed = vars(trained) | {name: value for name, value in vars(options).items() if value}
-    chosen = types.SimpleNamespace(**changed)
-    train, held_out = opening.open_train_and_held_out(
-        chosen.data,
-        chosen.train_split,
-        chosen.eval_split,
-        chosen.eval_data,
-        chosen.data_dir,
-        chosen.labels,
-        trained.skip_broken,
-    )
-    if held_out is None:
-        raise ValueError(
-            f"{chosen.data} has no split to classify besides {chosen.train_split}: name one by "
-            "--eval_split or --eval_data."
-        )
-    for source in (train, held_out):
-        if source.labels is None or not (source.labels >= 0).any():
-            raise ValueError(
-                f"{source.name} has no labels, which every accuracy needs: put the images of each "
-                "class into a sub-folder, or name other images by --eval_data and --data."
-            )
-    return train, held_out
+PROTOCOLS = {
+    "knn": _knn,
+    "nn": _nn,
+    "linear": _linear,
+    "retrieval": _retrieval,
+    "clusters": _clusters,
+}
 
 
-def _memory(run: Workdir, train) -> np.ndarray:
-    """The rows of the training bank, which must belong to the reference images."""
-    arrays, _ = checkpoint.load(run.checkpoint)
-    if run.read_facts()["fingerprint"] != train.fingerprint:
-        raise ValueError(
-            f"--bank=memory holds the images of the run, not {train.name}: leave out --data and "
-            "--train_split, or use --bank=recomputed."
-        )
-    return arrays["bank"]
+def num_clusters(options, images: EvaluationImages) -> int:
+    """The number asked for, or that of the classes."""
+    if options.clusters is not None:
+        return options.clusters
+    labels = images.queries.labels
+    return len(np.unique(labels[labels >= 0]))
 
 
-def _classify(options, rows, labels, queries, query_labels) -> tuple[str, dict[str, float]]:
-    """The protocol in words and its figures in percent."""
-    num_classes = int(max(labels.max(), query_labels.max())) + 1
-    if options.classifier == "nn":
-        predictions = nearest_neighbour(rows, labels, queries)
-        known = query_labels >= 0
-        top1 = 100 * float(np.mean(predictions[known] == query_labels[known]))
-        return "nearest neighbour, cosine", {"top1": top1}
+def in_words(options, images: EvaluationImages, rows: list[dict]) -> str:
+    """The protocol in words."""
+
+    def values(name):
+        return ", ".join(f"{value:g}" for value in dict.fromkeys(row[name] for row in rows))
+
     if options.classifier == "knn":
-        k = min(options.k, int((labels >= 0).sum()))
-        scores = weighted_knn(
-            rows, labels, queries, k, options.knn_temperature, num_classes=num_classes
-        )
-        words = f"weighted kNN, K = {k}, temperature {options.knn_temperature:g}"
-        return words, accuracy(scores, query_labels)
-    classifier = fit_linear(rows, labels, num_classes=num_classes)
-    words = (
-        "logistic regression on standardised features, C = "
-        f"{classifier.regularisation:g} chosen on a tenth of the training images"
-    )
-    if not classifier.converged:
-        words += " (not converged)"
-    return words, accuracy(classifier.predict_scores(queries), query_labels)
+        return f"weighted kNN, K = {values('k')}, temperature {values('temperature')}"
+    if options.classifier == "nn":
+        return "nearest neighbour, cosine"
+    if options.classifier == "retrieval":
+        return "retrieval by cosine" + (", an image does not find itself" if images.same else "")
+    if options.classifier == "clusters":
+        words = f"k-means on L2-normalised features, {values('clusters')} clusters"
+        return words + _seeds_in_words(rows)
+    words = "logistic regression on standardised features"
+    if options.few_shot:
+        return f"{words}, {values('shots')} labels a class" + _seeds_in_words(rows)
+    several = len({row["regularisation"] for row in rows}) > 1
+    words += ", C of each layer" if several else f", C = {values('regularisation')}"
+    words += " chosen on a tenth of the training images"
+    return words if all(row["converged"] for row in rows) else f"{words} (not converged)"
 
 
-def _file_name(options: types.SimpleNamespace, layer: str) -> str:
-    """One file a question: what differs from the run's own data and the protocol is in the name."""
-    words = [options.classifier, layer, options.bank]
-    if options.classifier == "knn" and (options.k, options.knn_temperature) != (200, 0.1):
-        words.append(f"k{options.k}_t{options.knn_temperature:g}")
-    for name in ("data", "train_split", "eval_split", "eval_data", "labels"):
-        if getattr(options, name):
-            words.append(re.sub(r"[^\w.-]+", "-", f"{name}-{getattr(options, name)}"))
-    return "_".join(words) + ".json"
+def _seeds_in_words(rows) -> str:
+    seeds = rows[0]["seeds"]
+    return f", mean (deviation) of {seeds} seeds" if seeds > 1 else ", one seed"
 
 
-def _write(run: Workdir, report: dict, name: str):
-    run.evaluations.mkdir(parents=True, exist_ok=True)
-    path = run.evaluations / name
-    temporary = path.with_name(name + ".partial")
-    temporary.write_text(json.dumps(report, indent=2) + "\n")
-    os.replace(temporary, path)
-    return path
-
-
-def _print(run: Workdir, report: dict, path) -> None:
-    figures = "  ".join(
-        f"{name.replace('top', 'top-')} {report[name]:.2f} %"
-        for name in ("top1", "top5")
-        if name in report
-    )
-    print(f"{run.path}: {figures}")
-    print(f"{report['protocol']}; {report['queries']} against {report['reference']}")
-    print(f"Written to {path}")
+def notes_on(options, images: EvaluationImages, rows: list[dict]) -> list[str]:
+    """Sentences on what a reader of the figures must know."""
+    notes = []
+    if options.classifier == "knn":
+        labels = images.reference.labels
+        known = int((labels >= 0).sum())
+        if max(options.k or [0]) > known:
+            notes.append(f"K above {known}, the number of labelled reference images, counts as it.")
+        if len({(row["k"], row["temperature"]) for row in rows}) > 1:
+            notes.append(
+                "The best of several settings is no fair figure on the images it was chosen on: "
+                "choose on others, as by --train_split=train[:90%] --eval_split=train[90%:]."
+            )
+    if options.classifier in ("knn", "nn", "linear") and images.same:
+        notes.append("The images to classify are the reference images: each knows its own label.")
+    if options.classifier == "retrieval":
+        labels, query_labels = images.reference.labels, images.queries.labels
+        asked = (query_labels >= 0) & ~answerable(labels, query_labels, images.same)
+        if asked.any():
+            notes.append(f"{asked.sum()} images are the only one of their class and left out.")
+    for row in rows:
+        if row.get("filled", 0) < row.get("clusters", 0):
+            notes.append(
+                f"Layer {row['layer']} fills {row['filled']} of {row['clusters']} clusters: many "
+                "embeddings are equal."
+            )
+    return notes

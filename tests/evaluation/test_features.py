@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import pytest
 
+from and_tf import encoders
 from and_tf.evaluation import extract
-from and_tf.evaluation.features import pooled
+from and_tf.evaluation import features as features_module
+from and_tf.evaluation.features import extract_layers, pooled
 
 SIZE = 8
 
@@ -18,6 +20,7 @@ class FakeSource:
     def __init__(self, num_images):
         self.images = np.random.default_rng(0).integers(0, 256, (num_images, SIZE, SIZE, 3))
         self.threads = set()
+        self.loaded = []
 
     def __len__(self):
         return len(self.images)
@@ -25,6 +28,7 @@ class FakeSource:
     def load(self, indices, size):
         assert size == SIZE
         self.threads.add(threading.get_ident())
+        self.loaded += list(indices)
         return self.images[indices].astype(np.uint8)
 
 
@@ -193,3 +197,62 @@ def test_extraction_does_not_keep_a_model_alive():
     keras.backend.clear_session()
     gc.collect()
     assert [reference() for reference in alive] == [None, None]
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return encoders.build("resnet_small", (SIZE, SIZE, 3), embedding_dim=6, seed=0)
+
+
+@pytest.mark.parametrize("memory_mb", [4096, 0])
+def test_all_layers_of_one_pass_are_those_of_each_layer_alone(encoder, tmp_path, memory_mb):
+    source = FakeSource(11)
+    layers = ["conv1", "stage2", "stage4", "fc"]
+    found = extract_layers(
+        encoder, layers, source, SIZE, 4, max_values=300, memory_mb=memory_mb, folder=tmp_path
+    )
+    assert list(found) == layers
+    assert source.loaded == list(range(11))
+    for layer, features in found.items():
+        assert features.in_memory == (memory_mb > 0)
+        expected = extract(encoders.features(encoder, layer), source, SIZE, 4, max_values=300)
+        np.testing.assert_allclose(features.load(), expected, rtol=1e-5, atol=1e-5)
+        features.close()
+    assert found["conv1"].shape == (11, 4 * 4 * 16)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_budget_holds_for_all_layers_together(encoder, tmp_path):
+    source = FakeSource(300)  # 300 x 1,024 float32 are 1.2 MB a layer
+    for layers, in_memory in ((["stem"], True), (["stem", "stage1"], False)):
+        found = extract_layers(encoder, layers, source, SIZE, memory_mb=2, folder=tmp_path)
+        assert [features.in_memory for features in found.values()] == [in_memory] * len(layers)
+
+
+def test_without_room_on_disk_no_more_than_a_batch_is_computed(encoder, tmp_path, monkeypatch):
+    def refuse(num_bytes, folder):
+        assert (num_bytes, folder) == (4 * 50 * (1024 + 6), tmp_path)
+        raise OSError("no room")
+
+    monkeypatch.setattr(features_module, "check_room", refuse)
+    source = FakeSource(50)
+    with pytest.raises(OSError, match="no room"):
+        extract_layers(encoder, ["stem", "fc"], source, SIZE, 2, memory_mb=0, folder=tmp_path)
+    assert len(source.loaded) <= 6
+
+
+def test_a_diverged_layer_is_named_and_nothing_is_left(tmp_path):
+    encoder = encoders.build("resnet_small", (SIZE, SIZE, 3), seed=0)
+    encoder.get_layer("fc").bias.assign(np.full(128, np.nan))
+    with pytest.raises(ValueError, match=r"resnet_small, layer fc, images 0 to 3"):
+        extract_layers(
+            encoder, ["stem", "fc"], FakeSource(5), SIZE, 4, memory_mb=0, folder=tmp_path
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_layer_and_an_unknown_one_are_refused(encoder):
+    with pytest.raises(ValueError, match="No layer"):
+        extract_layers(encoder, [], FakeSource(5), SIZE)
+    with pytest.raises(ValueError, match="no layer 'conv9'"):
+        extract_layers(encoder, ["conv9"], FakeSource(5), SIZE)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from and_tf.evaluation import accuracy, knn, nearest_neighbour, weighted_knn
+from and_tf.evaluation import accuracy, knn, nearest, nearest_neighbour, weighted_knn
+from and_tf.evaluation.knn import best_classes, ranking_accuracy, sweep_knn
 
 
 @pytest.fixture
@@ -65,12 +66,96 @@ def test_scores_match_a_float64_loop(small, k, temperature):
     np.testing.assert_allclose(scores, expected, rtol=1e-6 / temperature)
 
 
-@pytest.mark.parametrize("block_queries", [1, 4, 22, 23])
-def test_blocks_do_not_change_the_scores(small, monkeypatch, block_queries):
+@pytest.mark.parametrize("budget_bytes", [1, 3_000, 8_000, 12_000, 30_000])
+def test_blocks_do_not_change_the_scores(small, budget_bytes):
     rows, labels, queries, _ = small
-    whole = weighted_knn(rows, labels, queries, k=9)
-    monkeypatch.setattr(knn, "BLOCK_BYTES", block_queries * len(rows) * 4)
-    np.testing.assert_allclose(weighted_knn(rows, labels, queries, k=9), whole, rtol=1e-5)
+    some = np.where(np.arange(60) % 7 < 2, -1, labels)
+    whole = weighted_knn(rows, some, queries, k=9)
+    found = weighted_knn(rows, some, queries, k=9, budget_bytes=budget_bytes)
+    np.testing.assert_allclose(found, whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize("budget_bytes", [1, 3_000, 8_000, 12_000, 10**9])
+def test_blocks_keep_to_the_budget_or_to_a_single_row(budget_bytes):
+    for num_rows, width, k in ((60, 8, 9), (10**6, 128, 200), (50_000, 9000, 200)):
+        query_block, row_block = nearest.block_sizes(num_rows, width, k, budget_bytes)
+        assert query_block >= 1 and 1 <= row_block <= num_rows
+        if row_block > 1:
+            assert 8 * width * row_block <= budget_bytes / 2
+        if query_block > 1:
+            assert query_block * (8 * width + 4 * row_block + 8 * k) <= budget_bytes / 2
+
+
+def test_every_block_of_rows_and_queries_is_used(small, monkeypatch):
+    rows, labels, queries, _ = small
+    shapes = []
+
+    def spy(block, queries, k):
+        shapes.append((len(block), len(queries)))
+        return top_k(block, queries, k)
+
+    top_k = nearest._top_k
+    monkeypatch.setattr(nearest, "_top_k", spy)
+    weighted_knn(rows, labels, queries, k=9, budget_bytes=8_000)
+    assert len({size for size, _ in shapes}) == 2 and len({size for _, size in shapes}) == 2
+    assert sum(r * q for r, q in shapes) == len(rows) * len(queries)
+
+
+def test_features_need_only_slices(small):
+    """Features on disk are no array: their slices are."""
+
+    class OnDisk:
+        def __init__(self, values):
+            self.values, self.shape = values, values.shape
+
+        def __len__(self):
+            return len(self.values)
+
+        def __getitem__(self, part):
+            assert isinstance(part, slice)
+            return self.values[part]
+
+    rows, labels, queries, _ = small
+    some = np.where(np.arange(60) % 3 == 0, -1, labels)
+    for budget_bytes in (None, 8_000):
+        found = weighted_knn(OnDisk(rows), some, OnDisk(queries), budget_bytes=budget_bytes)
+        np.testing.assert_allclose(found, weighted_knn(rows, some, queries), rtol=1e-5)
+    found = nearest_neighbour(OnDisk(rows), some, OnDisk(queries))
+    np.testing.assert_array_equal(found, nearest_neighbour(rows, some, queries))
+
+
+@pytest.mark.parametrize("budget_bytes", [None, 8_000])
+def test_a_sweep_is_that_of_single_settings_from_one_search(small, monkeypatch, budget_bytes):
+    rows, labels, queries, query_labels = small
+    searched = []
+
+    def spy(rows, queries, k, *rest):
+        searched.append(k)
+        return blocks(rows, queries, k, *rest)
+
+    blocks = knn.nearest_blocks
+    monkeypatch.setattr(knn, "nearest_blocks", spy)
+    settings = {"budget_bytes": budget_bytes}
+    ranked = sweep_knn(rows, labels, queries, [1, 7, 200, 60], [0.07, 0.1], **settings)
+    assert searched == [60]
+    assert list(ranked) == [(k, t) for k in (1, 7, 60) for t in (0.07, 0.1)]  # 200 counts as 60
+    for (k, temperature), best in ranked.items():
+        scores = weighted_knn(rows, labels, queries, k, temperature)
+        np.testing.assert_array_equal(best[:, 0], scores.argmax(axis=1))
+        voted = np.where(scores > 0, scores, -np.inf)
+        assert ranking_accuracy(best, query_labels) == accuracy(voted, query_labels)
+        assert ((best >= 0).sum(axis=1) == (scores > 0).sum(axis=1)).all()
+
+
+def test_a_ranking_leaves_unlabelled_queries_out_and_counts_in_percent():
+    ranked, labels = np.array([[1, 0], [1, 0], [2, 1]]), np.array([0, 1, -1])
+    assert ranking_accuracy(ranked, labels, top=(1, 2, 3)) == {"top1": 50, "top2": 100, "top3": 100}
+    with pytest.raises(ValueError, match="None of the 3 queries has a label"):
+        ranking_accuracy(ranked, np.full(3, -1))
+
+
+def test_of_equal_scores_the_lower_class_comes_first():
+    np.testing.assert_array_equal(best_classes(np.float64([[1, 3, 3, 0]])), [[1, 2, 0, 3]])
 
 
 @pytest.mark.parametrize("enabled", [True, False])
@@ -84,8 +169,8 @@ def test_products_are_full_float32_and_the_setting_is_restored(small, monkeypatc
         seen.append(setting.tensor_float_32_execution_enabled())
         return top_k(*args)
 
-    top_k = knn._top_k
-    monkeypatch.setattr(knn, "_top_k", spy)
+    top_k = nearest._top_k
+    monkeypatch.setattr(nearest, "_top_k", spy)
     setting.enable_tensor_float_32_execution(enabled)
     try:
         weighted_knn(rows, labels, queries)
@@ -99,7 +184,7 @@ def test_other_sizes_do_not_retrace(small):
     rows, labels, queries, _ = small
     weighted_knn(rows, labels, queries)
     weighted_knn(rows[:31, :5], labels[:31], queries[:3, :5], k=2)
-    assert knn._top_k.experimental_get_tracing_count() == 1
+    assert nearest._top_k.experimental_get_tracing_count() == 1
 
 
 def test_order_and_scale_of_rows_and_queries_do_not_matter(small):
@@ -132,9 +217,11 @@ def test_rows_without_a_label_are_no_neighbours(small):
     assert (nearest_neighbour(rows, some, queries) >= 0).all()
 
 
-def test_equally_near_rows_come_by_index():
+@pytest.mark.parametrize("budget_bytes", [None, 1, 100])
+def test_equally_near_rows_come_by_index(budget_bytes):
     rows = np.float32([[0, 1], [2, 0], [1, 0], [3, 0]])
-    indices, similarity = knn.nearest_rows(rows, np.float32([[5, 0]]), k=3)
+    query = np.float32([[5, 0]])
+    indices, similarity = nearest.nearest_rows(rows, query, k=3, budget_bytes=budget_bytes)
     np.testing.assert_array_equal(indices, [[1, 2, 3]])
     np.testing.assert_array_equal(similarity, [[1, 1, 1]])
     assert nearest_neighbour(rows, np.array([0, 3, 1, 2]), np.float32([[5, 0]])) == [3]
@@ -161,6 +248,7 @@ def test_no_query_gives_no_score(small):
         ({"queries": np.ones(8)}, r"Received shape \(8,\)"),
         ({"rows": np.full((60, 8), np.nan)}, "60 of 60 rows hold NaN"),
         ({"queries": np.full((2, 8), np.inf)}, "2 of 2 queries hold NaN or infinite"),
+        ({"rows": np.where(np.arange(60)[:, None] == 41, np.nan, np.ones((60, 8)))}, "index 41"),
     ],
 )
 def test_bad_input_is_named(small, change, message):

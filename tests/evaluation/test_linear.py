@@ -1,11 +1,19 @@
+import tracemalloc
+
 import numpy as np
 import pytest
+from scipy.special import log_softmax
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from and_tf.evaluation import accuracy, fit_linear
+from and_tf import encoders
+from and_tf.data.sources import ArraySource
+from and_tf.evaluation import accuracy, feature_store, fit_linear, linear, logistic
+from and_tf.evaluation.feature_store import Features
+from and_tf.evaluation.features import extract_layers
+from and_tf.evaluation.logistic import Standardisation, TrainingSet, loss_and_gradient, minimised
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +82,11 @@ def test_scale_and_offset_of_the_features_do_not_matter(digits):
     np.testing.assert_allclose(
         shifted.predict_scores(test + 100), plain.predict_scores(test), atol=1e-2
     )
+    far = fit_linear(train + 5000, train_labels, regularisations=(0.01,))  # 1,000 deviations
+    assert far.converged
+    np.testing.assert_allclose(
+        far.predict_scores(test + 5000), plain.predict_scores(test), atol=0.1
+    )
 
 
 def test_constant_features_are_harmless(digits):
@@ -101,7 +114,7 @@ def test_images_without_a_label_are_left_out_and_inputs_kept(digits):
     train.flags.writeable = False
     found = fit_linear(train, some, regularisations=(0.01,))
     expected = fit_linear(train[some >= 0], some[some >= 0], regularisations=(0.01,))
-    np.testing.assert_array_equal(found.predict_scores(test), expected.predict_scores(test))
+    np.testing.assert_allclose(found.predict_scores(test), expected.predict_scores(test), atol=1e-3)
 
 
 def test_classes_without_an_image_keep_their_column_and_never_win(digits):
@@ -164,3 +177,146 @@ def test_features_of_another_width_are_refused(digits):
     found = fit_linear(digits[0][:100], digits[1][:100], regularisations=(0.01,))
     with pytest.raises(ValueError, match=r"must be \(Q, 64\).*\(5, 63\)"):
         found.predict_scores(np.ones((5, 63)))
+
+
+@pytest.fixture(scope="module")
+def layers(digits):
+    """Training and test features of two layers of an untrained encoder, and their labels."""
+    encoder = encoders.build("resnet_small", (8, 8, 3), embedding_dim=32, seed=3)
+    found = []
+    for pixels, labels in (digits[:2], digits[2:]):
+        images = (pixels.reshape(-1, 8, 8, 1) * 15).astype("uint8").repeat(3, axis=3)
+        source = ArraySource(images, "digits", labels)
+        found.append(extract_layers(encoder, ["stage2", "stage4"], source, 8))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layer", ["stage2", "stage4"])
+def test_features_of_an_encoder_give_the_accuracy_of_scikit_learn(digits, layers, layer):
+    train, test = (features[layer] for features in layers)
+    found = fit_linear(train, digits[1])
+    plain = make_pipeline(
+        StandardScaler(), LogisticRegression(C=found.regularisation, max_iter=3000)
+    ).fit(train.load().astype("float64"), digits[1])
+    assert found.converged
+    assert top1(found, test, digits[3]) == pytest.approx(
+        100 * plain.score(test.load(), digits[3]), abs=0.5
+    )
+    agreement = found.predict_scores(test).argmax(axis=1) == plain.predict(test.load())
+    assert agreement.mean() > 0.99
+
+
+def on_disk(rows, folder):
+    features = Features(rows.shape, folder)
+    features.write(0, rows)
+    return features
+
+
+@pytest.mark.parametrize("memory_mb", [0, 100])
+def test_features_in_a_file_give_the_same_classifier(digits, tmp_path, memory_mb):
+    train, labels, test, _ = digits
+    expected = fit_linear(train, labels, regularisations=(0.01, 0.1))
+    with on_disk(train, tmp_path) as features, on_disk(test, tmp_path) as queries:
+        found = fit_linear(features, labels, regularisations=(0.01, 0.1), memory_mb=memory_mb)
+        np.testing.assert_array_equal(found.kernel, expected.kernel)
+        np.testing.assert_array_equal(found.predict_scores(queries), expected.predict_scores(test))
+    assert found.held_out_top1 == expected.held_out_top1
+
+
+def test_blocks_that_do_not_divide_the_rows_give_the_same_classifier(digits, monkeypatch):
+    train, labels, test, _ = digits
+    expected = fit_linear(train, labels, regularisations=(0.01, 0.1))
+    for module in (feature_store, logistic):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 4 * 64 * 77)  # 77 rows of 64 values
+    found = fit_linear(train, labels, regularisations=(0.01, 0.1))
+    np.testing.assert_allclose(found.predict_scores(test), expected.predict_scores(test), atol=2e-2)
+    assert found.held_out_top1 == pytest.approx(expected.held_out_top1, abs=1)
+
+
+def random_problem(num_rows=53, width=6, num_classes=4):
+    draw = np.random.default_rng(5)
+    features = draw.normal(3, 2, (num_rows, width)).astype("float32")
+    targets = draw.integers(0, num_classes, num_rows).astype("int32")
+    standardisation = Standardisation(features.mean(axis=0), features.std(axis=0))
+    weights = draw.normal(size=(width + 1, num_classes))
+    is_used = draw.random(num_rows) < 0.8
+    return TrainingSet(features, targets, num_classes, standardisation), is_used, weights
+
+
+@pytest.mark.parametrize("block_rows", [1, 10, 53, 100])
+def test_loss_and_gradient_are_those_of_plain_float64(block_rows, monkeypatch):
+    training, is_used, weights = random_problem()
+    monkeypatch.setattr(logistic, "BLOCK_BYTES", 4 * 6 * block_rows)
+    loss, gradient = loss_and_gradient(weights, training, is_used, regularisation=0.1)
+
+    mean, scale = training.standardisation
+    rows = ((training.features.astype("float64") - mean) / scale)[is_used]
+    targets, count = training.targets[is_used], is_used.sum()
+    logs = log_softmax(rows @ weights[:-1] + weights[-1], axis=1)
+    residual = np.exp(logs) - np.eye(4)[targets]
+    kernel = weights[:-1]
+    assert loss == pytest.approx(
+        -logs[np.arange(count), targets].mean() + (kernel**2).sum() / (2 * 0.1 * count), rel=1e-5
+    )
+    expected = np.vstack(
+        [rows.T @ residual / count + kernel / (0.1 * count), residual.mean(axis=0)]
+    )
+    np.testing.assert_allclose(gradient, expected, atol=1e-5)
+
+
+def test_rows_that_are_not_used_have_no_influence_on_a_fit():
+    training, is_used, weights = random_problem()
+    features, targets = training.features.copy(), training.targets.copy()
+    features[~is_used], targets[~is_used] = 1e6, 3 - targets[~is_used]
+    other = TrainingSet(features, targets, 4, training.standardisation)
+    first, second = (minimised(t, is_used, 0 * weights, 0.1, 50, 1e-6) for t in (training, other))
+    assert first.converged and np.abs(first.weights).max() > 0.1
+    np.testing.assert_array_equal(first.weights, second.weights)
+
+
+def test_each_penalty_is_fitted_without_the_rows_it_is_judged_on(digits, monkeypatch):
+    fitted, judged = [], []
+
+    def spy(function, rows):
+        def call(*args, **kwargs):
+            rows.append(args[1])
+            return function(*args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(linear, "minimised", spy(linear.minimised, fitted))
+    monkeypatch.setattr(linear, "top1", spy(linear.top1, judged))
+    labels = np.where(np.arange(300) % 3, digits[1][:300], -1)
+    fit_linear(digits[0][:300], labels, held_out=0.2, regularisations=(0.01, 0.02))
+    assert len(judged) == 2 and len(fitted) == 3
+    for kept, held_out in zip(fitted[:2], judged, strict=True):
+        np.testing.assert_array_equal(kept ^ held_out, labels >= 0)
+        assert not (kept & held_out).any() and 30 < held_out.sum() < 50
+    np.testing.assert_array_equal(fitted[2], labels >= 0)
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_fit_copies_no_more_than_blocks_of_the_features(tmp_path, monkeypatch, in_file):
+    draw = np.random.default_rng(0)
+    features = draw.normal(size=(40_000, 64)).astype("float32")
+    labels = draw.integers(0, 2, len(features))
+    features[:, 0] += labels
+    for module in (feature_store, logistic):
+        monkeypatch.setattr(module, "BLOCK_BYTES", 2**18)
+    num_bytes = features.nbytes
+    if in_file:
+        features = on_disk(features, tmp_path)
+    tracemalloc.start()
+    fit_linear(features, labels, regularisations=(0.01, 0.1), max_iterations=3, memory_mb=0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < num_bytes / 3
+
+
+def test_progress_is_shown_only_where_asked_or_on_a_terminal(digits, capsys, monkeypatch):
+    fit_linear(digits[0][:200], digits[1][:200], regularisations=(0.01,))
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(logistic, "SECONDS_BEFORE_PROGRESS", 0)
+    fit_linear(digits[0][:200], digits[1][:200], regularisations=(0.01,), progress=True)
+    assert "linear classifier" in capsys.readouterr().err

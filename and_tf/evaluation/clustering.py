@@ -1,0 +1,115 @@
+"""k-means clusters of embeddings, and what they are worth with and without labels."""
+
+import warnings
+
+import numpy as np
+
+# From here on k-means works on small batches: all rows in each step would take minutes.
+MINI_BATCH_ROWS = 50_000
+
+# Fewer products in a step of k-means than this are faster on one thread, on a busy machine by far.
+PRODUCTS_FOR_THREADS = 2**28
+
+SILHOUETTE_IMAGES = 5_000  # of more images as many are drawn: all pairs are compared
+
+
+def clusters(embeddings: np.ndarray, num_clusters: int, seed: int = 0) -> np.ndarray:
+    """Cluster of each image by k-means on the L2-normalised embeddings.
+
+    Args:
+        embeddings: (N, D) float.
+        num_clusters: at most N. Where there are fewer different embeddings, fewer are filled.
+        seed: of the first centres.
+
+    Returns:
+        (N,) int32, numbered by size, the largest cluster 0.
+
+    Raises:
+        ValueError: num_clusters not in 1..N.
+    """
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.preprocessing import normalize
+    from threadpoolctl import threadpool_limits
+
+    embeddings = np.asarray(embeddings, np.float32)
+    num_images = len(embeddings)
+    if not 1 <= num_clusters <= num_images:
+        raise ValueError(
+            "num_clusters must be at least 1 and at most the number of images. Received "
+            f"num_clusters={num_clusters} for {num_images} images: lower --clusters or add images."
+        )
+    if num_images > MINI_BATCH_ROWS:
+        kmeans = MiniBatchKMeans(num_clusters, batch_size=4096, n_init=3, random_state=seed)
+    else:
+        kmeans = KMeans(num_clusters, n_init=3, random_state=seed)
+    threads = None if embeddings.size * num_clusters > PRODUCTS_FOR_THREADS else 1
+    with threadpool_limits(threads), warnings.catch_warnings():  # empty clusters show in the result
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        found = kmeans.fit_predict(normalize(embeddings))
+    by_size = np.argsort(-np.bincount(found, minlength=num_clusters), kind="stable")
+    return np.argsort(by_size).astype(np.int32)[found]
+
+
+def cluster_figures(
+    embeddings: np.ndarray, found: np.ndarray, labels: np.ndarray | None = None, seed: int = 0
+) -> dict[str, float]:
+    """How good clusters are: by the embeddings alone, and by labels where there are some.
+
+    Args:
+        embeddings: (N, D) float.
+        found: (N,) int, cluster of each image.
+        labels: (N,) int; images with label -1 count for the silhouette only. None for no labels.
+        seed: of the images drawn for the silhouette, where there are more than 5,000.
+
+    Returns:
+        `silhouette` (cosine, -1..1; left out where it is not defined: all images in one cluster, or
+        each in its own) and, with labels, `nmi` (normalised by the arithmetic mean, 0..1), `ari`
+        (-0.5..1) and `hungarian_accuracy` (percent).
+
+    References: Rousseeuw 1987 (silhouette); Strehl and Ghosh 2002 (NMI); Hubert and Arabie 1985
+    (ARI); Xie et al., ICML 2016, eq. 10 (accuracy).
+    """
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    figures = {}
+    known = np.zeros(len(found), bool) if labels is None else np.asarray(labels) >= 0
+    if known.any():
+        truth, clustered = np.asarray(labels)[known], np.asarray(found)[known]
+        figures["nmi"] = float(normalized_mutual_info_score(truth, clustered))
+        figures["ari"] = float(adjusted_rand_score(truth, clustered))
+        figures["hungarian_accuracy"] = hungarian_accuracy(clustered, truth)
+    silhouette = _silhouette(embeddings, np.asarray(found), seed)
+    return figures if silhouette is None else figures | {"silhouette": silhouette}
+
+
+def hungarian_accuracy(found: np.ndarray, labels: np.ndarray) -> float:
+    """Percent of images in the cluster of their class, under the best pairing of the two.
+
+    Each cluster is paired with at most one class and each class with at most one cluster. The
+    images of what is left over, where their numbers differ, count as wrong.
+
+    Args:
+        found: (N,) int, cluster of each image.
+        labels: (N,) int, class of each image.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    _, classes = np.unique(labels, return_inverse=True)
+    _, found = np.unique(found, return_inverse=True)
+    shared = np.zeros((found.max() + 1, classes.max() + 1), np.int64)  # (clusters, classes)
+    np.add.at(shared, (found, classes), 1)
+    pairs = linear_sum_assignment(shared, maximize=True)
+    return 100.0 * float(shared[pairs].sum() / len(labels))
+
+
+def _silhouette(embeddings, found, seed):
+    """Mean silhouette by cosine of at most 5,000 images; None where it is not defined."""
+    from sklearn.metrics import silhouette_score
+
+    if len(found) > SILHOUETTE_IMAGES:
+        drawn = np.random.default_rng(seed).permutation(len(found))[:SILHOUETTE_IMAGES]
+        embeddings, found = embeddings[drawn], found[drawn]
+    if not 2 <= len(np.unique(found)) < len(found):
+        return None
+    return float(silhouette_score(embeddings, found, metric="cosine"))

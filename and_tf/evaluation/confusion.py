@@ -1,0 +1,132 @@
+"""Which classes are taken for which: a matrix, tables and a picture."""
+
+import csv
+import io
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+
+NUMBERED_CLASSES = 20  # with more there is no room for numbers in the cells
+NAMED_CLASSES = 100  # with more some rows and columns go without a name
+LONGEST_NAME = 24
+
+
+def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
+    """Images by class (rows) and predicted class (columns).
+
+    Args:
+        labels: (Q,) int below num_classes; images with label -1 are left out.
+        predictions: (Q,) int in 0..num_classes - 1.
+        num_classes: C.
+
+    Returns:
+        (C, C) int64.
+
+    Raises:
+        ValueError: a label or prediction out of range.
+    """
+    labels, predictions = np.asarray(labels), np.asarray(predictions)
+    labels, predictions = labels[labels >= 0], predictions[labels >= 0]
+    for values, name in ((labels, "labels"), (predictions, "predictions")):
+        if len(values) and not 0 <= values.min() <= values.max() < num_classes:
+            raise ValueError(
+                f"{name} must lie in 0..{num_classes - 1}. Received {values.min()}..{values.max()}."
+            )
+    cells = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
+    return cells.reshape(num_classes, num_classes)
+
+
+def per_class_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
+    """CSV with each class, its images, those classified rightly, and that as top-1 in percent.
+
+    Args:
+        matrix: (C, C) int, from `confusion_matrix`.
+        class_names: C names.
+
+    Returns:
+        Text of C + 1 lines; `top1` is empty for a class without an image.
+    """
+    rows = [["class", "images", "correct", "top1"]]
+    for name, images, correct in zip(
+        class_names, matrix.sum(axis=1), matrix.diagonal(), strict=True
+    ):
+        rows.append([name, images, correct, f"{100 * correct / images:.2f}" if images else ""])
+    return _csv(rows)
+
+
+def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
+    """CSV of the matrix: a line for each class, a column for each predicted class, named both."""
+    rows = [["class / predicted", *class_names]]
+    rows += [[name, *counts] for name, counts in zip(class_names, matrix, strict=True)]
+    return _csv(rows)
+
+
+def _csv(rows):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def confusion_figure(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
+    """Picture of a confusion matrix: of each class (row) the percent predicted as each (column).
+
+    Cells show their number up to 20 classes; every class is named up to 100, then some of them.
+
+    Args:
+        matrix: (C, C) int, from `confusion_matrix`.
+        class_names: C names.
+
+    Returns:
+        A `Figure` of its own, outside pyplot: `figure.savefig(file)`.
+    """
+    num_classes = len(matrix)
+    images = matrix.sum(axis=1, keepdims=True)  # (C, 1)
+    percent = 100 * matrix / np.maximum(images, 1)  # (C, C)
+    numbered = num_classes <= NUMBERED_CLASSES
+    side = max(3.5, (0.45 if numbered else 0.16) * min(num_classes, NAMED_CLASSES))  # inches
+    figure = Figure(figsize=(side + 2.2, side + 1.4), dpi=100, layout="constrained")
+    axes = figure.add_subplot()
+    # By the square root: a few percent, which is what confusion among many classes is, still show.
+    image = axes.imshow(percent, cmap="Blues", norm=PowerNorm(0.5, 0, 100))
+    _name_axes(axes, class_names, font_size=9 if numbered else 7)
+    if numbered:
+        _write_numbers(axes, percent)
+    figure.colorbar(image, label="percent of the class", shrink=0.8, aspect=30)
+    return figure
+
+
+def _name_axes(axes, class_names, font_size):
+    step = -(-len(class_names) // NAMED_CLASSES)
+    shown = range(0, len(class_names), step)
+    names = [_plain(class_names[number]) for number in shown]
+    axes.set_xticks(shown, names, rotation=90, fontsize=font_size)
+    axes.set_yticks(shown, names, fontsize=font_size)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("class")
+
+
+def _plain(name):
+    """A name that fits and is drawn as it stands: no formula between dollars, no broken UTF-8."""
+    name = str(name).encode("utf-8", "replace").decode()
+    name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+    return name.replace("$", r"\$")
+
+
+def _write_numbers(axes, percent):
+    for row, column in np.ndindex(percent.shape):
+        if percent[row, column] >= 0.5:  # zeros would hide the few that matter
+            colour = "white" if percent[row, column] > 30 else "black"
+            text = f"{percent[row, column]:.0f}"
+            axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+
+
+def confusion_png(matrix: np.ndarray, class_names: Sequence[str]) -> bytes:
+    """`confusion_figure` as the bytes of a PNG file."""
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # names in any script
+        confusion_figure(matrix, class_names).savefig(file, format="png")
+    return file.getvalue()
