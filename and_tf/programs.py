@@ -1,4 +1,4 @@
-"""The four programs: read flags, start TensorFlow quietly, run, refuse bad input in one line."""
+"""The programs: read flags, start TensorFlow quietly, run, refuse bad input in one line."""
 
 import contextlib
 import os
@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from and_tf import flags
+
+MEMORY_FLAGS = ("batch_size", "image_size", "embedding_dim", "cache_mb", "memory_mb")
 
 
 def train(argv: Sequence[str] | None = None) -> int:
@@ -21,14 +23,25 @@ def train(argv: Sequence[str] | None = None) -> int:
 
 
 def evaluate(argv: Sequence[str] | None = None) -> int:
-    """evaluate.py, and-evaluate: accuracy of a run's features on held-out images."""
+    """evaluate.py, and-evaluate: what a run's features are worth on held-out images."""
 
     def run(options):
-        from and_tf.evaluation.protocols import evaluate_run
+        from and_tf.evaluation.run import evaluate_run
 
         return evaluate_run(options)
 
     return _run(flags.evaluate_flags(), run, argv)
+
+
+def report(argv: Sequence[str] | None = None) -> int:
+    """report.py, and-report: one HTML page on a run, and its data for TensorBoard."""
+
+    def run(options):
+        from and_tf.report.run import write_report
+
+        return write_report(options)
+
+    return _run(flags.report_flags(), run, argv)
 
 
 def export(argv: Sequence[str] | None = None) -> int:
@@ -54,6 +67,8 @@ def embed(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(define: flags.Flags, run: Callable, argv: Sequence[str] | None) -> int:
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     try:
         options = define.parse(argv)
         _start_tensorflow()
@@ -65,6 +80,17 @@ def _run(define: flags.Flags, run: Callable, argv: Sequence[str] | None) -> int:
         if not _is_refusal(error):
             raise
         print(f"{define.program}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        named = [f"--{name}" for name in MEMORY_FLAGS if name in define.values]
+        remedy = f"lower {' or '.join(named)}, or use" if named else "use"
+        reason = " ".join(str(error).split())[:200]
+        print(
+            f"{define.program}: out of memory ({reason}): {remedy} a machine with more.",
+            file=sys.stderr,
+        )
         return 2
     return 0
 
@@ -88,6 +114,11 @@ def _is_refusal(error: Exception) -> bool:
     package = os.path.dirname(os.path.realpath(__file__)) + os.sep
     frames = traceback.extract_tb(error.__traceback__)
     return os.path.realpath(frames[-1].filename).startswith(package)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # By its name: TensorFlow is imported late.
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 @contextlib.contextmanager

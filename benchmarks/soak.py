@@ -24,8 +24,9 @@ from benchmarks.soak_run import PHASES
 
 ROOT = Path(__file__).parents[1]
 # A life ends in one of the first so many occurrences of its phase, at most so many seconds into it.
-OCCURRENCES = {"training": 20, "discovery": 1, "evaluation": 2, "checkpoint": 20, "export": 2}
-LATEST = {"training": 0.5, "discovery": 0.1, "evaluation": 1.0, "checkpoint": 0.02, "export": 2.0}
+OCCURRENCES = {"training": 20, "discovery": 1, "evaluation": 2, "checkpoint": 20, "export": 1}
+LATEST = {"training": 0.5, "discovery": 0.1, "evaluation": 1.0, "checkpoint": 0.02, "export": 4.0}
+PATIENCE = 10.0  # seconds of training after which it ends without its phase
 
 
 def main() -> int:
@@ -64,15 +65,7 @@ def _kill_until_finished(flags, wanted, moments, kills, lost) -> None:
     killed_at = None
     while True:
         life = Life(flags)
-        if kills.total() < wanted:
-            phase = moments.choice(PHASES)
-            was_killed = life.live(
-                phase,
-                moments.randint(1, OCCURRENCES[phase]),
-                moments.uniform(0, LATEST[phase]),
-            )
-        else:
-            was_killed = life.live()
+        was_killed = life.live(moments if kills.total() < wanted else None)
         if killed_at is not None and life.continued_after is not None:
             lost.append(killed_at - life.continued_after)
         if not was_killed:
@@ -97,20 +90,34 @@ class Life:
         self.phase, self.step = "start", 0
         self.continued_after: int | None = None
 
-    def live(self, phase: str = "", occurrence: int = 0, seconds: float = 0) -> bool:
-        """Waits for the end, or kills it a while after a phase began; whether it was killed."""
-        met = 0
-        for line in self.events:
-            self._hear(line)
-            met += line.strip() == phase
-            if met == occurrence and phase:
-                time.sleep(seconds)
-                self.process.kill()
-                break
-        for line in self.events:  # what it still said
+    def live(self, moments: random.Random | None = None) -> bool:
+        """Waits for the end, or kills it at a random moment; whether it was killed."""
+        if moments is not None:
+            self._kill_at(moments)
+        for line in self.events:  # the rest, or what it still said
             self._hear(line)
         self.errors = self.process.communicate()[1]
         return self.process.returncode < 0
+
+    def _kill_at(self, moments: random.Random) -> None:
+        """Kills the process in a phase drawn at random, if it comes before the end."""
+        phase = moments.choice(PHASES)
+        left = moments.randint(1, OCCURRENCES[phase])
+        began = None
+        for line in self.events:
+            self._hear(line)
+            began = began or (time.monotonic() if self.phase == "training" else None)
+            if line.strip() == "export" and moments.random() < 0.5:
+                phase, left = "export", 1  # met at the end alone: not to be missed
+            left -= line.strip() == phase
+            if left == 0:
+                time.sleep(moments.uniform(0, LATEST[phase]))
+                break
+            if began and self.phase == "training" and time.monotonic() - began > PATIENCE:
+                break
+        else:
+            return
+        self.process.kill()
 
     def _hear(self, line: str) -> None:
         word, _, number = line.strip().partition(" ")

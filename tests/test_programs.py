@@ -182,8 +182,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp_pat
 def test_evaluate_names_its_protocol_and_writes_its_figures(finished, capsys, flags):
     assert programs.evaluate([f"--workdir={finished}", *flags]) == 0
     said = capsys.readouterr().out
-    report = json.loads((finished / said.split("Written to ")[1].strip().rsplit("/", 1)[0]
-                         / said.strip().rsplit("/", 1)[1]).read_text())  # fmt: skip
+    path = pathlib.Path(said.split("Written to ")[1].splitlines()[0])
+    assert path.parent == finished / "evaluations"
+    report = json.loads(path.read_text())
     assert report["protocol"] in said
     assert 15 < report["top1"] <= report.get("top5", 100) <= 100
 
@@ -291,32 +292,6 @@ def test_train_refuses_a_workdir_of_another_experiment(finished, tmp_path, capsy
     assert str(tmp_path) in refused(programs.train, [*TINY, f"--workdir={tmp_path}"], capsys)
 
 
-def test_a_checkpoint_cut_short_is_named_and_left_alone(finished, tmp_path, capsys):
-    run = tmp_path / "run"
-    shutil.copytree(finished, run)
-    (run / "summary.txt").unlink()
-    last = run / "checkpoints" / "last.npz"
-    last.write_bytes(last.read_bytes()[:-1000])
-    before = files(run)
-    for program, flags in (
-        (programs.train, TINY), (programs.evaluate, []), (programs.export, [])
-    ):  # fmt: skip
-        line = refused(program, [*flags, f"--workdir={run}"], capsys)
-        assert "last.npz" in line and "damaged" in line
-    assert files(run) == before
-
-
-def test_a_source_that_changed_is_refused(photos, tmp_path, capsys):
-    run, folder = tmp_path / "run", tmp_path / "images"
-    shutil.copytree(photos, folder)
-    flags = [f"--data=folder:{folder}", "--rounds=0", "--epochs_per_round=1", "--batch_size=16"]
-    flags += ["--encoder=resnet_small", "--image_size=16", f"--workdir={run}"]
-    assert programs.train(flags) == 0
-    (run / "summary.txt").unlink()
-    (folder / "photo_07.png").unlink()
-    assert "has changed" in refused(programs.train, flags, capsys)
-
-
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -397,3 +372,43 @@ def test_a_signal_ends_a_real_process_after_a_checkpoint(tmp_path, number):
     assert "The same command continues" in said and "Traceback" not in errors
     _, facts = checkpoint.load(run / "checkpoints" / "last.npz")
     assert f"Stopped after step {facts['step']}." in said
+
+
+def test_report_writes_a_page_and_names_what_it_wrote(finished, tmp_path, capsys):
+    run, page = tmp_path / "run", tmp_path / "page.html"
+    shutil.copytree(finished, run)
+    assert programs.report([f"--workdir={run}", f"--output={page}", "--images=150"]) == 0
+    said = capsys.readouterr().out
+    assert str(page) in said and f"tensorboard --logdir={run / 'tensorboard'}" in said
+    assert "<h1>and</h1>" in page.read_text() and not (run / "report.html").exists()
+    assert (run / "tensorboard" / "report" / "projector_config.pbtxt").is_file()
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_report_refuses_what_it_cannot_show_and_keeps_an_older_page(photos, tmp_path, capsys):
+    run, folder = tmp_path / "run", tmp_path / "images"
+    shutil.copytree(photos, folder)
+    flags = [f"--data=folder:{folder}", "--rounds=0", "--epochs_per_round=1", "--batch_size=16"]
+    flags += ["--encoder=resnet_small", "--image_size=16", f"--workdir={run}"]
+    assert programs.train(flags) == 0
+    (run / "report.html").write_text("an older page")
+    before = files(run)
+    report = [f"--workdir={run}"]
+    assert "/nowhere" in refused(programs.report, [*report, "--output=/nowhere/a.html"], capsys)
+    assert "--images=1" in refused(programs.report, [*report, "--images=1"], capsys)
+    (folder / "photo_07.png").unlink()
+    assert "has changed" in refused(programs.report, report, capsys)
+    assert files(run) == before
+    shutil.rmtree(run / "checkpoints")
+    assert "checkpoint" in refused(programs.report, report, capsys)
+    assert "/nowhere" in refused(programs.report, ["--workdir=/nowhere"], capsys)
+    assert (run / "report.html").read_text() == "an older page"
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_report_names_the_package_that_it_lacks(finished, monkeypatch, capsys, package):
+    for name in [name for name in sys.modules if name.startswith("and_tf.report")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    line = refused(programs.report, [f"--workdir={finished}"], capsys)
+    assert package in line and "pip install" in line

@@ -1,0 +1,127 @@
+"""How plots look and how they are saved: as SVG that follows a page's theme, or as PNG on white.
+
+Figures are drawn in the three colours of a light page that a dark one has to change. `save_svg`
+replaces these by `currentColor` and the CSS variable `--grid`; the series' colours stay, as each
+stands out from white and from near black (contrast 3.4 to 5.4) and from the others to
+colour-blind readers (after Okabe and Ito 2008). Markers tell the series apart without colour.
+"""
+
+import html
+import io
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+INK = "#1b1c1d"
+GRID = "#d9dadb"
+COLOURS = ("#2f81c7", "#d55e00", "#009e73", "#b565a7", "#a67c00", INK)
+MARKERS = ("o", "s", "^", "D", "v", "X")
+
+WIDTH = 4.8  # inches, 100 pixels each: letters of 13 are still 9 pixels high on a phone
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "and_tf",
+    "figure.dpi": 100,
+    "figure.facecolor": "none",
+    "figure.constrained_layout.use": True,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9.5,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": GRID,
+    "ytick.color": GRID,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "font.size": 9.5,  # points; 13 pixels
+    "legend.fontsize": 9.5,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+    "lines.markersize": 5.5,
+    "legend.columnspacing": 1.2,
+}
+
+# A decorator: whatever a plot function draws is drawn in this style, and the global one is kept.
+styled = rc_context(STYLE)
+
+
+def new_figure(height: float, rows: int = 1, columns: int = 1, **options) -> tuple[Figure, list]:
+    """A figure of a page's width and `height` inches, and its axes row by row."""
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    return figure, list(axes.flat)
+
+
+def legend_above(axes: Axes, columns: int = 2) -> None:
+    """Names the series of `axes` above all axes, where no line can run through the names."""
+    handles, names = axes.get_legend_handles_labels()
+    figure = axes.get_figure()
+    figure.legend(handles, names, loc="outside upper left", ncols=columns, borderaxespad=0)
+
+
+def whole_numbers(axes: Axes, most: int = 9) -> None:
+    """Ticks of epochs or rounds."""
+    locator = MaxNLocator(most, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+    axes.xaxis.set_major_locator(locator)
+
+
+def evenly_chosen(items: Sequence, most: int) -> list:
+    """At most `most` of the items, evenly spread, the first and the last among them."""
+    if len(items) <= most:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
+
+
+def save_svg(figure: Figure, alt: str) -> str:
+    """The figure as an element of an HTML page.
+
+    Args:
+        figure: drawn by a `styled` function.
+        alt: what a reader who does not see the picture must know; its title.
+
+    Returns:
+        str, an `<svg>` as wide as its parent, at most 640 px unless the page's CSS says otherwise
+        (class `plot`). Its ids are unique to its content, so that a page can hold several.
+    """
+    file = io.StringIO()
+    with rc_context(STYLE):
+        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    text = file.getvalue()
+    key = f"p{zlib.crc32((alt + text).encode()):08x}"
+    useless = r"<metadata>.*?</metadata>|<!--.*?-->"
+    body = re.sub(useless, "", text[text.index("<svg") :], flags=re.DOTALL)
+    body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{key}-", body)
+    body = body.replace(INK, "currentColor").replace(GRID, "var(--grid, #8886)")
+    body = body.replace("*{", ".plot *{")  # a style element inside an SVG holds for the whole page
+    body = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", body)
+    return re.sub(r"<svg[^>]*>", lambda match: _opening(match[0], key, alt), body, count=1)
+
+
+def _opening(tag: str, key: str, alt: str) -> str:
+    view_box = re.search(r'viewBox="([^"]*)"', tag)[1]
+    return (
+        f'<svg class="plot" xmlns="http://www.w3.org/2000/svg" '
+        f'xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{view_box}" width="100%" '
+        f'style="max-width:640px" role="img" aria-labelledby="{key}-title">\n'
+        f'<title id="{key}-title">{html.escape(alt)}</title>'
+    )
+
+
+def save_png(figure: Figure, path: str | Path) -> None:
+    """The figure as a PNG on white, 960 pixels wide."""
+    with rc_context(STYLE):
+        figure.savefig(path, format="png", dpi=200, facecolor="white")

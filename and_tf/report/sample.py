@@ -1,0 +1,100 @@
+"""The images that a report looks at, with their embeddings by the last checkpoint."""
+
+import dataclasses
+import functools
+
+import keras
+import numpy as np
+
+from and_tf.data.sources import Source
+from and_tf.evaluation import extract, weighted_knn
+from and_tf.evaluation.knn import nearest_rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Images of a source, evenly spread over it, and what the encoder makes of them.
+
+    Attributes:
+        whole: the source.
+        indices: (n,) int, which of its images, rising.
+        embeddings: (n, D) float32, of the clean images.
+    """
+
+    whole: Source
+    indices: np.ndarray
+    embeddings: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """(n,) int, -1 where an image has none."""
+        if self.whole.labels is None:
+            return np.full(len(self), -1)
+        return self.whole.labels[self.indices].astype(int)
+
+    @property
+    def is_labelled(self) -> bool:
+        return bool((self.labels >= 0).any())
+
+    def load(self, rows: np.ndarray, side: int) -> np.ndarray:
+        """Images of some rows of the sample, (len(rows), side, side, 3) uint8."""
+        return self.whole.load(self.indices[rows], side)
+
+    def words(self, kind: str) -> str:
+        """How much of the source it is, as `an evenly spread 5,000 of the 50,000 KIND images`."""
+        if len(self) == len(self.whole):
+            return f"all {len(self):,} {kind} images"
+        return f"an evenly spread {len(self):,} of the {len(self.whole):,} {kind} images"
+
+
+def embed_sample(encoder: keras.Model, source: Source, size: int, most: int) -> Sample:
+    """Embeds all images of a source, or of a larger one `most` of them, evenly spread.
+
+    Args:
+        encoder: from (B, size, size, 3) to (B, D).
+        source: at least one image.
+        size: side of the encoder's input in pixels.
+        most: at least 1.
+    """
+    count = min(len(source), most)
+    indices = np.linspace(0, len(source) - 1, count).round().astype(int)
+    part = source if count == len(source) else source.take(indices)
+    return Sample(source, indices, extract(encoder, part, size))
+
+
+def nearest_others(sample: Sample, rows: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest other images of some images of a sample.
+
+    Args:
+        sample: n images.
+        rows: (m,) int, of the sample.
+        most: neighbours of each; fewer where the sample is smaller.
+
+    Returns:
+        rows (m, k) int32 and cosines (m, k) float32, nearest first; k = min(most, n - 1).
+    """
+    k = min(most, len(sample) - 1)
+    found, cosines = nearest_rows(sample.embeddings, sample.embeddings[rows], k + 1)
+    is_self = found == rows[:, None]
+    is_self[~is_self.any(axis=1), -1] = True  # exact copies came before it: drop the last
+    shape = (len(rows), k)
+    return found[~is_self].reshape(shape), cosines[~is_self].reshape(shape)
+
+
+def predictions(reference: Sample, queries: Sample, num_classes: int) -> np.ndarray:
+    """(Q,) int, classes of the queries by weighted kNN, K = 200 or all that are labelled."""
+    scores = weighted_knn(
+        reference.embeddings, reference.labels, queries.embeddings, num_classes=num_classes
+    )
+    return scores.argmax(axis=1)
+
+
+def names_of_classes(*sources: Source | None) -> list[str]:
+    """The name of each label that occurs, its number where it has none; empty without labels."""
+    sources = [source for source in sources if source is not None and source.labels is not None]
+    count = max((int(source.labels.max()) + 1 for source in sources), default=0)
+    given = next((source.class_names for source in sources if source.class_names), None) or []
+    return [str(given[i]) if i < len(given) else str(i) for i in range(max(count, len(given)))]

@@ -1,0 +1,8 @@
+"""Writes a run's report, one HTML page: python report.py --workdir=runs/digits"""
+
+import sys
+
+from and_tf.programs import report
+
+if __name__ == "__main__":
+    sys.exit(report())

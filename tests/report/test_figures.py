@@ -1,0 +1,86 @@
+"""The rows of the page's tables, from what a run and evaluate.py have written."""
+
+import types
+
+import pytest
+
+from and_tf.report.figures import LABEL_FREE, by_round, compare, measured, published
+from and_tf.report.published import KNN, Setting
+from and_tf.report.record import Record
+
+PAPER = Setting("CIFAR-10", 50_000, 10_000, "alexnet")
+OWN = {"train, 9 images", "test, 5 images"}
+
+
+def record(protocols=(), epochs=(), evaluations=()):
+    return Record(types.SimpleNamespace(), {"images": 50_000}, epochs, evaluations, [], protocols)
+
+
+def report(classifier, rows, **others):
+    words = f"{classifier} in words, layer fc, bank memory"
+    known = {"reference": "train, 9 images", "queries": "test, 5 images"}
+    return {"classifier": classifier, "protocol": words, "rows": rows} | known | others
+
+
+def test_the_last_figure_of_each_round_stands_in_the_table():
+    evaluations = [
+        {"round": 0, "hubness": 1.0}, {"round": 0, "hubness": 2.0}, {"round": 2, "uniformity": -3.0}
+    ]  # fmt: skip
+    table = by_round(record(evaluations=evaluations), LABEL_FREE)
+    assert table["head"] == ["round", "uniformity", "hubness"]
+    assert [row[0] for row in table["rows"]] == ["0", "2"]
+    assert table["rows"][0][2] == "2.0" and table["rows"][1][1] == "-3.00"
+    assert by_round(record(), LABEL_FREE) is None
+
+
+def test_knn_of_the_papers_setting_is_comparable_with_its_standard_error():
+    evaluations = [{"round": 4, "knn_top1": 75.0, "knn_top1_bank": 50.0}]
+    rows = measured(record(evaluations=evaluations), compare(PAPER, "and"), 10_000, OWN)
+    assert [row["figures"] for row in rows] == [["top-1 75.0 ± 0.4 %"], ["top-1 50.0 ± 0.5 %"]]
+    assert {row["note"] for row in rows} == {"comparable"}
+    assert {row["published"] for row in rows} == {"74.8 %"}
+    assert published(compare(PAPER, "and"), rows)["own"][0] == "75.0"
+
+
+@pytest.mark.parametrize(
+    ("classifier", "row", "figure"),
+    [
+        ("knn", {"layer": "fc", "k": 200, "temperature": 0.1}, "60.3 %"),
+        ("knn", {"layer": "fc", "k": 5, "temperature": 0.1}, ""),
+        ("knn", {"layer": "conv5", "k": 200, "temperature": 0.1}, ""),
+        ("linear", {"layer": "conv5", "regularisation": 1.0}, "70.1 %"),
+        ("linear", {"layer": "conv5", "shots": 10}, ""),
+        ("linear", {"layer": "conv4"}, ""),
+        ("nn", {"layer": "fc"}, ""),
+    ],
+)
+def test_only_the_same_protocol_has_a_published_figure(classifier, row, figure):
+    protocols = [report(classifier, [row | {"top1": 61.0}])]
+    (found,) = measured(record(protocols), compare(PAPER, "instance"), 10_000, OWN)
+    assert found["published"] == figure
+    assert found["note"] == ("comparable" if figure else "no published figure of this protocol")
+
+
+def test_figures_of_other_images_are_not_held_against_published_ones():
+    row = {"layer": "conv5", "top1": 61.0}
+    protocols = [report("linear", [row], queries="others, 7 images")]
+    comparison = compare(PAPER, "and")
+    rows = measured(record(protocols), comparison, 10_000, OWN)
+    assert rows[0]["note"] == "not comparable: measured on others, 7 images"
+    assert "61.0" not in published(comparison, rows)["own"]
+
+
+def test_a_sweep_has_a_row_for_each_setting():
+    rows = [{"layer": "fc", "k": k, "temperature": 0.1, "top1": 50.0 + k} for k in (1, 200)]
+    found = measured(record([report("knn", rows)]), compare(PAPER, "and"), 10_000, OWN)
+    assert [row["protocol"] for row in found] == [
+        "knn in words, layer fc, K = 1, temperature = 0.1, bank memory",
+        "knn in words, layer fc, K = 200, temperature = 0.1, bank memory",
+    ]
+    assert [row["column"] for row in found] == [None, KNN]
+
+
+def test_means_over_seeds_show_their_deviation():
+    row = {"layer": "fc", "shots": 5, "top1": 50.0, "top1_deviation": 1.25, "nmi": 0.5}
+    (found,) = measured(record([report("linear", [row])]), compare(PAPER, "and"), 10_000, OWN)
+    assert found["figures"] == ["top-1 50.00 % (deviation 1.25)", "NMI 0.500"]

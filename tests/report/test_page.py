@@ -1,0 +1,195 @@
+"""The page as text: what stands on it, for every kind of run, and what it must not hold."""
+
+import dataclasses
+import html.parser
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_runs import make_run, save_images
+
+from and_tf import programs
+from and_tf.data import opening
+from and_tf.report import run as report_run
+
+HOSTILE = "</script><b>x"
+
+
+class Reader(html.parser.HTMLParser):
+    """Every element with its attributes, and the text outside scripts and styles."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.elements, self.words, self.data, self.inside = [], [], {}, None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self.inside = (tag, dict(attributes)) if tag in ("script", "style") else None
+
+    def handle_endtag(self, tag):
+        if tag in ("script", "style"):
+            self.inside = None
+
+    def handle_data(self, text):
+        if self.inside is None:
+            self.words.append(text)
+        elif self.inside[1].get("type") == "application/json":
+            self.data = json.loads(text)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def page_of(run, *flags):
+    """The parsed page that report.py writes for a run."""
+    assert programs.report([f"--workdir={run.path}", *flags]) == 0
+    return Reader((run.path / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """A run with labels, and its page."""
+    folder = tmp_path_factory.mktemp("labelled")
+    run = make_run(folder / "run", save_images(folder / "i.npz", 40, 4), "--rounds=2")
+    run.evaluations.mkdir()
+    rows = [{"layer": "stage4", "values": 9, "regularisation": 1.0, "top1": 61.25}]
+    report = {"classifier": "linear", "layer": "stage4", "protocol": "logistic", "rows": rows}
+    (run.evaluations / "linear.json").write_text(json.dumps(report | {"notes": ["Mind this."]}))
+    return run, page_of(run)
+
+
+def test_the_page_holds_every_part(labelled):
+    _, page = labelled
+    headings = {attributes["id"] for attributes in page.all("h2")}
+    assert headings == {
+        "verdict", "figures", "training", "label-free", "attention", "neighbours", "explorer",
+        "confusion", "run",
+    }  # fmt: skip
+    links = {a["href"] for a in page.all("a") if a["href"].startswith("#")}
+    assert links == {"#main"} | {f"#{name}" for name in headings - {"verdict"}}
+    assert len([svg for svg in page.all("svg") if svg.get("class") == "plot"]) == 6
+    for words in (
+        "Better than the same kNN on raw pixels (20.0 %) by 46.0 points",
+        "not comparable: the data set is npz:", "86.3 %", "top-1 61.25 %", "Mind this.",
+        "--rounds", "python report.py --workdir=", "memory bank", "TensorFlow",
+        "lowest entropy first",
+    ):  # fmt: skip
+        assert words in page.text, words
+
+
+def test_the_page_loads_nothing_and_everything_has_a_name(labelled):
+    run, page = labelled
+    text = (run.path / "report.html").read_text()
+    assert len(text) < 10_000_000
+    sources = [a[name] for _, a in page.elements for name in ("src", "xlink:href") if name in a]
+    assert sources and all(source.startswith(("data:image/", "#")) for source in sources)
+    assert not page.all("link")[1:] and page.all("link")[0]["href"] == "data:,"
+    assert all(url.startswith("data:") for url in re.findall(r"url\((?!#)([^)]*)", text))
+    assert "@import" not in text
+    assert all(image.get("alt") for image in page.all("img"))
+    assert all(svg.get("aria-labelledby") for svg in page.all("svg"))
+    ids = [a["id"] for _, a in page.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+    assert set(ids) >= {label["for"] for label in page.all("label")}
+    policy = page.all("meta")[1]["content"]
+    assert "default-src 'none'" in policy and "script-src 'sha256-" in policy
+
+
+def test_the_explorer_knows_its_images_and_their_neighbours(labelled):
+    _, page = labelled
+    data = page.data
+    assert len(data["pool"]) == len(data["tiles"]) == 40
+    for tile, image in enumerate(data["pool"]):
+        near = [other for other, _ in image["near"]]
+        assert len(near) == 8 and tile not in near and max(near) < 40
+        cosines = [cosine for _, cosine in image["near"]]
+        assert cosines == sorted(cosines, reverse=True) and cosines[0] <= 1.001
+    entropies = [image["entropy"] for image in data["pool"]]
+    assert entropies == sorted(entropies)
+    assert {label for _, label in data["tiles"]} == {0, 1, 2, 3} and data["classes"][3] == "3"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("images", "flags", "made", "absent", "words"),
+    [
+        ((40, 0), [], {}, {"confusion"}, "cannot be known without labels"),
+        ((40, 0, False), [], {}, {"confusion"}, "no held-out images"),
+        ((40, -1), [], {}, {"confusion"}, "has no labels"),
+        ((40, 4, False), ["--rounds=1"], {}, {"confusion"}, "Highest entropy"),
+        ((40, 4), ["--rounds=2"], {"rounds_done": 1}, set(), "Unfinished, 2 of 6 epochs"),
+        ((40, 4), ["--rounds=2"], {"rounds_done": 0}, {"attention"}, "Unfinished, 0 of 6 epochs"),
+        ((40, 4), ["--rounds=0"], {}, set(), "Better than"),
+        ((40, 1), ["--rounds=1"], {}, set(), "Named rightly"),
+        ((200, 100), ["--rounds=1"], {}, set(), "100 classes are too many for colours"),
+        ((10, 2), ["--rounds=1"], {"label_free": False}, set(), "10 training images"),
+    ],
+    ids=[
+        "unlabelled", "no held-out images", "labels of -1", "labels but no held-out images",
+        "unfinished", "not one round", "rounds=0", "one class", "100 classes", "ten images, old",
+    ],
+)  # fmt: skip
+def test_every_kind_of_run_has_a_page(tmp_path, images, flags, made, absent, words):
+    name = "unlabelled.npz" if images[1] < 1 or images[2:] == (False,) else "images.npz"
+    run = make_run(tmp_path / "run", save_images(tmp_path / name, *images), *flags, **made)
+    page = page_of(run)
+    assert words in page.text
+    assert not absent & {attributes["id"] for attributes in page.all("h2")}
+    assert page.data["pool"]
+
+
+@pytest.mark.slow
+def test_names_of_classes_are_text_everywhere(tmp_path, monkeypatch):
+    run = make_run(tmp_path / "run", save_images(tmp_path / "i.npz", 20, 2), "--rounds=1")
+    plain = opening.open_train_and_held_out
+
+    def named(*arguments):
+        return tuple(
+            dataclasses.replace(source, class_names=[HOSTILE, "$x_{y"], names=None)
+            for source in plain(*arguments)
+        )
+
+    monkeypatch.setattr(report_run.opening, "open_train_and_held_out", named)
+    page = page_of(run)
+    assert page.data["classes"] == [HOSTILE, "$x_{y"]
+    assert not page.all("b") or all(not attributes for attributes in page.all("b"))
+    assert HOSTILE in page.text  # in the legend, the filter, the galleries, the confusion matrix
+    text = (run.path / "report.html").read_text()
+    assert "<b>x" not in text and text.count("</script>") == 2
+
+
+@pytest.mark.slow
+def test_names_of_files_are_text_everywhere(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    names = [
+        "<img src=x onerror=alert(1)>.png",
+        "a'b\"&c.png",
+        b"\xff\xfe.png".decode("utf-8", "surrogateescape"),
+    ]
+    rng = np.random.default_rng(0)
+    for name in [*names, *(f"{i}.png" for i in range(9))]:
+        with open(folder / name, "wb") as file:
+            Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(file, "PNG")
+    run = make_run(tmp_path / "run", f"--data=folder:{folder}", "--rounds=1", "--labels=none")
+    page = page_of(run)
+    shown = {name for name, _ in page.data["tiles"]}
+    assert set(names) <= shown
+    assert not any("onerror" in attributes for _, attributes in page.elements)
+    assert not any(image["src"] == "x" for image in page.all("img"))
+
+
+@pytest.mark.slow
+def test_a_larger_set_is_sampled_and_the_page_says_so(tmp_path):
+    run = make_run(tmp_path / "run", save_images(tmp_path / "i.npz", 60, 3), "--rounds=1")
+    page = page_of(run, "--images=20", "--queries=10")
+    assert "an evenly spread 20 of the 60 training images" in page.text
+    assert "an evenly spread 10 of the 30 held-out images" in page.text
+    assert "--images=20 --queries=10" in page.text and len(page.data["pool"]) == 20
