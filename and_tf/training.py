@@ -1,6 +1,8 @@
 """train.py: an experiment from its flags to its exported encoder, begun or continued."""
 
 import os
+import re
+import shutil
 import time
 import types
 
@@ -59,6 +61,8 @@ def run_experiment(options: types.SimpleNamespace) -> None:
 
 def _check_workdir(run: Workdir, options: types.SimpleNamespace) -> bool:
     """Whether the workdir holds this very experiment, begun; another one is refused."""
+    if any(parent.is_file() for parent in run.path.absolute().parents):
+        raise ValueError(f"--workdir={run.path} lies below a file: choose another --workdir.")
     if not run.flags.is_file():
         if run.path.exists() and (not run.path.is_dir() or _foreign_files(run)):
             raise ValueError(
@@ -119,6 +123,11 @@ def _continue(
     """Restores the last checkpoint and forgets figures measured after it."""
     run = experiment.run
     arrays, facts, path = run.load_checkpoint()
+    if missing := {"step", "curriculum", "best"} - facts.keys():
+        raise ValueError(
+            f"The checkpoint {path} lacks {', '.join(sorted(missing))}: continue it with the "
+            "version of this program that wrote it, or train anew in another --workdir."
+        )
     state = checkpoint.training_state(experiment.model) | monitor.state
     checkpoint.restore(state, arrays, path)
     if path != run.checkpoint and run.checkpoint.is_file():  # not to take the place of the sound
@@ -190,9 +199,11 @@ def _fit_part(experiment: Experiment, callbacks: list) -> None:
             images, initial_epoch=epoch, epochs=last, callbacks=callbacks, verbose=0, shuffle=False
         )
     except tf.errors.InvalidArgumentError as error:
-        if NOT_FINITE not in str(error):
-            raise
-        raise ValueError(_diverged(experiment)) from error
+        if NOT_FINITE in str(error):
+            raise ValueError(_diverged(experiment)) from error
+        if broken := re.search(r"ValueError: (Image \d+ of .* is broken: .*)", str(error)):
+            raise ValueError(broken[1]) from error  # from the pipeline, which reads files late
+        raise
 
 
 def _diverged(experiment: Experiment) -> str:
@@ -210,11 +221,13 @@ def _diverged(experiment: Experiment) -> str:
 def _finish(experiment: Experiment, seconds: float) -> None:
     """Exports the encoder, then writes the summary, which marks the run as finished."""
     run, encoder = experiment.run, experiment.model.encoder
+    for left_over in run.exports.glob(".encoder*"):  # by a finish that was killed
+        shutil.rmtree(left_over)
     images = experiment.train.load(
         range(min(8, len(experiment.train))), experiment.options.image_size
     )
     for form in ("savedmodel", "keras"):
         write_export(encoder, export_path(run, form), form, images)
     text = summarise(experiment, seconds)
-    run.summary.write_text(text)
+    run.write_summary(text)
     print(text, end="")

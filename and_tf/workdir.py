@@ -1,6 +1,7 @@
 """The folder of a run: its flags, metrics, checkpoint, round ends and exports."""
 
 import errno
+import io
 import json
 import os
 import types
@@ -12,6 +13,7 @@ import numpy as np
 
 from and_tf import checkpoint, encoders
 from and_tf.data.manifest import Manifest
+from and_tf.files import replace_file
 from and_tf.flags import FREE_TO_CHANGE, train_flags
 
 
@@ -45,7 +47,7 @@ class Workdir:
         """Writes every flag with its value, readable by `--flagfile`."""
         given = {name: "" if value is None else value for name, value in vars(options).items()}
         lines = [f"--{name}={value}" for name, value in given.items()]
-        _replace(self.flags, "\n".join(lines) + "\n")
+        replace_file(self.flags, "\n".join(lines) + "\n")
 
     def read_flags(self) -> types.SimpleNamespace:
         """The flags that the run was started with.
@@ -65,20 +67,32 @@ class Workdir:
             raise ValueError(f"{self.flags} is damaged ({error}): restore it.") from error
 
     def write_facts(self, facts: dict) -> None:
-        _replace(self.facts, json.dumps(facts, indent=2) + "\n")
+        replace_file(self.facts, json.dumps(facts, indent=2) + "\n")
 
     def read_facts(self) -> dict:
+        """What `write_facts` wrote.
+
+        Raises:
+            ValueError: if it is missing or damaged, above all the numbers that pixels are taken by.
+        """
         try:
-            return json.loads(self.facts.read_text())
-        except (OSError, json.JSONDecodeError) as error:
-            raise ValueError(f"{self.facts} cannot be read ({error}): restore it.") from error
+            facts = json.loads(self.facts.read_text())
+            if not all(np.isfinite(facts[name]).all() for name in ("mean", "std")):
+                raise ValueError("mean or std is NaN or infinite")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = f"there is no {error}" if isinstance(error, KeyError) else error
+            raise ValueError(f"{self.facts} cannot be read ({reason}): restore it.") from error
+        return facts
+
+    def write_summary(self, text: str) -> None:
+        """Writes summary.txt, which marks the run as finished."""
+        replace_file(self.summary, text)
 
     def write_images(self, images: Manifest) -> None:
         """Keeps names, sizes and checksums of the training images."""
-        temporary = self.images.with_name(self.images.name + ".partial")
-        with open(temporary, "wb") as file:
-            np.savez_compressed(file, **images.arrays())
-        os.replace(temporary, self.images)
+        file = io.BytesIO()
+        np.savez_compressed(file, **images.arrays())
+        replace_file(self.images, file.getvalue())
 
     def read_images(self) -> Manifest:
         try:
@@ -110,19 +124,29 @@ class Workdir:
                 raise
 
     def read_metrics(self) -> list[dict]:
-        """Records of metrics.jsonl; a last line that a kill cut short is left out."""
+        """Records of metrics.jsonl; a last line that a kill cut short is left out.
+
+        Raises:
+            ValueError: if another line is damaged; a continued run would drop what follows it.
+        """
+        lines = self.metrics.read_bytes().splitlines() if self.metrics.is_file() else []
         records = []
-        for line in self.metrics.read_text().splitlines() if self.metrics.is_file() else []:
+        for number, line in enumerate(lines, start=1):
             try:
                 records.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+                records[-1]["step"]
+            except (ValueError, KeyError, TypeError) as error:
+                if number == len(lines):
+                    return records[: number - 1]
+                raise ValueError(
+                    f"{self.metrics} is damaged in line {number}: restore it, or remove that line."
+                ) from error
         return records
 
     def forget_after(self, step: int) -> None:
         """Drops the metrics after a step, which a continued run measures again."""
         kept = [record for record in self.read_metrics() if record["step"] <= step]
-        _replace(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+        replace_file(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
 
 
 def differences(old: types.SimpleNamespace, new: types.SimpleNamespace) -> list[str]:
@@ -168,12 +192,20 @@ def load_encoder(path: str | Path) -> keras.Model:
         if not path.is_file():
             raise FileNotFoundError(f"{path} does not exist: name a .keras file or a run's folder.")
         return keras.saving.load_model(path, compile=False, safe_mode=True)
-    run = Workdir(path)
+    return restored_encoder(Workdir(path))[0]
+
+
+def restored_encoder(run: Workdir) -> tuple[keras.Model, int]:
+    """The encoder of a run's newest sound checkpoint, and the optimiser steps it has seen.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_encoder`.
+    """
     options, facts = run.read_flags(), run.read_facts()
-    arrays, _, file = run.load_checkpoint()
+    arrays, notes, file = run.load_checkpoint()
     encoder = build_encoder(options, facts["mean"], facts["std"])
     checkpoint.restore(checkpoint.encoder_state(encoder), arrays, file)
-    return encoder
+    return encoder, notes["step"]
 
 
 def build_encoder(
@@ -192,13 +224,3 @@ def build_encoder(
         synchronized_batch_norm=synchronized_batch_norm,
         seed=options.seed,
     )
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    with open(temporary, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

@@ -49,12 +49,10 @@ def read_evaluations(run: Path) -> list[dict]:
     """The evaluations of a run with kNN accuracy, each with the loss of its epoch."""
     records = Workdir(run).read_metrics()
     losses = {record["step"]: record["loss"] for record in records if "loss" in record}
-    found = [
-        record | {"loss": losses[record["step"]]} for record in records if "knn_top1" in record
-    ]
+    found = [record for record in records if "knn_top1" in record and record["step"] in losses]
     if not found:
         raise SystemExit(f"{run} holds no evaluation with kNN accuracy: it needs labels.")
-    return found
+    return [record | {"loss": losses[record["step"]]} for record in found]
 
 
 def correlation(evaluations: list[dict], figure: str) -> float:

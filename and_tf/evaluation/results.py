@@ -6,6 +6,7 @@ The JSON file holds
     layer        the encoder's name of the layer, or `all`
     reference    name and number of the reference images (left out for clusters)
     queries      name and number of the images that the figures are of
+    step, epoch  of the checkpoint
     rows         a list with one object for each layer and setting:
                    layer, values (of a feature)
                    settings   k, temperature (knn); regularisation, converged (linear); shots, seeds
@@ -31,6 +32,7 @@ import types
 from pathlib import Path
 
 from and_tf.evaluation import confusion
+from and_tf.files import replace_file
 
 TITLES = {
     "k": "K", "temperature": "temperature", "shots": "labels a class", "clusters": "clusters",
@@ -61,10 +63,11 @@ def file_stem(options: types.SimpleNamespace) -> str:
         words.append(f"max{options.max_values}")
     for name in ("data", "train_split", "eval_split", "eval_data", "labels"):
         if getattr(options, name):
-            words.append(re.sub(r"[^\w.-]+", "-", f"{name}-{getattr(options, name)}"))
-    stem = "_".join(words)
-    if len(os.fsencode(stem)) > LONGEST_BYTES:
-        mark = hashlib.sha256(os.fsencode(stem)).hexdigest()[:8]
+            words.append(f"{name}-{getattr(options, name)}")
+    plain = "_".join(words)
+    stem = re.sub(r"[^\w.-]+", "-", plain)
+    if stem != plain or len(os.fsencode(stem)) > LONGEST_BYTES:
+        mark = hashlib.sha256(os.fsencode(plain)).hexdigest()[:8]  # of what the name cannot hold
         stem = re.sub(r"[^\w.-]", "", stem, flags=re.ASCII)[: LONGEST_BYTES - 9] + "_" + mark
     return stem
 
@@ -86,7 +89,6 @@ def write_results(folder: Path, stem: str, report: dict, matrices: dict, class_n
     Returns:
         Path of the JSON file.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     report["files"] = []
     for layer, matrix in matrices.items():
         part = f"{stem}.{layer}" if len(matrices) > 1 else stem
@@ -96,20 +98,8 @@ def write_results(folder: Path, stem: str, report: dict, matrices: dict, class_n
             "confusion.png": confusion.confusion_png(matrix, class_names),
         }
         for ending, content in tables.items():
-            report["files"].append(_replace(folder / f"{part}.{ending}", content).name)
-    return _replace(folder / f"{stem}.json", json.dumps(report, indent=2) + "\n")
-
-
-def _replace(path: Path, content: str | bytes) -> Path:
-    if isinstance(content, str):
-        content = content.encode("utf-8", "replace")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+            report["files"].append(replace_file(folder / f"{part}.{ending}", content).name)
+    return replace_file(folder / f"{stem}.json", json.dumps(report, indent=2) + "\n")
 
 
 def table(rows: list[dict]) -> str:

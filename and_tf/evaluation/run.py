@@ -7,12 +7,13 @@ import keras
 import numpy as np
 
 from and_tf import encoders
+from and_tf.data.pipeline import steps_per_epoch
 from and_tf.evaluation import results
 from and_tf.evaluation.confusion import confusion_matrix
 from and_tf.evaluation.features import extract_layers
 from and_tf.evaluation.images import EvaluationImages, has_labels, open_images
 from and_tf.evaluation.protocols import PROTOCOLS, Outcome, in_words, notes_on, num_clusters
-from and_tf.workdir import Workdir, load_encoder, open_run
+from and_tf.workdir import Workdir, open_run, restored_encoder
 
 
 def evaluate_run(options: types.SimpleNamespace) -> dict:
@@ -30,7 +31,7 @@ def evaluate_run(options: types.SimpleNamespace) -> dict:
     """
     run = open_run(options.workdir)
     trained = run.read_flags()
-    encoder = load_encoder(run.path)
+    encoder, step = restored_encoder(run)
     layers = encoders.layer_names(encoder)
     if options.layer != "all":
         layers = [encoders.resolve_layer(encoder, options.layer)]
@@ -38,7 +39,9 @@ def evaluate_run(options: types.SimpleNamespace) -> dict:
     images = open_images(options, trained)
     _check_counts(options, images)
     outcomes = _measure(options, run, encoder, layers, images, trained.image_size)
+    per_epoch = steps_per_epoch(run.read_facts()["images"], trained.batch_size)
     report = _report(options, images, layers, outcomes)
+    report |= {"step": step, "epoch": step // per_epoch}
     matrices = _confusion_matrices(images, outcomes)
     stem = results.file_stem(options)
     path = results.write_results(run.evaluations, stem, report, matrices, images.class_names)
@@ -134,8 +137,8 @@ def _report(options, images, layers, outcomes) -> dict:
         "classifier": options.classifier,
         "protocol": f"{in_words(options, images, rows)}, {place}",
         "layer": options.layer,
-        "reference": f"{images.reference.name}, {len(images.reference)} images",
-        "queries": f"{images.queries.name}, {len(images.queries)} images",
+        "reference": _counted(images.reference),
+        "queries": _counted(images.queries),
         "rows": rows,
     }
     if options.classifier == "clusters":
@@ -145,6 +148,12 @@ def _report(options, images, layers, outcomes) -> dict:
     if len(rows) == 1:
         report |= {name: value for name, value in rows[0].items() if name in results.FIGURES}
     return report | {"notes": images.notes + notes_on(options, images, rows)}
+
+
+def _counted(source) -> str:
+    known = 0 if source.labels is None else int((source.labels >= 0).sum())
+    labelled = f", {known} with a label" if 0 < known < len(source) else ""
+    return f"{source.name}, {len(source)} images{labelled}"
 
 
 def _plain(row: dict) -> dict:

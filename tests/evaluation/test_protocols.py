@@ -246,6 +246,7 @@ def test_the_file_name_tells_questions_apart_and_fits_any_file_system():
         ["--classifier=linear", "--few_shot=5", "--few_shot_seeds=3"], ["--classifier=clusters"],
         ["--classifier=clusters", "--clusters=7"], [f"--data=npz:{200 * 'é'}/a.npz"],
         [f"--data=npz:{200 * 'é'}/b.npz"], ["--data=folder:/\udcff"],
+        ["--data=folder:/a b"], ["--data=folder:/a-b"], ["--data=folder:/a/b"],
     ]  # fmt: skip
     stems = [stem(*question) for question in questions]
     assert len(set(stems)) == len(stems)
