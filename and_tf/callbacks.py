@@ -21,6 +21,7 @@ BEST_BY = "knn_top1_train"
 
 # Uniformity above this: the mean squared distance of two images is below 0.01 (of at most 4).
 COLLAPSED = -0.02
+SETTLED = 50  # steps; before, BatchNorm's averages are so far off that all embeddings look alike
 
 
 class Evaluation(keras.callbacks.Callback):
@@ -35,8 +36,14 @@ class Evaluation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         due = self.plan.ends_round(epoch) or (self.every and (epoch + 1) % self.every == 0)
         if due and self.is_epoch_end():
-            figures = self.monitor.measure(self.model)
-            self._warn_of_collapse(figures)
+            step = int(self.model.optimizer.iterations.numpy())
+            try:
+                figures = self.monitor.measure(self.model)
+            except ValueError as error:  # embeddings that are no numbers, say
+                error.args = (f"The evaluation after step {step}: {error}",)
+                raise
+            if step >= SETTLED:
+                self._warn_of_collapse(figures)
             logs.update(figures)
 
     def _warn_of_collapse(self, figures):

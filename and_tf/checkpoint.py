@@ -142,7 +142,7 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict]:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        return arrays, json.loads(str(arrays.pop("facts")))
+        return arrays, dict(json.loads(str(arrays.pop("facts"))))
     except Exception as error:  # damage shows in a dozen kinds of zipfile, numpy and json
         raise ValueError(
             f"The checkpoint {path} is damaged ({error}): restore it from a copy, or train anew in "
@@ -154,14 +154,21 @@ def restore(state: dict[str, keras.Variable], arrays: dict[str, np.ndarray], pat
     """Assigns arrays to the variables of the same names.
 
     Raises:
-        ValueError: before anything is assigned, if a name or shape differs.
+        ValueError: before anything is assigned, if a name, shape or dtype differs.
     """
     for name, variable in state.items():
         found = arrays[name].shape if name in arrays else "none"
         if found != tuple(variable.shape):
             raise ValueError(
                 f"The checkpoint {path} is of another model: {name} has shape {found} there and "
-                f"{tuple(variable.shape)} here. Use the flags it was trained with."
+                f"{tuple(variable.shape)} here. Use the flags, and the version of this program, "
+                "it was trained with, or another --workdir."
+            )
+        dtype = keras.backend.standardize_dtype(variable.dtype)
+        if arrays[name].dtype != dtype:
+            raise ValueError(
+                f"The checkpoint {path} is damaged: {name} holds {arrays[name].dtype} and not "
+                f"{dtype}. Restore it from a copy, or train anew in another --workdir."
             )
     for name, variable in state.items():
         variable.assign(arrays[name])

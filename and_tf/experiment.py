@@ -122,7 +122,12 @@ def _check_sizes(options: types.SimpleNamespace, train: sources.Source) -> None:
 
 def _check_unchanged(run: Workdir, train: sources.Source, images: Manifest) -> None:
     """Refuses images that are not those that the run began with: a row of the bank is an image."""
-    if run.images.is_file() and (different := changes(run.read_images(), images)):
+    different = ""
+    if run.images.is_file():
+        different = changes(run.read_images(), images)
+    elif run.facts.is_file() and run.read_facts().get("fingerprint") != train.fingerprint:
+        different = f"its fingerprint is another (and {run.images.name}, which would tell, is gone)"
+    if different:
         raise ValueError(
             f"{train.name} has changed since the run in {run.path} began: {different}. "
             "Restore the images or choose another --workdir."

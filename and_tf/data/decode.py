@@ -82,7 +82,10 @@ def why_broken(path: str | Path, decode: bool = False) -> str | None:
         decode: read all pixels; else only the header.
     """
     try:
-        if os.path.getsize(path) == 0:
+        size = os.path.getsize(path)
+        if not os.path.isfile(path):  # reading a pipe would hang
+            return "no regular file"
+        if size == 0:
             return "empty file"
         if decode:
             load_image(path)

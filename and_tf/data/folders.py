@@ -76,9 +76,12 @@ def _image_names(folder: Path) -> list[str]:
 
 
 def _is_loop(parent: str, name: str) -> bool:
-    """Whether a sub-folder is a link to a folder that it lies in."""
-    target = os.path.realpath(os.path.join(parent, name))
-    return os.path.commonpath([target, os.path.realpath(parent)]) == target
+    """Whether a sub-folder is a link to a folder that the walk is in, by whatever links it came."""
+    path = Path(parent, name).absolute()
+    if not path.is_symlink():
+        return False
+    target = os.path.realpath(path)
+    return any(Path(os.path.realpath(above)).is_relative_to(target) for above in path.parents)
 
 
 def _class_names(names: list[str]) -> list[str] | None:

@@ -41,9 +41,20 @@ class Manifest:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Manifest":
+        """The manifest of `arrays()`.
+
+        Raises:
+            ValueError, KeyError: if they do not belong together.
+        """
         joined = arrays["names"].tobytes().decode(errors="surrogateescape")
         names = np.array(joined.split("\0") if joined else [], dtype=object)
-        return cls(names, arrays["sizes"], arrays["checksums"])
+        sizes, checksums = arrays["sizes"], arrays["checksums"]
+        types = sizes.dtype, checksums.dtype
+        if types != (np.int64, np.uint32) or sizes.ndim != 1 or sizes.shape != checksums.shape:
+            raise ValueError(f"sizes and checksums have shapes {sizes.shape}, {checksums.shape}")
+        if len(names) not in (0, len(sizes)):
+            raise ValueError(f"{len(names)} names for {len(sizes)} images")
+        return cls(names, sizes, checksums)
 
 
 def manifest(source: Source) -> Manifest:

@@ -23,13 +23,17 @@ def load_exported(path: Path | str) -> "ExportedEncoder":
 
     Returns:
         An `ExportedEncoder`.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is damaged or no encoder of ours; no code of a file is run.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist. Write it with export.py first.")
     formats = {suffix: format for format, suffix in SUFFIXES.items() if suffix}
     format = "savedmodel" if path.is_dir() else formats.get(path.suffix)
-    if format is None:
+    if format is None or not (path.is_dir() or path.is_file()):  # reading a pipe would hang
         raise ValueError(
             f"{path} is no exported encoder: expected a SavedModel directory or a file ending in "
             f"{', '.join(formats)}."
@@ -78,31 +82,32 @@ def _load_savedmodel(path):
         not (path / DESCRIPTION).is_file()
         or list(inputs) != ["images"]
         or list(signature.structured_outputs) != ["embeddings"]
+        or inputs["images"].dtype != tf.uint8
     ):
         raise _foreign(path)
     with _reading(path, "a SavedModel"):
         description = json.loads((path / DESCRIPTION).read_text())
-        image_size, embedding_dim = description["image_size"], description["embedding_dim"]
+        side, embedding_dim = description["image_size"], description["embedding_dim"]
 
     def embed(images):  # through `loaded`, which owns the variables and must stay alive
         return loaded.signatures["serving_default"](images=tf.constant(images))["embeddings"]
 
-    return ExportedEncoder(embed, image_size, embedding_dim)
+    return _encoder(path, embed, (None, side, side, 3), (None, embedding_dim))
 
 
 def _load_keras(path):
     with _reading(path, "a Keras model"):
         encoder = keras.models.load_model(path, compile=False)
     try:
-        _, side, _, channels = encoder.input_shape
-        _, embedding_dim = encoder.output_shape
-    except (AttributeError, TypeError, ValueError) as error:
+        shapes = encoder.input_shape, encoder.output_shape
+    except AttributeError as error:
         raise _foreign(path) from error
-    if channels != 3:
-        raise _foreign(path)
-    signature = tf.TensorSpec((None, side, side, 3), tf.uint8)
-    embed = tf.function(lambda images: encoder(images, training=False), input_signature=[signature])
-    return ExportedEncoder(embed, side, embedding_dim)
+
+    @tf.function(reduce_retracing=True)
+    def embed(images):
+        return encoder(images, training=False)
+
+    return _encoder(path, embed, *shapes)
 
 
 def _load_onnx(path):
@@ -114,13 +119,14 @@ def _load_onnx(path):
             str(path), options, providers=onnxruntime.get_available_providers()
         )
     inputs, outputs = session.get_inputs(), session.get_outputs()
-    if [x.name for x in inputs] != ["images"] or [x.name for x in outputs] != ["embeddings"]:
+    found = [(x.name, x.type) for x in (*inputs, *outputs)]
+    if found != [("images", "tensor(uint8)"), ("embeddings", "tensor(float)")]:
         raise _foreign(path)
 
     def embed(images):
         return session.run(["embeddings"], {"images": images})[0]
 
-    return ExportedEncoder(embed, inputs[0].shape[1], outputs[0].shape[1])
+    return _encoder(path, embed, inputs[0].shape, outputs[0].shape)
 
 
 def _load_litert(path):
@@ -133,12 +139,14 @@ def _load_litert(path):
     inputs, outputs = runner.get_input_details(), runner.get_output_details()
     if list(inputs) != ["images"] or list(outputs) != ["embeddings"]:
         raise _foreign(path)
+    images, embeddings = inputs["images"], outputs["embeddings"]
+    if images["dtype"] != np.uint8:
+        raise _foreign(path)
 
     def embed(images):
         return runner(images=images)["embeddings"]
 
-    image_size = int(inputs["images"]["shape"][1])
-    return ExportedEncoder(embed, image_size, int(outputs["embeddings"]["shape"][1]))
+    return _encoder(path, embed, images["shape"].tolist(), embeddings["shape"].tolist())
 
 
 def _litert_interpreter():
@@ -147,6 +155,14 @@ def _litert_interpreter():
         return importlib.import_module("ai_edge_litert.interpreter").Interpreter
     except ImportError:
         return tf.lite.Interpreter
+
+
+def _encoder(path, embed, input_shape, output_shape):
+    """An `ExportedEncoder` of what takes (B, side, side, 3) to (B, D); others are refused."""
+    match (*input_shape,), (*output_shape,):
+        case (_, int(side), int(width), 3), (_, int(dim)) if side == width and min(side, dim) > 0:
+            return ExportedEncoder(embed, side, dim)
+    raise _foreign(path)
 
 
 @contextlib.contextmanager
@@ -163,7 +179,8 @@ def _reading(path, kind):
 
 def _foreign(path):
     return ValueError(
-        f"{path} is not an encoder written by export.py: expected uint8 `images` to `embeddings`."
+        f"{path} is not an encoder written by export.py: expected uint8 `images` to `embeddings`. "
+        "Name an export, or a run's folder."
     )
 
 

@@ -24,13 +24,13 @@ def export_run(options: types.SimpleNamespace) -> None:
         ValueError: if an export differs from the encoder.
     """
     run = open_run(options.workdir)
-    encoder = load_encoder(run.path)
     chosen = FORMATS if options.format == "all" else (options.format,)
     if options.output and len(chosen) > 1:
         raise ValueError(
             f"--output={options.output} names one file: leave it out with --format=all, or choose "
             "one format."
         )
+    encoder = load_encoder(run.path)
     side = encoder.input_shape[1]
     images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype("uint8")
     for form in chosen:

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from and_tf.export.formats import DESCRIPTION, FORMATS, SUFFIXES, first_line, require
+from and_tf.export.readers import load_exported
 
 
 def export_encoder(encoder: keras.Model, path: Path | str, format: str) -> Path:
@@ -33,6 +34,10 @@ def export_encoder(encoder: keras.Model, path: Path | str, format: str) -> Path:
 
     Returns:
         The Path written.
+
+    Raises:
+        ValueError: for another format, suffix or encoder, or if `path` holds what is no export.
+        ImportError: if a converter is missing.
     """
     path = _check_target(path, format)
     if encoder.input_shape[-1] != 3:
@@ -58,18 +63,35 @@ def export_encoder(encoder: keras.Model, path: Path | str, format: str) -> Path:
 
 
 def _check_target(path, format):
+    """The absolute path, if nothing stands there or what stands there is ours."""
     if format not in FORMATS:
         raise ValueError(f"Unknown format {format!r}. Known formats: {', '.join(FORMATS)}.")
     path, suffix = Path(path).absolute(), SUFFIXES[format]
     if suffix and path.suffix != suffix:
         raise ValueError(f"format={format} writes a file ending in {suffix}. Received {path}.")
-    is_export = (path / "saved_model.pb").exists() or (path.is_dir() and not any(path.iterdir()))
-    if path.exists() and (path.is_dir() != (not suffix) or (not suffix and not is_export)):
+    if any(parent.is_file() for parent in path.parents):
+        raise ValueError(f"{path} lies below a file: give another path.")
+    if path.exists() and not _may_be_replaced(path, is_file=bool(suffix)):
         raise ValueError(
             f"{path} exists and is no export of format={format}: it is not overwritten. "
             f"Give another path or remove it."
         )
     return path
+
+
+def _may_be_replaced(path, is_file):
+    """Whether a path holds an export or nothing: another model may be all that its owner has."""
+    if is_file != path.is_file():
+        return False
+    if not (path.stat().st_size if is_file else any(path.iterdir())):
+        return True
+    if not is_file:
+        return (path / DESCRIPTION).is_file()
+    try:
+        load_exported(path)
+    except ValueError:
+        return False
+    return True
 
 
 def resize_and_crop(images: tf.Tensor, side: int) -> tf.Tensor:
