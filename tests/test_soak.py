@@ -1,5 +1,6 @@
 """Kills at random moments change nothing; and the comparison would see it if they did."""
 
+import itertools
 import json
 import pathlib
 import shutil
@@ -32,6 +33,17 @@ def run(tmp_path_factory):
     flags = ["--flagfile=configs/smoke.cfg", "--train_split=train[:128]", "--epochs_per_round=1"]
     assert programs.train([*flags, f"--workdir={folder}"]) == 0
     return folder
+
+
+def test_runs_of_other_seeds_differ(run, tmp_path):
+    banks = [checkpoint.load(run / "checkpoints" / "last.npz")[0]["bank"]]
+    for seed in (1, 2):
+        other = tmp_path / str(seed)
+        flags = ["--train_split=train[:128]", "--epochs_per_round=1", f"--workdir={other}"]
+        assert programs.train(["--flagfile=configs/smoke.cfg", *flags, f"--seed={seed}"]) == 0
+        banks.append(checkpoint.load(other / "checkpoints" / "last.npz")[0]["bank"])
+    for one, other in itertools.combinations(banks, 2):
+        assert np.abs(one - other).max() > 0.01
 
 
 def change_metrics(run):
