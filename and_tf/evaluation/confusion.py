@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 NUMBERED_CLASSES = 20  # with more there is no room for numbers in the cells
 NAMED_CLASSES = 100  # with more some rows and columns go without a name
 LONGEST_NAME = 24
+UNNAMED_SIDE = 5.0  # inches: with the margins and the scale, the width of a page's picture
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
@@ -70,14 +71,18 @@ def _csv(rows):
     return text.getvalue()
 
 
-def confusion_figure(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
+def confusion_figure(
+    matrix: np.ndarray, class_names: Sequence[str], most_named: int | None = None
+) -> Figure:
     """Picture of a confusion matrix: of each class (row) the percent predicted as each (column).
 
     Cells show their number up to 20 classes; every class is named up to 100, then some of them.
+    Beyond `most_named` none is, and the picture is no wider than a page.
 
     Args:
         matrix: (C, C) int, from `confusion_matrix`.
         class_names: C names.
+        most_named: for a picture that cannot be enlarged; None: there is no such limit.
 
     Returns:
         A `Figure` of its own, outside pyplot: `figure.savefig(file)`.
@@ -87,6 +92,8 @@ def confusion_figure(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     percent = 100 * matrix / np.maximum(images, 1)  # (C, C)
     numbered = num_classes <= NUMBERED_CLASSES
     side = max(3.5, (0.45 if numbered else 0.16) * min(num_classes, NAMED_CLASSES))  # inches
+    if most_named is not None and num_classes > most_named:
+        class_names, side = [""] * num_classes, min(side, UNNAMED_SIDE)
     figure = Figure(figsize=(side + 2.2, side + 1.4), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     # By the square root: a few percent, which is what confusion among many classes is, still show.
@@ -100,7 +107,7 @@ def confusion_figure(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
 
 def _name_axes(axes, class_names, font_size):
     step = -(-len(class_names) // NAMED_CLASSES)
-    shown = range(0, len(class_names), step)
+    shown = range(0, len(class_names), step) if any(class_names) else ()
     names = [_plain(class_names[number]) for number in shown]
     axes.set_xticks(shown, names, rotation=90, fontsize=font_size)
     axes.set_yticks(shown, names, fontsize=font_size)

@@ -22,7 +22,8 @@ from and_tf.workdir import Workdir
 MOST_ROUNDS = 6  # of more, evenly chosen ones
 COUNT = 4  # images of each kind
 KINDS = {
-    "successes": "Wrong after round 0, right at the end",
+    "successes": "Wrong after round {first}, right at the end",
+    "throughout": "Right after round {first} and at the end",
     "failures": "Wrong at the end",
     "lowest entropy": "Lowest entropy",
     "highest entropy": "Highest entropy",
@@ -39,8 +40,9 @@ def attention_table(
 ) -> dict | None:
     """Where the network looks when it finds an image similar to its nearest neighbour.
 
-    Images are held-out successes and failures of kNN; without labels the training images of lowest
-    and of highest entropy. Neighbours are those that the last checkpoint finds.
+    Images are held-out successes and failures of kNN; where no image came to be named rightly,
+    those that were so throughout; without labels the training images of lowest and of highest
+    entropy. Neighbours are those that the last checkpoint finds.
 
     Args:
         run: with its kept round ends.
@@ -56,19 +58,21 @@ def attention_table(
     """
     if not any(run.rounds.glob("round_*.npz")):
         return None
-    size = run.read_flags().image_size
+    size, first = run.read_flags().image_size, None
     if predicted is None:
         sample, kinds = reference, choose_by_entropy(entropy.values, COUNT)
     else:
         sample = queries
-        kinds = _successes_and_failures(run, reference, queries, predicted, len(classes), size)
+        first, kinds = _successes_and_failures(
+            run, reference, queries, predicted, len(classes), size
+        )
     rows = np.concatenate(list(kinds.values()))
     if not len(rows):
         return None
     rounds, drawn = _drawn(run, reference, sample, rows, size, classes)
     drawn = iter(drawn)
     groups = [
-        {"title": KINDS[kind], "rows": [next(drawn) for _ in rows]}
+        {"title": KINDS[kind].format(first=first), "rows": [next(drawn) for _ in rows]}
         for kind, rows in kinds.items()
         if len(rows)
     ]
@@ -76,15 +80,18 @@ def attention_table(
 
 
 def _successes_and_failures(run, reference, queries, predicted, num_classes, size):
-    """Rows of the queries by kind; the first kept round stands for round 0."""
-    _, encoder = next(encoders_by_round(run))
+    """The first kept round, and rows of the queries by kind: changed since that round, or not."""
+    number, encoder = next(encoders_by_round(run))
     first = predictions(
         _embedded(encoder, reference, size), _embedded(encoder, queries, size), num_classes
     )
     known = np.flatnonzero(queries.labels >= 0)
     labels = queries.labels[known]
-    chosen = choose_examples(first[known] == labels, predicted[known] == labels, COUNT)
-    return {kind: known[rows] for kind, rows in chosen.items()}
+    was_right, is_right = first[known] == labels, predicted[known] == labels
+    chosen = choose_examples(was_right, is_right, COUNT)
+    if not len(chosen["successes"]):
+        chosen = {"throughout": np.flatnonzero(was_right & is_right)[:COUNT]} | chosen
+    return number, {kind: known[rows] for kind, rows in chosen.items()}
 
 
 def _embedded(encoder: keras.Model, sample: Sample, size: int) -> Sample:

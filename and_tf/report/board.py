@@ -10,7 +10,7 @@ from and_tf.monitor import FIGURES
 from and_tf.report.attention import encoders_by_round
 from and_tf.report.explorer import image_name
 from and_tf.report.record import Record
-from and_tf.report.sample import Sample
+from and_tf.report.sample import Sample, nearest_others
 from and_tf.report.tensorboard import MAX_POINTS, experiment_flags, write_tensorboard
 from and_tf.report.thumbnails import picture_side, sheet_side
 from and_tf.workdir import Workdir
@@ -67,23 +67,16 @@ def _galleries_by_round(run, record, part, queries):
     tiles, wrong = {}, {}
     for number, encoder in encoders_by_round(run):
         embeddings = extract(encoder, source, size, progress=False)
-        near = _nearest(embeddings, encoder.predict(images, verbose=0), k, queries is None, rows)
+        if queries is None:
+            near, _ = nearest_others(Sample(part.whole, part.indices, embeddings), rows, k)
+        else:
+            near, _ = nearest_rows(embeddings, encoder.predict(images, verbose=0), k)
         nearest = part.load(near.ravel(), side).reshape(*near.shape, side, side, 3)
         tiles[number] = np.concatenate([shown[:, None], nearest], axis=1)
         own, others = asked.labels[rows][:, None], part.labels[near]
         is_other = (own >= 0) & (others >= 0) & (own != others)  # (m, k)
         wrong[number] = np.concatenate([np.zeros_like(own, bool), is_other], axis=1)
     return tiles, wrong
-
-
-def _nearest(embeddings, asked, k, is_own, rows):
-    """(m, k) rows nearest to each query; a training image does not find itself."""
-    if not is_own:
-        return nearest_rows(embeddings, asked, k)[0]
-    found, _ = nearest_rows(embeddings, asked, k + 1)
-    is_self = found == rows[:, None]
-    is_self[~is_self.any(axis=1), -1] = True
-    return found[~is_self].reshape(len(rows), k)
 
 
 def _part(sample, rows):

@@ -18,10 +18,12 @@ WITH_LABELS = {
     "knn_top1_bank": "kNN top-1, bank",
     "consistency": "consistency of neighbours",
 }
+IN_TRAINING = {"knn_top1_train": "kNN top-1, among training images"}  # without held-out labels
 WITHOUT_LABELS = {
     "stability": "stability of neighbours",
     "bank_agreement": "bank agreement",
 }
+ROUND_FIGURES = WITH_LABELS | IN_TRAINING | WITHOUT_LABELS
 LABEL_FREE = {
     "alignment": "alignment",
     "uniformity": "uniformity",
@@ -68,26 +70,21 @@ def accuracy_by_round(
 ) -> Figure | None:
     """The paper's "training robustness": accuracy and consistency at the end of each round.
 
-    Without labels: stability of the neighbours and bank agreement.
-
     Args:
         epochs, evaluations: records of metrics.jsonl; the last of a round counts for it.
         raw_pixels: kNN top-1 of the raw pixels in percent, or None.
 
     Returns:
-        Figure, or None where nothing was measured.
+        Figure of the `round_series`, or None where nothing was measured.
     """
-    records = [*epochs, *evaluations]
-    series = _by_round(records, WITH_LABELS)
-    is_labelled = bool(series)
-    series = series or _by_round(records, WITHOUT_LABELS)
+    series = round_series(epochs, evaluations)
     if not series:
         return None
     figure, (axes,) = new_figure(3.4)
     for number, (name, points) in enumerate(series.items()):
         style = {"color": COLOURS[number], "marker": MARKERS[number]}
-        axes.plot(*zip(*points, strict=True), label=name, **style)
-    if is_labelled and raw_pixels is not None:
+        axes.plot(*zip(*points, strict=True), label=ROUND_FIGURES[name], **style)
+    if "knn_top1" in series and raw_pixels is not None:
         axes.axhline(raw_pixels, color=INK, linestyle="--", linewidth=1.2, label="kNN, raw pixels")
     axes.set_ylabel("percent")
     axes.set_xlabel("round")
@@ -96,11 +93,27 @@ def accuracy_by_round(
     return figure
 
 
-def _by_round(records: list[dict], names: dict[str, str]) -> dict[str, list[tuple[int, float]]]:
+def round_series(epochs: list[dict], evaluations: list[dict]) -> dict[str, list[tuple[int, float]]]:
+    """What the plot by round draws: (round, value) of each figure, the last value of each round.
+
+    The figures with labels that were measured; without held-out ones kNN among the training
+    images; without any labels stability of the neighbours and bank agreement.
+
+    Args:
+        epochs, evaluations: records of metrics.jsonl.
+    """
+    records = [*epochs, *evaluations]
+    series = _by_round(records, WITH_LABELS)
+    if "knn_top1" not in series:
+        series = _by_round(records, IN_TRAINING) | series
+    return series or _by_round(records, WITHOUT_LABELS)
+
+
+def _by_round(records: list[dict], names: dict) -> dict[str, list[tuple[int, float]]]:
     """(round, value) of each figure that was measured, the last value of each round."""
     series = {}
-    for key, name in names.items():
-        last = {record["round"]: record[key] for record in records if key in record}
+    for name in names:
+        last = {record["round"]: record[name] for record in records if name in record}
         if last:
             series[name] = sorted(last.items())
     return series

@@ -29,7 +29,7 @@ class Entropy:
 
 
 def entropy_of(record: Record, sample: Sample) -> Entropy:
-    """The entropy that the last round selected its anchors by, else that of the embeddings.
+    """The entropy that the last round discovered, else that of the embeddings.
 
     Args:
         record: of the run.
@@ -39,7 +39,8 @@ def entropy_of(record: Record, sample: Sample) -> Entropy:
     if end is not None:
         values = end["entropy"]
         rank = _rank(values)[sample.indices]
-        origin = f"from the bank at the start of round {end['round']}"
+        rows = {"bank": "the bank", "clean": "clean embeddings"}[record.options.discovery_features]
+        origin = f"from {rows} at the start of round {end['round']}"
         return Entropy(values[sample.indices], rank, origin)
     values = discover(sample.embeddings, 1, record.options.temperature).entropy
     return Entropy(values, _rank(values), f"from the embeddings of {sample.words('training')}")
@@ -91,7 +92,7 @@ def explorer_data(
         "sheet": uri,
         "columns": columns,
         "classes": classes,
-        "has_rounds": record.discovery is not None,
+        "has_rounds": record.discovery is not None and record.options.method == "and",
         "tiles": [[image_name(sample, row), int(sample.labels[row])] for row in rows],
         "pool": [
             {

@@ -19,6 +19,7 @@ from and_tf.report.verdict import standard_error
 LABELLED = {
     "knn_top1": "kNN, recomputed (%)",
     "knn_top1_bank": "kNN, bank (%)",
+    "knn_top1_train": "kNN, among training images (%)",
     "consistency": "consistency (%)",
 }
 LABEL_FREE = {
@@ -110,13 +111,16 @@ def compare(setting: Setting, method: str) -> Comparison:
     return Comparison(table, METHODS[method], is_other_data, reasons, caveats)
 
 
-def measured(record: Record, comparison: Comparison, count: int, own_data: set[str]) -> list[dict]:
+def measured(
+    record: Record, comparison: Comparison, count: int, k: int, own_data: set[str]
+) -> list[dict]:
     """Every figure of a protocol, with the published one that answers to it.
 
     Args:
         record: of the run.
         comparison: from `compare`.
         count: held-out images with a label.
+        k: training images that vote for the class of one, see `sample.voters`.
         own_data: `reference` and `queries` of evaluate.py on the run's own images.
 
     Returns:
@@ -124,7 +128,6 @@ def measured(record: Record, comparison: Comparison, count: int, own_data: set[s
         `published`), published (words, or empty), note (whether they may be compared).
     """
     rows = []
-    k = min(200, record.facts["images"])
     for name, features in (("knn_top1", "recomputed features"), ("knn_top1_bank", "memory bank")):
         top1 = record.latest(name)
         if top1 is not None and count:
@@ -136,14 +139,15 @@ def measured(record: Record, comparison: Comparison, count: int, own_data: set[s
             }
             rows.append(row | _beside(comparison, KNN, []))
     for report in record.protocols:
-        rows += _evaluated(report, comparison, own_data)
+        rows += _evaluated(report, comparison, own_data, record.step)
     return rows
 
 
-def _evaluated(report, comparison, own_data):
+def _evaluated(report, comparison, own_data, last_step):
     """The rows of one file of evaluate.py; see `and_tf.evaluation.results`."""
     others = {str(report[key]) for key in ("reference", "queries") if key in report} - own_data
-    reasons = [f"measured on {name}" for name in sorted(others)]
+    age = _age(report, last_step)
+    reasons = [*filter(None, [age]), *(f"measured on {name}" for name in sorted(others))]
     found = report.get("rows") or [report]
     rows = []
     for row in found:
@@ -151,11 +155,23 @@ def _evaluated(report, comparison, own_data):
         words = {
             "protocol": _protocol(report, row, len(found)),
             "figures": [_figure(row, name) for name in results.FIGURES if name in row],
-            "column": None if others else column,
+            "column": None if reasons else column,
             "top1": row.get("top1"),
         }
-        rows.append(words | _beside(comparison, column, reasons))
+        beside = _beside(comparison, column, reasons)
+        if age and not beside["note"].startswith("not comparable"):
+            beside["note"] += f"; {age}"
+        rows.append(words | beside)
     return rows
+
+
+def _age(report, last_step):
+    """Of which epoch a file of evaluate.py is, where that is not the last checkpoint's."""
+    if "step" not in report or "epoch" not in report or last_step is None:
+        return "epoch not recorded"
+    if report["step"] == last_step:
+        return ""
+    return f"of epoch {report['epoch']:,}, not the last"
 
 
 def _protocol(report, row, count):
@@ -166,7 +182,7 @@ def _protocol(report, row, count):
     settings = [f"{results.TITLES[name]} = {row[name]:g}" for name in names]
     kind, *parts = str(report["protocol"]).split(", ")
     bank = [part for part in parts if part.startswith("bank ")]
-    return ", ".join([kind, f"layer {row['layer']}", *settings, *bank])
+    return ", ".join([kind, f"layer {row.get('layer')}", *settings, *bank])
 
 
 def _figure(row, name):
@@ -193,7 +209,7 @@ def _beside(comparison, column, reasons):
         return {"published": "", "note": "no published figure of this protocol"}
     reasons = [*comparison.reasons, *reasons]
     note = f"not comparable: {'; '.join(reasons)}" if reasons else "comparable"
-    return {"published": f"{figure:.1f} %", "note": note}
+    return {"published": "" if comparison.is_other_data else f"{figure:.1f} %", "note": note}
 
 
 def published(comparison: Comparison, rows: list[dict]) -> dict:
@@ -204,7 +220,8 @@ def published(comparison: Comparison, rows: list[dict]) -> dict:
         rows: from `measured`.
 
     Returns:
-        dict: head, titles; rows, each a method and its words; own, words.
+        dict: head, titles; rows, each a method and its words; own, words, or None where the
+        published figures are of another data set.
     """
     table = comparison.table
     own = {row["column"]: row["top1"] for row in reversed(rows)}  # the first of a column stays
@@ -213,7 +230,9 @@ def published(comparison: Comparison, rows: list[dict]) -> dict:
             f"{protocol}, {'FC' if layer == 'fc' else layer}" for protocol, layer in table.columns
         ],
         "rows": [(name, [_cell(value) for value in values]) for name, values in table.rows.items()],
-        "own": [_cell(own.get(column)) for column in table.columns],
+        "own": None
+        if comparison.is_other_data
+        else [_cell(own.get(column)) for column in table.columns],
     }
 
 

@@ -13,7 +13,7 @@ from and_tf.report.explorer import NEIGHBOURS, Entropy
 from and_tf.report.figures import NOTHING, Comparison
 from and_tf.report.published import KNN, Setting, data_name
 from and_tf.report.record import Record
-from and_tf.report.sample import Sample
+from and_tf.report.sample import Sample, named_training_labels, voters
 from and_tf.report.verdict import standard_error
 
 
@@ -23,9 +23,14 @@ def subtitle(record: Record, parameters: int) -> str:
     method = {"and": "Anchor Neighbourhood Discovery", "instance": "Instance"}[options.method]
     return (
         f"{method} on {record.facts['images']:,} images of {options.data} ({options.train_split}), "
-        f"{options.encoder} with {parameters:,} parameters, {record.plan.total_epochs:,} epochs in "
-        f"{options.rounds + 1} rounds, seed {options.seed}"
+        f"{options.encoder} with {parameters:,} parameters, "
+        f"{_count(record.plan.total_epochs, 'epoch')} in {_count(options.rounds + 1, 'round')}, "
+        f"seed {options.seed}"
     )
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def setting_of(record: Record, held_out_images: int) -> Setting:
@@ -59,25 +64,43 @@ def published_words(comparison: Comparison) -> str:
     return f"{words}, in the setting of this run."
 
 
-def rounds_words(record: Record, labels: np.ndarray) -> str:
-    """Protocol of the kNN by round; labels (n,) of the held-out images that have one."""
+def rounds_words(record: Record, labels: np.ndarray, train_labels: np.ndarray | None = None) -> str:
+    """Protocol of the kNN by round.
+
+    Args:
+        record: of the run.
+        labels: (n,) int, of the held-out images that have one.
+        train_labels: (N,) int, of all training images, -1 where unknown; or None.
+    """
     words = []
     if (accuracy := record.latest("knn_top1")) is not None and len(labels):
-        k = min(200, record.facts["images"])
         words.append(
-            f"Top-1 by weighted kNN, K = {k}, temperature 0.1, of {len(labels):,} held-out images "
-            f"against clean features recomputed, and against the memory bank; standard error "
-            f"{standard_error(accuracy, len(labels)):.1f} points in the last row."
+            f"Top-1 by weighted kNN, K = {voters(train_labels)}, temperature 0.1, of "
+            f"{len(labels):,} held-out images against clean features recomputed, and against the "
+            f"memory bank; standard error {standard_error(accuracy, len(labels)):.1f} points in "
+            "the last row (Agresti and Coull 1998: never 0, not even at 100 %)."
         )
         if (raw := record.facts.get("raw_pixels_knn_top1")) is not None:
             words.append(f"The same kNN on raw pixels: {raw:.1f} %.")
         largest = 100 * np.bincount(labels).max() / len(labels)
         words.append(f"Always naming the largest class: {largest:.1f} %.")
+    words += _train_words(record, train_labels)
     words.append(
         "Consistency: share of the neighbours at the round's start that are of their anchor's "
         "class. Labels are never used in training."
     )
     return " ".join(words)
+
+
+def _train_words(record: Record, train_labels: np.ndarray | None) -> list[str]:
+    """Protocol of kNN among the training images, where it was measured."""
+    accuracy, (named, others) = record.latest("knn_top1_train"), named_training_labels(train_labels)
+    if accuracy is None or not len(named):
+        return []
+    return [
+        f"Among training images: the same kNN, K = {voters(others)}, of {len(named):,} training "
+        f"images by the others; standard error {standard_error(accuracy, len(named)):.1f} points."
+    ]
 
 
 def why_no_accuracy(record: Record, train, held_out) -> str:
@@ -101,6 +124,13 @@ def neighbours_words(reference: Sample, queries: Sample | None, is_labelled: boo
     if is_labelled:
         words += " Framed, and marked with a cross: neighbours of another class."
     return words
+
+
+def nothing_wrong(queries: Sample | None, predicted: np.ndarray | None) -> str:
+    """That kNN named every labelled held-out image rightly, or an empty string."""
+    if predicted is None or (predicted != queries.labels)[queries.labels >= 0].any():
+        return ""
+    return "No held-out image was named wrongly."
 
 
 def explorer_words(pool: np.ndarray, reference: Sample, entropy: Entropy) -> str:

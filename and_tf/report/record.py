@@ -7,6 +7,7 @@ import types
 import numpy as np
 
 from and_tf import checkpoint
+from and_tf.evaluation import results
 from and_tf.rounds import RoundPlan
 from and_tf.workdir import Workdir
 
@@ -23,6 +24,7 @@ class Record:
         round_ends: one dict a finished round: round, epoch, entropy (N,) float32 in nats,
             neighbours (N, k) int32, is_anchor (N,) bool. Round 0 has no neighbours yet: zeros.
         protocols: what evaluate.py wrote, one dict a file.
+        step: optimiser steps of the checkpoint that the report is of; None where not known.
     """
 
     options: types.SimpleNamespace
@@ -31,6 +33,7 @@ class Record:
     evaluations: list[dict]
     round_ends: list[dict]
     protocols: list[dict]
+    step: int | None = None
 
     @property
     def plan(self) -> RoundPlan:
@@ -73,8 +76,12 @@ class Record:
         return {record["round"]: record[name] for record in self.evaluations if name in record}
 
 
-def read_record(run: Workdir) -> Record:
+def read_record(run: Workdir, step: int | None = None) -> Record:
     """Reads a run's folder, whether finished or not.
+
+    Args:
+        run: the folder.
+        step: optimiser steps of its last checkpoint.
 
     Raises:
         FileNotFoundError: if the folder holds no run.
@@ -89,6 +96,7 @@ def read_record(run: Workdir) -> Record:
         evaluations=[record for record in metrics if "loss" not in record],
         round_ends=_round_ends(run, options.rounds),
         protocols=_protocols(run),
+        step=step,
     )
 
 
@@ -107,13 +115,28 @@ def _protocols(run: Workdir) -> list[dict]:
     for path in sorted(run.evaluations.glob("*.json")):
         try:
             figures = json.loads(path.read_text(encoding="utf-8"))
-            is_sound = "protocol" in figures and isinstance(figures.get("rows", []), list)
-        except (OSError, ValueError, AttributeError, TypeError):
-            is_sound = False
-        if not is_sound:
+        except (OSError, ValueError):
+            figures = None
+        if not _is_sound(figures):
             raise ValueError(f"{path} cannot be read: remove it, or run that evaluate.py again.")
         found.append(figures)
     return found
+
+
+def _is_sound(report) -> bool:
+    """Whether a file of evaluate.py holds what the page shows of it."""
+    if not isinstance(report, dict) or "protocol" not in report:
+        return False
+    notes, rows = report.get("notes", []), report.get("rows", [])
+    if not isinstance(notes, list) or not isinstance(rows, list):
+        return False
+    rows = rows or [report]
+    if not all(isinstance(row, dict) for row in rows):
+        return False
+    names = (*results.SETTINGS, *results.FIGURES, *(f"{n}_deviation" for n in results.FIGURES))
+    values = [row[name] for row in rows for name in names if name in row]
+    values += [report[name] for name in ("step", "epoch") if name in report]
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
 def anchor_since(round_ends: list[dict], indices: np.ndarray) -> list[int | None]:

@@ -1,6 +1,5 @@
 """report.py: reads a run, embeds a sample of its images and writes the page."""
 
-import os
 import shlex
 import sys
 import types
@@ -12,6 +11,7 @@ import numpy as np
 from and_tf.data import opening
 from and_tf.data.sources import Source
 from and_tf.evaluation.label_free import effective_rank, uniformity
+from and_tf.files import replace_file
 from and_tf.report import figures, parts
 from and_tf.report.attention_table import attention_table
 from and_tf.report.board import write_board
@@ -21,10 +21,18 @@ from and_tf.report.map_points import map_points
 from and_tf.report.page import render
 from and_tf.report.pictures import confusion_picture, pictures
 from and_tf.report.record import Record, read_record
-from and_tf.report.sample import Sample, embed_sample, names_of_classes, predictions
+from and_tf.report.sample import (
+    Sample,
+    embed_sample,
+    named_training_labels,
+    names_of_classes,
+    predictions,
+    voters,
+)
+from and_tf.report.tensorboard import check_folder
 from and_tf.report.thumbnails import SMALL
-from and_tf.report.verdict import Spread, judge
-from and_tf.workdir import Workdir, load_encoder, open_run
+from and_tf.report.verdict import Spread, judge, nearest_words
+from and_tf.workdir import Workdir, open_run, restored_encoder
 
 
 def write_report(options: types.SimpleNamespace) -> Path:
@@ -41,10 +49,12 @@ def write_report(options: types.SimpleNamespace) -> Path:
         ValueError: if a file of the run is damaged, or its images have changed.
     """
     run = open_run(options.workdir)
-    record, encoder = read_record(run), load_encoder(run.path)
+    encoder, step = restored_encoder(run)
+    record = read_record(run, step)
     path = Path(options.output).expanduser() if options.output else run.path / "report.html"
     if path.is_dir() or not path.absolute().parent.is_dir():
         raise FileNotFoundError(f"--output={path} must be a file in a folder that exists.")
+    check_folder(run.tensorboard / "report")
     train, held_out = _open_sources(run, record, options.data_dir)
     size = record.options.image_size
     _say(f"Embedding training images of {train.name}")
@@ -55,7 +65,7 @@ def write_report(options: types.SimpleNamespace) -> Path:
         queries = embed_sample(encoder, held_out, size, options.queries)
     sources = [s for s in (train, held_out) if s is not None]
     classes = names_of_classes(*sources)
-    _replace(path, render(_parts(options, run, record, encoder, reference, queries, classes)))
+    replace_file(path, render(_parts(options, run, record, encoder, reference, queries, classes)))
     print(f"Report: {path} ({path.stat().st_size / 1e6:.1f} MB)", flush=True)
     _say("Writing neighbours by round and the projector for TensorBoard")
     board = write_board(run, record, reference, queries, classes)
@@ -115,7 +125,15 @@ def _parts(
         "is_photos": size > SMALL,
         "embedding_dim": record.options.embedding_dim,
         "nothing": figures.NOTHING,
-        "verdict": judge(record, labels, spread, tables["published_words"]),
+        "verdict": judge(
+            record,
+            labels,
+            spread,
+            tables["published_words"],
+            named_training_labels(train.labels)[0],
+        ),
+        "nearest": nearest_words(record.facts["images"]),
+        "discovered_from": record.options.discovery_features,
         "no_accuracy": parts.why_no_accuracy(record, train, held_out),
         "cost": parts.cost(record, parameters),
         "command": parts.command(options),
@@ -139,10 +157,10 @@ def _tables(record: Record, train: Source, held_out: Source | None, labels: np.n
     count = 0 if held_out is None else len(held_out)
     comparison = figures.compare(parts.setting_of(record, count), record.options.method)
     own = {f"{s.name}, {len(s)} images" for s in (train, held_out) if s is not None}
-    measured = figures.measured(record, comparison, len(labels), own)
+    measured = figures.measured(record, comparison, len(labels), voters(train.labels), own)
     return {
         "rounds": figures.by_round(record, figures.LABELLED),
-        "rounds_words": parts.rounds_words(record, labels),
+        "rounds_words": parts.rounds_words(record, labels, train.labels),
         "label_free": figures.by_round(record, figures.LABEL_FREE),
         "measured": measured,
         "notes": sorted({str(note) for p in record.protocols for note in p.get("notes", [])}),
@@ -180,20 +198,11 @@ def _looks(
         "confusion": None
         if predicted is None
         else confusion_picture(queries.labels, predicted, classes),
+        "nothing_wrong": parts.nothing_wrong(queries, predicted),
+        "voters": voters(reference.labels),
         "queries_words": "" if queries is None else queries.words("held-out"),
         "reference_words": reference.words("training"),
     }
-
-
-def _replace(path: Path, page: str) -> None:
-    """Writes beside the page and renames: a fault leaves an older page as it was."""
-    temporary = path.with_name(path.name + ".partial")
-    # Names of files need not be UTF-8: what cannot be written becomes "?".
-    try:
-        temporary.write_bytes(page.encode("utf-8", "replace"))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _say(words: str) -> None:

@@ -9,6 +9,9 @@ import numpy as np
 from and_tf.data.sources import Source
 from and_tf.evaluation import extract, weighted_knn
 from and_tf.evaluation.knn import nearest_rows
+from and_tf.monitor import QUERIES
+
+VOTERS = 200  # nearest labelled images that vote in weighted kNN, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +93,31 @@ def predictions(reference: Sample, queries: Sample, num_classes: int) -> np.ndar
         reference.embeddings, reference.labels, queries.embeddings, num_classes=num_classes
     )
     return scores.argmax(axis=1)
+
+
+def voters(labels: np.ndarray | None) -> int:
+    """K of weighted kNN: 200, or all that are labelled.
+
+    Args:
+        labels: (N,) int, of the reference images, -1 where unknown; or None.
+    """
+    return 0 if labels is None else min(VOTERS, int((labels >= 0).sum()))
+
+
+def named_training_labels(labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of the training images that `knn_top1_train` is of, and of the others, which vote.
+
+    Args:
+        labels: (N,) int, of all training images, -1 where unknown; or None.
+
+    Returns:
+        Two arrays of labels, those of -1 left out of the first.
+    """
+    if labels is None:
+        return np.array([], int), np.array([], int)
+    asked = np.linspace(0, len(labels) - 1, min(QUERIES, len(labels) // 2)).round().astype(int)
+    is_asked = np.isin(np.arange(len(labels)), asked)
+    return labels[is_asked & (labels >= 0)], labels[~is_asked]
 
 
 def names_of_classes(*sources: Source | None) -> list[str]:

@@ -63,22 +63,23 @@ def write_tensorboard(
     """
     folder = Path(folder)
     _check(folder, embeddings, images, labels, names)
-    partial = folder.parent.parent / f".{folder.name}.partial"  # not where TensorBoard looks
-    shutil.rmtree(partial, ignore_errors=True)
+    _clean(folder)
+    partial = _beside(folder, f"{os.getpid()}.partial")
     partial.mkdir(parents=True)
-    rows = _sample(len(embeddings), max_points, seed)
-    _write_projector(partial, embeddings[rows], images[rows])
-    _write_metadata(partial / "metadata.tsv", rows, labels, names, class_names)
-    writer = tf.summary.create_file_writer(str(partial))
-    with writer.as_default():
-        _write_galleries(galleries or {}, is_wrong or {})
-        hparams_api.hparams(experiment or {})
-        for name, value in (metrics or {}).items():
-            tf.summary.scalar(name, value, step=0)
-    writer.close()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(partial, folder)
+    try:
+        rows = _sample(len(embeddings), max_points, seed)
+        _write_projector(partial, embeddings[rows], images[rows])
+        _write_metadata(partial / "metadata.tsv", rows, labels, names, class_names)
+        writer = tf.summary.create_file_writer(str(partial))
+        with writer.as_default():
+            _write_galleries(galleries or {}, is_wrong or {})
+            hparams_api.hparams(experiment or {})
+            for name, value in (metrics or {}).items():
+                tf.summary.scalar(name, value, step=0)
+        writer.close()
+        _replace_folder(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def experiment_flags(options: types.SimpleNamespace) -> dict[str, bool | int | float | str]:
@@ -90,6 +91,55 @@ def experiment_flags(options: types.SimpleNamespace) -> dict[str, bool | int | f
     }
 
 
+def _beside(folder: Path, ending: str) -> Path:
+    """A hidden path near a folder, on its disk but not where TensorBoard looks."""
+    return folder.parent.parent / f".{folder.name}.{ending}"
+
+
+def _clean(folder: Path) -> None:
+    """Brings back what a kill had set aside, and removes what kills have left half written."""
+    for left in sorted(folder.parent.parent.glob(f".{folder.name}.*[0-9].*")):
+        pid, ending = left.name.split(".")[-2:]
+        if ending not in ("old", "partial") or not pid.isdigit() or _is_another(int(pid)):
+            continue
+        if ending == "old" and not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(left, folder)
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_another(pid: int) -> bool:
+    """Whether another process of that number is running."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
+    return pid != os.getpid()
+
+
+def _replace_folder(new: Path, folder: Path) -> None:
+    """Renames the old folder aside and the new one in, then deletes the old one."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    old = _beside(folder, f"{os.getpid()}.old")
+    if folder.exists():
+        os.replace(folder, old)
+    try:
+        os.replace(new, folder)
+    except OSError:
+        if old.exists():
+            os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises ValueError if a folder holds something else than `write_tensorboard` wrote."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
+        raise ValueError(f"{folder} holds other files than a report's: move them away.")
+
+
 def _check(folder, embeddings, images, labels, names) -> None:
     count = len(embeddings)
     for name, values in (("images", images), ("labels", labels), ("names", names)):
@@ -97,8 +147,7 @@ def _check(folder, embeddings, images, labels, names) -> None:
             raise ValueError(f"Received {count} embeddings and {len(values)} {name}: pass as many.")
     if not count:
         raise ValueError("The projector needs at least one embedding. Received none.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG).is_file():
-        raise ValueError(f"{folder} holds other files than a report's: move them away.")
+    check_folder(folder)
 
 
 def _sample(count: int, most: int, seed: int) -> np.ndarray:

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from and_tf.evaluation.label_free import NEIGHBOURS
 from and_tf.report.record import Record
 
 SURE = 2  # standard errors that a difference must exceed before a word is made of it
@@ -30,12 +31,18 @@ class Spread:
     effective_rank: float
 
     @property
-    def is_collapsed(self) -> bool:
-        return self.uniformity > FLAT or self.effective_rank < min(2, self.dim)
+    def is_flat(self) -> bool:
+        """Nearly all embeddings are equal, by its measure."""
+        return self.uniformity > FLAT
+
+    @property
+    def is_line(self) -> bool:
+        """The embeddings use a single direction, by its measure."""
+        return self.effective_rank < min(2, self.dim)
 
     @property
     def is_narrow(self) -> bool:
-        is_close = self.uniformity > CLOSE
+        is_close = self.uniformity > CLOSE or self.is_line
         return is_close or self.effective_rank < NARROW * self.possible_rank
 
     @property
@@ -59,7 +66,11 @@ class Verdict:
 
 
 def judge(
-    record: Record, labels: np.ndarray | None, spread: Spread, published: str = ""
+    record: Record,
+    labels: np.ndarray | None,
+    spread: Spread,
+    published: str = "",
+    train_labels: np.ndarray | None = None,
 ) -> Verdict:
     """Is it good, and compared with what?
 
@@ -68,26 +79,40 @@ def judge(
         labels: (n,) int, of the held-out images that have one; None or empty where none has.
         spread: of the embeddings of the last checkpoint.
         published: a sentence on the published figure, or nothing.
+        train_labels: (m,) int, of the training images that `knn_top1_train` is of; it stands in
+            where there is no accuracy of held-out images.
     """
-    accuracy = record.latest("knn_top1")
-    if accuracy is None or labels is None or len(labels) == 0:
-        tone, headline, grounds = _without_labels(record, spread)
-    else:
-        tone, headline, grounds = _with_labels(record, labels, accuracy)
+    if _is_measured(record, "knn_top1", labels):
+        tone, headline, grounds = _with_labels(record, labels, "knn_top1")
         grounds.append(published)
-    if spread.is_collapsed:
+        # Embeddings that tell classes apart are not all equal, however close they lie.
+        is_collapsed = tone != "good" and (spread.is_flat or spread.is_line)
+    elif _is_measured(record, "knn_top1_train", train_labels):
+        tone, headline, grounds = _with_labels(record, train_labels, "knn_top1_train")
+        is_collapsed = tone != "good" and (spread.is_flat or spread.is_line)
+    else:
+        is_collapsed = spread.is_flat and spread.is_line
+        tone, headline, grounds = _without_labels(record, spread, is_collapsed)
+    if is_collapsed:
         tone = "poor"
         headline = f"The embeddings have collapsed: images can hardly be told apart. {headline}"
     if not record.is_finished:
         done, planned = record.epochs_done, record.plan.total_epochs
         headline = f"Unfinished, {done:,} of {planned:,} epochs. So far: {headline}"
-    grounds.append(spread_words(spread))
+    grounds.append(spread_words(spread, is_collapsed))
     return Verdict(tone, headline, [words for words in grounds if words])
 
 
 def standard_error(percent: float, count: int) -> float:
-    """Of a share of `count` images, in points: sqrt(p (1 - p) / n)."""
-    return 100 * math.sqrt(percent / 100 * (1 - percent / 100) / count)
+    """Of a share of `count` images, in points: sqrt(p (1 - p) / n), with four images more.
+
+    Two of them are counted as right and two as wrong, so that it is never 0: of 10 images named
+    rightly all 10 are no proof of 100 %.
+
+    Reference: Agresti and Coull, The American Statistician 52(2), 1998.
+    """
+    share = (percent / 100 * count + 2) / (count + 4)
+    return 100 * math.sqrt(share * (1 - share) / (count + 4))
 
 
 def error_of_difference(first: float, second: float, count: int) -> float:
@@ -99,21 +124,36 @@ def error_of_difference(first: float, second: float, count: int) -> float:
     return math.hypot(standard_error(first, count), standard_error(second, count))
 
 
-def _with_labels(record, labels, accuracy):
-    count = len(labels)
+def _is_measured(record, name, labels):
+    return record.latest(name) is not None and labels is not None and len(labels) > 0
+
+
+def _with_labels(record, labels, name):
+    count, accuracy = len(labels), record.latest(name)
     error = standard_error(accuracy, count)
+    knn, images = _NAMED[name]
     measured = (
-        f"weighted kNN names the class of {accuracy:.1f} % of {count:,} held-out images "
+        f"{knn} names the class of {accuracy:.1f} % of {count:,} {images} "
         f"(standard error {error:.1f} points)"
     )
-    tone, comparison = _compared(record, labels, accuracy)
-    grounds = [trend(record.by_round("knn_top1"), count), *_consistency(record)]
+    raw = record.facts.get("raw_pixels_knn_top1") if name == "knn_top1" else None
+    tone, comparison = _compared(raw, labels, accuracy)
+    grounds = [trend(record.by_round(name), count), *_consistency(record)]
+    if name == "knn_top1_train":
+        grounds.append(
+            "No held-out image has a label: these images were trained on, though without labels."
+        )
     return tone, f"{comparison}: {measured}.", grounds
 
 
-def _compared(record, labels, accuracy):
+_NAMED = {
+    "knn_top1": ("weighted kNN", "held-out images"),
+    "knn_top1_train": ("kNN among the training images", "training images by the others"),
+}
+
+
+def _compared(raw, labels, accuracy):
     """Tone and words beside raw pixels, else beside naming always the most frequent class."""
-    raw = record.facts.get("raw_pixels_knn_top1")
     if raw is None:
         name, against = "always naming the largest class", 100 * np.bincount(labels).max()
         against = float(against / len(labels))
@@ -161,15 +201,15 @@ def _consistency(record):
     ]
 
 
-def _without_labels(record, spread):
+def _without_labels(record, spread, is_collapsed):
     tone, headline = "unknown", "How accurate it is cannot be known without labels"
-    if spread.is_narrow and not spread.is_collapsed:
+    if spread.is_narrow and not is_collapsed:
         tone = "mixed"
         headline += "; the embeddings lie close together, as after too little training"
-    elif not spread.is_collapsed:
+    elif not is_collapsed:
         headline += "; nothing points to a collapse"
     grounds = [
-        neighbours_kept(record.evaluations),
+        neighbours_kept(record.evaluations, nearest_words(record.facts.get("images"))),
         "What no figure here can say is whether near images belong together for your purpose: "
         "look at the neighbours below, or label some held-out images (sub-folders, or y_test) and "
         "run evaluate.py.",
@@ -177,14 +217,26 @@ def _without_labels(record, spread):
     return tone, f"{headline}.", grounds
 
 
-def neighbours_kept(evaluations: list[dict]) -> str:
-    """How many neighbours stayed lately, in words; empty before the second evaluation."""
+def nearest_words(images: int | None) -> str:
+    """How many nearest images the label-free figures are of, among so many training images."""
+    if images is None or images > NEIGHBOURS:
+        return f"{NEIGHBOURS} nearest"
+    return f"{images - 1} nearest" if images > 2 else "nearest"
+
+
+def neighbours_kept(evaluations: list[dict], nearest: str) -> str:
+    """How many neighbours stayed lately, in words; empty before the second evaluation.
+
+    Args:
+        evaluations: records of metrics.jsonl.
+        nearest: from `nearest_words`.
+    """
     kept = [record for record in evaluations if "neighbours_kept" in record]
     if not kept:
         return ""
     last = kept[-1]
     words = (
-        f"Of the ten nearest of each image {last['neighbours_kept']:.0f} % stayed from the "
+        f"Of the {nearest} of each image {last['neighbours_kept']:.0f} % stayed from the "
         f"evaluation before to that of epoch {last['epoch']}"
     )
     if len(kept) > 1:
@@ -192,14 +244,14 @@ def neighbours_kept(evaluations: list[dict]) -> str:
     return f"{words}: much, where neighbourhoods have settled or the learning rate is low."
 
 
-def spread_words(spread: Spread) -> str:
-    """Effective rank and uniformity in a sentence."""
+def spread_words(spread: Spread, is_collapsed: bool = False) -> str:
+    """Effective rank and uniformity in a sentence, and a warning that the headline did not give."""
     words = (
         f"The embeddings spread over {spread.effective_rank:.0f} of {spread.possible_rank} "
         f"directions (effective rank); uniformity is {spread.uniformity:.2f} (0: all equal; near "
         "-4: even)."
     )
-    if spread.is_narrow and not spread.is_collapsed:
-        words += " That is little, unless the images hardly differ: train longer, or look for a "
-        words += "learning rate that is too high or too low."
+    if spread.is_narrow and not is_collapsed:
+        words += " The embeddings lie close together. That is little, unless the images hardly "
+        words += "differ: train longer, or look for a learning rate that is too high or too low."
     return words

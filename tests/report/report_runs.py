@@ -69,6 +69,8 @@ def _write_metrics(run, options, done, count, label_free):
         measured = {}
         if options.labels == "folders" and "unlabelled" not in options.data:
             measured = {"knn_top1": 60.0 + epoch, "knn_top1_bank": 59.0 + epoch}
+        if options.labels == "folders" and "train-only" in options.data:
+            measured = {"knn_top1_train": 50.0 + epoch}
         if label_free:
             measured |= {"effective_rank": 5.0, "uniformity": -2.0, "alignment": 0.3}
             measured |= {"neighbours_kept": 50.0, "hubness": 1.0}

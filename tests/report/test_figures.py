@@ -12,13 +12,17 @@ PAPER = Setting("CIFAR-10", 50_000, 10_000, "alexnet")
 OWN = {"train, 9 images", "test, 5 images"}
 
 
+LAST = 400  # step of the checkpoint
+
+
 def record(protocols=(), epochs=(), evaluations=()):
-    return Record(types.SimpleNamespace(), {"images": 50_000}, epochs, evaluations, [], protocols)
+    facts = {"images": 50_000}
+    return Record(types.SimpleNamespace(), facts, epochs, evaluations, [], protocols, LAST)
 
 
 def report(classifier, rows, **others):
     words = f"{classifier} in words, layer fc, bank memory"
-    known = {"reference": "train, 9 images", "queries": "test, 5 images"}
+    known = {"reference": "train, 9 images", "queries": "test, 5 images", "step": LAST, "epoch": 8}
     return {"classifier": classifier, "protocol": words, "rows": rows} | known | others
 
 
@@ -35,7 +39,8 @@ def test_the_last_figure_of_each_round_stands_in_the_table():
 
 def test_knn_of_the_papers_setting_is_comparable_with_its_standard_error():
     evaluations = [{"round": 4, "knn_top1": 75.0, "knn_top1_bank": 50.0}]
-    rows = measured(record(evaluations=evaluations), compare(PAPER, "and"), 10_000, OWN)
+    rows = measured(record(evaluations=evaluations), compare(PAPER, "and"), 10_000, 150, OWN)
+    assert all("K = 150" in row["protocol"] for row in rows)
     assert [row["figures"] for row in rows] == [["top-1 75.0 ± 0.4 %"], ["top-1 50.0 ± 0.5 %"]]
     assert {row["note"] for row in rows} == {"comparable"}
     assert {row["published"] for row in rows} == {"74.8 %"}
@@ -56,7 +61,7 @@ def test_knn_of_the_papers_setting_is_comparable_with_its_standard_error():
 )
 def test_only_the_same_protocol_has_a_published_figure(classifier, row, figure):
     protocols = [report(classifier, [row | {"top1": 61.0}])]
-    (found,) = measured(record(protocols), compare(PAPER, "instance"), 10_000, OWN)
+    (found,) = measured(record(protocols), compare(PAPER, "instance"), 10_000, 200, OWN)
     assert found["published"] == figure
     assert found["note"] == ("comparable" if figure else "no published figure of this protocol")
 
@@ -65,14 +70,14 @@ def test_figures_of_other_images_are_not_held_against_published_ones():
     row = {"layer": "conv5", "top1": 61.0}
     protocols = [report("linear", [row], queries="others, 7 images")]
     comparison = compare(PAPER, "and")
-    rows = measured(record(protocols), comparison, 10_000, OWN)
+    rows = measured(record(protocols), comparison, 10_000, 200, OWN)
     assert rows[0]["note"] == "not comparable: measured on others, 7 images"
     assert "61.0" not in published(comparison, rows)["own"]
 
 
 def test_a_sweep_has_a_row_for_each_setting():
     rows = [{"layer": "fc", "k": k, "temperature": 0.1, "top1": 50.0 + k} for k in (1, 200)]
-    found = measured(record([report("knn", rows)]), compare(PAPER, "and"), 10_000, OWN)
+    found = measured(record([report("knn", rows)]), compare(PAPER, "and"), 10_000, 200, OWN)
     assert [row["protocol"] for row in found] == [
         "knn in words, layer fc, K = 1, temperature = 0.1, bank memory",
         "knn in words, layer fc, K = 200, temperature = 0.1, bank memory",
@@ -82,5 +87,27 @@ def test_a_sweep_has_a_row_for_each_setting():
 
 def test_means_over_seeds_show_their_deviation():
     row = {"layer": "fc", "shots": 5, "top1": 50.0, "top1_deviation": 1.25, "nmi": 0.5}
-    (found,) = measured(record([report("linear", [row])]), compare(PAPER, "and"), 10_000, OWN)
+    (found,) = measured(record([report("linear", [row])]), compare(PAPER, "and"), 10_000, 200, OWN)
     assert found["figures"] == ["top-1 50.00 % (deviation 1.25)", "NMI 0.500"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [({"step": 200, "epoch": 4}, "of epoch 4, not the last"), ({}, "epoch not recorded")],
+)
+@pytest.mark.parametrize("layer", ["conv5", "conv4"])
+def test_an_evaluation_of_another_checkpoint_is_never_comparable(facts, words, layer):
+    found = report("linear", [{"layer": layer, "top1": 61.0}])
+    found = {name: value for name, value in found.items() if name not in ("step", "epoch")} | facts
+    comparison = compare(PAPER, "and")
+    rows = measured(record([found]), comparison, 10_000, 200, OWN)
+    assert words in rows[0]["note"] and rows[0]["note"].startswith(("not comparable", "no "))
+    assert "61.0" not in published(comparison, rows)["own"]
+
+
+def test_figures_of_another_data_set_do_not_stand_beside_the_runs():
+    comparison = compare(Setting("digits", 50_000, 10_000, "alexnet"), "and")
+    evaluations = [{"round": 4, "knn_top1": 75.0}]
+    rows = measured(record(evaluations=evaluations), comparison, 10_000, 200, OWN)
+    assert rows[0]["published"] == "" and "the data set is digits" in rows[0]["note"]
+    assert published(comparison, rows)["own"] is None

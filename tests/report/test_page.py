@@ -13,6 +13,8 @@ from report_runs import make_run, save_images
 from and_tf import programs
 from and_tf.data import opening
 from and_tf.report import run as report_run
+from and_tf.report.page import HERE
+from and_tf.report.pictures import confusion_picture
 
 HOSTILE = "</script><b>x"
 
@@ -77,7 +79,10 @@ def test_the_page_holds_every_part(labelled):
     assert len([svg for svg in page.all("svg") if svg.get("class") == "plot"]) == 6
     for words in (
         "Better than the same kNN on raw pixels (20.0 %) by 46.0 points",
-        "not comparable: the data set is npz:", "86.3 %", "top-1 61.25 %", "Mind this.",
+        "not comparable: the data set is npz:", "86.3", "top-1 61.25 %", "Mind this.",
+        "epoch not recorded", "The papers' figures, of another data set.", "Agresti and Coull",
+        "Watch the effective rank", "6 epochs in 3 rounds", "Weighted kNN (K = 40,",
+        "by weighted kNN, K = 40,", "Stability and entropy are those of the bank",
         "--rounds", "python report.py --workdir=", "memory bank", "TensorFlow",
         "lowest entropy first",
     ):  # fmt: skip
@@ -124,20 +129,31 @@ def test_the_explorer_knows_its_images_and_their_neighbours(labelled):
         ((40, 0, False), [], {}, {"confusion"}, "no held-out images"),
         ((40, -1), [], {}, {"confusion"}, "has no labels"),
         ((40, 4, False), ["--rounds=1"], {}, {"confusion"}, "Highest entropy"),
+        ((40, 4, False), ["--rounds=0", "--epochs_per_round=1"], {}, {"confusion"},
+         "kNN among the training images names the class of 51.0 % of 20 training images"),
+        ((40, 4), ["--rounds=1", "--anchors=random"], {}, set(),
+         "Random images, filled, become anchors"),
+        ((40, 4), ["--rounds=1", "--method=instance"], {}, set(), "the method is Instance"),
+        ((40, 4), ["--rounds=1", "--discovery_features=clean"], {}, set(),
+         "Stability and entropy are those of clean embeddings"),
         ((40, 4), ["--rounds=2"], {"rounds_done": 1}, set(), "Unfinished, 2 of 6 epochs"),
         ((40, 4), ["--rounds=2"], {"rounds_done": 0}, {"attention"}, "Unfinished, 0 of 6 epochs"),
         ((40, 4), ["--rounds=0"], {}, set(), "Better than"),
-        ((40, 1), ["--rounds=1"], {}, set(), "Named rightly"),
+        ((40, 1), ["--rounds=1"], {}, set(), "No held-out image was named wrongly."),
+        ((40, 1), ["--rounds=1"], {}, set(), "Right after round 0 and at the end"),
         ((200, 100), ["--rounds=1"], {}, set(), "100 classes are too many for colours"),
         ((10, 2), ["--rounds=1"], {"label_free": False}, set(), "10 training images"),
     ],
     ids=[
         "unlabelled", "no held-out images", "labels of -1", "labels but no held-out images",
-        "unfinished", "not one round", "rounds=0", "one class", "100 classes", "ten images, old",
+        "kNN among training images", "random anchors", "Instance", "clean features",
+        "unfinished", "not one round", "rounds=0", "nothing wrong", "one class", "100 classes",
+        "ten images, old",
     ],
 )  # fmt: skip
 def test_every_kind_of_run_has_a_page(tmp_path, images, flags, made, absent, words):
-    name = "unlabelled.npz" if images[1] < 1 or images[2:] == (False,) else "images.npz"
+    name = "unlabelled.npz" if images[1] < 1 else "images.npz"
+    name = "unlabelled-train-only.npz" if images[2:] == (False,) and images[1] else name
     run = make_run(tmp_path / "run", save_images(tmp_path / name, *images), *flags, **made)
     page = page_of(run)
     assert words in page.text
@@ -193,3 +209,35 @@ def test_a_larger_set_is_sampled_and_the_page_says_so(tmp_path):
     assert "an evenly spread 20 of the 60 training images" in page.text
     assert "an evenly spread 10 of the 30 held-out images" in page.text
     assert "--images=20 --queries=10" in page.text and len(page.data["pool"]) == 20
+
+
+def contrast(first, second):
+    """Ratio of luminances, WCAG 2.1."""
+
+    def luminance(colour):
+        channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(
+            channels <= 0.03928, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4
+        )
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    lights = sorted((luminance(first), luminance(second)))
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+def test_the_maps_colours_can_be_seen_on_their_card_in_light_and_in_dark():
+    style = (HERE / "page.css").read_text()
+    card, dark_card = re.findall(r"--card: (#\w{6})", style)
+    colours = re.findall(r"\.([ce]\d) \{ --c: (#\w{6}); \}", style)
+    light = dict(reversed(colours))  # the first of each name
+    assert len(light) == 15
+    for shown, on in ((light, card), (light | dict(colours), dark_card)):
+        assert {name: c for name, c in shown.items() if contrast(c, on) < 3} == {}
+
+
+def test_many_classes_are_not_named_in_the_confusion_picture():
+    names = [f"class {i}" for i in range(31)]
+    labels = np.arange(31)
+    many, few = (confusion_picture(labels[:n], labels[:n], names[:n]) for n in (31, 30))
+    assert not many["is_named"] and ">class 0<" not in many["svg"]
+    assert few["is_named"] and ">class 29<" in few["svg"]

@@ -132,6 +132,15 @@ def test_accuracy_by_round_takes_each_rounds_last_figures_and_draws_raw_pixels()
     assert "stability of neighbours" not in drawn
 
 
+def test_accuracy_by_round_without_held_out_labels_shows_knn_among_the_training_images():
+    records = [r | {"knn_top1_train": 30.0 + r["round"]} for r in evaluations(labels=False)]
+    drawn = lines(plots.accuracy_by_round(epochs(), records, raw_pixels=27.4).axes[0])
+    assert set(drawn) == {"kNN top-1, among training images", "consistency of neighbours"}
+    with_held_out = [r | {"knn_top1_train": 30.0} for r in evaluations()]
+    drawn = lines(plots.accuracy_by_round(epochs(), with_held_out, None).axes[0])
+    assert "kNN top-1, among training images" not in drawn
+
+
 def test_accuracy_by_round_without_labels_shows_stability_and_bank_agreement():
     records = [{k: v for k, v in r.items() if k != "consistency"} for r in epochs()]
     figure = plots.accuracy_by_round(records, evaluations(labels=False), raw_pixels=None)

@@ -74,7 +74,11 @@ def test_results_of_evaluate_are_read_and_a_damaged_one_is_named(run):
     run.evaluations.mkdir()
     (run.evaluations / "nn.json").write_text(json.dumps({"protocol": "nearest", "top1": 50.0}))
     assert read_record(run).protocols == [{"protocol": "nearest", "top1": 50.0}]
-    for text in ("{", "[1]", '{"top1": 50}', '{"protocol": "x", "rows": 3}'):
+    for text in (
+        "{", "[1]", '{"top1": 50}', '{"protocol": "x", "rows": 3}',
+        '{"protocol": "x", "rows": [3]}', '{"protocol": "x", "rows": [{"top1": "high"}]}',
+        '{"protocol": "x", "top1": null}', '{"protocol": "x", "step": "1"}',
+    ):  # fmt: skip
         (run.evaluations / "nn.json").write_text(text)
         with pytest.raises(ValueError, match=r"nn\.json cannot be read.*remove it"):
             read_record(run)

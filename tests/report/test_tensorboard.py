@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import time
 import types
 import urllib.parse
@@ -134,6 +135,40 @@ def test_a_folder_of_other_files_is_not_replaced(tmp_path):
     with pytest.raises(ValueError, match="holds other files"):
         write_tensorboard(folder, **arrays())
     assert (folder / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_fault_leaves_the_older_report_and_nothing_else(tmp_path, monkeypatch):
+    folder = tmp_path / "logs" / "report"
+    write_tensorboard(folder, **arrays())
+    before = (folder / "metadata.tsv").read_text()
+    replace = os.replace
+
+    def fails(source, target):
+        if str(source).endswith(".partial"):
+            raise OSError("disk full")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(OSError, match="disk full"):
+        write_tensorboard(folder, **arrays(count=5))
+    assert (folder / "metadata.tsv").read_text() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
+
+
+def test_what_a_kill_has_left_is_cleared_away(tmp_path):
+    folder = tmp_path / "logs" / "report"
+    write_tensorboard(folder, **arrays())
+    (tmp_path / ".report.999999999.partial").mkdir()
+    os.replace(folder, tmp_path / ".report.999999999.old")
+    with pytest.raises(ZeroDivisionError):  # the next one is cut short too
+        write_tensorboard(folder, **arrays() | {"metrics": _Broken()})
+    assert len((folder / "metadata.tsv").read_text().splitlines()) == 13
+    assert [path.name for path in tmp_path.iterdir()] == ["logs"]
+
+
+class _Broken(dict):
+    def __bool__(self):
+        raise ZeroDivisionError
 
 
 def test_wrong_neighbours_alone_are_framed_in_red():

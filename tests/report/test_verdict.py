@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from and_tf.report.record import Record
-from and_tf.report.verdict import Spread, judge, neighbours_kept, standard_error, trend
+from and_tf.report.verdict import (
+    Spread,
+    judge,
+    nearest_words,
+    neighbours_kept,
+    standard_error,
+    trend,
+)
 
 WIDE = Spread(images=1000, dim=128, uniformity=-3.2, effective_rank=40)
 LABELS = np.arange(1000) % 10
@@ -29,7 +36,6 @@ def record(knn=(), raw=30.0, epochs=6, **latest):
 def test_the_standard_error_is_that_of_a_share():
     draws = np.random.default_rng(0).binomial(500, 0.3, 20_000) / 5  # percent
     assert standard_error(30.0, 500) == pytest.approx(draws.std(), rel=0.02)
-    assert standard_error(100.0, 500) == 0
 
 
 @pytest.mark.parametrize(
@@ -73,16 +79,48 @@ def test_one_round_has_no_trend():
     assert trend({0: 50.0}, 1000) == ""
 
 
+def test_the_standard_error_is_never_0():
+    for count in (1, 10, 10_000):
+        assert standard_error(100.0, count) == pytest.approx(standard_error(0.0, count))
+        assert standard_error(100.0, count) > 100 / (count + 4)
+    assert standard_error(37.5, 8) == pytest.approx(100 * math.sqrt(5 / 12 * 7 / 12 / 12))
+
+
+EQUAL = Spread(1000, 128, -0.1, 40)
+LINE = Spread(1000, 128, -3, 1.2)
+POINT = Spread(1000, 128, -0.1, 1.2)
+
+
 @pytest.mark.parametrize(
-    "spread",
-    [Spread(1000, 128, -0.1, 40), Spread(1000, 128, -3, 1.2)],
-    ids=["uniformity", "effective rank"],
+    ("spread", "knn", "labels"),
+    [(EQUAL, 31, LABELS), (LINE, 20, LABELS), (POINT, 20, LABELS), (POINT, 60, None)],
 )
-@pytest.mark.parametrize("labels", [LABELS, None])
-def test_a_collapse_is_said_first(spread, labels):
-    verdict = judge(record([60]), labels, spread)
+def test_a_collapse_is_said_first(spread, knn, labels):
+    verdict = judge(record([knn]), labels, spread)
     assert verdict.tone == "poor"
     assert verdict.headline.startswith("The embeddings have collapsed")
+    assert "lie close together" not in " ".join(verdict.grounds)
+
+
+@pytest.mark.parametrize("spread", [EQUAL, LINE, POINT])
+def test_embeddings_that_tell_classes_apart_have_not_collapsed(spread):
+    verdict = judge(record([60]), LABELS, spread)
+    assert verdict.tone == "good" and "collapsed" not in verdict.headline
+    assert "The embeddings lie close together." in verdict.grounds[-1]
+
+
+@pytest.mark.parametrize("spread", [EQUAL, LINE])
+def test_without_labels_a_single_sign_is_no_collapse(spread):
+    verdict = judge(record(), None, spread)
+    assert verdict.tone == "mixed" and "collapsed" not in verdict.headline
+    assert "lie close together" in verdict.headline
+
+
+def test_without_held_out_labels_knn_among_the_training_images_is_told():
+    verdict = judge(record(knn_top1_train=70.0), None, WIDE, train_labels=LABELS)
+    assert verdict.tone == "good"
+    assert "Better than always naming the largest class (10.0 %) by 60.0 points" in verdict.headline
+    assert "kNN among the training images names the class of 70.0 % of 1,000" in verdict.headline
 
 
 def test_without_labels_nothing_is_claimed_on_accuracy():
@@ -96,9 +134,13 @@ def test_without_labels_nothing_is_claimed_on_accuracy():
 
 def test_neighbours_kept_are_told_with_their_epochs():
     evaluations = [{"epoch": e, "neighbours_kept": 10.0 * e} for e in (2, 4, 8)]
-    words = neighbours_kept([{"epoch": 1}, *evaluations])
+    words = neighbours_kept([{"epoch": 1}, *evaluations], nearest_words(8))
+    assert words.startswith("Of the 7 nearest of each image")
     assert "80 % stayed" in words and "of epoch 8 (40 % to that of epoch 4)" in words
-    assert neighbours_kept([{"epoch": 1}]) == ""
+    assert neighbours_kept([{"epoch": 1}], "10 nearest") == ""
+    assert [nearest_words(n) for n in (2, 3, 11, 500)] == ["nearest", "2 nearest"] + [
+        "10 nearest"
+    ] * 2
 
 
 @pytest.mark.parametrize("spread", [Spread(1000, 128, -3, 9.0), Spread(1000, 128, -0.7, 40.0)])
