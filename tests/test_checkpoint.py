@@ -36,8 +36,6 @@ def step(model, rng):
     model.train_step((images, rng.permutation(model.num_samples)[:8]))
 
 
-
-
 def assert_same(one, other):
     assert one.keys() == other.keys()
     for name in one:
