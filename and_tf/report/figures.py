@@ -125,7 +125,8 @@ def measured(
 
     Returns:
         One dict a row: protocol, figures (words), column and top1 (for the run's own row in
-        `published`), published (words, or empty), note (whether they may be compared).
+        `published`), published (words, or empty), note (whether they may be compared), and
+        is_one_of_many (true of sweeps and of several layers).
     """
     rows = []
     for name, features in (("knn_top1", "recomputed features"), ("knn_top1_bank", "memory bank")):
@@ -136,6 +137,7 @@ def measured(
                 "figures": [f"top-1 {top1:.1f} ± {standard_error(top1, count):.1f} %"],
                 "column": KNN,
                 "top1": top1,
+                "is_one_of_many": False,
             }
             rows.append(row | _beside(comparison, KNN, []))
     for report in record.protocols:
@@ -157,6 +159,7 @@ def _evaluated(report, comparison, own_data, last_step):
             "figures": [_figure(row, name) for name in results.FIGURES if name in row],
             "column": None if reasons else column,
             "top1": row.get("top1"),
+            "is_one_of_many": len(found) > 1,
         }
         beside = _beside(comparison, column, reasons)
         if age and not beside["note"].startswith("not comparable"):

@@ -111,3 +111,10 @@ def test_figures_of_another_data_set_do_not_stand_beside_the_runs():
     rows = measured(record(evaluations=evaluations), comparison, 10_000, 200, OWN)
     assert rows[0]["published"] == "" and "the data set is digits" in rows[0]["note"]
     assert published(comparison, rows)["own"] is None
+
+
+def test_sweeps_and_layers_are_kept_apart_from_single_figures():
+    one, many = ([{"layer": "fc", "k": k, "top1": 40.0} for k in ks] for ks in ([200], [1, 5]))
+    protocols = [report("knn", one), report("knn", many)]
+    rows = measured(record(protocols), compare(PAPER, "and"), 10_000, 150, OWN)
+    assert [row["is_one_of_many"] for row in rows] == [False, True, True]
