@@ -1,6 +1,7 @@
 """What a run reports and keeps while it trains: callbacks in the order in which they act."""
 
 import functools
+import os
 import signal
 import sys
 import time
@@ -175,6 +176,7 @@ class Checkpoints(keras.callbacks.Callback):
         curriculum: NeighbourhoodCurriculum,
         monitor: Monitor,
         is_epoch_end,
+        first_step: int,
         steps: int,
         minutes: float,
     ):
@@ -184,7 +186,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.is_epoch_end = is_epoch_end
         self.steps, self.seconds = steps, 60 * minutes
         self.stop_asked = False
-        self.saved_step, self.saved_at = -1, time.monotonic()
+        self.saved_step, self.saved_at = first_step, time.monotonic()
         self.loss_to_restore: list[np.ndarray] = []
 
     def watch_signals(self) -> None:
@@ -201,7 +203,8 @@ class Checkpoints(keras.callbacks.Callback):
     def _ask_to_stop(self, number, frame):
         self.stop_asked = True
         self.unwatch_signals()
-        print("Stopping after this step and a checkpoint; once more to stop at once.", flush=True)
+        # Not `print`, which the signal may have interrupted.
+        os.write(1, b"Stopping after this step and a checkpoint; once more to stop at once.\n")
 
     def on_epoch_begin(self, epoch, logs=None):
         # `fit` has reset the running loss of an epoch that is continued in its middle.
@@ -235,21 +238,30 @@ class Checkpoints(keras.callbacks.Callback):
     def save(self) -> None:
         """Writes the state, unless it is written already or what belongs before it cannot be."""
         step = int(self.model.optimizer.iterations.numpy())
+        self.saved_at = time.monotonic()  # also of a vain attempt: not to try at every step
         if step == self.saved_step or not self.outbox.flush():
             return
-        self.saved_at = time.monotonic()
         arrays = checkpoint.values(checkpoint.training_state(self.model) | self.monitor.state)
         facts = {"step": step, "curriculum": self.curriculum.figures, "best": self.monitor.best}
         paths = self.run.checkpoint, self.run.previous_checkpoint
-        if attempt("the checkpoint", lambda: checkpoint.save(paths[0], arrays, facts, paths[1])):
-            self.saved_step = step
+        try:
+            if attempt(
+                "the checkpoint", lambda: checkpoint.save(paths[0], arrays, facts, paths[1])
+            ):
+                self.saved_step = step
+        except ValueError as error:
+            raise ValueError(
+                f"The state after step {step}: {error} Lower --learning_rate, in another "
+                "--workdir. The last checkpoint is kept."
+            ) from error
 
     def _save_best(self, epoch):
         step = int(self.model.optimizer.iterations.numpy())
         facts = {"step": step, "epoch": epoch + 1, BEST_BY: self.monitor.best}
         arrays = checkpoint.values(checkpoint.round_state(self.model))
         path = self.run.best_checkpoint
-        self.outbox.write(path.name, functools.partial(checkpoint.save, path, arrays, facts))
+        save = functools.partial(checkpoint.save, path, arrays, facts)
+        self.outbox.write(path.name, save, replaces=True)
 
 
 def clock(seconds: float) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from and_tf.files import sync_folder
 from and_tf.model import AND
 
 
@@ -76,7 +77,7 @@ def save(
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken:
         raise ValueError(f"{', '.join(broken[:3])} hold NaN or infinite values: not saved.")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)  # not its parents: a run that was deleted stays deleted
     temporary = path.with_name(path.name + ".partial")
     try:
         with open(temporary, "wb") as file:
@@ -97,18 +98,10 @@ def _keep(path: Path, previous: Path) -> None:
     second.unlink(missing_ok=True)
     try:
         os.link(path, second)
-    except OSError:  # a file system without hard links: `load_newest` looks at both names
-        os.replace(path, second)
-    os.replace(second, previous)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes a rename in a folder outlast a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    except OSError:  # a file system without hard links: then `load_newest` looks at both names
+        os.replace(path, previous)
+    else:
+        os.replace(second, previous)
 
 
 def load_newest(paths: Sequence[Path]) -> tuple[dict[str, np.ndarray], dict, Path]:

@@ -3,8 +3,10 @@
 import dataclasses
 import platform
 import types
+import zlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from and_tf.data import opening, passes, sources
@@ -81,7 +83,8 @@ def build_experiment(options: types.SimpleNamespace, run: Workdir) -> Experiment
     )
     _check_sizes(options, train)
     images = manifest(train)
-    _check_unchanged(run, train, images)
+    others = _other_facts(train, held_out)
+    _check_unchanged(run, train, images, others)
     load_size = options.image_size
     if load_size > LARGEST_WHOLE:
         load_size = round(load_size * 8 / 7)
@@ -97,7 +100,7 @@ def build_experiment(options: types.SimpleNamespace, run: Workdir) -> Experiment
         grey=options.grey,
         flip=options.flip,
     )
-    facts = _facts(run, train, options.image_size)
+    facts = others | _facts(run, train, options.image_size)
     per_epoch = steps_per_epoch(len(train), options.batch_size)
     schedule = RoundSchedule(options.learning_rate, options.lr_policy, per_epoch, plan)
     model = _build_model(options, train, schedule, facts)
@@ -120,11 +123,29 @@ def _check_sizes(options: types.SimpleNamespace, train: sources.Source) -> None:
         )
 
 
-def _check_unchanged(run: Workdir, train: sources.Source, images: Manifest) -> None:
+def _other_facts(train: sources.Source, held_out: sources.Source | None) -> dict:
+    """What tells labels and held-out images that changed: figures would mix two data sets."""
+    facts = {"labels": _checksum_of(train.labels)}
+    if held_out is not None:
+        facts["held_out_labels"] = _checksum_of(held_out.labels)
+        facts["held_out_fingerprint"] = held_out.fingerprint
+    return facts
+
+
+def _checksum_of(labels: np.ndarray | None) -> int:
+    return 0 if labels is None else zlib.crc32(np.ascontiguousarray(labels))
+
+
+def _check_unchanged(run: Workdir, train: sources.Source, images: Manifest, others: dict) -> None:
     """Refuses images that are not those that the run began with: a row of the bank is an image."""
     different = ""
+    if run.facts.is_file():
+        known = run.read_facts()
+        for name, value in others.items():
+            if known.get(name, value) != value:
+                different = f"{name.replace('_', ' ')} differ"
     if run.images.is_file():
-        different = changes(run.read_images(), images)
+        different = changes(run.read_images(), images) or different
     elif run.facts.is_file() and run.read_facts().get("fingerprint") != train.fingerprint:
         different = f"its fingerprint is another (and {run.images.name}, which would tell, is gone)"
     if different:

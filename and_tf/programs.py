@@ -1,6 +1,7 @@
 """The programs: read flags, start TensorFlow quietly, run, refuse bad input in one line."""
 
 import contextlib
+import errno
 import os
 import sys
 import traceback
@@ -66,6 +67,14 @@ def embed(argv: Sequence[str] | None = None) -> int:
     return _run(flags.embed_flags(), run, argv)
 
 
+# Of errors in the system's own words, which say what is wrong and not what to do.
+REMEDIES = {
+    errno.ENOSPC: ": make room and repeat the command.",
+    errno.EROFS: ": choose a place that can be written to.",
+    errno.EACCES: ": choose another place, or change its permissions.",
+}
+
+
 def _run(define: flags.Flags, run: Callable, argv: Sequence[str] | None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
@@ -79,9 +88,13 @@ def _run(define: flags.Flags, run: Callable, argv: Sequence[str] | None) -> int:
     except (ValueError, OSError, ImportError) as error:
         if not _is_refusal(error):
             raise
-        print(f"{define.program}: {' '.join(str(error).split())}", file=sys.stderr)
+        remedy = REMEDIES.get(getattr(error, "errno", None), "")
+        print(f"{define.program}: {' '.join(str(error).split())}{remedy}", file=sys.stderr)
         return 2
     except Exception as error:
+        if "No space left on device" in str(error):  # TensorFlow calls it a lack of resources
+            print(f"{define.program}: the disk is full: make room and repeat.", file=sys.stderr)
+            return 2
         if not _is_out_of_memory(error):
             raise
         named = [f"--{name}" for name in MEMORY_FLAGS if name in define.values]

@@ -44,7 +44,7 @@ def run_experiment(options: types.SimpleNamespace) -> None:
         experiment.train, experiment.held_out, experiment.augmentation, experiment.load_size
     )
     curriculum = _curriculum(experiment)
-    with locked(run.path):
+    with locked(run.path) as check:
         if _check_workdir(run, options) != is_continued or run.summary.is_file():
             raise ValueError(f"{run.path} was changed by another process: repeat the command.")
         if is_continued:
@@ -53,7 +53,7 @@ def run_experiment(options: types.SimpleNamespace) -> None:
             _begin(experiment, monitor)
         print_estimates(experiment, monitor)
         started = time.monotonic()
-        if _fit(experiment, curriculum, monitor):
+        if _fit(experiment, curriculum, monitor, Outbox(check)):
             _finish(experiment, time.monotonic() - started)
         else:
             print(f"Stopped after step {experiment.step}. The same command continues.")
@@ -137,10 +137,11 @@ def _continue(
     print(f"Continuing {run.path} after step {facts['step']} of {experiment.total_steps}.")
 
 
-def _fit(experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: Monitor) -> bool:
+def _fit(
+    experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: Monitor, outbox: Outbox
+) -> bool:
     """Trains to the end of the plan; False if a signal stopped it before."""
     run, options = experiment.run, experiment.options
-    outbox = Outbox()
     log = RunLog(
         run,
         outbox,
@@ -155,6 +156,7 @@ def _fit(experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: M
         curriculum,
         monitor,
         experiment.is_epoch_end,
+        experiment.step,
         options.checkpoint_steps,
         options.checkpoint_minutes,
     )
@@ -174,10 +176,13 @@ def _fit(experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: M
     finally:
         checkpoints.unwatch_signals()
         log.close()
-    if outbox.waiting:
+    unwritten = [name for name, _ in outbox.waiting]
+    if checkpoints.saved_step != experiment.step:
+        unwritten.append("the checkpoint")
+    if unwritten:
         raise OSError(
-            f"{run.path}: the disk is full and {outbox.waiting[0][0]} could not be written: make "
-            "room and repeat the command, which continues at the last checkpoint."
+            f"{run.path}: the disk is full and {unwritten[0]} could not be written: make room and "
+            "repeat the command, which continues at the last checkpoint."
         )
     return experiment.step == experiment.total_steps
 
@@ -210,7 +215,7 @@ def _diverged(experiment: Experiment) -> str:
     """What to say of a step whose loss or gradient is no number; nothing of it was applied."""
     step, options = experiment.step, experiment.options
     indices = batch_indices(len(experiment.train), options.batch_size, options.seed, step).numpy()
-    shown = ", ".join(map(str, indices[:8])) + (", ..." if len(indices) > 8 else "")
+    shown = ", ".join(map(str, indices))
     return (
         f"The loss or its gradient is NaN or infinite in step {step + 1}, images {shown}: lower "
         f"--learning_rate={options.learning_rate} or raise --temperature={options.temperature}, "

@@ -13,6 +13,7 @@ import argparse
 import collections
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,7 +26,14 @@ from benchmarks.soak_run import PHASES
 ROOT = Path(__file__).parents[1]
 # A life ends in one of the first so many occurrences of its phase, at most so many seconds into it.
 OCCURRENCES = {"training": 20, "discovery": 1, "evaluation": 2, "checkpoint": 20, "export": 1}
-LATEST = {"training": 0.5, "discovery": 0.1, "evaluation": 1.0, "checkpoint": 0.02, "export": 4.0}
+LATEST = {
+    "start": 8.0,
+    "training": 0.5,
+    "discovery": 0.1,
+    "evaluation": 1.0,
+    "checkpoint": 0.02,
+    "export": 4.0,
+}
 PATIENCE = 10.0  # seconds of training after which it ends without its phase
 
 
@@ -66,8 +74,8 @@ def _kill_until_finished(flags, wanted, moments, kills, lost) -> None:
     while True:
         life = Life(flags)
         was_killed = life.live(moments if kills.total() < wanted else None)
-        if killed_at is not None and life.continued_after is not None:
-            lost.append(killed_at - life.continued_after)
+        if killed_at is not None:
+            lost.append(killed_at - (life.continued_after or 0))
         if not was_killed:
             life.check_ended_well()
             return
@@ -87,7 +95,7 @@ class Life:
         )  # fmt: skip
         os.close(writing)
         self.events = os.fdopen(reading)
-        self.phase, self.step = "start", 0
+        self.phase, self.step, self.was_killed = "start", 0, False
         self.continued_after: int | None = None
 
     def live(self, moments: random.Random | None = None) -> bool:
@@ -97,11 +105,18 @@ class Life:
         for line in self.events:  # the rest, or what it still said
             self._hear(line)
         self.errors = self.process.communicate()[1]
-        return self.process.returncode < 0
+        if self.process.returncode < 0 and not self.was_killed:
+            raise SystemExit(f"FAILED: train.py died of signal {-self.process.returncode}.")
+        return self.process.returncode == -signal.SIGKILL
 
     def _kill_at(self, moments: random.Random) -> None:
         """Kills the process in a phase drawn at random, if it comes before the end."""
-        phase = moments.choice(PHASES)
+        phase = moments.choice(("start", *PHASES))
+        if phase == "start":
+            time.sleep(moments.uniform(0, LATEST[phase]))
+            self.was_killed = True
+            self.process.kill()
+            return
         left = moments.randint(1, OCCURRENCES[phase])
         began = None
         for line in self.events:
@@ -117,6 +132,7 @@ class Life:
                 break
         else:
             return
+        self.was_killed = True
         self.process.kill()
 
     def _hear(self, line: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from and_tf import checkpoint
-from and_tf.workdir import Workdir
+from and_tf.workdir import Workdir, load_encoder
 
 TIMINGS = {"images_per_second"}
 
@@ -15,6 +15,13 @@ def differences(one: Path, other: Path) -> list[str]:
     """Each difference in words: checkpoints, rounds, metrics, TensorBoard's events, stray files."""
     found = _kept_files(one, other)
     found += _checkpoints(one, other)
+    found += [
+        f"{name} differs"
+        for name in ("run.json", "images.npz", "export/encoder/assets.extra/encoder.json")
+        if (one / name).read_bytes() != (other / name).read_bytes()
+    ]
+    if not all(map(np.array_equal, *(_exported(run) for run in (one, other)))):
+        found.append("the exported encoder differs")
     if _metrics(one) != _metrics(other):
         found.append("metrics.jsonl differs")
     if _events(one) != _events(other):
@@ -49,6 +56,10 @@ def _checkpoints(one: Path, other: Path) -> list[str]:
             if ours[key].dtype != theirs[key].dtype or not np.array_equal(ours[key], theirs[key])
         ]
     return found
+
+
+def _exported(run: Path) -> list[np.ndarray]:
+    return load_encoder(run / "export" / "encoder.keras").get_weights()
 
 
 def _metrics(run: Path) -> list[dict]:

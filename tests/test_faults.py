@@ -1,5 +1,6 @@
 """Faults that a long run meets: each ends in one line, or is survived, and loses nothing."""
 
+import errno
 import os
 import pathlib
 import shutil
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 
 from and_tf import callbacks, checkpoint, programs
+from and_tf.data.manifest import Manifest, changes
 from and_tf.lock import locked
 from and_tf.workdir import Workdir
+from benchmarks import soak_compare
 
 ROOT = pathlib.Path(__file__).parents[1]
 TINY = [
@@ -109,6 +112,54 @@ def test_a_full_disk_delays_what_is_written_and_loses_none_of_it(
     assert_same_state(run, finished)
 
 
+def test_a_long_full_disk_ends_no_run_and_tensorboard_catches_up(small_disk, monkeypatch, capsys):
+    run, plain = small_disk / "run", callbacks.Checkpoints.on_epoch_end
+
+    def fill_for_30_epochs(self, epoch, logs=None):
+        if epoch == 1:
+            fill(small_disk)
+        plain(self, epoch, logs)
+        if epoch == 30:
+            (small_disk / "filler").unlink()
+
+    flags = [*TINY, "--train_split=train[:64]", "--rounds=0", "--epochs_per_round=32"]
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Checkpoints, "on_epoch_end", fill_for_30_epochs)
+        assert programs.train([*flags, f"--workdir={run}"]) == 0
+    assert "TensorBoard's file is behind" in capsys.readouterr().err
+    metrics = Workdir(run).read_metrics()
+    assert [record["epoch"] for record in metrics if "loss" in record] == list(range(1, 33))
+    losses = {(step, value) for step, tag, value in soak_compare._events(run) if tag == "loss"}
+    assert losses == {(r["step"], np.float32(r["loss"])) for r in metrics if "loss" in r}
+
+
+def test_a_run_whose_last_checkpoint_has_no_room_is_not_finished(small_disk, monkeypatch, capsys):
+    run, plain = small_disk / "run", checkpoint.save
+
+    def fail_at_the_end(path, arrays, facts, previous=None):
+        if path.name == "last.npz" and facts["step"] == 16:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        plain(path, arrays, facts, previous)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", fail_at_the_end)
+        assert programs.train([*TINY, f"--workdir={run}"]) == 2
+    assert "the checkpoint could not be written" in capsys.readouterr().err
+    assert not (run / "summary.txt").exists()
+    assert programs.train([*TINY, f"--workdir={run}"]) == 0
+    assert checkpoint.load(run / "checkpoints" / "last.npz")[1]["step"] == 16
+
+
+def test_an_export_onto_a_full_disk_says_so(finished, small_disk, capsys):
+    fill(small_disk)
+    flags = [f"--workdir={finished}", "--format=savedmodel", f"--output={small_disk / 'encoder'}"]
+    capsys.readouterr()
+    assert programs.export(flags) == 2
+    line = capsys.readouterr().err.strip()
+    assert "make room" in line and "memory" not in line and len(line.splitlines()) == 1
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+
+
 def test_a_disk_that_stays_full_keeps_the_older_checkpoint_and_says_what_to_do(
     finished, small_disk, monkeypatch, capsys
 ):
@@ -194,10 +245,11 @@ with locked(pathlib.Path({str(tmp_path)!r})):
         pass
 
 
-def test_a_workdir_deleted_under_the_run_ends_it_in_one_line(tmp_path):
+@pytest.mark.parametrize("flags", [[], ["--checkpoint_steps=1"]])
+def test_a_workdir_deleted_under_the_run_ends_it_in_one_line(tmp_path, flags):
     run = tmp_path / "run"
     started = subprocess.Popen(
-        [sys.executable, "train.py", *TINY, "--epochs_per_round=500", f"--workdir={run}"],
+        [sys.executable, "train.py", *TINY, "--epochs_per_round=500", *flags, f"--workdir={run}"],
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while not (run / "checkpoints" / "last.npz").is_file():
@@ -211,13 +263,79 @@ def test_a_workdir_deleted_under_the_run_ends_it_in_one_line(tmp_path):
     assert not run.exists()
 
 
+def test_a_folder_made_again_under_the_run_is_not_its_own(tmp_path):
+    with locked(tmp_path / "run") as check:
+        check()
+        shutil.rmtree(tmp_path / "run")
+        with pytest.raises(FileNotFoundError, match="deleted or replaced"):
+            check()
+        with locked(tmp_path / "run"), pytest.raises(FileNotFoundError, match="replaced"):
+            check()
+
+
+def test_without_hard_links_the_older_checkpoint_is_kept_too(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    last, previous = tmp_path / "last.npz", tmp_path / "previous.npz"
+    for step in (1, 2, 3):
+        checkpoint.save(last, {}, {"step": step}, previous)
+    assert [checkpoint.load(path)[1]["step"] for path in (last, previous)] == [3, 2]
+
+
 def test_a_clock_that_jumps_changes_nothing(finished, tmp_path, monkeypatch):
+    saved, plain = [], checkpoint.save
+
+    def count(path, *others):
+        saved.append(path.name)
+        plain(path, *others)
+
+    monkeypatch.setattr(checkpoint, "save", count)
     jumps = iter(np.random.default_rng(0).integers(-(10**6), 10**6, 10**6).tolist())
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
     run = tmp_path / "run"
     assert programs.train([*TINY, f"--workdir={run}"]) == 0
     assert_same_state(run, finished)
+    assert saved.count("last.npz") == 4  # at the epochs' ends, no ten minutes having passed
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"y_train": lambda y: y[::-1]}, "labels differ"),
+        ({"y_test": lambda y: y[::-1]}, "held out labels differ"),
+        ({"x_test": lambda x: 255 - x}, "held out fingerprint differ"),
+        ({"x_train": lambda x: np.roll(x, 1, axis=0)}, "edited (image 0"),
+    ],
+)
+def test_labels_and_held_out_images_that_changed_are_refused(tmp_path, capsys, change, words):
+    rng, run = np.random.default_rng(0), tmp_path / "run"
+    arrays = {
+        "x_train": rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8),
+        "x_test": rng.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8),
+        "y_train": np.arange(40) % 3,
+        "y_test": np.arange(20) % 3,
+    }
+    np.savez(tmp_path / "a.npz", **arrays)
+    flags = [f"--data=npz:{tmp_path / 'a.npz'}", "--rounds=0", "--epochs_per_round=1"]
+    flags += ["--batch_size=16", "--encoder=resnet_small", "--image_size=16", f"--workdir={run}"]
+    assert programs.train(flags) == 0
+    (run / "summary.txt").unlink()
+    changed = {name: change.get(name, lambda x: x)(array) for name, array in arrays.items()}
+    np.savez(tmp_path / "a.npz", **changed)
+    before = files(run)
+    assert words in refused(flags, capsys)
+    assert files(run) == before
+
+
+def test_images_in_another_order_are_not_the_same():
+    names = np.array(["a", "b"], dtype=object)
+    sizes, checksums = np.array([5, 5]), np.array([7, 8], np.uint32)
+    one = Manifest(names, sizes, checksums)
+    assert changes(one, Manifest(names[::-1], sizes, checksums[::-1])) == "their order"
+    assert changes(one, one) == ""
 
 
 @pytest.fixture

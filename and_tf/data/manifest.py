@@ -112,6 +112,8 @@ def _changes_by_name(old: Manifest, new: Manifest) -> str:
         others = waiting.get(before[name])
         renamed.append(f"{name} to {others.pop(0)}") if others else removed.append(name)
     added = [name for names in waiting.values() for name in names]
+    if not (added or removed or renamed or edited) and list(old.names) != list(new.names):
+        return "their order"
     kinds = {"added": added, "removed": removed, "renamed": renamed, "edited": edited}
     return ", ".join(_listed(kind, names) for kind, names in kinds.items() if names)
 
