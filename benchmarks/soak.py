@@ -74,13 +74,14 @@ def _kill_until_finished(flags, wanted, moments, kills, lost) -> None:
     while True:
         life = Life(flags)
         was_killed = life.live(moments if kills.total() < wanted else None)
-        if killed_at is not None:
+        if killed_at is not None and (life.continued_after is not None or life.step):
             lost.append(killed_at - (life.continued_after or 0))
         if not was_killed:
             life.check_ended_well()
             return
         kills[life.phase] += 1
-        killed_at = life.step
+        if life.continued_after is not None or life.step:  # else it died before it went on
+            killed_at = life.step
 
 
 class Life:
