@@ -24,7 +24,7 @@ def differences(one: Path, other: Path) -> list[str]:
         found.append("the exported encoder differs")
     if _metrics(one) != _metrics(other):
         found.append("metrics.jsonl differs")
-    if _events(one) != _events(other):
+    if events(one) != events(other):
         found.append("TensorBoard's events differ")
     return found
 
@@ -67,7 +67,7 @@ def _metrics(run: Path) -> list[dict]:
     return [{k: v for k, v in json.loads(line).items() if k not in TIMINGS} for line in lines]
 
 
-def _events(run: Path) -> list[tuple]:
+def events(run: Path) -> list[tuple]:
     """(step, tag, value) of every scalar in all event files, repeated ones too."""
     import tensorflow as tf
 

@@ -129,7 +129,7 @@ def test_a_long_full_disk_ends_no_run_and_tensorboard_catches_up(small_disk, mon
     assert "TensorBoard's file is behind" in capsys.readouterr().err
     metrics = Workdir(run).read_metrics()
     assert [record["epoch"] for record in metrics if "loss" in record] == list(range(1, 33))
-    losses = {(step, value) for step, tag, value in soak_compare._events(run) if tag == "loss"}
+    losses = {(step, value) for step, tag, value in soak_compare.events(run) if tag == "loss"}
     assert losses == {(r["step"], np.float32(r["loss"])) for r in metrics if "loss" in r}
 
 
