@@ -1,0 +1,93 @@
+"""What every benchmark shares: interleaved timing, the machine's name, the table and the JSON."""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+
+def arguments(description: str) -> argparse.ArgumentParser:
+    """A parser with what all benchmarks take: `--repeats` and `--json`."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5, help="of each case; medians are shown")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    return parser
+
+
+def interleaved(cases: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each call, in turns, so that a slow minute of the machine meets all cases.
+
+    Each case is called once before, uncounted: it compiles and fills caches. A call must wait for
+    its result.
+
+    Returns:
+        {case: `repeats` seconds}, in the order in which they were measured.
+    """
+    for case in cases.values():
+        case()
+    seconds = {name: [] for name in cases}
+    for _ in range(repeats):
+        for name, case in cases.items():
+            start = time.perf_counter()
+            case()
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def medians(seconds: dict[str, list[float]]) -> dict[str, float]:
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def machine() -> str:
+    """Processor, cores that this process may use, memory, and versions of the libraries."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    versions = []
+    for package in ("tensorflow", "tensorflow-cpu", "keras", "torch", "numpy"):
+        try:
+            versions.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    cores = len(os.sched_getaffinity(0))
+    return f"{_processor()}, {cores} cores, {memory:.0f} GiB; {', '.join(versions)}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def show(
+    title: str, rows: Sequence[dict[str, object]], json_path: Path | None = None, **facts: object
+) -> None:
+    """Prints rows of equal keys as a Markdown table under the machine's name; writes the JSON.
+
+    Args:
+        title: what was measured, one line.
+        rows: a dict a line; floats are shown with three significant digits.
+        json_path: file for machine, facts and rows, or None.
+        facts: what else belongs into the JSON, such as single timings.
+    """
+    print(f"{title}\n{machine()}\n")
+    names = list(rows[0])
+    print(f"| {' | '.join(names)} |")
+    print("|---" * len(names) + "|")
+    for row in rows:
+        print(f"| {' | '.join(_shown(row[name]) for name in names)} |")
+    if json_path:
+        record = {"title": title, "machine": machine(), "rows": list(rows)} | facts
+        json_path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
