@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from and_tf.encoders.fused_batch_norm import fuse_batch_norm
 from and_tf.losses import bank_loss, neighbourhood_loss
 from and_tf.memory_bank import MemoryBank, read_rows
 
@@ -57,6 +58,7 @@ class AND(keras.Model):
                 f"Received neighbourhood_size={neighbourhood_size} for {num_samples} images."
             )
         self.encoder = encoder
+        fuse_batch_norm(encoder)
         self.num_samples, self.neighbourhood_size = num_samples, neighbourhood_size
         self.seed, self.logits_budget_mb = seed, logits_budget_mb
         dim = encoder.output_shape[-1]
