@@ -1,6 +1,8 @@
 """What every benchmark shares: interleaved timing, the machine's name, the table and the JSON."""
 
 import argparse
+import ctypes
+import gc
 import json
 import os
 import platform
@@ -41,6 +43,24 @@ def interleaved(cases: dict[str, Callable[[], object]], repeats: int) -> dict[st
 
 def medians(seconds: dict[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def extra_memory_mb(case: Callable[[], object]) -> float:
+    """How far a call raises the resident memory of this process at its peak, in MB (10^6 bytes).
+
+    Linux with glibc only. Libraries should have been warmed up: what they load at first use counts.
+    """
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # or the call would use what was freed before
+    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is resident now
+    before = _resident_kb("VmRSS")
+    case()
+    return (_resident_kb("VmHWM") - before) * 1024 / 1e6
+
+
+def _resident_kb(name: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.split(f"{name}:")[1].split()[0])
 
 
 def machine() -> str:

@@ -2,7 +2,9 @@
 
 import json
 
-from benchmarks.timing import interleaved, medians, show
+import numpy as np
+
+from benchmarks.timing import extra_memory_mb, interleaved, medians, show
 
 
 def test_cases_run_in_turns_after_one_uncounted_call_each():
@@ -26,3 +28,9 @@ def test_the_table_and_the_json_hold_the_same_rows(tmp_path, capsys):
     ]  # fmt: skip
     record = json.loads((tmp_path / "found.json").read_text())
     assert record["rows"] == rows and record["single"] == [1, 2] and record["machine"]
+
+
+def test_extra_memory_is_that_of_the_peak_though_it_is_freed_again():
+    warm = extra_memory_mb(lambda: np.ones(10_000_000))
+    assert 75 < warm < 120
+    assert extra_memory_mb(lambda: None) < 5

@@ -1,0 +1,259 @@
+"""The loss over the bank and its gradient: python -m benchmarks.bank [--plot docs/bank_growth.png]
+
+Against the loss written out with its (B, N) logits, in TensorFlow and in PyTorch, and against its
+limit, the two matrix products that it cannot do without; then how time and memory grow with the
+number of rows. Each memory figure is of a process of its own.
+"""
+
+import argparse
+import functools
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.timing import arguments, extra_memory_mb, interleaved, medians, show
+
+TEMPERATURE = 0.1
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--batch", type=int, default=256, help="images in a step")
+    parser.add_argument("--dim", type=int, default=128, help="length of an embedding")
+    parser.add_argument("--rows", type=int, default=1_281_167, help="of the comparison")
+    parser.add_argument(
+        "--growth", default="10000,100000,1000000,10000000", help="rows, with commas"
+    )
+    parser.add_argument("--plot", type=Path, help="picture of the growth to write")
+    parser.add_argument("--one", help=argparse.SUPPRESS)  # a single case, for a process of its own
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measure(options.one, options)))
+        return
+    compared = compare(options)
+    show(
+        f"Loss over a bank of {options.rows:,} rows and its gradient, batch {options.batch}, "
+        f"D = {options.dim}; medians of {options.repeats}",
+        compared,
+    )
+    print()
+    grown = [in_its_own_process("bank_loss", options, int(n)) for n in options.growth.split(",")]
+    growth = [
+        {
+            "rows": f"{found['rows']:,}",
+            "bank, MB": found["rows"] * options.dim * 4 / 1e6,
+            "ms": 1e3 * found["seconds"],
+            "ns a row and image": 1e9 * found["seconds"] / found["rows"] / options.batch,
+            "extra memory, MB": found["extra_mb"],
+        }
+        for found in grown
+    ]
+    show("Growth of bank_loss with the bank", growth, options.json, compared=compared)
+    if options.plot:
+        draw(grown, options)
+
+
+def compare(options: argparse.Namespace) -> list[dict]:
+    """Times of all cases in turns in one process; their memory from a process each."""
+    names = [
+        "products",
+        "bank_loss",
+        "written out",
+        *(["PyTorch, written out"] if _torch() else []),
+    ]
+    seconds = medians(interleaved(cases(names, options.rows, options), options.repeats))
+    written_out = seconds["written out"]
+    return [
+        {
+            "case": name,
+            "ms": 1e3 * seconds[name],
+            "of the (B, N) loss": seconds[name] / written_out,
+            "extra memory, MB": in_its_own_process(name, options, options.rows)["extra_mb"],
+        }
+        for name in names
+    ]
+
+
+def in_its_own_process(name: str, options: argparse.Namespace, rows: int) -> dict:
+    flags = {"rows": rows, "batch": options.batch, "dim": options.dim, "repeats": options.repeats}
+    command = [sys.executable, "-m", "benchmarks.bank", f"--one={name}"]
+    command += [f"--{flag}={value}" for flag, value in flags.items()]
+    with tempfile.TemporaryFile("w+") as errors:
+        ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        errors.seek(0)
+        if ended.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{errors.read()[-2000:]}")
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def measure(name: str, options: argparse.Namespace) -> dict:
+    """Median seconds, and the memory above what images and bank take."""
+    case = cases([name], options.rows, options, warm_up=True)[name]
+    seconds = {}
+    extra = extra_memory_mb(lambda: seconds.update(interleaved({name: case}, options.repeats)))
+    return {"rows": options.rows, "seconds": medians(seconds)[name], "extra_mb": extra}
+
+
+def cases(names: list[str], rows: int, options: argparse.Namespace, warm_up: bool = False) -> dict:
+    """Functions without arguments that compute per-image losses and their gradient.
+
+    Args:
+        warm_up: call each on a bank of 1,000 rows first, so that the libraries are loaded.
+    """
+    makers = {
+        "products": _products,
+        "bank_loss": _bank_loss,
+        "written out": _written_out,
+        "PyTorch, written out": _torch_written_out,
+    }
+    if warm_up:
+        small = Problem(1000, options.batch, options.dim)
+        for name in names:
+            makers[name](small)()
+    problem = Problem(rows, options.batch, options.dim)
+    return {name: makers[name](problem) for name in names}
+
+
+class Problem:
+    """A bank of random unit rows, a batch, and a neighbour for every other image."""
+
+    def __init__(self, rows: int, batch: int, dim: int):
+        generator = np.random.default_rng(0)
+        self.shape = rows, dim
+        self.embeddings = _unit_rows(generator, batch, dim)
+        self.indices = generator.choice(rows, batch, replace=rows < batch)
+        self.neighbours = generator.integers(0, rows, (batch, 1))
+        self.is_anchor = np.arange(batch) % 2 == 0
+
+    @functools.cached_property
+    def variable(self):
+        """The bank as training holds it: a variable that is written by scatters, part by part."""
+        import tensorflow as tf
+
+        bank = tf.Variable(tf.zeros(self.shape))
+        for start, part in self._parts():
+            bank.scatter_update(tf.IndexedSlices(part, np.arange(start, start + len(part))))
+        return bank
+
+    @functools.cached_property
+    def array(self) -> np.ndarray:
+        return np.concatenate([part for _, part in self._parts()])
+
+    def _parts(self):
+        generator = np.random.default_rng(1)
+        for start in range(0, self.shape[0], 100_000):
+            yield start, _unit_rows(generator, min(100_000, self.shape[0] - start), self.shape[1])
+
+
+def _unit_rows(generator, rows: int, dim: int) -> np.ndarray:
+    values = generator.standard_normal((rows, dim), np.float32)
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+def _products(problem):
+    """The two matrix products that every exact way needs, in blocks: the limit."""
+    import tensorflow as tf
+
+    from and_tf.memory_bank import read_rows
+    from and_tf.model import BANK_BLOCK
+
+    bank, queries = problem.variable, tf.constant(problem.embeddings)
+    size = min(BANK_BLOCK, bank.shape[0])
+
+    @tf.function
+    def run(queries):
+        total = tf.zeros_like(queries)
+        for start in tf.range(0, bank.shape[0] - size + 1, size):
+            block = read_rows(bank, start + tf.range(size))
+            total += tf.matmul(tf.matmul(queries, block, transpose_b=True), block)
+        return total
+
+    return lambda: run(queries).numpy()
+
+
+def _bank_loss(problem):
+    from and_tf.losses import bank_loss
+    from and_tf.model import BANK_BLOCK
+
+    bank = problem.variable
+
+    def loss(x, *rest):
+        return bank_loss(x, bank, *rest, TEMPERATURE, BANK_BLOCK)
+
+    return _with_gradient(problem, loss)
+
+
+def _written_out(problem):
+    import tensorflow as tf
+
+    from and_tf.losses import neighbourhood_loss
+
+    bank = problem.variable
+
+    def loss(x, *rest):
+        logits = tf.matmul(x, bank, transpose_b=True) / TEMPERATURE  # (B, N)
+        return neighbourhood_loss(logits, *rest)
+
+    return _with_gradient(problem, loss)
+
+
+def _with_gradient(problem, loss):
+    import tensorflow as tf
+
+    rest = [tf.constant(x) for x in (problem.indices, problem.neighbours, problem.is_anchor)]
+
+    @tf.function
+    def run(embeddings):
+        with tf.GradientTape() as tape:
+            tape.watch(embeddings)
+            losses = loss(embeddings, *rest)
+        return losses, tape.gradient(losses, embeddings)
+
+    embeddings = tf.constant(problem.embeddings)
+    return lambda: [value.numpy() for value in run(embeddings)]
+
+
+def _torch_written_out(problem):
+    from benchmarks.peers.bank import loss_and_gradient
+
+    return loss_and_gradient(problem, TEMPERATURE)
+
+
+def _torch():
+    try:
+        import torch
+    except ImportError:
+        print("PyTorch is left out: pip install -r requirements-bench.txt", file=sys.stderr)
+        return None
+    return torch
+
+
+def draw(grown: list[dict], options: argparse.Namespace) -> None:
+    """Time and extra memory over the number of rows, both on logarithmic axes."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    rows = [found["rows"] for found in grown]
+    figure, (time, memory) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    time.loglog(rows, [1e3 * found["seconds"] for found in grown], "o-")
+    time.set(xlabel="rows of the bank", ylabel="ms", title="loss and gradient")
+    written_out = [4 * options.batch * n / 1e6 for n in rows]
+    memory.loglog(rows, [max(found["extra_mb"], 0.1) for found in grown], "o-", label="measured")
+    memory.loglog(rows, written_out, "--", label="one (B, N) array")
+    memory.loglog(rows, [4 * options.dim * n / 1e6 for n in rows], ":", label="the bank itself")
+    memory.set(xlabel="rows of the bank", ylabel="MB", title="memory above the bank")
+    memory.legend()
+    for axes in (time, memory):
+        axes.grid(alpha=0.3)
+    figure.suptitle(f"bank_loss, batch {options.batch}, D = {options.dim}")
+    figure.savefig(options.plot, dpi=120)
+
+
+if __name__ == "__main__":
+    main()
