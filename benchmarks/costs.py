@@ -1,0 +1,103 @@
+"""Seconds an epoch and hours an experiment of the shipped configs: python -m benchmarks.costs
+
+Times steps of `fit` as train.py runs them, input included, on random images of each config's size
+and number: what is in the pictures does not change the time. Photos count as decoded, which
+`--cache_mb` does once. Discovery, evaluation and checkpoints come on top.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from and_tf.data.pipeline import train_pipeline
+from and_tf.experiment import build_experiment
+from and_tf.flags import train_flags
+from and_tf.workdir import Workdir
+from benchmarks.step import RunningFit
+from benchmarks.timing import arguments, show
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+IMAGES = {
+    "cifar10": 50_000,
+    "cifar100": 50_000,
+    "cifar10_small": 5_000,
+    "digits": 1_437,
+    "folder": 1_000,  # an example: it depends on the folder
+    "smoke": 1_437,
+    "svhn": 73_257,
+}
+LEAST_STEPS = 3
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--configs", default=",".join(IMAGES))
+    parser.add_argument("--images", type=int, help="in place of each config's number")
+    parser.add_argument("--seconds", type=float, default=6.0, help="least time of a measurement")
+    options = parser.parse_args()
+    rows = [cost(name, options) for name in options.configs.split(",")]
+    title = "Cost of the shipped configs, random images in memory; without discovery and evaluation"
+    show(title, rows, options.json)
+
+
+def cost(name: str, options: argparse.Namespace) -> dict[str, object]:
+    """A row: what `--flagfile=configs/NAME.cfg` takes on this machine."""
+    with tempfile.TemporaryDirectory() as folder:
+        experiment = build_experiment(_flags(name, Path(folder), options), Workdir(folder))
+        seconds = seconds_per_step(experiment, options)
+    epoch = seconds * experiment.steps_per_epoch
+    return {
+        "config": name,
+        "encoder": f"{experiment.options.encoder}, {experiment.options.image_size} px",
+        "images": f"{len(experiment.train):,}",
+        "epochs": f"{experiment.plan.total_epochs:,}",
+        "ms a step": 1000 * seconds,
+        "seconds an epoch": epoch,
+        "hours": epoch * experiment.plan.total_epochs / 3600,
+    }
+
+
+def _flags(name: str, folder: Path, options: argparse.Namespace):
+    """The config's flags, with random images in place of its own."""
+    flagfile = f"--flagfile={CONFIGS / name}.cfg"
+    side = train_flags().read([flagfile]).image_size
+    shape = (options.images or IMAGES[name], side, side, 3)
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    np.savez(folder / "random.npz", x_train=images)
+    data = f"--data=npz:{folder / 'random.npz'}"
+    return train_flags().read([flagfile, data, "--train_split=train", "--eval_split="])
+
+
+def seconds_per_step(experiment, options: argparse.Namespace) -> float:
+    """Median over `options.repeats` measurements, after one that compiles and fills buffers."""
+    step = RunningFit(
+        experiment.model,
+        train_pipeline(
+            experiment.train,
+            experiment.options.batch_size,
+            experiment.augmentation,
+            experiment.options.seed,
+            load_size=experiment.load_size,
+            sends=experiment.sends,
+        ),
+    )
+    step()
+    measured = [_measure(step, options.seconds) for _ in range(options.repeats + 1)]
+    step.end()
+    return float(np.median(measured[1:]))
+
+
+def _measure(step: RunningFit, least_seconds: float) -> float:
+    """Mean seconds of the steps that fit into the time, but of at least three."""
+    start, count, spent = time.perf_counter(), 0, 0.0
+    while count < LEAST_STEPS or spent < least_seconds:
+        step()
+        count, spent = count + 1, time.perf_counter() - start
+    return spent / count
+
+
+if __name__ == "__main__":
+    main()

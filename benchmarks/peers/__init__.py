@@ -1,0 +1,1 @@
+"""What the benchmarks compare with: the same work in plain PyTorch, Pillow and faiss."""

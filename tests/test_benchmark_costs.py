@@ -1,0 +1,25 @@
+"""What the shipped configs cost."""
+
+import json
+import sys
+
+import pytest
+
+from benchmarks import costs
+
+
+def test_every_shipped_config_has_a_number_of_images():
+    assert {path.stem for path in costs.CONFIGS.glob("*.cfg")} == set(costs.IMAGES)
+
+
+def test_hours_follow_from_the_time_of_a_step(monkeypatch, tmp_path):
+    path = tmp_path / "found.json"
+    flags = ["--configs=smoke", "--images=300", "--seconds=0.01", "--repeats=1", f"--json={path}"]
+    monkeypatch.setattr(sys, "argv", ["costs", *flags])
+    costs.main()
+    (row,) = json.loads(path.read_text())["rows"]
+    assert row["config"] == "smoke" and row["images"] == "300" and row["epochs"] == "4"
+    assert row["seconds an epoch"] * 1000 == pytest.approx(
+        3 * row["ms a step"]
+    )  # 300 images, batches of 128
+    assert row["hours"] * 3600 == pytest.approx(4 * row["seconds an epoch"])
