@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from and_tf.neighbourhoods import consistency, discover, select_anchors, stability
+from and_tf.neighbourhoods.index import discover_by_index, import_faiss
 from and_tf.rounds import RoundPlan
 
 
@@ -28,7 +29,10 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         features: function without arguments that returns (N, D) embeddings to discover from, such
             as clean ones; None takes the bank, as the authors do.
         labels: (N,) int, -1 where unknown, or None. Only for the figure `consistency`.
-        seed: of the random anchors.
+        seed: of the random anchors and of the faiss search.
+        search: `exact`, or `faiss` for tens of millions of images: approximate, its recall printed.
+        precision: of the similarities of exact search, see `discover`.
+        progress: show how far discovery is, and print its estimate where it takes over a minute.
 
     Reference: Huang et al., ICML 2019, section 3.3 and algorithm 1.
     """
@@ -44,8 +48,15 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         features: Callable[[], np.ndarray] | None = None,
         labels: np.ndarray | None = None,
         seed: int = 0,
+        search: str = "exact",
+        precision: str = "float32",
+        progress: bool = False,
     ):
         super().__init__()
+        if search not in ("exact", "faiss"):
+            raise ValueError(f"search must be 'exact' or 'faiss'. Received {search!r}.")
+        if search == "faiss":
+            import_faiss()  # not missed hours later
         if anchors not in ("entropy", "random"):
             raise ValueError(f"anchors must be 'entropy' or 'random'. Received {anchors!r}.")
         if not 0 <= anchor_share <= 1:
@@ -54,6 +65,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         self.steps_per_epoch = steps_per_epoch
         self.anchors, self.anchor_share = anchors, anchor_share
         self.features, self.seed = features, seed
+        self.search, self.precision, self.progress = search, precision, progress
         self.labels = None if labels is None else np.asarray(labels)
         self.figures: dict[str, float] = {}
 
@@ -75,7 +87,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         model = self.model
         before, had_neighbours = model.neighbours.numpy(), int(model.round.numpy()) > 0
         rows = model.bank.rows.numpy() if self.features is None else self.features()
-        found = discover(rows, model.neighbourhood_size, model.bank.temperature)
+        found = self._discover(rows, model.neighbourhood_size, model.bank.temperature)
         is_anchor = self._select(found.entropy, number)
         model.neighbours.assign(found.neighbours)
         model.entropy.assign(found.entropy)
@@ -84,6 +96,13 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         self.figures = self._measure()
         if had_neighbours:
             self.figures["stability"] = stability(before, found.neighbours)
+
+    def _discover(self, rows: np.ndarray, neighbourhood_size: int, temperature: float):
+        settings = {"progress": self.progress}
+        if self.search == "faiss":
+            return discover_by_index(rows, neighbourhood_size, temperature, self.seed, **settings)
+        settings |= {"precision": self.precision}
+        return discover(rows, neighbourhood_size, temperature, **settings)
 
     def _measure(self) -> dict[str, float]:
         is_anchor = self.model.is_anchor.numpy()

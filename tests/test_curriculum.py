@@ -1,5 +1,7 @@
 """The curriculum: what is discovered, when, and from what, however `fit` is cut."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -86,9 +88,9 @@ def discoveries(monkeypatch):
     """Arguments of every call of `discover` during the test."""
     calls = []
 
-    def recorded(rows, *others):
+    def recorded(rows, *others, **settings):
         calls.append((np.array(rows), *others))
-        return discover(rows, *others)
+        return discover(rows, *others, **settings)
 
     monkeypatch.setattr(module, "discover", recorded)
     return calls
@@ -112,9 +114,9 @@ class Recorder(keras.callbacks.Callback):
 def test_discovers_once_at_the_first_step_of_each_round(monkeypatch, train):
     model, steps = fresh_model(), []
 
-    def recorded(*arguments):
+    def recorded(*arguments, **settings):
         steps.append(int(model.optimizer.iterations.numpy()))
-        return discover(*arguments)
+        return discover(*arguments, **settings)
 
     monkeypatch.setattr(module, "discover", recorded)
     train(model)
@@ -154,6 +156,26 @@ def test_discovery_takes_the_given_features(discoveries):
     ((rows, *_),) = discoveries
     np.testing.assert_array_equal(rows, features)
     np.testing.assert_array_equal(model.neighbours.numpy(), discover(features, 2).neighbours)
+
+
+def test_the_curriculum_searches_by_faiss_where_asked():
+    pytest.importorskip("faiss")
+    exact, by_index = fresh_model(), fresh_model()
+    fit(exact, callback(), epochs=3)
+    fit(by_index, callback(search="faiss"), epochs=3)
+    np.testing.assert_array_equal(by_index.neighbours.numpy(), exact.neighbours.numpy())
+    np.testing.assert_allclose(by_index.entropy.numpy(), exact.entropy.numpy(), atol=1e-5)
+
+
+def test_a_missing_faiss_is_told_before_training(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(ImportError, match=r"pip install -r requirements-faiss\.txt"):
+        callback(search="faiss")
+
+
+def test_the_agreement_of_half_precision_is_printed(capsys):
+    fit(fresh_model(), callback(precision="bfloat16", progress=True), epochs=3)
+    assert "Discovery in bfloat16" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -256,6 +278,7 @@ def test_epochs_after_the_plan_stay_in_the_last_round(discoveries):
     "wrong, named",
     [
         ({"anchors": "nearest"}, "nearest"),
+        ({"search": "annoy"}, "annoy"),
         ({"anchor_share": 1.1}, "anchor_share.*1.1"),
         ({"anchor_share": -0.1}, "anchor_share.*-0.1"),
         ({"rounds": -1}, "rounds=-1"),

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from and_tf.neighbourhoods import consistency, discover, select_anchors, stability
+from and_tf.neighbourhoods import (
+    block_pairs,
+    consistency,
+    discover,
+    select_anchors,
+    stability,
+)
+from and_tf.neighbourhoods.block_pairs import _rounds
+from and_tf.neighbourhoods.progress import PairProgress, estimate_words
+from and_tf.neighbourhoods.row_stripes import compare_rows
 
 
 def unit_rows(num_rows, dim, seed):
@@ -117,3 +126,99 @@ def test_stability_counts_the_neighbours_that_stay():
     before = np.array([[1, 2], [3, 0]])
     assert stability(before, before[:, ::-1]) == 100.0
     assert stability(before, np.array([[1, 3], [2, 4]])) == 25.0
+
+
+def test_equal_similarities_go_by_index_for_every_block_size():
+    rows = np.eye(3, dtype="float32")[np.arange(24) % 3]  # eight exact copies of three rows
+    for block_size in (1, 5, 7, 24):
+        found = discover(rows, neighbourhood_size=3, block_size=block_size)
+        expected = [[j for j in range(i % 3, 24, 3) if j != i][:3] for i in range(24)]
+        np.testing.assert_array_equal(found.neighbours, expected)
+
+
+@pytest.mark.parametrize("temperature", [0.005, 0.1, 1.0])
+def test_a_row_of_zeros_is_equally_far_from_all(temperature):
+    rows = np.concatenate([unit_rows(20, 6, seed=4), np.zeros((2, 6), "float32")])
+    found = discover(rows, temperature=temperature)
+    np.testing.assert_allclose(found.entropy[20:], np.log(22), rtol=1e-6)
+    expected = [naive_entropy(row, rows, temperature) for row in rows.astype("float64")]
+    np.testing.assert_allclose(found.entropy, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-8, 1e18])
+def test_very_short_and_very_long_rows_count_like_others(scale):
+    rows = unit_rows(30, 6, seed=5)
+    plain, scaled = discover(rows, 2), discover(rows * np.float32(scale), 2)
+    np.testing.assert_array_equal(scaled.neighbours, plain.neighbours)
+    np.testing.assert_allclose(scaled.entropy, plain.entropy, atol=1e-4)
+
+
+@pytest.mark.parametrize("num_blocks", [1, 2, 3, 8, 9])
+def test_every_pair_of_blocks_meets_once_and_none_twice_in_a_round(num_blocks):
+    met = []
+    for pairs in _rounds(num_blocks):
+        busy = [block for pair in pairs for block in set(pair)]
+        assert len(busy) == len(set(busy))
+        met += [tuple(sorted(pair)) for pair in pairs]
+    expected = [(i, j) for i in range(num_blocks) for j in range(i, num_blocks)]
+    assert sorted(met) == expected
+
+
+def test_threads_do_not_change_a_bit(monkeypatch):
+    rows = unit_rows(3000, 16, seed=6)
+    found = [discover(rows, 3, block_size=200) for _ in range(2)]
+    monkeypatch.setattr(block_pairs, "_num_cores", lambda: 1)
+    for other in (found[1], discover(rows, 3, block_size=200)):
+        np.testing.assert_array_equal(other.entropy, found[0].entropy)
+        np.testing.assert_array_equal(other.neighbours, found[0].neighbours)
+
+
+@pytest.mark.parametrize("block_size", [7, None])
+def test_stripes_for_gpus_find_what_block_pairs_find(block_size):
+    rows = unit_rows(60, 8, seed=7)
+    pairs = discover(rows, 4, 0.07)
+    entropy, neighbours = compare_rows(rows, np.arange(60), 4, 0.07, block_size)
+    np.testing.assert_array_equal(neighbours, pairs.neighbours)
+    np.testing.assert_allclose(entropy, pairs.entropy, atol=2e-5)
+
+
+@pytest.mark.parametrize(("precision", "agreement"), [("bfloat16", 90), ("float16", 99)])
+def test_half_precision_finds_nearly_the_same(precision, agreement, capsys):
+    rows = unit_rows(400, 32, seed=8)
+    exact, found = discover(rows), discover(rows, precision=precision, progress=True)
+    share = stability(exact.neighbours, found.neighbours)
+    assert share > agreement
+    assert f"{precision}: {share:.1f} % of the neighbours" in capsys.readouterr().out
+    np.testing.assert_allclose(found.entropy, exact.entropy, atol=0.02)
+
+
+def test_an_unknown_precision_is_named():
+    with pytest.raises(ValueError, match="float64"):
+        discover(unit_rows(5, 3, seed=0), precision="float64")
+
+
+@pytest.mark.parametrize(
+    ("num_rows", "seconds", "words"),
+    [(1_281_167, 840, "Discovery compares 1,281,167 images with one another: about 14 minutes."),
+     (2_000_000, 3 * 3600, "about 3.0 hours. --neighbour_search=faiss"),
+     (20_000_000, 600, "about 10 minutes. --neighbour_search=faiss"),
+     (50_000_000, 5 * 86400, "about 5.0 days. --neighbour_search=faiss")],
+)  # fmt: skip
+def test_long_discoveries_are_announced(num_rows, seconds, words):
+    assert words in estimate_words(num_rows, seconds)
+
+
+def test_the_estimate_is_printed_once_after_the_first_blocks(monkeypatch, capsys):
+    clock = iter([0.0, 0.5, 2.0, 2.0])
+    monkeypatch.setattr("and_tf.neighbourhoods.progress.time.monotonic", lambda: next(clock))
+    with PairProgress(1000, is_shown=True) as progress:
+        for _ in range(5):  # 10,000 pairs in 2 s after the first block: 1,000,000 take 200 s
+            progress.add(5000)
+    assert capsys.readouterr().out == (
+        "Discovery compares 1,000 images with one another: about 3 minutes.\n"
+    )
+
+
+def test_discovery_says_nothing_unless_asked(capfd):
+    discover(unit_rows(50, 8, seed=0))
+    assert capfd.readouterr() == ("", "")
