@@ -15,6 +15,7 @@ from and_tf.curriculum import NeighbourhoodCurriculum
 from and_tf.event_log import EventLog
 from and_tf.monitor import FIGURES, Monitor
 from and_tf.outbox import Outbox, attempt
+from and_tf.pace import StepCounter, clock
 from and_tf.rounds import RoundPlan
 from and_tf.workdir import Workdir
 
@@ -65,13 +66,14 @@ class RunLog(keras.callbacks.Callback):
         self,
         run: Workdir,
         outbox: Outbox,
+        counter: StepCounter,
         schedule,
         num_samples: int,
         total_steps: int,
         steps_per_epoch: int,
     ):
         super().__init__()
-        self.run, self.outbox = run, outbox
+        self.run, self.outbox, self.counter = run, outbox, counter
         self.schedule, self.num_samples = schedule, num_samples
         self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
         self.events = None
@@ -81,21 +83,20 @@ class RunLog(keras.callbacks.Callback):
         self.events = self.events or EventLog(self.run)
         self.raw_pixels = self.run.read_facts().get("raw_pixels_knn_top1")
         if self.bar is None:
-            done = int(self.model.optimizer.iterations.numpy())
-            quiet = not sys.stderr.isatty()
+            done, quiet = self.counter.step, not sys.stderr.isatty()
             self.bar = tqdm(total=self.total_steps, initial=done, unit="step", disable=quiet)
             self.started, self.first_step = time.monotonic(), done
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch_started = time.monotonic()
-        self.epoch_first_step = int(self.model.optimizer.iterations.numpy())
+        self.epoch_first_step = self.counter.step
 
     def on_train_batch_end(self, batch, logs=None):
-        self.bar.update()
+        self.bar.update(self.counter.step - self.bar.n)
         self.batch_ended = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        step = int(self.model.optimizer.iterations.numpy())
+        step = self.counter.step
         if step % self.steps_per_epoch:
             return  # stopped in the middle: the continued run reports the epoch
         seconds = self.batch_ended - self.epoch_started
@@ -163,10 +164,11 @@ class RoundEnds(keras.callbacks.Callback):
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves at each epoch's end, every so many steps and minutes, and when asked to stop.
+    """Saves every so many epochs, steps and minutes, at round ends, and when asked to stop.
 
     Keeps the last two checkpoints, and the encoder that did best on held-out training images.
     Ctrl-C and SIGTERM end training after the step and a checkpoint; a second one ends at once.
+    Where an execution holds several steps, all this happens at the end of the execution.
     """
 
     def __init__(
@@ -175,18 +177,22 @@ class Checkpoints(keras.callbacks.Callback):
         outbox: Outbox,
         curriculum: NeighbourhoodCurriculum,
         monitor: Monitor,
+        counter: StepCounter,
+        plan: RoundPlan,
         is_epoch_end,
         first_step: int,
+        epochs: int,
         steps: int,
         minutes: float,
     ):
         super().__init__()
         self.run, self.outbox = run, outbox
-        self.curriculum, self.monitor = curriculum, monitor
-        self.is_epoch_end = is_epoch_end
-        self.steps, self.seconds = steps, 60 * minutes
+        self.curriculum, self.monitor, self.counter = curriculum, monitor, counter
+        self.plan, self.is_epoch_end = plan, is_epoch_end
+        self.epochs, self.steps, self.seconds = epochs, steps, 60 * minutes
         self.stop_asked = False
-        self.saved_step, self.saved_at = first_step, time.monotonic()
+        self.saved_step = self.tried_step = first_step
+        self.saved_at = time.monotonic()
         self.loss_to_restore: list[np.ndarray] = []
 
     def watch_signals(self) -> None:
@@ -217,12 +223,9 @@ class Checkpoints(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_train_batch_end(self, batch, logs=None):
-        step = int(self.model.optimizer.iterations.numpy())
-        due = self.steps and step % self.steps == 0
-        due = due or time.monotonic() - self.saved_at > self.seconds
         # An epoch's last step is saved with the epoch's end, after its figures and round are
         # written: a kill between the two would lose them.
-        if (due or self.stop_asked) and not self.is_epoch_end():
+        if self._is_due() and not self.is_epoch_end():
             self.save()
         if self.stop_asked:
             self.model.stop_training = True
@@ -231,14 +234,23 @@ class Checkpoints(keras.callbacks.Callback):
         if logs and logs.get(BEST_BY, -1) > self.monitor.best:
             self.monitor.best = logs[BEST_BY]
             self._save_best(epoch)
-        self.save()
+        is_epoch_due = self.epochs and (epoch + 1) % self.epochs == 0
+        if is_epoch_due or self.plan.ends_round(epoch) or self._is_due():
+            self.save()
         if self.stop_asked:
             self.model.stop_training = True
+
+    def _is_due(self):
+        # An execution of several steps may pass the step that is due.
+        is_step_due = self.steps and self.counter.step // self.steps > self.tried_step // self.steps
+        is_time_due = time.monotonic() - self.saved_at > self.seconds
+        return is_step_due or is_time_due or self.stop_asked
 
     def save(self) -> None:
         """Writes the state, unless it is written already or what belongs before it cannot be."""
         step = int(self.model.optimizer.iterations.numpy())
-        self.saved_at = time.monotonic()  # also of a vain attempt: not to try at every step
+        # Also of a vain attempt: not to try at every step.
+        self.saved_at, self.tried_step = time.monotonic(), step
         if step == self.saved_step or not self.outbox.flush():
             return
         arrays = checkpoint.values(checkpoint.training_state(self.model) | self.monitor.state)
@@ -262,12 +274,3 @@ class Checkpoints(keras.callbacks.Callback):
         path = self.run.best_checkpoint
         save = functools.partial(checkpoint.save, path, arrays, facts)
         self.outbox.write(path.name, save, replaces=True)
-
-
-def clock(seconds: float) -> str:
-    """Seconds as 1h02m, 2m05s or 7s."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes:02}m"
-    return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"

@@ -40,7 +40,6 @@ def round_state(model: AND) -> dict[str, keras.Variable]:
 
 def training_state(model: AND) -> dict[str, keras.Variable]:
     """Everything that training changes: the round's state, bank, optimiser and running loss."""
-    model.optimizer.build(model.encoder.trainable_variables)
     state = round_state(model) | {"bank": model.bank.rows}
     state |= {f"optimizer/{i:04d}": v for i, v in enumerate(model.optimizer.variables)}
     return state | {f"loss/{i}": v for i, v in enumerate(model.loss_tracker.variables)}
@@ -158,7 +157,8 @@ def restore(state: dict[str, keras.Variable], arrays: dict[str, np.ndarray], pat
                 "it was trained with, or another --workdir."
             )
         dtype = keras.backend.standardize_dtype(variable.dtype)
-        if arrays[name].dtype != dtype:
+        is_narrower = arrays[name].dtype == "int32" and dtype == "int64"  # neighbours, once
+        if arrays[name].dtype != dtype and not is_narrower:
             raise ValueError(
                 f"The checkpoint {path} is damaged: {name} holds {arrays[name].dtype} and not "
                 f"{dtype}. Restore it from a copy, or train anew in another --workdir."

@@ -9,10 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from and_tf.data import opening, passes, sources
+from and_tf.compilation import choose_xla
+from and_tf.data import opening, passes, sources, views
 from and_tf.data.augment import Augmentation
 from and_tf.data.manifest import Manifest, changes, manifest
 from and_tf.data.pipeline import steps_per_epoch
+from and_tf.devices import main_device
 from and_tf.model import AND
 from and_tf.optimizers import TorchSGD
 from and_tf.rounds import RoundPlan
@@ -20,6 +22,7 @@ from and_tf.schedules import RoundSchedule
 from and_tf.workdir import Workdir, build_encoder
 
 LARGEST_WHOLE = 64  # pixels; larger crops are cut from squares with a margin
+HELD_BYTES = 2 << 30  # of images that a GPU holds: a quarter of the 8 GB that the smaller ones have
 
 
 @dataclasses.dataclass
@@ -34,6 +37,7 @@ class Experiment:
     plan: RoundPlan
     augmentation: Augmentation
     load_size: int
+    sends: str
     facts: dict
     schedule: RoundSchedule
     model: AND
@@ -103,9 +107,21 @@ def build_experiment(options: types.SimpleNamespace, run: Workdir) -> Experiment
     facts = others | _facts(run, train, options.image_size)
     per_epoch = steps_per_epoch(len(train), options.batch_size)
     schedule = RoundSchedule(options.learning_rate, options.lr_policy, per_epoch, plan)
-    model = _build_model(options, train, schedule, facts)
+    sends = _sends(options, train, load_size)
+    model = _build_model(options, train, schedule, facts, _views(sends, train, augmentation))
     return Experiment(
-        options, run, train, held_out, images, plan, augmentation, load_size, facts, schedule, model
+        options,
+        run,
+        train,
+        held_out,
+        images,
+        plan,
+        augmentation,
+        load_size,
+        sends,
+        facts,
+        schedule,
+        model,
     )
 
 
@@ -171,7 +187,29 @@ def _facts(run: Workdir, train: sources.Source, size: int) -> dict:
     }
 
 
-def _build_model(options, train, schedule, facts) -> AND:
+def _sends(options: types.SimpleNamespace, train: sources.Source, load_size: int) -> str:
+    """What the pipeline sends: views, or that of which the step makes them on its device."""
+    is_on_device = bool(tf.config.list_physical_devices("GPU"))
+    if options.augment_on != "auto":
+        is_on_device = options.augment_on == "device"
+    if not is_on_device:
+        return "views"
+    if not isinstance(train, sources.ArraySource) or options.strategy != "none":
+        return "images"  # on several devices each would need a copy
+    fits = train.images.nbytes <= min(options.cache_mb << 20, HELD_BYTES)
+    return "draws" if fits and train.images.shape[1:3] == (load_size, load_size) else "images"
+
+
+def _views(sends: str, train: sources.Source, augmentation: Augmentation) -> views.Views | None:
+    if sends == "views":
+        return None
+    if sends == "images":
+        return views.from_images(augmentation)
+    with tf.device(main_device()):
+        return views.from_draws(train, augmentation)
+
+
+def _build_model(options, train, schedule, facts, make_views) -> AND:
     strategy = _strategy(options)
     replicas = strategy.num_replicas_in_sync
     last_batch = len(train) % options.batch_size
@@ -190,11 +228,17 @@ def _build_model(options, train, schedule, facts) -> AND:
             temperature=options.temperature,
             rate=options.bank_rate,
             seed=options.seed,
+            logits_budget_mb=options.logits_mb,
         )
         optimizer = TorchSGD(
             schedule, momentum=options.momentum, nesterov=True, weight_decay=options.weight_decay
         )
-        model.compile(optimizer=optimizer, jit_compile=_use_xla(options, replicas))
+        model.compile(
+            optimizer=optimizer,
+            jit_compile=_use_xla(options, replicas),
+            steps_per_execution=_steps_per_execution(options, replicas),
+            views=make_views,
+        )
     return model
 
 
@@ -205,7 +249,17 @@ def _strategy(options: types.SimpleNamespace) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
+def _steps_per_execution(options: types.SimpleNamespace, replicas: int) -> int:
+    if options.steps_per_execution:
+        return options.steps_per_execution
+    return 50 if tf.config.list_physical_devices("GPU") and replicas == 1 else 1
+
+
 def _use_xla(options: types.SimpleNamespace, replicas: int) -> bool:
-    if options.jit_compile == "auto":
-        return bool(tf.config.list_physical_devices("GPU")) and replicas == 1
-    return options.jit_compile == "on"
+    """Whether to compile; says so where it decides."""
+    if options.jit_compile != "auto":
+        return options.jit_compile == "on"
+    has_gpu = bool(tf.config.list_physical_devices("GPU"))
+    choice = choose_xla(options.encoder, has_gpu, replicas)
+    print(f"XLA {'on' if choice.is_on else 'off'}: {choice.reason}.")
+    return choice.is_on

@@ -17,9 +17,12 @@ FLAGS_OF_ONE_CLASSIFIER = {
 
 # A run is continued although these differ: where its files lie, and how often it reports and saves.
 FREE_TO_CHANGE = {
-    "name", "workdir", "data_dir", "eval_every", "checkpoint_steps", "checkpoint_minutes",
-    "cache_mb", "jit_compile",
+    "name", "workdir", "data_dir", "eval_every", "checkpoint_epochs", "checkpoint_steps",
+    "checkpoint_minutes", "cache_mb", "jit_compile", "logits_mb", "steps_per_execution",
+    "augment_on",
 }  # fmt: skip
+# Of those, what moves the last digits of a result.
+ROUNDING = {"jit_compile", "augment_on", "logits_mb"}
 
 
 def train_flags() -> Flags:
@@ -93,6 +96,10 @@ def _augmentation_flags(define: Flags) -> None:
         "grey", 0.2, "Probability of a grey image.", lambda x: 0 <= x <= 1, "must be from 0 to 1"
     )
     define.boolean("flip", False, "Flip half of the images horizontally.")
+    define.choice(
+        "augment_on", "auto", ["auto", "host", "device"],
+        "Augment on the host, beside the step, or on the device, within it; auto: on a GPU.",
+    )  # fmt: skip
 
 
 def _method_flags(define: Flags) -> None:
@@ -123,6 +130,24 @@ def _method_flags(define: Flags) -> None:
         "discovery_features", "bank", ["bank", "clean"],
         "Neighbours come from the bank (the authors') or from embeddings of clean images.",
     )  # fmt: skip
+    define.choice(
+        "neighbour_search", "exact", ["exact", "faiss"],
+        "Discovery compares all images with one another; faiss: approximate, for tens of millions.",
+    )  # fmt: skip
+    define.choice(
+        "discovery_precision", "float32", ["float32", "bfloat16", "float16"],
+        "Of the similarities in discovery; half precision is for GPUs.",
+    )  # fmt: skip
+    define.rules.append(_unused_precision)
+
+
+def _unused_precision(options: types.SimpleNamespace) -> str:
+    if options.neighbour_search == "exact" or options.discovery_precision == "float32":
+        return ""
+    return (
+        f"--discovery_precision={options.discovery_precision} is for --neighbour_search=exact: "
+        "leave one of them out."
+    )
 
 
 def _optimisation_flags(define: Flags) -> None:
@@ -150,15 +175,29 @@ def _run_flags(define: Flags) -> None:
         "strategy", "none", ["none", "mirrored"], "mirrored: all GPUs of this machine, else CPUs."
     )
     define.choice(
-        "precision", "float32", ["float32", "mixed_bfloat16"],
-        "Arithmetic of the encoder; norms, bank and loss stay in float32.",
+        "precision", "float32", ["float32", "mixed", "mixed_bfloat16", "mixed_float16"],
+        "Arithmetic of the encoder; norms, bank and loss stay in float32. mixed: bfloat16, or "
+        "float16 with loss scaling on a GPU that lacks it.",
     )  # fmt: skip
     define.choice(
         "jit_compile", "auto", ["auto", "on", "off"],
-        "Compile with XLA; auto: on one GPU, and not on a CPU, where oneDNN is faster.",
+        "Compile with XLA; auto: on one GPU, and not on a CPU, where oneDNN is 1.5 to 1.8 times as "
+        "fast; the run says why.",
+    )  # fmt: skip
+    define.integer(
+        "steps_per_execution", 0,
+        "Steps that TensorFlow runs in one call; 0: 50 on one GPU, else 1.", lowest=0,
+    )  # fmt: skip
+    define.integer(
+        "logits_mb", 64, "A step compares its images with the whole bank at once up to this size, "
+        "else in blocks.", lowest=1,
     )  # fmt: skip
     define.integer("eval_every", 10, "kNN every so many epochs; 0: at round ends only.", lowest=0)
-    define.integer("checkpoint_steps", 0, "Save every so many steps; 0: at epochs.", lowest=0)
+    define.integer(
+        "checkpoint_epochs", 1, "Save every so many epochs; 0: at round ends. Where an epoch takes "
+        "seconds, writing takes a good part of them.", lowest=0,
+    )  # fmt: skip
+    define.integer("checkpoint_steps", 0, "Save also every so many steps; 0: not.", lowest=0)
     define.number(
         "checkpoint_minutes", 10, "Save at least this often.", lambda x: x > 0, "must be above 0"
     )

@@ -63,10 +63,17 @@ class MemoryBank(keras.layers.Layer):
         """
         embeddings = tf.cast(embeddings, tf.float32)
         indices, embeddings = gather_replicas(indices, embeddings)
-        bank = self.rows.value
-        old = read_rows(bank, indices)  # (B, D)
-        new = tf.math.l2_normalize((1 - self.rate) * old + self.rate * embeddings, axis=1)
-        bank.scatter_update(tf.IndexedSlices(new, indices))
+        self.write(indices, self.moved(read_rows(self.rows.value, indices), embeddings))
+
+    def moved(self, rows: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
+        """What `update` makes of rows (B, D) and the embeddings (B, D) of the same images."""
+        embeddings = tf.cast(embeddings, tf.float32)
+        return tf.math.l2_normalize((1 - self.rate) * rows + self.rate * embeddings, axis=1)
+
+    def write(self, indices: tf.Tensor, rows: tf.Tensor) -> None:
+        """Puts rows (B, D) at `indices` (B,), each at most once. Not within XLA, which would copy
+        the whole bank."""
+        self.rows.value.scatter_update(tf.IndexedSlices(rows, indices))
 
     def call(self, embeddings):
         return self.logits(embeddings)

@@ -4,13 +4,14 @@ import keras
 import tensorflow as tf
 
 from and_tf.encoders.fused_batch_norm import fuse_batch_norm
-from and_tf.losses import bank_loss, neighbourhood_loss
+from and_tf.losses import bank_loss
 from and_tf.memory_bank import MemoryBank, read_rows
 
 BANK_BLOCK = 16_384  # rows compared at once where the (B, N) logits would exceed their budget
 
 
 NOT_FINITE = "The loss or its gradient is not finite."
+LOWEST_LOSS_SCALE = 1.0  # a gradient of float16 that overflows even at this scale is no number
 
 
 @keras.saving.register_keras_serializable("and_tf")
@@ -63,7 +64,8 @@ class AND(keras.Model):
         self.seed, self.logits_budget_mb = seed, logits_budget_mb
         dim = encoder.output_shape[-1]
         self.bank = MemoryBank(num_samples, dim, rate, temperature, seed=seed, name="bank")
-        self.neighbours = self._state("neighbours", (num_samples, neighbourhood_size), "int32")
+        # Not int32, which TensorFlow keeps on the host: XLA could not read it on a GPU.
+        self.neighbours = self._state("neighbours", (num_samples, neighbourhood_size), "int64")
         self.is_anchor = self._state("is_anchor", (num_samples,), "bool")
         self.entropy = self._state("entropy", (num_samples,), "float32")
         self.round = self._state("round", (), "int32")
@@ -84,13 +86,21 @@ class AND(keras.Model):
     def metrics(self):
         return [self.loss_tracker]
 
-    def compile(self, optimizer, jit_compile=False, **kwargs):
-        """As `keras.Model.compile`. `jit_compile=True` compiles the forward and backward pass.
+    def compile(self, optimizer, jit_compile=False, views=None, **kwargs):
+        """As `keras.Model.compile`, with two arguments of its own.
 
-        The bank update stays outside of XLA, which would copy the whole bank for each scatter.
+        Under the policy `mixed_float16` Keras wraps the optimizer in a `LossScaleOptimizer`.
+
+        Args:
+            optimizer: a Keras optimizer, such as `TorchSGD`.
+            jit_compile: compile the step with XLA: all but the writing of the bank's rows, for
+                which XLA would copy the whole bank.
+            views: function (what the pipeline sends, indices (B,)) to images (B, H, W, 3), run
+                within the step, on its device (`data.views`); by default images are sent.
 
         Raises:
-            ValueError: if `jit_compile` is asked for on several replicas.
+            ValueError: if `jit_compile`, several steps in an execution or mixed_float16 are asked
+                for on several replicas.
         """
         replicas = self.distribute_strategy.num_replicas_in_sync
         if jit_compile and replicas > 1:
@@ -98,13 +108,27 @@ class AND(keras.Model):
                 f"jit_compile={jit_compile} works on one replica only. Received a strategy with "
                 f"{replicas} replicas: pass jit_compile=False."
             )
+        if kwargs.get("steps_per_execution", 1) > 1 and replicas > 1:  # TensorFlow's loop fails
+            raise ValueError(
+                f"steps_per_execution={kwargs['steps_per_execution']} works on one replica only. "
+                f"Received a strategy with {replicas} replicas: pass steps_per_execution=1."
+            )
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
+        self._scales_loss = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        if self._scales_loss and replicas > 1:
+            raise ValueError(
+                f"mixed_float16 scales the loss on one replica only. Received a strategy with "
+                f"{replicas} replicas: use mixed_bfloat16 or float32."
+            )
         with self.distribute_strategy.scope():  # a replica cannot make the optimizer's variables
-            self.optimizer.build(self.trainable_variables)
-        self._compiled_gradients = self._encoder_gradients
+            if not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
+        self._views = views or (lambda images, indices: images)
+        self._compiled_step = None
         if jit_compile:
-            self._compiled_gradients = tf.function(
-                self._encoder_gradients, jit_compile=True, reduce_retracing=True
+            self._is_sound = tf.Variable(True, trainable=False)
+            self._compiled_step = tf.function(
+                self._gated_step, jit_compile=True, reduce_retracing=True
             )
         self._compile_config.config["jit_compile"] = jit_compile
 
@@ -116,23 +140,68 @@ class AND(keras.Model):
         return self.encoder(images, training=training)
 
     def train_step(self, data):
-        """One step on (images (B, H, W, 3), indices (B,)): gradients, encoder, then the bank."""
-        images, indices, _ = keras.utils.unpack_x_y_sample_weight(data)
+        """One step on (images (B, H, W, 3), indices (B,)): gradients, encoder, then the bank.
+
+        A step whose loss or gradient is not finite changes nothing and ends `fit`, with an
+        `InvalidArgumentError`. Under loss scaling a gradient that overflowed leaves encoder and
+        momenta alone and halves the scale; such a step counts as one.
+        """
+        inputs, indices, _ = keras.utils.unpack_x_y_sample_weight(data)
         # Keras runs a step into the end of data of unknown length, where the optimizer's counter,
         # which needs no data, would count it.
         with tf.control_dependencies([indices]):
-            # The optimizer sums the gradients of all replicas, so each divides by the global batch.
-            context = tf.distribute.get_replica_context()
-            global_batch = context.all_reduce("SUM", tf.cast(tf.shape(indices)[0], tf.float32))
-            losses, embeddings, gradients = self._compiled_gradients(images, indices, global_batch)
-        # One NaN would spread from a row of the bank to all weights: it stops before it is applied.
-        is_finite = tf.math.is_finite(tf.reduce_sum(losses) + tf.linalg.global_norm(gradients))
-        is_sound = tf.debugging.Assert(is_finite, [NOT_FINITE])
-        with tf.control_dependencies([is_sound] if is_sound is not None else []):
-            self.optimizer.apply(gradients, self.encoder.trainable_variables)
-            self.bank.update(indices, embeddings)
-            self.loss_tracker.update_state(losses)
+            if self._compiled_step is None:
+                embeddings, _ = self._step(inputs, indices)
+                self.bank.update(indices, embeddings)
+            else:
+                self.bank.write(indices, self._compiled_step(inputs, indices))
             return {"loss": self.loss_tracker.result()}
+
+    def _gated_step(self, inputs, indices):
+        """`_step` for XLA, which knows no assertions: new rows (B, D) of the bank, to be written.
+
+        Nothing waits for the host. A step that is not sound, and all after it, puts back what it
+        found; `make_train_function` raises once the device has ended what it was given.
+        """
+        state = [*self.encoder.variables, *self.optimizer.variables, *self.loss_tracker.variables]
+        before = [tf.identity(variable.value) for variable in state]
+        embeddings, is_finite = self._step(inputs, indices)
+        is_sound = tf.logical_and(self._is_sound, is_finite)
+        self._is_sound.assign(is_sound)
+        for variable, value in zip(state, before, strict=True):
+            variable.assign(tf.where(is_sound, variable.value, value))
+        rows = read_rows(self.bank.rows.value, indices)  # (B, D)
+        return tf.where(is_sound, self.bank.moved(rows, embeddings), rows)
+
+    def _step(self, inputs, indices):
+        """Applies the gradients: embeddings (B, D) from before, and whether the step was sound."""
+        # The optimizer sums the gradients of all replicas, so each divides by the global batch.
+        context = tf.distribute.get_replica_context()
+        global_batch = context.all_reduce("SUM", tf.cast(tf.shape(indices)[0], tf.float32))
+        images = self._views(inputs, indices)
+        losses, embeddings, gradients = self._encoder_gradients(images, indices, global_batch)
+        is_sound = self._is_finite(losses, gradients)
+        # One NaN would spread from a row of the bank to all weights: it stops before it is applied.
+        is_gated = self._compiled_step is not None
+        checks = [] if is_gated else [tf.debugging.Assert(is_sound, [NOT_FINITE])]
+        with tf.control_dependencies(checks):
+            self._apply(gradients)
+            self.loss_tracker.update_state(losses)
+            return tf.identity(embeddings), is_sound
+
+    def _is_finite(self, losses, gradients):
+        are_finite = tf.math.is_finite(tf.linalg.global_norm(gradients))
+        if self._scales_loss:
+            are_finite |= self.optimizer.dynamic_scale.value > LOWEST_LOSS_SCALE
+        return tf.math.is_finite(tf.reduce_sum(losses)) & are_finite
+
+    def _apply(self, gradients):
+        iterations = self.optimizer.iterations
+        step = tf.identity(iterations.value)
+        self.optimizer.apply(gradients, self.encoder.trainable_variables)
+        if self._scales_loss:
+            # A step that is skipped counts: data, learning rate and rounds follow the counter.
+            iterations.assign(step + 1)
 
     def _encoder_gradients(self, images, indices, global_batch):
         """Per-image losses (B,), embeddings (B, D) and the gradients of the encoder's variables."""
@@ -146,32 +215,50 @@ class AND(keras.Model):
         """Per-image losses (B,) and the gradient (B, D) of their mean at the embeddings."""
         neighbours = read_rows(self.neighbours.value, indices)  # (B, k)
         is_anchor = read_rows(self.is_anchor.value, indices)  # (B,)
-        rows, temperature = self.bank.rows, self.bank.temperature
-
-        def with_pull(image_losses):
-            with tf.GradientTape() as tape:
-                tape.watch(embeddings)
-                losses = image_losses()  # (B,)
-                loss = tf.reduce_sum(losses) / global_batch
-                loss = self.optimizer.scale_loss(loss)
-            return losses, tape.gradient(loss, embeddings)
-
-        def at_once():
-            logits = self.bank.logits(embeddings)  # (B, N)
-            return neighbourhood_loss(logits, indices, neighbours, is_anchor)
-
-        def in_blocks():
-            return bank_loss(
-                embeddings, rows, indices, neighbours, is_anchor, temperature, BANK_BLOCK
+        # Whole, the bank would be copied; XLA reads it where it lies.
+        rows = self.bank.rows if self._compiled_step is None else self.bank.rows.value.read_value()
+        with tf.GradientTape() as tape:
+            tape.watch(embeddings)
+            losses = bank_loss(
+                embeddings,
+                rows,
+                indices,
+                neighbours,
+                is_anchor,
+                self.bank.temperature,
+                block_size=self.rows_at_once(tf.shape(indices)[0]),
             )
+            loss = self.optimizer.scale_loss(tf.reduce_sum(losses) / global_batch)
+        return losses, tape.gradient(loss, embeddings)
 
-        # Decided while it runs: a pipeline whose last batch is smaller gives batches of size None.
-        largest_batch = int(self.logits_budget_mb * 2**20) // (4 * self.num_samples)
-        return tf.cond(
-            tf.shape(indices)[0] <= largest_batch,
-            lambda: with_pull(at_once),
-            lambda: with_pull(in_blocks),
-        )
+    def rows_at_once(self, batch_size: int | tf.Tensor) -> tf.Tensor:
+        """Rows of the bank that a step compares at once with so many images: a scalar int32.
+
+        All N where their logits fit the budget, else blocks that do, of at most `BANK_BLOCK` rows:
+        larger ones would not stay in a processor's cache.
+        """
+        fitting = int(self.logits_budget_mb * 2**20) // (4 * batch_size)
+        block = tf.clip_by_value(fitting, 1, BANK_BLOCK)
+        return tf.where(fitting >= self.num_samples, self.num_samples, block)
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            super().make_train_function(force)
+            if self._compiled_step is not None:
+                self.train_function = self._stopping(self.train_function)
+        return self.train_function
+
+    def _stopping(self, run):
+        """`run`, which is one execution of steps, with an error where one was not sound."""
+
+        def stopping(iterator):
+            logs = run(iterator)
+            if not self._is_sound.numpy():
+                self._is_sound.assign(True)
+                raise tf.errors.InvalidArgumentError(None, None, NOT_FINITE)
+            return logs
+
+        return stopping
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Built since __init__. Keras would draw a batch to build the model under a strategy, and

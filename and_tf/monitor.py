@@ -104,8 +104,8 @@ class Monitor:
         side = min(self.size, RAW_SIDE)
         if 12 * side**2 * len(self.train) > RAW_BYTES:
             return None
-        rows, queries = (
-            source.load(np.arange(len(source)), side).reshape(len(source), -1) / np.float32(255)
+        rows, queries = (  # uint8: the search makes floats of a block at a time
+            source.load(np.arange(len(source)), side).reshape(len(source), -1)
             for source in (self.train, self.held_out)
         )
         return self._top1(rows, queries)

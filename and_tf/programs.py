@@ -112,8 +112,9 @@ def _start_tensorflow() -> None:
     with _native_stderr_silenced():
         import tensorflow as tf
 
-        for gpu in tf.config.list_physical_devices("GPU"):
-            tf.config.experimental.set_memory_growth(gpu, True)  # before the first tensor
+        from and_tf.devices import grow_memory
+
+        grow_memory()
         tf.zeros(())
 
 

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 
 from and_tf import checkpoint
-from and_tf.callbacks import clock
 from and_tf.experiment import Experiment
 from and_tf.export.run import export_path
 from and_tf.monitor import Monitor
+from and_tf.pace import clock
 
 
 def print_estimates(experiment: Experiment, monitor: Monitor) -> None:
@@ -21,7 +21,8 @@ def print_estimates(experiment: Experiment, monitor: Monitor) -> None:
     disk = 3 * checkpoint.state_bytes(state) + (experiment.plan.rounds + 2) * kept_round
     free = shutil.disk_usage(experiment.run.path).free
     bank = 4 * model.num_samples * model.bank.dim
-    logits = 4 * min(options.batch_size * model.num_samples, model.logits_budget_mb << 18)
+    at_once = int(model.rows_at_once(options.batch_size))
+    logits = 4 * options.batch_size * at_once
     values = sum(
         int(np.prod(layer.output.shape[1:]))
         for layer in model.encoder.layers
@@ -37,6 +38,16 @@ def print_estimates(experiment: Experiment, monitor: Monitor) -> None:
         f"Estimates: bank {_megabytes(bank)}, step memory {_megabytes(step)}, "
         f"disk {_megabytes(disk)} of {_megabytes(free)} free"
     )
+    if experiment.sends == "images":
+        print("Augmentation within the step, on its device.")
+    elif experiment.sends == "draws":
+        held = _megabytes(train.images.nbytes)
+        print(f"Augmentation within the step, on its device, which holds all images: {held}.")
+    if at_once < model.num_samples:
+        print(
+            f"The softmax over the bank's {model.num_samples:,} rows runs in blocks of {at_once:,}"
+            f" (--logits_mb={options.logits_mb})."
+        )
     if disk > free:
         print("Warning: the disk may not hold the checkpoints.")
     if monitor.missing:

@@ -13,6 +13,7 @@ from and_tf.callbacks import Checkpoints, Evaluation, RoundEnds, RunLog
 from and_tf.curriculum import NeighbourhoodCurriculum
 from and_tf.data.picture import save_grid
 from and_tf.data.pipeline import batch_indices, sample_augmented, train_pipeline
+from and_tf.devices import precision_policy
 from and_tf.evaluation import extract
 from and_tf.experiment import Experiment, build_experiment, start_devices
 from and_tf.export.run import export_path, write_export
@@ -20,6 +21,7 @@ from and_tf.lock import locked
 from and_tf.model import NOT_FINITE
 from and_tf.monitor import Monitor
 from and_tf.outbox import Outbox
+from and_tf.pace import CostEstimate, StepCounter
 from and_tf.summary import print_estimates, summarise
 from and_tf.workdir import Workdir, differences
 
@@ -34,6 +36,7 @@ def run_experiment(options: types.SimpleNamespace) -> None:
         ValueError: if flags, images or the run in the workdir do not fit; nothing is overwritten.
     """
     run = Workdir(options.workdir or f"runs/{options.name}")
+    options.precision = precision_policy(options.precision)  # kept: a run has one arithmetic
     is_continued = _check_workdir(run, options)
     if run.summary.is_file():
         print(f"{run.path} is finished: see {run.summary}. For a new run choose another --workdir.")
@@ -99,6 +102,9 @@ def _curriculum(experiment: Experiment) -> NeighbourhoodCurriculum:
         features=clean_features if options.discovery_features == "clean" else None,
         labels=experiment.train.labels,
         seed=options.seed,
+        search=options.neighbour_search,
+        precision=options.discovery_precision,
+        progress=True,
     )
 
 
@@ -141,32 +147,8 @@ def _fit(
     experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: Monitor, outbox: Outbox
 ) -> bool:
     """Trains to the end of the plan; False if a signal stopped it before."""
-    run, options = experiment.run, experiment.options
-    log = RunLog(
-        run,
-        outbox,
-        experiment.schedule,
-        len(experiment.train),
-        experiment.total_steps,
-        experiment.steps_per_epoch,
-    )
-    checkpoints = Checkpoints(
-        run,
-        outbox,
-        curriculum,
-        monitor,
-        experiment.is_epoch_end,
-        experiment.step,
-        options.checkpoint_steps,
-        options.checkpoint_minutes,
-    )
-    callbacks = [
-        curriculum,
-        Evaluation(monitor, experiment.plan, options.eval_every, experiment.is_epoch_end),
-        log,
-        RoundEnds(run, outbox, experiment.plan, experiment.is_epoch_end),
-        checkpoints,
-    ]
+    callbacks = training_callbacks(experiment, curriculum, monitor, outbox)
+    *_, log, _, checkpoints = callbacks
     if not experiment.is_epoch_end():
         checkpoints.loss_to_restore = [v.numpy() for v in experiment.model.loss_tracker.variables]
     checkpoints.watch_signals()
@@ -181,10 +163,48 @@ def _fit(
         unwritten.append("the checkpoint")
     if unwritten:
         raise OSError(
-            f"{run.path}: the disk is full and {unwritten[0]} could not be written: make room and "
-            "repeat the command, which continues at the last checkpoint."
+            f"{experiment.run.path}: the disk is full and {unwritten[0]} could not be written: "
+            "make room and repeat the command, which continues at the last checkpoint."
         )
     return experiment.step == experiment.total_steps
+
+
+def training_callbacks(
+    experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: Monitor, outbox: Outbox
+) -> list:
+    """All that acts beside the steps of a run, in the order in which it acts."""
+    run, options, plan = experiment.run, experiment.options, experiment.plan
+    steps_per_epoch, is_epoch_end = experiment.steps_per_epoch, experiment.is_epoch_end
+    counter = StepCounter()
+    return [
+        counter,
+        curriculum,
+        CostEstimate(counter, plan, steps_per_epoch),
+        Evaluation(monitor, plan, options.eval_every, is_epoch_end),
+        RunLog(
+            run,
+            outbox,
+            counter,
+            experiment.schedule,
+            len(experiment.train),
+            experiment.total_steps,
+            steps_per_epoch,
+        ),
+        RoundEnds(run, outbox, plan, is_epoch_end),
+        Checkpoints(
+            run,
+            outbox,
+            curriculum,
+            monitor,
+            counter,
+            plan,
+            is_epoch_end,
+            experiment.step,
+            options.checkpoint_epochs,
+            options.checkpoint_steps,
+            options.checkpoint_minutes,
+        ),
+    ]
 
 
 def _fit_part(experiment: Experiment, callbacks: list) -> None:
@@ -198,6 +218,7 @@ def _fit_part(experiment: Experiment, callbacks: list) -> None:
         experiment.options.seed,
         first_step=experiment.step,
         load_size=experiment.load_size,
+        sends=experiment.sends,
     )
     try:
         experiment.model.fit(

@@ -14,7 +14,7 @@ import numpy as np
 from and_tf import checkpoint, encoders
 from and_tf.data.manifest import Manifest
 from and_tf.files import replace_file
-from and_tf.flags import FREE_TO_CHANGE, train_flags
+from and_tf.flags import FREE_TO_CHANGE, ROUNDING, train_flags
 
 
 class Workdir:
@@ -151,7 +151,7 @@ class Workdir:
 
 def differences(old: types.SimpleNamespace, new: types.SimpleNamespace) -> list[str]:
     """The flags that change the result and differ, as `--name=old, now new`."""
-    free = FREE_TO_CHANGE - ({"jit_compile"} if new.deterministic else set())
+    free = FREE_TO_CHANGE - (ROUNDING if new.deterministic else set())
     names = [name for name in vars(new) if name not in free]
     return [
         f"--{name}={getattr(old, name, None)}, now {getattr(new, name)}"

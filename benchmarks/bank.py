@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.timing import arguments, extra_memory_mb, interleaved, medians, show
+from benchmarks.timing import arguments, interleaved, medians, peak_mb, resident_mb, show
 
 TEMPERATURE = 0.1
 
@@ -91,31 +91,29 @@ def in_its_own_process(name: str, options: argparse.Namespace, rows: int) -> dic
 
 
 def measure(name: str, options: argparse.Namespace) -> dict:
-    """Median seconds, and the memory above what images and bank take."""
-    case = cases([name], options.rows, options, warm_up=True)[name]
-    seconds = {}
-    extra = extra_memory_mb(lambda: seconds.update(interleaved({name: case}, options.repeats)))
+    """Median seconds, and the peak memory above that of the loaded libraries and the bank."""
+    makers = _makers()
+    makers[name](Problem(1000, options.batch, options.dim))()  # loads and warms up the libraries
+    before = resident_mb()
+    case, seconds = makers[name](Problem(options.rows, options.batch, options.dim)), {}
+    peak = peak_mb(lambda: seconds.update(interleaved({name: case}, options.repeats)))
+    extra = peak - before - 4 * options.rows * options.dim / 1e6
     return {"rows": options.rows, "seconds": medians(seconds)[name], "extra_mb": extra}
 
 
-def cases(names: list[str], rows: int, options: argparse.Namespace, warm_up: bool = False) -> dict:
-    """Functions without arguments that compute per-image losses and their gradient.
+def cases(names: list[str], rows: int, options: argparse.Namespace) -> dict:
+    """Functions without arguments that compute per-image losses and their gradient."""
+    makers, problem = _makers(), Problem(rows, options.batch, options.dim)
+    return {name: makers[name](problem) for name in names}
 
-    Args:
-        warm_up: call each on a bank of 1,000 rows first, so that the libraries are loaded.
-    """
-    makers = {
+
+def _makers():
+    return {
         "products": _products,
         "bank_loss": _bank_loss,
         "written out": _written_out,
         "PyTorch, written out": _torch_written_out,
     }
-    if warm_up:
-        small = Problem(1000, options.batch, options.dim)
-        for name in names:
-            makers[name](small)()
-    problem = Problem(rows, options.batch, options.dim)
-    return {name: makers[name](problem) for name in names}
 
 
 class Problem:
@@ -141,12 +139,15 @@ class Problem:
 
     @functools.cached_property
     def array(self) -> np.ndarray:
-        return np.concatenate([part for _, part in self._parts()])
+        array = np.empty(self.shape, np.float32)
+        for start, part in self._parts():
+            array[start : start + len(part)] = part
+        return array
 
     def _parts(self):
         generator = np.random.default_rng(1)
-        for start in range(0, self.shape[0], 100_000):
-            yield start, _unit_rows(generator, min(100_000, self.shape[0] - start), self.shape[1])
+        for start in range(0, self.shape[0], 10_000):
+            yield start, _unit_rows(generator, min(10_000, self.shape[0] - start), self.shape[1])
 
 
 def _unit_rows(generator, rows: int, dim: int) -> np.ndarray:

@@ -1,7 +1,6 @@
 """What every benchmark shares: interleaved timing, the machine's name, the table and the JSON."""
 
 import argparse
-import ctypes
 import gc
 import json
 import os
@@ -45,22 +44,25 @@ def medians(seconds: dict[str, list[float]]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def extra_memory_mb(case: Callable[[], object]) -> float:
-    """How far a call raises the resident memory of this process at its peak, in MB (10^6 bytes).
+def peak_mb(case: Callable[[], object]) -> float:
+    """Largest resident memory of this process during a call, in MB (10^6 bytes). Linux only.
 
-    Linux with glibc only. Libraries should have been warmed up: what they load at first use counts.
+    What was freed before and kept by the allocator counts, too.
     """
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # or the call would use what was freed before
-    Path("/proc/self/clear_refs").write_text("5")  # sets the peak back to what is resident now
-    before = _resident_kb("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # man 5 proc: sets VmHWM to VmRSS
     case()
-    return (_resident_kb("VmHWM") - before) * 1024 / 1e6
+    return _status_mb("VmHWM")
 
 
-def _resident_kb(name: str) -> int:
+def resident_mb() -> float:
+    """Resident memory of this process, in MB (10^6 bytes). Linux only."""
+    gc.collect()
+    return _status_mb("VmRSS")
+
+
+def _status_mb(name: str) -> float:
     status = Path("/proc/self/status").read_text()
-    return int(status.split(f"{name}:")[1].split()[0])
+    return int(status.split(f"{name}:")[1].split()[0]) * 1024 / 1e6
 
 
 def machine() -> str:

@@ -157,61 +157,87 @@ def test_each_epoch_logs_its_own_mean_loss():
     np.testing.assert_allclose(history["loss"], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("steps_per_execution", [1, 2])
-def test_the_end_of_data_of_unknown_length_is_not_a_step(steps_per_execution):
+@pytest.mark.parametrize(
+    ("steps_per_execution", "jit_compile"), [(1, False), (2, False), (2, True)]
+)
+def test_the_end_of_data_of_unknown_length_is_not_a_step(steps_per_execution, jit_compile):
     def slow_to_end():
         yield from batches()
         time.sleep(0.5)  # the step that runs into the end waits for its data
 
     signature = dataset(batches()).element_spec
-    model = compiled(tiny_encoder(), steps_per_execution=steps_per_execution)
+    model = compiled(
+        tiny_encoder(), jit_compile=jit_compile, steps_per_execution=steps_per_execution
+    )
     data = tf.data.Dataset.from_generator(slow_to_end, output_signature=signature)
     model.fit(data, epochs=2, verbose=0)
     assert int(model.optimizer.iterations.numpy()) == 6
 
 
-def test_only_the_gradients_are_compiled_and_the_bank_is_scattered_outside():
+def test_all_but_the_writing_of_the_bank_is_compiled():
     model = compiled(tiny_encoder(), jit_compile=True)
     (images, indices), *_ = batches()
-    function = model._compiled_gradients.get_concrete_function(
-        tf.constant(images), tf.constant(indices), tf.constant(float(len(indices)))
-    )
-    assert not {op.type for op in function.graph.get_operations() if "Scatter" in op.type}
+    function = model._compiled_step.get_concrete_function(tf.constant(images), tf.constant(indices))
+    types = {op.type for op in function.graph.get_operations()}
+    assert "AssignSubVariableOp" in types and not {name for name in types if "Scatter" in name}
     assert function.function_def.attr["_XlaMustCompile"].b
     assert model.jit_compile is False
+    # A loop or branch that is left would make a GPU ask the host in each step.
+    text = model._compiled_step.experimental_get_compiler_ir(
+        tf.constant(images), tf.constant(indices)
+    )(stage="optimized_hlo")
+    assert " fusion(" in text and " while(" not in text and " conditional(" not in text
 
 
-def without_a_number(embeddings, *_):
-    return embeddings[:, 0] * np.nan
+def everything(model):
+    state = [*model.variables, *model.optimizer.variables]
+    return [variable.numpy() for variable in state]
 
 
-@pytest.mark.parametrize("known_batch", [True, False])
-@pytest.mark.parametrize(
-    "budget, unused", [(0, "neighbourhood_loss"), (BATCH * N * 4 / 2**20, "bank_loss")]
-)
-def test_the_budget_decides_whether_the_loss_runs_in_blocks(
-    monkeypatch, known_batch, budget, unused
+@pytest.mark.parametrize("steps_per_execution", [1, 3])
+def test_a_compiled_step_that_is_not_sound_changes_nothing_nor_does_a_later_one(
+    steps_per_execution,
 ):
-    monkeypatch.setattr(and_tf.model, unused, without_a_number)
-    model = compiled(tiny_encoder(), logits_budget_mb=budget)
-    data = dataset(batches())
-    if known_batch:
-        data = data.take(2).map(lambda i, j: (tf.ensure_shape(i, (BATCH, 4, 4, 3)), j))
-    assert np.isfinite(model.fit(data, verbose=0).history["loss"])
+    steps = batches()
+    settings = {"jit_compile": True, "steps_per_execution": steps_per_execution}
+    model, sound = (compiled(tiny_encoder(batch_norm=True), **settings) for _ in range(2))
+    sound.encoder.set_weights(model.encoder.get_weights())
+    spoiled = [(images.copy(), indices) for images, indices in steps]
+    spoiled[1][0][2, 0, 0, 0] = np.nan
+    sound.fit(dataset(steps[:1]), verbose=0)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="not finite"):
+        model.fit(dataset(spoiled), verbose=0)
+    assert int(model.optimizer.iterations.numpy()) == 1  # the step that failed is the next
+    for ours, expected in zip(everything(model), everything(sound), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+    model.fit(dataset(steps[1:]), verbose=0)  # nothing stands in the way of going on
+    assert int(model.optimizer.iterations.numpy()) == 3
 
 
-def test_bfloat16_trains_with_a_finite_loss_and_a_float32_bank():
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = compiled(tiny_encoder())
-        history = model.fit(dataset(batches(epochs=2)), verbose=0).history
-    finally:
-        keras.config.set_dtype_policy(policy)
-    assert model.encoder.layers[2].compute_dtype == "bfloat16"
-    assert np.isfinite(history["loss"]).all() and history["loss"][0] > 0
-    assert model.bank.rows.dtype == model.entropy.dtype == "float32"
-    np.testing.assert_allclose(np.linalg.norm(model.bank.rows.numpy(), axis=1), 1, atol=1e-6)
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_smaller_last_batch_is_not_traced_again(monkeypatch, jit_compile):
+    traces, plain = [], AND._step
+
+    def noted(self, *args):
+        traces.append(1)
+        return plain(self, *args)
+
+    monkeypatch.setattr(AND, "_step", noted)
+    model = compiled(tiny_encoder(), jit_compile=jit_compile)
+    model.fit(dataset(batches()), epochs=3, verbose=0)
+    model.fit(dataset(batches()[1:]), verbose=0)  # the rest of an epoch that was broken off
+    assert len(traces) == 1
+
+
+@pytest.mark.parametrize(
+    ("budget_rows", "expected"), [(N, N), (N + 5, N), (N - 1, 20), (9, 9), (0, 1)]
+)
+def test_the_budget_decides_how_many_rows_are_compared_at_once(monkeypatch, budget_rows, expected):
+    monkeypatch.setattr(and_tf.model, "BANK_BLOCK", 20)
+    budget = 4 * BATCH * budget_rows / 2**20  # of logits (B, rows) in float32
+    model = AND(tiny_encoder(), N, logits_budget_mb=budget)
+    assert int(model.rows_at_once(BATCH)) == expected
+    assert int(model.rows_at_once(tf.constant(BATCH))) == expected
 
 
 def test_training_lowers_the_loss():

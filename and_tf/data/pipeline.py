@@ -23,6 +23,7 @@ def train_pipeline(
     seed: int = 0,
     first_step: int = 0,
     load_size: int | None = None,
+    sends: str = "views",
 ) -> tf.data.Dataset:
     """One epoch of shuffled, augmented batches; each iteration over it gives the next epoch.
 
@@ -37,14 +38,17 @@ def train_pipeline(
         seed: of order and augmentation.
         first_step: global step of the first batch. In the middle of an epoch the data set holds the
             rest of that epoch alone, for a `fit` of its own.
-        load_size: side in pixels of the squares that the crops are cut from, by default the side
+        load_size: L, side in pixels of the squares that the crops are cut from, by default the side
             of the augmented image.
+        sends: `views`, augmented images; `images` and `draws`, for which the step itself makes the
+            views, on its device, by `views.from_images` and `views.from_draws`.
 
     Returns:
-        Dataset of (images (B, S, S, 3) float32 in 0..255, indices (B,) int64).
+        Dataset of (inputs, indices (B,) int64). The inputs are views (B, S, S, 3) float32 in
+        0..255; or images (B, L, L, 3) uint8 and draws (B, DRAWS_PER_IMAGE) float32; or draws.
 
     Raises:
-        ValueError: if the source has fewer images than a batch.
+        ValueError: if the source has fewer images than a batch, or `sends` is unknown.
     """
     augmentation = augmentation or Augmentation()
     load_size = load_size or augmentation.image_size
@@ -54,36 +58,35 @@ def train_pipeline(
             f"batch_size must be from 1 to the number of images. Received batch_size={batch_size} "
             f"for {num_samples} images from {source.name}: lower --batch_size or add images."
         )
+    if sends not in ("views", "images", "draws"):
+        raise ValueError(f"sends must be views, images or draws. Received sends={sends!r}.")
     per_epoch = steps_per_epoch(num_samples, batch_size)
 
     def choose(step):
-        """Indices (B,) and random draws (B, P) of a global step."""
+        """Random draws (B, P) and indices (B,) of a global step."""
         indices = batch_indices(num_samples, batch_size, seed, step)
-        return indices, draw(tf.shape(indices)[0], seed, step)
+        return draw(tf.shape(indices)[0], seed, step), indices
 
-    def load(indices, draws):
-        # float32 from the start: TensorFlow would transpose uint8 planes by a slow, noisy fallback.
+    # float32 at once for views: TensorFlow would transpose uint8 planes by a slow, noisy fallback.
+    dtype = np.float32 if sends == "views" else np.uint8
+
+    def load(draws, indices):
         images = tf.numpy_function(
-            lambda places: source.load(places, load_size).astype(np.float32), [indices], tf.float32
+            lambda places: source.load(places, load_size).astype(dtype, copy=False),
+            [indices],
+            tf.as_dtype(dtype),
         )
-        return tf.ensure_shape(images, (None, load_size, load_size, 3)), indices, draws
+        return (tf.ensure_shape(images, (None, load_size, load_size, 3)), draws), indices
 
-    def transform(images, indices, draws):
-        return augment(images, draws, augmentation), indices
+    def transform(inputs, indices):
+        return augment(*inputs, augmentation), indices
 
-    steps = tf.data.Dataset.from_generator(
-        _epochs(first_step, per_epoch), output_signature=tf.TensorSpec((), tf.int64)
-    )
-    # Keras finds the end of data of unknown length by running into it, and the optimiser counts
-    # that as a step.
-    left = per_epoch - first_step % per_epoch
-    steps = steps.apply(tf.data.experimental.assert_cardinality(left))
-    return (
-        steps.map(choose)
-        .map(load, num_parallel_calls=tf.data.AUTOTUNE)
-        .map(transform, num_parallel_calls=tf.data.AUTOTUNE)
-        .prefetch(tf.data.AUTOTUNE)
-    )
+    batches = _epoch_steps(first_step, per_epoch).map(choose, num_parallel_calls=tf.data.AUTOTUNE)
+    if sends != "draws":
+        batches = batches.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    if sends == "views":
+        batches = batches.map(transform, num_parallel_calls=tf.data.AUTOTUNE)
+    return batches.prefetch(tf.data.AUTOTUNE)
 
 
 def batch_indices(num_samples: int, batch_size: int, seed: int, step: int | tf.Tensor) -> tf.Tensor:
@@ -97,15 +100,21 @@ def batch_indices(num_samples: int, batch_size: int, seed: int, step: int | tf.T
     return tf.random.experimental.index_shuffle(places, key, last)
 
 
-def _epochs(first_step: int, per_epoch: int):
-    """A generator function that gives the steps of the next epoch each time it is called."""
+def _epoch_steps(first_step: int, per_epoch: int) -> tf.data.Dataset:
+    """Global steps of an epoch, from the first step on; of the next epoch at each iteration."""
     upcoming = iter(range(first_step // per_epoch, 1 << 40))
+    epochs = tf.data.Dataset.from_generator(  # one call of Python an epoch, and none a step
+        lambda: iter([next(upcoming)]), output_signature=tf.TensorSpec((), tf.int64)
+    )
 
-    def epoch_steps():
-        epoch = next(upcoming)
-        yield from range(max(first_step, epoch * per_epoch), (epoch + 1) * per_epoch)
+    def steps_of(epoch):
+        start = epoch * per_epoch
+        return tf.data.Dataset.range(tf.maximum(start, first_step), start + per_epoch)
 
-    return epoch_steps
+    # Keras finds the end of data of unknown length by running into it, and the optimiser counts
+    # that as a step.
+    left = per_epoch - first_step % per_epoch
+    return epochs.flat_map(steps_of).apply(tf.data.experimental.assert_cardinality(left))
 
 
 def sample_augmented(

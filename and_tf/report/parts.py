@@ -7,8 +7,8 @@ import types
 
 import numpy as np
 
-from and_tf.callbacks import clock
 from and_tf.flags import Flags, report_flags, train_flags
+from and_tf.pace import clock
 from and_tf.report.explorer import NEIGHBOURS, Entropy
 from and_tf.report.figures import NOTHING, Comparison
 from and_tf.report.published import KNN, Setting, data_name

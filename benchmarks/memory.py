@@ -1,0 +1,86 @@
+"""Peak memory of a run by phase: python -m benchmarks.memory --flags=--flagfile=configs/cifar10.cfg
+
+Each phase is what train.py does, on the whole data set; the steps are as many as are asked for.
+The resident set of the process is what the kernel counts (Linux), its peak set back before a phase.
+"""
+
+import functools
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+
+from and_tf import checkpoint, training
+from and_tf.data.pipeline import train_pipeline
+from and_tf.experiment import build_experiment, start_devices
+from and_tf.flags import train_flags
+from and_tf.monitor import Monitor
+from and_tf.workdir import Workdir
+from benchmarks.timing import arguments, peak_mb, resident_mb, show
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--flags", default="--flagfile=configs/digits.cfg", help="of train.py")
+    parser.add_argument("--steps", type=int, default=20)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        rows = measure(options.flags.split(), options.steps, Path(folder) / "run")
+    show(f"Resident memory by phase: {' '.join(options.flags.split())}", rows, options.json)
+
+
+def measure(flags: list[str], steps: int, folder: Path) -> list[dict]:
+    """A row a phase, in MB."""
+    rows = []
+
+    def phase(name: str, action: Callable):
+        results = []
+        peak = peak_mb(lambda: results.append(action()))
+        rows.append({"phase": name, "peak, MB": peak, "after, MB": resident_mb()})
+        return results[0]
+
+    options = train_flags().parse(flags)
+    start_devices(options)
+    run = Workdir(folder)
+    phase("TensorFlow loaded", lambda: None)
+    experiment = phase("images read, model built", lambda: build_experiment(options, run))
+    monitor = Monitor(
+        experiment.train, experiment.held_out, experiment.augmentation, experiment.load_size
+    )
+    folder.mkdir()
+    phase("begin, with kNN on raw pixels", lambda: training._begin(experiment, monitor))
+    phase(f"{steps} steps", lambda: _train(experiment, steps))
+    curriculum = training._curriculum(experiment)
+    curriculum.set_model(experiment.model)
+    phase("discovery", lambda: curriculum._enter(min(1, experiment.plan.rounds)))
+    phase("evaluation", lambda: monitor.measure(experiment.model))
+    state = checkpoint.training_state(experiment.model) | monitor.state
+    save = functools.partial(checkpoint.save, run.checkpoint, facts={})
+    phase("checkpoint", lambda: save(arrays=checkpoint.values(state)))
+    return rows
+
+
+def _train(experiment, steps: int) -> None:
+    images = train_pipeline(
+        experiment.train,
+        experiment.options.batch_size,
+        experiment.augmentation,
+        experiment.options.seed,
+        load_size=experiment.load_size,
+    )
+    stop = _StopAfter(steps)
+    experiment.model.fit(images, callbacks=[stop], verbose=0, shuffle=False)
+
+
+class _StopAfter(keras.callbacks.Callback):
+    def __init__(self, steps: int):
+        super().__init__()
+        self.steps = steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training = batch + 1 >= self.steps
+
+
+if __name__ == "__main__":
+    main()

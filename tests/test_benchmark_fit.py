@@ -1,0 +1,38 @@
+"""The benchmarks of a whole run, on few images: what their tables hold, not how fast it is."""
+
+import argparse
+
+import pytest
+
+from benchmarks import fit, memory
+
+FLAGS = "--data=digits --encoder=resnet_small --image_size=16 --train_split=train[:20]"
+FLAGS += " --eval_split=test[:20] --batch_size=8 --embedding_dim=8"
+
+
+def test_each_case_is_timed_in_each_epoch(tmp_path):
+    options = argparse.Namespace(
+        flags=FLAGS, epoch=0, epochs=2, executions="2", input=False, repeats=2
+    )
+    rows, seconds = fit.measure(options, tmp_path / "run")
+    names = ["bare", "fit, 2"]
+    assert [row["case"] for row in rows] == names == list(seconds["epochs"])
+    assert all(len(found) == 4 for found in seconds["epochs"].values())
+    assert all(row["ms a step"] > 0 for row in rows)
+    assert not seconds["between"]["bare"] and len(seconds["between"]["fit, 2"]) == 2
+
+
+def test_each_phase_has_its_peak(tmp_path):
+    try:
+        memory._forget_peak()
+    except OSError:
+        pytest.skip("the kernel does not let a process set back its peak")
+    rows = memory.measure(FLAGS.split(), 2, tmp_path / "run")
+    assert [row["phase"] for row in rows][-4:] == [
+        "2 steps",
+        "discovery",
+        "evaluation",
+        "checkpoint",
+    ]
+    # The kernel counts both in batches of pages.
+    assert all(1.05 * row["peak, MB"] > row["after, MB"] > 50 for row in rows)
