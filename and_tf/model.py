@@ -237,7 +237,8 @@ class AND(keras.Model):
         All N where their logits fit the budget, else blocks that do, of at most `BANK_BLOCK` rows:
         larger ones would not stay in a processor's cache.
         """
-        fitting = int(self.logits_budget_mb * 2**20) // (4 * batch_size)
+        images = tf.maximum(batch_size, 1)  # a replica may be left without any
+        fitting = int(self.logits_budget_mb * 2**20) // (4 * images)
         block = tf.clip_by_value(fitting, 1, BANK_BLOCK)
         return tf.where(fitting >= self.num_samples, self.num_samples, block)
 

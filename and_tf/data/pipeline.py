@@ -10,6 +10,9 @@ from and_tf.data.sources import ArraySource, EncodedSource
 
 Source = ArraySource | EncodedSource
 
+# Of batches that tf.data makes ahead of the step; by default it may take half of the memory.
+PREFETCH_BYTES = 1 << 30
+
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
     """Steps of an epoch that shows every image once; the last batch may be smaller."""
@@ -86,7 +89,9 @@ def train_pipeline(
         batches = batches.map(load, num_parallel_calls=tf.data.AUTOTUNE)
     if sends == "views":
         batches = batches.map(transform, num_parallel_calls=tf.data.AUTOTUNE)
-    return batches.prefetch(tf.data.AUTOTUNE)
+    options = tf.data.Options()
+    options.autotune.ram_budget = PREFETCH_BYTES
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def batch_indices(num_samples: int, batch_size: int, seed: int, step: int | tf.Tensor) -> tf.Tensor:
