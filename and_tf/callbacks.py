@@ -210,7 +210,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.stop_asked = True
         self.unwatch_signals()
         # Not `print`, which the signal may have interrupted.
-        os.write(1, b"Stopping after this step and a checkpoint; once more to stop at once.\n")
+        os.write(1, b"Stopping soon, after a checkpoint; once more to stop at once.\n")
 
     def on_epoch_begin(self, epoch, logs=None):
         # `fit` has reset the running loss of an epoch that is continued in its middle.
@@ -231,11 +231,13 @@ class Checkpoints(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
-        if logs and logs.get(BEST_BY, -1) > self.monitor.best:
+        is_best = bool(logs) and logs.get(BEST_BY, -1) > self.monitor.best
+        if is_best:
             self.monitor.best = logs[BEST_BY]
             self._save_best(epoch)
         is_epoch_due = self.epochs and (epoch + 1) % self.epochs == 0
-        if is_epoch_due or self.plan.ends_round(epoch) or self._is_due():
+        # Also the best, for a run that is continued must know of it.
+        if is_epoch_due or is_best or self.plan.ends_round(epoch) or self._is_due():
             self.save()
         if self.stop_asked:
             self.model.stop_training = True

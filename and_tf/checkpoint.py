@@ -157,8 +157,8 @@ def restore(state: dict[str, keras.Variable], arrays: dict[str, np.ndarray], pat
                 "it was trained with, or another --workdir."
             )
         dtype = keras.backend.standardize_dtype(variable.dtype)
-        is_narrower = arrays[name].dtype == "int32" and dtype == "int64"  # neighbours, once
-        if arrays[name].dtype != dtype and not is_narrower:
+        was_int32 = name == "neighbours" and arrays[name].dtype == "int32"  # in older versions
+        if arrays[name].dtype != dtype and not was_int32:
             raise ValueError(
                 f"The checkpoint {path} is damaged: {name} holds {arrays[name].dtype} and not "
                 f"{dtype}. Restore it from a copy, or train anew in another --workdir."

@@ -189,8 +189,8 @@ def _run_flags(define: Flags) -> None:
         "Steps that TensorFlow runs in one call; 0: 50 on one GPU, else 1.", lowest=0,
     )  # fmt: skip
     define.integer(
-        "logits_mb", 64, "A step compares its images with the whole bank at once up to this size, "
-        "else in blocks.", lowest=1,
+        "logits_mb", 64, "Similarities of a step to the whole bank are held at once up to this "
+        "size (and their exponentials), else in blocks.", lowest=1,
     )  # fmt: skip
     define.integer("eval_every", 10, "kNN every so many epochs; 0: at round ends only.", lowest=0)
     define.integer(

@@ -31,7 +31,7 @@ class AND(keras.Model):
         rate: eta of the paper, the share of the new embedding in a bank update.
         seed: makes the bank's start reproducible, or None.
         logits_budget_mb: memory in MiB for a replica's logits (B, N) float32; beyond it the loss
-            runs over the bank in blocks (`losses.bank_loss`).
+            runs over the bank in blocks (`losses.bank_loss`). Their exponentials take as much.
 
     Example:
         model = AND(encoder, num_samples=len(source))
@@ -102,23 +102,26 @@ class AND(keras.Model):
             ValueError: if `jit_compile`, several steps in an execution or mixed_float16 are asked
                 for on several replicas.
         """
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        if jit_compile and replicas > 1:
+        strategy = self.distribute_strategy
+        replicas = strategy.num_replicas_in_sync
+        if jit_compile and (replicas > 1 or isinstance(strategy, tf.distribute.MirroredStrategy)):
             raise ValueError(
-                f"jit_compile={jit_compile} works on one replica only. Received a strategy with "
-                f"{replicas} replicas: pass jit_compile=False."
+                f"jit_compile={jit_compile} works without a strategy only. Received a strategy "
+                f"with {replicas} replica(s): pass jit_compile=False (--jit_compile=off)."
             )
         if kwargs.get("steps_per_execution", 1) > 1 and replicas > 1:  # TensorFlow's loop fails
             raise ValueError(
                 f"steps_per_execution={kwargs['steps_per_execution']} works on one replica only. "
-                f"Received a strategy with {replicas} replicas: pass steps_per_execution=1."
+                f"Received a strategy with {replicas} replicas: pass steps_per_execution=1 "
+                "(--steps_per_execution=1)."
             )
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
         self._scales_loss = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         if self._scales_loss and replicas > 1:
             raise ValueError(
                 f"mixed_float16 scales the loss on one replica only. Received a strategy with "
-                f"{replicas} replicas: use mixed_bfloat16 or float32."
+                f"{replicas} replicas: use mixed_bfloat16 or float32 "
+                "(--precision=mixed_bfloat16)."
             )
         with self.distribute_strategy.scope():  # a replica cannot make the optimizer's variables
             if not self.optimizer.built:
@@ -142,9 +145,10 @@ class AND(keras.Model):
     def train_step(self, data):
         """One step on (images (B, H, W, 3), indices (B,)): gradients, encoder, then the bank.
 
-        A step whose loss or gradient is not finite changes nothing and ends `fit`, with an
-        `InvalidArgumentError`. Under loss scaling a gradient that overflowed leaves encoder and
-        momenta alone and halves the scale; such a step counts as one.
+        A step whose loss or gradient is not finite ends `fit` with an `InvalidArgumentError` and
+        changes nothing but, where it is not compiled, BatchNorm's averages. Under loss scaling a
+        gradient that overflowed leaves encoder and momenta alone and halves the scale; such a step
+        counts as one.
         """
         inputs, indices, _ = keras.utils.unpack_x_y_sample_weight(data)
         # Keras runs a step into the end of data of unknown length, where the optimizer's counter,
@@ -237,8 +241,9 @@ class AND(keras.Model):
         All N where their logits fit the budget, else blocks that do, of at most `BANK_BLOCK` rows:
         larger ones would not stay in a processor's cache.
         """
-        images = tf.maximum(batch_size, 1)  # a replica may be left without any
-        fitting = int(self.logits_budget_mb * 2**20) // (4 * images)
+        images = tf.maximum(tf.cast(batch_size, tf.int64), 1)  # a replica may be left without any
+        fitting = tf.minimum(int(self.logits_budget_mb * 2**18) // images, self.num_samples)
+        fitting = tf.cast(fitting, tf.int32)
         block = tf.clip_by_value(fitting, 1, BANK_BLOCK)
         return tf.where(fitting >= self.num_samples, self.num_samples, block)
 

@@ -21,8 +21,9 @@ def print_estimates(experiment: Experiment, monitor: Monitor) -> None:
     disk = 3 * checkpoint.state_bytes(state) + (experiment.plan.rounds + 2) * kept_round
     free = shutil.disk_usage(experiment.run.path).free
     bank = 4 * model.num_samples * model.bank.dim
-    at_once = int(model.rows_at_once(options.batch_size))
-    logits = 4 * options.batch_size * at_once
+    batch = -(-options.batch_size // model.distribute_strategy.num_replicas_in_sync)
+    at_once = int(model.rows_at_once(batch))
+    logits = 4 * batch * at_once
     values = sum(
         int(np.prod(layer.output.shape[1:]))
         for layer in model.encoder.layers

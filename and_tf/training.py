@@ -36,7 +36,7 @@ def run_experiment(options: types.SimpleNamespace) -> None:
         ValueError: if flags, images or the run in the workdir do not fit; nothing is overwritten.
     """
     run = Workdir(options.workdir or f"runs/{options.name}")
-    options.precision = precision_policy(options.precision)  # kept: a run has one arithmetic
+    options.precision = _precision(options, run)
     is_continued = _check_workdir(run, options)
     if run.summary.is_file():
         print(f"{run.path} is finished: see {run.summary}. For a new run choose another --workdir.")
@@ -60,6 +60,15 @@ def run_experiment(options: types.SimpleNamespace) -> None:
             _finish(experiment, time.monotonic() - started)
         else:
             print(f"Stopped after step {experiment.step}. The same command continues.")
+
+
+def _precision(options: types.SimpleNamespace, run: Workdir) -> str:
+    """The policy that `--precision` means: of a run that has begun, the one it began with."""
+    if options.precision == "mixed" and run.flags.is_file():
+        kept = run.read_flags().precision
+        if kept.startswith("mixed_"):
+            return kept
+    return precision_policy(options.precision)
 
 
 def _check_workdir(run: Workdir, options: types.SimpleNamespace) -> bool:

@@ -8,6 +8,7 @@ give small sizes (`--rows=2000 --steps=5 --product=1024`).
   images held and augmented on the device, 50 steps a call); its share of the device's own rate of
   matrix products in that precision;
 - run: a short run of `--flagfile=configs/cifar10.cfg` with its kNN, if `--data_dir` holds the data;
+  all 1,000 epochs: `--parts=run --epochs=200 --limit_s=3600 --run_flags=--checkpoint_epochs=0`;
 - discovery, knn: neighbourhoods among all rows; weighted kNN, K = 200, of the queries.
 """
 
@@ -157,10 +158,11 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
     began = time.perf_counter()
     model.fit(data.take(options.steps), callbacks=[note], verbose=0, shuffle=False)
     seconds = (ends[-1] - ends[0]) / (min(options.steps, len(data)) - at_once)
+    memory = _peak_memory()
     peak = product_rate(options, model.dtype_policy.compute_dtype)
     return _step_figures(options, encoder, seconds, peak) | {
         "first call, s": ends[0] - began,
-        **_peak_memory(),
+        **memory,
     }
 
 
@@ -180,7 +182,10 @@ def _step_figures(options, encoder, seconds: float, peak: float) -> dict:
 
 
 def product_rate(options: argparse.Namespace, dtype: str) -> float:
-    """GFLOP/s of square matrix products, of the size that `--product` says, on the device."""
+    """GFLOP/s of square matrix products, of the size that `--product` says, on the device.
+
+    In float32 a GPU since Ampere uses TensorFloat-32 here, as it does in training.
+    """
     import tensorflow as tf
 
     side = options.product

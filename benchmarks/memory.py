@@ -58,6 +58,7 @@ def measure(flags: list[str], steps: int, folder: Path) -> list[dict]:
     state = checkpoint.training_state(experiment.model) | monitor.state
     save = functools.partial(checkpoint.save, run.checkpoint, facts={})
     phase("checkpoint", lambda: save(arrays=checkpoint.values(state)))
+    phase("export", lambda: training._finish(experiment, seconds=0.0))
     return rows
 
 

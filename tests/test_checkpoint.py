@@ -63,6 +63,17 @@ def test_state_comes_back_bit_for_bit(saved):
     assert_same(values(other), expected)
 
 
+def test_neighbours_of_older_versions_were_int32_and_nothing_else(saved):
+    path, arrays = saved
+    state = checkpoint.training_state(trained(seed=1))
+    older = arrays | {"neighbours": arrays["neighbours"].astype("int32")}
+    checkpoint.restore(state, older, path)
+    assert_same(values(state), arrays)
+    with pytest.raises(ValueError, match="holds int32 and not int64"):
+        counter = next(name for name in arrays if name.startswith("optimizer/"))
+        checkpoint.restore(state, arrays | {counter: arrays[counter].astype("int32")}, path)
+
+
 def test_a_restored_model_trains_on_as_the_saved_one_would(tmp_path):
     path, model, other = tmp_path / "last.npz", trained(), trained(seed=1, steps=0)
     checkpoint.save(path, checkpoint.training_state(model), {})

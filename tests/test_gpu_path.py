@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from and_tf import checkpoint, experiment, pace, programs, training
+from and_tf import checkpoint, devices, experiment, pace, programs, training
 from and_tf.data import views
 from and_tf.data.pipeline import batch_indices
+from and_tf.neighbourhoods import discover
 
 FLAGS = [
     "--data=digits", "--image_size=16", "--embedding_dim=8", "--train_split=train[:192]",
@@ -89,7 +90,7 @@ def test_a_step_that_is_no_number_is_named_with_its_images(tmp_path, monkeypatch
     assert f"in step 5, images {shown}:" in capsys.readouterr().err
 
 
-def test_mixed_is_kept_as_what_it_was_and_cannot_change(tmp_path, monkeypatch, capsys):
+def test_mixed_stays_what_it_was_where_a_run_goes_on_elsewhere(tmp_path, monkeypatch, capsys):
     flags = [*FLAGS, "--precision=mixed", f"--workdir={tmp_path / 'run'}", "--rounds=0"]
     assert programs.train(flags) == 0
     assert "--precision=mixed is mixed_bfloat16 here" in capsys.readouterr().out
@@ -98,6 +99,33 @@ def test_mixed_is_kept_as_what_it_was_and_cannot_change(tmp_path, monkeypatch, c
     assert np.isfinite(json.loads(losses[0])["loss"])
     (tmp_path / "run" / "summary.txt").unlink()
     monkeypatch.setattr(training, "precision_policy", lambda name: "mixed_float16")
+    assert programs.train(flags) == 0
+    flags[flags.index("--precision=mixed")] = "--precision=float32"
+    (tmp_path / "run" / "summary.txt").unlink()
     assert programs.train(flags) == 2
-    said = capsys.readouterr().err
-    assert "--precision=mixed_bfloat16, now mixed_float16" in said
+    assert "--precision=mixed_bfloat16, now float32" in capsys.readouterr().err
+
+
+def test_memory_growth_and_the_main_device_are_those_of_the_gpus_found(monkeypatch):
+    asked = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"a {kind}", "another"])
+    monkeypatch.setattr(
+        tf.config.experimental, "set_memory_growth", lambda gpu, grows: asked.append((gpu, grows))
+    )
+    devices.grow_memory()
+    assert asked == [("a GPU", True), ("another", True)] and devices.main_device() == "GPU:0"
+
+
+def test_discovery_on_a_gpu_is_that_of_the_cpu(monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(50, 8)).astype("float32")
+    expected = discover(rows, 3)
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["a GPU"])
+    found = discover(rows, 3)
+    np.testing.assert_array_equal(found.neighbours, expected.neighbours)
+    np.testing.assert_allclose(found.entropy, expected.entropy, atol=1e-5)
+
+
+@pytest.mark.parametrize("jit_compile", ["on", "auto"])
+def test_a_strategy_of_a_single_device_is_none(tmp_path, jit_compile):
+    flags = [f"--jit_compile={jit_compile}", "--strategy=mirrored", f"--workdir={tmp_path}"]
+    assert programs.train([*FLAGS, *flags]) == 0

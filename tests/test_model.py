@@ -230,7 +230,7 @@ def test_a_smaller_last_batch_is_not_traced_again(monkeypatch, jit_compile):
 
 
 @pytest.mark.parametrize(
-    ("budget_rows", "expected"), [(N, N), (N + 5, N), (N - 1, 20), (9, 9), (0, 1)]
+    ("budget_rows", "expected"), [(N, N), (N + 5, N), (2**31, N), (N - 1, 20), (9, 9), (0, 1)]
 )
 def test_the_budget_decides_how_many_rows_are_compared_at_once(monkeypatch, budget_rows, expected):
     monkeypatch.setattr(and_tf.model, "BANK_BLOCK", 20)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from and_tf.data.augment import Augmentation, augment, draw
 from and_tf.data.sources import ArraySource, EncodedSource
+from and_tf.data.workers import NUM_THREADS
 
 Source = ArraySource | EncodedSource
 
@@ -91,6 +92,7 @@ def train_pipeline(
         batches = batches.map(transform, num_parallel_calls=tf.data.AUTOTUNE)
     options = tf.data.Options()
     options.autotune.ram_budget = PREFETCH_BYTES
+    options.autotune.initial_parallelism = NUM_THREADS  # an epoch may end before it is found out
     return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 

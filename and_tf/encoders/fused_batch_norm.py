@@ -18,12 +18,12 @@ def fuse_batch_norm(model: keras.Model) -> None:
     are.
 
     Args:
-        model: functional keras.Model, changed in place.
+        model: built keras.Model, changed in place.
     """
     for layer in model.layers:
         is_plain = type(layer) is keras.layers.BatchNormalization and layer.scale and layer.center
         is_plain = is_plain and not layer.synchronized and not layer.renorm
-        if is_plain and layer.axis in (-1, len(layer.input.shape) - 1):
+        if is_plain and layer.built and layer.axis in (-1, layer.input_spec.ndim - 1):
             layer.call = types.MethodType(_call, layer)
 
 

@@ -105,9 +105,10 @@ def _similarities(
             part = slice(start, min(start + query_block, len(asked)))
             units = unit_rows(queries[part], "queries", start)[asked[part]]
             similarity = np.full((len(units), num_rows), -np.inf, np.float32)
-            for indices, unit in row_blocks:
+            for indices, columns in row_blocks:
                 with full_float32():
-                    similarity[:, indices] = tf.matmul(units, unit, transpose_b=True).numpy()
+                    products = tf.matmul(units, columns).numpy()
+                similarity[:, indices] = products[:, : len(indices)]
             yield start + np.flatnonzero(asked[part]), similarity
             if progress:
                 bar.update(part.stop - part.start)

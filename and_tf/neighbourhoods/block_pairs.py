@@ -40,7 +40,7 @@ def compare_all(
     """
     num_rows = len(unit_rows)
     num_threads = _num_cores()
-    blocks = _blocks(num_rows, block_size, num_threads)
+    blocks = _blocks(num_rows, block_size)
     tallies = _Tallies(unit_rows, num_neighbours, temperature, blocks)
     with (
         threadpool_limits(1, user_api="blas"),  # the threads are ours: one block each
@@ -60,13 +60,13 @@ def _num_cores() -> int:
         return os.cpu_count() or 1
 
 
-def _blocks(num_rows: int, block_size: int | None, num_threads: int) -> list[slice]:
+def _blocks(num_rows: int, block_size: int | None) -> list[slice]:
     if block_size:
         number = -(-num_rows // block_size)
     elif num_rows <= BLOCK_ROWS:
         number = 1
-    else:  # a round of pairs then keeps all threads busy to its end
-        number = 2 * num_threads * -(-num_rows // (2 * num_threads * BLOCK_ROWS))
+    else:  # a round of pairs then keeps 1, 2 or 4 threads busy to its end
+        number = 8 * -(-num_rows // (8 * BLOCK_ROWS))
     ends = np.linspace(0, num_rows, min(number, num_rows) + 1).astype(int).tolist()
     return [slice(start, end) for start, end in itertools.pairwise(ends)]
 

@@ -6,7 +6,6 @@ from tqdm import tqdm
 
 from and_tf.neighbourhoods.discovery import Neighbourhoods, checked_unit_rows, discover_sample
 from and_tf.neighbourhoods.row_stripes import compare_rows, without_self
-from and_tf.neighbourhoods.selection import stability
 
 RECALL = 95.0  # percent of the true k nearest that the search must find on a sample
 TOP = 100  # nearest rows whose weights are summed one by one
@@ -102,10 +101,22 @@ def _widen_search(index, rows: np.ndarray, sample: np.ndarray, exact: Neighbourh
     k = exact.neighbours.shape[1]
     index.nprobe = 1
     while True:
-        recall = stability(exact.neighbours, _search(index, rows, sample, k))
+        recall = _recall(rows, sample, _search(index, rows, sample, k), exact)
         if recall >= RECALL or index.nprobe == index.nlist:
             return recall
         index.nprobe = min(2 * index.nprobe, index.nlist)
+
+
+def _recall(
+    rows: np.ndarray, sample: np.ndarray, found: np.ndarray, exact: Neighbourhoods
+) -> float:
+    """Percent of what was found, (S, k), that is as near as the k-th nearest: copies are equal."""
+    cosines = [
+        np.einsum("sd,skd->sk", rows[sample], rows[neighbours])  # (S, k)
+        for neighbours in (found, exact.neighbours)
+    ]
+    is_near = cosines[0] >= cosines[1].min(axis=1, keepdims=True) - 1e-6
+    return 100.0 * float(np.mean(is_near & (found >= 0)))
 
 
 def _search(index, rows: np.ndarray, batch: np.ndarray, number: int) -> np.ndarray:

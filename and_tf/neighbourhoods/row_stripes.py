@@ -8,6 +8,7 @@ from and_tf.precision import full_float32
 
 STRIPE_BYTES = 64 << 20  # similarities held at once
 GPU_STRIPE_BYTES = 256 << 20  # larger: a GPU waits for the host between stripes
+FEWEST = 16  # rows of a stripe, though they exceed that: each stripe reads all rows
 
 
 def compare_rows(
@@ -37,7 +38,7 @@ def compare_rows(
     num_rows = len(unit_rows)
     on_gpu = bool(tf.config.list_logical_devices("GPU"))
     budget = GPU_STRIPE_BYTES if on_gpu else STRIPE_BYTES
-    block_size = block_size or max(1, budget // (4 * num_rows))
+    block_size = block_size or max(FEWEST, budget // (4 * num_rows))
     rows = tf.cast(tf.constant(unit_rows), precision)
     entropies, nearest = [], []
     with full_float32():

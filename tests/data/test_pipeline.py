@@ -6,7 +6,12 @@ import pytest
 import tensorflow as tf
 
 from and_tf.data.augment import Augmentation, augment, draw
-from and_tf.data.pipeline import sample_augmented, steps_per_epoch, train_pipeline
+from and_tf.data.pipeline import (
+    PREFETCH_BYTES,
+    sample_augmented,
+    steps_per_epoch,
+    train_pipeline,
+)
 from and_tf.data.sources import array_source
 
 N, BATCH, PER_EPOCH = 21, 8, 3
@@ -158,3 +163,7 @@ def test_a_grid_of_augmented_images_wraps_around_a_small_source():
     views = sample_augmented(source(5), AUGMENTATION, load_size=8, count=12, seed=1)
     assert views.shape == (12, 8, 8, 3) and views.dtype == np.float32
     assert views.min() >= 0 and views.max() <= 255
+
+
+def test_batches_made_ahead_keep_to_a_budget():
+    assert pipeline().options().autotune.ram_budget == PREFETCH_BYTES

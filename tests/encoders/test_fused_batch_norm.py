@@ -92,3 +92,18 @@ def test_a_saved_model_loads_without_the_package(tmp_path):
         "np.testing.assert_allclose(found, np.load('expected.npy'), atol=1e-6)"
     )
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+
+
+def test_a_subclassed_encoder_has_no_graph_to_ask():
+    class Encoder(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.norm = keras.layers.BatchNormalization()
+
+        def call(self, inputs, training=None):
+            return self.norm(inputs, training=training)
+
+    encoder = Encoder()
+    encoder(keras.Input((4, 4, 3)))
+    fuse_batch_norm(encoder)
+    assert encoder(np.ones((2, 4, 4, 3), "float32"), training=True).shape == (2, 4, 4, 3)

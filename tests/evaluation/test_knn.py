@@ -83,21 +83,22 @@ def test_blocks_keep_to_the_budget_or_to_a_single_row(budget_bytes):
         if row_block > 1:
             assert 8 * width * row_block <= budget_bytes / 2
         if query_block > 1:
-            assert query_block * (8 * width + 4 * row_block + 8 * k) <= budget_bytes / 2
+            found = query_block * (8 * width + 4 * row_block + 8 * k)
+            assert found + 8 * width * row_block <= budget_bytes
 
 
 def test_every_block_of_rows_and_queries_is_used(small, monkeypatch):
     rows, labels, queries, _ = small
     shapes = []
 
-    def spy(block, queries, k):
-        shapes.append((len(block), len(queries)))
-        return top_k(block, queries, k)
+    def spy(keys, indices, *others):
+        shapes.append((len(indices), len(keys)))
+        return merged(keys, indices, *others)
 
-    top_k = nearest._top_k
-    monkeypatch.setattr(nearest, "_top_k", spy)
+    merged = nearest._merged
+    monkeypatch.setattr(nearest, "_merged", spy)
     weighted_knn(rows, labels, queries, k=9, budget_bytes=8_000)
-    assert len({size for size, _ in shapes}) == 2 and len({size for _, size in shapes}) == 2
+    assert len({size for size, _ in shapes}) == 2
     assert sum(r * q for r, q in shapes) == len(rows) * len(queries)
 
 
@@ -167,10 +168,10 @@ def test_products_are_full_float32_and_the_setting_is_restored(small, monkeypatc
 
     def spy(*args):
         seen.append(setting.tensor_float_32_execution_enabled())
-        return top_k(*args)
+        return product(*args)
 
-    top_k = nearest._top_k
-    monkeypatch.setattr(nearest, "_top_k", spy)
+    product = nearest._product
+    monkeypatch.setattr(nearest, "_product", spy)
     setting.enable_tensor_float_32_execution(enabled)
     try:
         weighted_knn(rows, labels, queries)
@@ -184,7 +185,7 @@ def test_other_sizes_do_not_retrace(small):
     rows, labels, queries, _ = small
     weighted_knn(rows, labels, queries)
     weighted_knn(rows[:31, :5], labels[:31], queries[:3, :5], k=2)
-    assert nearest._top_k.experimental_get_tracing_count() == 1
+    assert nearest._product.experimental_get_tracing_count() == 1
 
 
 def test_order_and_scale_of_rows_and_queries_do_not_matter(small):

@@ -164,11 +164,12 @@ def test_every_pair_of_blocks_meets_once_and_none_twice_in_a_round(num_blocks):
     assert sorted(met) == expected
 
 
-def test_threads_do_not_change_a_bit(monkeypatch):
+@pytest.mark.parametrize("block_size", [200, None])
+def test_threads_do_not_change_a_bit(monkeypatch, block_size):
     rows = unit_rows(3000, 16, seed=6)
-    found = [discover(rows, 3, block_size=200) for _ in range(2)]
-    monkeypatch.setattr(block_pairs, "_num_cores", lambda: 1)
-    for other in (found[1], discover(rows, 3, block_size=200)):
+    found = [discover(rows, 3, block_size=block_size) for _ in range(2)]
+    monkeypatch.setattr(block_pairs, "_num_cores", lambda: 3)
+    for other in (found[1], discover(rows, 3, block_size=block_size)):
         np.testing.assert_array_equal(other.entropy, found[0].entropy)
         np.testing.assert_array_equal(other.neighbours, found[0].neighbours)
 
