@@ -98,7 +98,8 @@ def test_mixed_stays_what_it_was_where_a_run_goes_on_elsewhere(tmp_path, monkeyp
     losses = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert np.isfinite(json.loads(losses[0])["loss"])
     (tmp_path / "run" / "summary.txt").unlink()
-    monkeypatch.setattr(training, "precision_policy", lambda name: "mixed_float16")
+    older = {"mixed": "mixed_float16", "float32": "float32"}
+    monkeypatch.setattr(training, "precision_policy", older.get)
     assert programs.train(flags) == 0
     flags[flags.index("--precision=mixed")] = "--precision=float32"
     (tmp_path / "run" / "summary.txt").unlink()
@@ -126,6 +127,10 @@ def test_discovery_on_a_gpu_is_that_of_the_cpu(monkeypatch):
 
 
 @pytest.mark.parametrize("jit_compile", ["on", "auto"])
-def test_a_strategy_of_a_single_device_is_none(tmp_path, jit_compile):
+def test_a_strategy_of_a_single_device_is_none(tmp_path, monkeypatch, jit_compile):
+    one = tf.config.list_logical_devices("CPU")[:1]
+    monkeypatch.setattr(
+        tf.config, "list_logical_devices", lambda kind: one if kind == "CPU" else []
+    )
     flags = [f"--jit_compile={jit_compile}", "--strategy=mirrored", f"--workdir={tmp_path}"]
     assert programs.train([*FLAGS, *flags]) == 0
