@@ -13,6 +13,7 @@ Memory is the peak of the streamed epochs above that before them.
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from and_tf.data import array_source, open_source, train_pipeline
 from and_tf.data.augment import Augmentation
 from and_tf.data.passes import cached
 from benchmarks.peers.input import augmented
-from benchmarks.timing import arguments, interleaved, medians, peak_mb, resident_mb, show
+from benchmarks.timing import arguments, medians, peak_mb, resident_mb, show
 
 SMALL, SIDE, LOADED, CROP = 32, 500, 256, 224  # pixels
 REPEATED = 30  # times that the images are in an epoch
@@ -62,30 +63,45 @@ def measure(folder: Path, options) -> tuple[dict[str, tuple[float, int]], float]
     generator = np.random.default_rng(0)
     small = generator.integers(0, 256, (options.images, SMALL, SMALL, 3), np.uint8)
     photos = open_source(f"folder:{folder}")
-    streams = _batches(photos, CROP, LOADED, options.batch)
+    streams = Stream(photos, CROP, LOADED, options.batch)
     before = resident_mb()
-    streamed_mb = peak_mb(lambda: _take(streams, 2 * options.files)) - before
-    held = _batches(cached(photos, LOADED), CROP, LOADED, options.batch)
-    in_memory = _batches(array_source(small), SMALL, SMALL, options.batch)
-    cases: dict[str, tuple[Callable, int]] = {
-        "32 px in memory": (lambda: _take(in_memory, options.images), options.images),
-        "500 px JPEG, held": (lambda: _take(held, options.files), options.files),
-        "500 px JPEG, streamed": (lambda: _take(streams, options.files), options.files),
+    streamed_mb = peak_mb(lambda: streams.seconds(2 * options.files)) - before
+    cases = {
+        "32 px in memory": (Stream(array_source(small), SMALL, SMALL, options.batch), len(small)),
+        "500 px JPEG, held": (
+            Stream(cached(photos, LOADED), CROP, LOADED, options.batch),
+            options.files,
+        ),
+        "500 px JPEG, streamed": (streams, options.files),
+        **_peers(small[: options.peer_images], sorted(folder.iterdir())[: options.peer_images]),
     }
-    cases |= _peers(small[: options.peer_images], sorted(folder.iterdir())[: options.peer_images])
-    calls = {name: call for name, (call, _) in cases.items()}
-    seconds = medians(interleaved(calls, options.repeats))
-    return {name: (seconds[name], images) for name, (_, images) in cases.items()}, streamed_mb
+    found = {name: [] for name in cases}
+    for _ in range(options.repeats):
+        for name, (case, images) in cases.items():
+            found[name].append(case.seconds(images))
+    return {
+        name: (medians(found)[name], images) for name, (_, images) in cases.items()
+    }, streamed_mb
 
 
-def _batches(source, side: int, load_size: int, batch: int) -> Iterator:
-    """Batches of one long epoch by the pipeline of train.py: its start is no part of what is timed.
+class Stream:
+    """Batches in the midst of a long epoch by the pipeline of train.py, started anew each time.
 
-    What it makes ahead, in the turns of others, is made up for by what it makes ahead at the end.
+    The start of a pipeline is no part of what is timed, and it ends with its turn: what it makes
+    ahead would run beside the next case. What it has made ahead when the clock starts is made up
+    for by what it has made ahead when it stops.
     """
-    augmentation = Augmentation(image_size=side)
-    batch = min(batch, len(source))
-    return iter(train_pipeline(_Repeated(source), batch, augmentation, load_size=load_size))
+
+    def __init__(self, source, side: int, load_size: int, batch: int):
+        augmentation, batch = Augmentation(image_size=side), min(batch, len(source))
+        self.pipeline = train_pipeline(_Repeated(source), batch, augmentation, load_size=load_size)
+
+    def seconds(self, images: int) -> float:
+        batches = iter(self.pipeline)
+        _take(batches, images // 3)
+        start = time.perf_counter()
+        _take(batches, images)
+        return time.perf_counter() - start
 
 
 class _Repeated:
@@ -106,7 +122,19 @@ def _take(batches: Iterator, images: int) -> None:
         images -= len(next(batches)[1])
 
 
-def _peers(small: np.ndarray, paths: list[Path]) -> dict[str, tuple[Callable, int]]:
+class PillowLoop:
+    """The same by Pillow, one image after another."""
+
+    def __init__(self, images: Callable[[], Iterator[Image.Image]], side: int):
+        self.images, self.side = images, side
+
+    def seconds(self, images: int) -> float:
+        start = time.perf_counter()
+        assert sum(1 for _ in augmented(self.images(), self.side)) == images
+        return time.perf_counter() - start
+
+
+def _peers(small: np.ndarray, paths: list[Path]) -> dict[str, tuple[PillowLoop, int]]:
     def arrays():
         return (Image.fromarray(image) for image in small)
 
@@ -115,8 +143,8 @@ def _peers(small: np.ndarray, paths: list[Path]) -> dict[str, tuple[Callable, in
 
     some = paths[: max(1, len(paths) // 4)]
     return {
-        "32 px in memory, Pillow": (lambda: sum(1 for _ in augmented(arrays(), SMALL)), len(small)),
-        "500 px JPEG, Pillow": (lambda: sum(1 for _ in augmented(files(), CROP)), len(some)),
+        "32 px in memory, Pillow": (PillowLoop(arrays, SMALL), len(small)),
+        "500 px JPEG, Pillow": (PillowLoop(files, CROP), len(some)),
     }
 
 
