@@ -109,5 +109,5 @@ def test_a_checkpoint_of_two_replicas_is_restored_on_both_and_on_one(two_replica
 def test_compiling_on_several_replicas_is_refused(two_replicas):
     with two_replicas.scope():
         model = AND(encoder("dense"), 21)
-        with pytest.raises(ValueError, match="jit_compile=True works on one replica"):
+        with pytest.raises(ValueError, match="jit_compile=True works without a strategy"):
             model.compile(TorchSGD(0.1), jit_compile=True)
