@@ -69,6 +69,7 @@ def _train(experiment, steps: int) -> None:
         experiment.augmentation,
         experiment.options.seed,
         load_size=experiment.load_size,
+        sends=experiment.sends,
     )
     stop = _StopAfter(steps)
     experiment.model.fit(images, callbacks=[stop], verbose=0, shuffle=False)

@@ -117,7 +117,10 @@ def test_two_replicas_augment_what_is_sent_to_each(two_replicas):
 def test_a_saved_model_expects_images(tmp_path):
     trained(tf.distribute.get_strategy(), "draws").save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    again.fit(pipeline("views"), verbose=0, shuffle=False)
+    history = again.fit(pipeline("views"), verbose=0, shuffle=False).history
+    assert np.isfinite(history["loss"]).all()
+    with pytest.raises((ValueError, TypeError)):  # draws are no images
+        again.fit(pipeline("draws"), verbose=0, shuffle=False)
 
 
 ENCODED = EncodedSource([b"1", b"2"], "files")
