@@ -2,7 +2,7 @@
 
 import sys
 
-from and_tf.programs import embed
+from and_tf.cli.programs import embed
 
 if __name__ == "__main__":
     sys.exit(embed())

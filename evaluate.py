@@ -2,7 +2,7 @@
 
 import sys
 
-from and_tf.programs import evaluate
+from and_tf.cli.programs import evaluate
 
 if __name__ == "__main__":
     sys.exit(evaluate())

@@ -2,7 +2,7 @@
 
 import sys
 
-from and_tf.programs import train
+from and_tf.cli.programs import train
 
 if __name__ == "__main__":
     sys.exit(train())

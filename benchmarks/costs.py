@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from and_tf.cli.flags import train_flags
 from and_tf.data.pipeline import train_pipeline
-from and_tf.experiment import build_experiment
-from and_tf.flags import train_flags
-from and_tf.workdir import Workdir
+from and_tf.runs.workdir import Workdir
+from and_tf.training.build import build_experiment
 from benchmarks.step import RunningFit
 from benchmarks.timing import arguments, show
 

@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
-from and_tf.neighbourhoods import discover, discover_by_index, stability
+from and_tf.methods.anchor_neighbourhoods import discover, discover_by_index, stability
 from benchmarks import timing
 
 CASES = ("product", "discover", "faiss index", "PyTorch")

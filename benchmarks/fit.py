@@ -20,13 +20,13 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from and_tf import training
+from and_tf.cli.flags import train_flags
 from and_tf.data.pipeline import train_pipeline
-from and_tf.experiment import build_experiment
-from and_tf.flags import train_flags
-from and_tf.monitor import Monitor
-from and_tf.outbox import Outbox
-from and_tf.workdir import Workdir
+from and_tf.runs.outbox import Outbox
+from and_tf.runs.workdir import Workdir
+from and_tf.training import loop as training
+from and_tf.training.build import build_experiment
+from and_tf.training.online_evaluation import Monitor
 from benchmarks.timing import arguments, interleaved, show
 
 

@@ -103,7 +103,7 @@ def measure(part: str, options: argparse.Namespace) -> dict:
     """The figures of a part, measured here."""
     import tensorflow as tf
 
-    from and_tf.devices import grow_memory, main_device
+    from and_tf.training.devices import grow_memory, main_device
 
     grow_memory()
     if options.device == "gpu" and main_device() != "GPU:0":
@@ -125,14 +125,14 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
     import tensorflow as tf
 
     import and_tf
-    from and_tf.data import views
-    from and_tf.data.augment import Augmentation
-    from and_tf.data.sources import array_source
-    from and_tf.devices import main_device, precision_policy
+    from and_tf.data.augmentation import views
+    from and_tf.data.augmentation.augment import Augmentation
+    from and_tf.data.sources.source import array_source
+    from and_tf.training.devices import main_device, precision_policy
 
     is_gpu = main_device() == "GPU:0"
     keras.mixed_precision.set_global_policy(precision_policy(precision))
-    encoder = and_tf.encoders.build(name, (SIDE, SIDE, 3), DIM, seed=0)
+    encoder = and_tf.encoders.build_encoder(name, (SIDE, SIDE, 3), DIM, seed=0)
     model = and_tf.AND(encoder, num_samples=options.rows, seed=0)
     rng = np.random.default_rng(0)
     model.neighbours.assign(rng.integers(options.rows, size=(options.rows, 1)))
@@ -143,7 +143,7 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
     with tf.device(main_device()):
         make_views = views.from_draws(source, augmentation) if is_gpu else None
     model.compile(
-        and_tf.optimizers.TorchSGD(0.03, momentum=0.9, nesterov=True, weight_decay=5e-4),
+        and_tf.TorchSGD(0.03, momentum=0.9, nesterov=True, weight_decay=5e-4),
         jit_compile=is_gpu,
         steps_per_execution=at_once,
         views=make_views,
@@ -212,8 +212,8 @@ def _peak_memory() -> dict:
 
 def short_run(options: argparse.Namespace) -> dict:
     """kNN top-1 of a run of a few epochs, discoveries included, and what it took."""
-    from and_tf import programs
-    from and_tf.workdir import Workdir
+    from and_tf.cli import programs
+    from and_tf.runs.workdir import Workdir
 
     if not options.data_dir and "--data=" not in options.run_flags:
         return {"skipped": "needs --data_dir with TFDS's cifar10"}
@@ -238,7 +238,7 @@ def short_run(options: argparse.Namespace) -> dict:
 
 def discovery(options: argparse.Namespace) -> dict:
     """Seconds to find the neighbourhood of each row."""
-    from and_tf.neighbourhoods import discover
+    from and_tf.methods.anchor_neighbourhoods import discover
 
     rows = _unit_rows(options.rows, seed=0)
     return _seconds(lambda: discover(rows, neighbourhood_size=1), options)

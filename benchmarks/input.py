@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from and_tf.data import array_source, open_source, train_pipeline
-from and_tf.data.augment import Augmentation
+from and_tf.data.augmentation.augment import Augmentation
 from and_tf.data.passes import cached
 from benchmarks.peers.input import augmented
 from benchmarks.timing import arguments, medians, peak_mb, resident_mb, show

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from and_tf.workdir import Workdir
+from and_tf.runs.workdir import Workdir
 
 FIGURES = (
     "loss", "alignment", "uniformity", "effective_rank", "hubness", "mutual_neighbours",

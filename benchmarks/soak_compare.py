@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from and_tf import checkpoint
-from and_tf.workdir import Workdir, load_encoder
+from and_tf.runs import checkpoint
+from and_tf.runs.workdir import Workdir, load_encoder
 
 TIMINGS = {"images_per_second"}
 

@@ -8,8 +8,12 @@ import functools
 import os
 import sys
 
-from and_tf import callbacks, checkpoint, curriculum, programs, training
-from and_tf.monitor import Monitor
+from and_tf.cli import programs
+from and_tf.methods.anchor_neighbourhoods import curriculum
+from and_tf.runs import checkpoint
+from and_tf.training import callbacks
+from and_tf.training import loop as training
+from and_tf.training.online_evaluation import Monitor
 
 PHASES = ("training", "discovery", "evaluation", "checkpoint", "export")
 

@@ -29,8 +29,8 @@ import numpy as np
 import tensorflow as tf
 
 import and_tf
-from and_tf.losses import bank_loss
-from and_tf.memory_bank import read_rows
+from and_tf.bank.memory_bank import read_rows
+from and_tf.methods.anchor_neighbourhoods.loss import bank_loss
 from benchmarks.flops import gflop_per_image
 from benchmarks.timing import arguments, interleaved, show
 
@@ -85,7 +85,7 @@ def table(
     name: str, options: argparse.Namespace, steps: dict, first: dict, product: list[float]
 ) -> list[dict]:
     """A row a case; ratios are medians over the turns, in which both cases were measured."""
-    gflop = gflop_per_image(and_tf.encoders.build(name, (SIDE, SIDE, 3), DIM), options.rows)
+    gflop = gflop_per_image(and_tf.encoders.build_encoder(name, (SIDE, SIDE, 3), DIM), options.rows)
     peak = 2 * 2.048**3 / statistics.median(product)  # GFLOP/s
     rows = []
     for case, values in steps.items():
@@ -208,12 +208,12 @@ class RunningFit:
 
 def _model(name: str, options: argparse.Namespace, jit_compile: bool = False) -> and_tf.AND:
     """A model in the midst of training: half of the images are anchors."""
-    encoder = and_tf.encoders.build(name, (SIDE, SIDE, 3), DIM, seed=0)
+    encoder = and_tf.encoders.build_encoder(name, (SIDE, SIDE, 3), DIM, seed=0)
     model = and_tf.AND(encoder, num_samples=options.rows, seed=0)
     rng = np.random.default_rng(0)
     model.neighbours.assign(rng.integers(options.rows, size=(options.rows, 1)))
     model.is_anchor.assign(rng.random(options.rows) < 0.5)
-    optimizer = and_tf.optimizers.TorchSGD(0.03, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    optimizer = and_tf.TorchSGD(0.03, momentum=0.9, nesterov=True, weight_decay=5e-4)
     model.compile(optimizer=optimizer, jit_compile=jit_compile)
     return model
 

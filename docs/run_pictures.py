@@ -6,7 +6,7 @@ from pathlib import Path
 from and_tf.data import open_source
 from and_tf.report.plots import accuracy_by_round, consistency_by_entropy, save_png
 from and_tf.report.record import read_record
-from and_tf.workdir import Workdir
+from and_tf.runs.workdir import Workdir
 
 
 def main(path: str) -> None:

@@ -7,16 +7,16 @@ import tempfile
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.spoiled import png
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from spoiled import png
 
-from and_tf import checkpoint
 from and_tf.data.manifest import Manifest, changes, manifest
-from and_tf.data.sources import EncodedSource, array_source
-from and_tf.losses import bank_loss, neighbourhood_loss
-from and_tf.neighbourhoods import discover
+from and_tf.data.sources.source import EncodedSource, array_source
+from and_tf.methods.anchor_neighbourhoods import discover
+from and_tf.methods.anchor_neighbourhoods.loss import bank_loss, neighbourhood_loss
+from and_tf.runs import checkpoint
 
 SETTINGS = settings(deadline=None, derandomize=True, max_examples=40)
 SEEDS = st.integers(0, 2**32 - 1)

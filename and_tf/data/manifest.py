@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from and_tf.data.sources import ArraySource, Source
+from and_tf.data.sources.source import ArraySource, Source
 from and_tf.data.workers import progress_bar, thread_pool
 
 CHECKED_BYTES = 4 << 30  # larger sets are compared by names and sizes alone: reading takes minutes

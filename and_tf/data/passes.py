@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from and_tf.data.sources import ArraySource, Source
+from and_tf.data.sources.source import ArraySource, Source
 from and_tf.data.workers import progress_bar
 
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from and_tf.data.augment import Augmentation, augment, draw
-from and_tf.data.sources import ArraySource, EncodedSource
+from and_tf.data.augmentation.augment import Augmentation, augment, draw
+from and_tf.data.sources.source import ArraySource, EncodedSource
 from and_tf.data.workers import NUM_THREADS
 
 Source = ArraySource | EncodedSource

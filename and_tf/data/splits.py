@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from and_tf.data.sources import EncodedSource, Source
-from and_tf.data.tfds_prepare import import_tfds
+from and_tf.data.sources.source import EncodedSource, Source
+from and_tf.data.sources.tfds_prepare import import_tfds
 
 
 def open_split(openers: dict[str, Callable[[], Source]], split: str, spec: str) -> Source:

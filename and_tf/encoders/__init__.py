@@ -22,7 +22,7 @@ _ALEXNET_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 _RESNET_LAYERS = ("stem", "stage1", "stage2", "stage3", "stage4")
 
 
-def build(
+def build_encoder(
     name: str,
     input_shape: Sequence[int] = (32, 32, 3),
     embedding_dim: int = 128,
@@ -50,7 +50,7 @@ def build(
 
     Example:
 
-    >>> encoder = and_tf.encoders.build("resnet18", input_shape=(32, 32, 3), embedding_dim=128)
+    >>> encoder = and_tf.build_encoder("resnet18", input_shape=(32, 32, 3), embedding_dim=128)
     >>> embeddings = encoder.predict(images)
     """
     if name not in NAMES:
@@ -100,7 +100,7 @@ def features(encoder: keras.Model, layer: str) -> keras.Model:
     """A model that gives one layer's output and shares the encoder's weights.
 
     Args:
-        encoder: an encoder from `build`, or one loaded from a `.keras` file.
+        encoder: an encoder from `build_encoder`, or one loaded from a `.keras` file.
         layer: one of `layer_names(encoder)`, or an alias. Convolutional layers give their maps
             after the ReLU and before any pool; `fc` gives the L2-normalised embedding.
 

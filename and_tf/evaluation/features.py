@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf import encoders
-from and_tf.data.sources import Source
+from and_tf.data.sources.source import Source
 from and_tf.evaluation.feature_store import Features, check_room
 
 # {model: {(size, max_values): function}}: a trace takes long, 0.4 s of ResNet-18 on two cores. The

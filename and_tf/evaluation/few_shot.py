@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from and_tf.evaluation.feature_store import Features, chosen_rows
-from and_tf.evaluation.inputs import check_widths, count_classes, is_labelled
+from and_tf.evaluation.inputs import count_classes, is_labelled
 from and_tf.evaluation.logistic import (
     Standardisation,
     TrainingSet,
@@ -16,6 +16,7 @@ from and_tf.evaluation.logistic import (
     progress_bar,
     top1,
 )
+from and_tf.search.rows import check_widths
 
 # C of scikit-learn for features whose rows have length 1 on average. On training images that no
 # draw had taken (CIFAR-10 and scikit-learn's digits, stem to fc, 1 to 50 shots) 10 came within a

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from PIL import Image
 
-from and_tf.data import opening
-from and_tf.data.sources import ArraySource, Source
+from and_tf.data.sources import opening
+from and_tf.data.sources.source import ArraySource, Source
 
 SAMPLED_SIZES = 64  # images of a TFDS set whose size is read
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from and_tf.evaluation.inputs import count_classes, is_labelled
-from and_tf.evaluation.nearest import nearest_blocks, nearest_rows
+from and_tf.search.nearest import nearest_blocks, nearest_rows
 
 # exp(1 / temperature), summed over the neighbours, must be a float64.
 LOWEST_TEMPERATURE = 1 / 690

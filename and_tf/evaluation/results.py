@@ -32,7 +32,7 @@ import types
 from pathlib import Path
 
 from and_tf.evaluation import confusion
-from and_tf.files import replace_file
+from and_tf.runs.atomic_files import replace_file
 
 TITLES = {
     "k": "K", "temperature": "temperature", "shots": "labels a class", "clusters": "clusters",

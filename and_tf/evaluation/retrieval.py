@@ -6,9 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.data.workers import progress_bar
-from and_tf.evaluation.inputs import check_widths, is_labelled, unit_rows
-from and_tf.evaluation.nearest import BLOCK_BYTES, LARGEST_QUERY_BLOCK, RowBlocks
-from and_tf.precision import full_float32
+from and_tf.evaluation.inputs import is_labelled
+from and_tf.search.nearest import BLOCK_BYTES, LARGEST_QUERY_BLOCK, RowBlocks
+from and_tf.search.precision import full_float32
+from and_tf.search.rows import check_widths, unit_rows
 
 
 def retrieval(

@@ -13,7 +13,7 @@ from and_tf.evaluation.confusion import confusion_matrix
 from and_tf.evaluation.features import extract_layers
 from and_tf.evaluation.images import EvaluationImages, has_labels, open_images
 from and_tf.evaluation.protocols import PROTOCOLS, Outcome, in_words, notes_on, num_clusters
-from and_tf.workdir import Workdir, open_run, restored_encoder
+from and_tf.runs.workdir import Workdir, open_run, restored_encoder
 
 
 def evaluate_run(options: types.SimpleNamespace) -> dict:

@@ -19,7 +19,7 @@ def export_encoder(encoder: keras.Model, path: Path | str, format: str) -> Path:
     """Writes an encoder for inference. An export that fails leaves an older one at `path` alone.
 
     Args:
-        encoder: an encoder for RGB images, from `encoders.build` or `load_encoder`.
+        encoder: an encoder for RGB images, from `encoders.build_encoder` or `load_encoder`.
         path: a directory for `savedmodel`, else a file ending in .keras, .onnx or .tflite.
         format: one of FORMATS.
             `savedmodel`: signature `serving_default` takes `images`, a uint8 batch of any one size

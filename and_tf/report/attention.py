@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from and_tf import checkpoint, encoders
+from and_tf import encoders
 from and_tf.data.picture import grid
-from and_tf.workdir import Workdir, build_encoder
+from and_tf.runs import checkpoint
+from and_tf.runs.workdir import Workdir, encoder_of
 
 MIN_POSITIONS = 7  # a side; a ResNet's last maps at 32 pixels have 4 and say little about places
 BATCH = 16  # the gradient keeps every layer's maps
@@ -92,7 +93,7 @@ def encoders_by_round(run: Workdir) -> Iterator[tuple[int, keras.Model]]:
     if not files:
         raise FileNotFoundError(f"{run.rounds} holds no round's end: train at least one round.")
     options, facts = run.read_flags(), run.read_facts()
-    encoder = build_encoder(options, facts["mean"], facts["std"])
+    encoder = encoder_of(options, facts["mean"], facts["std"])
     state = checkpoint.encoder_state(encoder)
     for number, path in sorted(files.items()):
         arrays, _ = checkpoint.load(path)

@@ -17,7 +17,7 @@ from and_tf.report.drawing import evenly_chosen
 from and_tf.report.explorer import Entropy, image_name
 from and_tf.report.sample import Sample, nearest_others, predictions
 from and_tf.report.thumbnails import PICTURE_SIDE, picture
-from and_tf.workdir import Workdir
+from and_tf.runs.workdir import Workdir
 
 MOST_ROUNDS = 6  # of more, evenly chosen ones
 COUNT = 4  # images of each kind

@@ -6,14 +6,14 @@ import numpy as np
 
 from and_tf.evaluation import extract
 from and_tf.evaluation.knn import nearest_rows
-from and_tf.monitor import FIGURES
 from and_tf.report.attention import encoders_by_round
 from and_tf.report.explorer import image_name
 from and_tf.report.record import Record
 from and_tf.report.sample import Sample, nearest_others
 from and_tf.report.tensorboard import MAX_POINTS, experiment_flags, write_tensorboard
 from and_tf.report.thumbnails import picture_side, sheet_side
-from and_tf.workdir import Workdir
+from and_tf.runs.workdir import Workdir
+from and_tf.training.online_evaluation import FIGURES
 
 QUERIES = 10  # rows of the neighbour images of each round
 NEIGHBOURS = 7

@@ -7,14 +7,14 @@ import types
 
 import numpy as np
 
-from and_tf.flags import Flags, report_flags, train_flags
-from and_tf.pace import clock
+from and_tf.cli.flags import Flags, report_flags, train_flags
 from and_tf.report.explorer import NEIGHBOURS, Entropy
 from and_tf.report.figures import NOTHING, Comparison
 from and_tf.report.published import KNN, Setting, data_name
 from and_tf.report.record import Record
 from and_tf.report.sample import Sample, named_training_labels, voters
 from and_tf.report.verdict import standard_error
+from and_tf.training.pace import clock
 
 
 def subtitle(record: Record, parameters: int) -> str:

@@ -6,10 +6,10 @@ import types
 
 import numpy as np
 
-from and_tf import checkpoint
 from and_tf.evaluation import results
-from and_tf.rounds import RoundPlan
-from and_tf.workdir import Workdir
+from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
+from and_tf.runs import checkpoint
+from and_tf.runs.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,10 +8,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from and_tf.data import opening
-from and_tf.data.sources import Source
+from and_tf.data.sources import opening
+from and_tf.data.sources.source import Source
 from and_tf.evaluation.label_free import effective_rank, uniformity
-from and_tf.files import replace_file
 from and_tf.report import figures, parts
 from and_tf.report.attention_table import attention_table
 from and_tf.report.board import write_board
@@ -32,7 +31,8 @@ from and_tf.report.sample import (
 from and_tf.report.tensorboard import check_folder
 from and_tf.report.thumbnails import SMALL
 from and_tf.report.verdict import Spread, judge, nearest_words
-from and_tf.workdir import Workdir, open_run, restored_encoder
+from and_tf.runs.atomic_files import replace_file
+from and_tf.runs.workdir import Workdir, open_run, restored_encoder
 
 
 def write_report(options: types.SimpleNamespace) -> Path:

@@ -6,10 +6,10 @@ import functools
 import keras
 import numpy as np
 
-from and_tf.data.sources import Source
+from and_tf.data.sources.source import Source
 from and_tf.evaluation import extract, weighted_knn
 from and_tf.evaluation.knn import nearest_rows
-from and_tf.monitor import QUERIES
+from and_tf.training.online_evaluation import QUERIES
 
 VOTERS = 200  # nearest labelled images that vote in weighted kNN, at most
 

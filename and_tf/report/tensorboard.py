@@ -17,8 +17,8 @@ from PIL import Image
 from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams_api
 
+from and_tf.cli.flags import FREE_TO_CHANGE
 from and_tf.data.picture import grid
-from and_tf.flags import FREE_TO_CHANGE
 
 MAX_POINTS = 2000  # the projector's t-SNE and UMAP run in the browser
 MAX_SPRITE = 8192  # pixels a side; the projector refuses larger pictures

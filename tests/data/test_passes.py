@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from pictures import pixels, write_images
+from helpers.pictures import pixels, write_images
 
 from and_tf.data import passes
-from and_tf.data.opening import open_source
 from and_tf.data.passes import cached, channel_statistics
-from and_tf.data.sources import ArraySource, array_source
+from and_tf.data.sources.opening import open_source
+from and_tf.data.sources.source import ArraySource, array_source
 
 
 @pytest.fixture(params=["array", "encoded"])

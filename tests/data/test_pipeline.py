@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from and_tf.data.augment import Augmentation, augment, draw
+from and_tf.data.augmentation.augment import Augmentation, augment, draw
 from and_tf.data.pipeline import (
     PREFETCH_BYTES,
     sample_augmented,
     steps_per_epoch,
     train_pipeline,
 )
-from and_tf.data.sources import array_source
+from and_tf.data.sources.source import array_source
 
 N, BATCH, PER_EPOCH = 21, 8, 3
 AUGMENTATION = Augmentation(image_size=8, crop_min_area=0.5, color_jitter=0.0, grey=0.0)

@@ -4,9 +4,9 @@ import sys
 
 import numpy as np
 import pytest
-from pictures import error_of, pixels
+from helpers.pictures import error_of, pixels
 
-from and_tf.data.opening import open_source
+from and_tf.data.sources.opening import open_source
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_padded_max_pool_pads_both_sides_alike():
     [("conv1_conv", 27), ("conv3_conv", 1728), ("hidden1_dense", 4096), ("fc", 1024)],
 )
 def test_kernels_and_biases_start_uniform_within_torch_bounds(layer, fan_in):
-    kernel, bias = encoders.build("alexnet", seed=2).get_layer(layer).get_weights()
+    kernel, bias = encoders.build_encoder("alexnet", seed=2).get_layer(layer).get_weights()
     bound = 1 / np.sqrt(fan_in)
     for weight in (kernel, bias):
         assert 0.9 * bound < np.abs(weight).max() <= bound
@@ -55,7 +55,7 @@ def test_kernels_and_biases_start_uniform_within_torch_bounds(layer, fan_in):
 
 
 def test_batch_norm_has_torch_constants():
-    norm = encoders.build("resnet_small").get_layer("stem_bn")
+    norm = encoders.build_encoder("resnet_small").get_layer("stem_bn")
     assert (norm.epsilon, norm.momentum) == (1e-5, 0.9)
     images = np.random.default_rng(0).normal(2, 3, (4, 5, 5, 16)).astype("float32")
     found = norm(images, training=True).numpy()

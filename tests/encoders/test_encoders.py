@@ -33,7 +33,7 @@ def count_trainable(model):
 
 @pytest.fixture(scope="module")
 def small():
-    return encoders.build("resnet_small", seed=1)
+    return encoders.build_encoder("resnet_small", seed=1)
 
 
 @pytest.fixture(params=["mixed_bfloat16", "mixed_float16"])
@@ -46,14 +46,14 @@ def mixed_policy(request):
 
 @pytest.mark.parametrize("name", encoders.NAMES)
 def test_parameters_of_large_images_match_torchvision(name):
-    encoder = encoders.build(name, input_shape=(224, 224, 3))
+    encoder = encoders.build_encoder(name, input_shape=(224, 224, 3))
     assert encoder.output_shape == (None, 128)
     assert count_trainable(encoder) == PARAMETERS[name]
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50"])
 def test_small_images_get_a_3x3_stem_without_pool(name):
-    encoder = encoders.build(name)
+    encoder = encoders.build_encoder(name)
     assert count_trainable(encoder) == PARAMETERS[name] - SMALL_STEM_SAVES
     assert encoders.features(encoder, "stage1").output_shape[1:3] == (32, 32)
     assert encoders.features(encoder, "stage4").output_shape[1:3] == (4, 4)
@@ -64,7 +64,7 @@ def test_resnet_small_has_324048_parameters(small):
 
 
 def test_small_alexnet_has_the_shapes_of_the_paper():
-    encoder = encoders.build("alexnet", embedding_dim=64)
+    encoder = encoders.build_encoder("alexnet", embedding_dim=64)
     shapes = [encoders.features(encoder, f"conv{n}").output_shape[1:] for n in range(1, 6)]
     assert shapes == [(32, 32, 64), (16, 16, 192), (8, 8, 384), (8, 8, 256), (8, 8, 256)]
     assert encoder.get_layer("flatten").output.shape == (None, 4096)
@@ -73,7 +73,7 @@ def test_small_alexnet_has_the_shapes_of_the_paper():
 
 
 def test_large_alexnet_has_torchvision_sizes():
-    encoder = encoders.build("alexnet", input_shape=(224, 224, 3))
+    encoder = encoders.build_encoder("alexnet", input_shape=(224, 224, 3))
     shapes = [encoders.features(encoder, f"conv{n}").output_shape[1:] for n in range(1, 6)]
     assert shapes == [(55, 55, 64), (27, 27, 192), (13, 13, 384), (13, 13, 256), (13, 13, 256)]
     assert encoder.get_layer("flatten").output.shape == (None, 9216)
@@ -84,7 +84,7 @@ def test_large_alexnet_has_torchvision_sizes():
     [("alexnet", (65, 65, 3)), ("alexnet", (28, 28, 1)), ("resnet18", (8, 8, 3))],
 )
 def test_unusual_sizes_run(name, shape):
-    encoder = encoders.build(name, input_shape=shape, embedding_dim=5)
+    encoder = encoders.build_encoder(name, input_shape=shape, embedding_dim=5)
     assert encoder(np.zeros((2, *shape), "uint8"), training=False).shape == (2, 5)
 
 
@@ -104,7 +104,7 @@ def test_uint8_and_float_images_give_the_same_everywhere(small):
 
 
 def test_mean_and_std_are_applied_inside():
-    encoder = encoders.build("resnet_small", mean=(100, 110, 120), std=(50, 60, 70))
+    encoder = encoders.build_encoder("resnet_small", mean=(100, 110, 120), std=(50, 60, 70))
     pixels = images(2)
     found = keras.Model(encoder.input, encoder.get_layer("normalise").output)(pixels)
     expected = (pixels - np.array([100, 110, 120])) / np.array([50, 60, 70])
@@ -113,7 +113,7 @@ def test_mean_and_std_are_applied_inside():
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet_small"])
 def test_named_layers_are_non_negative_maps(name):
-    encoder = encoders.build(name, seed=3)
+    encoder = encoders.build_encoder(name, seed=3)
     *maps, last = encoders.layer_names(encoder)
     assert last == "fc"
     for layer in maps:
@@ -128,7 +128,7 @@ def test_fc_means_the_unit_length_embedding(small):
 
 
 def test_output_is_unit_length_float32_under_mixed_precision(mixed_policy):
-    encoder = encoders.build("resnet_small", seed=1)
+    encoder = encoders.build_encoder("resnet_small", seed=1)
     assert encoder.get_layer("stage4").compute_dtype == mixed_policy.removeprefix("mixed_")
     pixels = images().astype("float32") + 0.37  # lost if the input is rounded to half precision
     normalised = keras.Model(encoder.input, encoder.get_layer("normalise").output)(pixels)
@@ -150,7 +150,7 @@ def test_gradient_is_finite_at_the_zero_vector(small):
 
 
 def test_gradient_reaches_every_trainable_weight():
-    encoder = encoders.build("resnet_small", seed=1)
+    encoder = encoders.build_encoder("resnet_small", seed=1)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(encoder(images(), training=True)[:, 0])
     for variable, gradient in zip(
@@ -162,7 +162,7 @@ def test_gradient_reaches_every_trainable_weight():
 
 
 def test_the_same_seed_gives_the_same_weights():
-    first, again, other = (encoders.build("resnet_small", seed=seed) for seed in (5, 5, 6))
+    first, again, other = (encoders.build_encoder("resnet_small", seed=seed) for seed in (5, 5, 6))
     for a, b in zip(first.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     kernels = [model.get_layer("stage3_block1_conv2").get_weights()[0] for model in (first, other)]
@@ -170,7 +170,7 @@ def test_the_same_seed_gives_the_same_weights():
 
 
 def test_layers_of_one_shape_start_apart():
-    encoder = encoders.build("resnet18", seed=5)
+    encoder = encoders.build_encoder("resnet18", seed=5)
     first = encoder.get_layer("stage1_block1_conv1").get_weights()[0]
     second = encoder.get_layer("stage1_block1_conv2").get_weights()[0]
     assert np.abs(first - second).max() > 0.01
@@ -180,7 +180,7 @@ def test_alexnet_names_are_aliases_on_a_resnet(small):
     assert encoders.layer_names(small) == ["stem", "stage1", "stage2", "stage3", "stage4", "fc"]
     aliases = [encoders.resolve_layer(small, f"conv{n}") for n in range(1, 6)]
     assert aliases == ["stem", "stage1", "stage2", "stage3", "stage4"]
-    alexnet = encoders.build("alexnet")
+    alexnet = encoders.build_encoder("alexnet")
     assert encoders.resolve_layer(alexnet, "conv4") == "conv4"
     with pytest.raises(ValueError, match=r"alexnet has no layer 'stage1'.*conv1, conv2"):
         encoders.resolve_layer(alexnet, "stage1")
@@ -209,7 +209,7 @@ def test_saved_encoder_loads_without_this_package(small, tmp_path):
 
 
 def test_synchronized_batch_norm_reaches_every_norm():
-    encoder = encoders.build("resnet_small", synchronized_batch_norm=True)
+    encoder = encoders.build_encoder("resnet_small", synchronized_batch_norm=True)
     norms = [x for x in encoder.layers if isinstance(x, keras.layers.BatchNormalization)]
     assert norms and all(norm.synchronized for norm in norms)
     assert np.isfinite(encoder(images(), training=True).numpy()).all()
@@ -228,4 +228,4 @@ def test_synchronized_batch_norm_reaches_every_norm():
 )
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
-        encoders.build(**{"name": "resnet_small", **arguments})
+        encoders.build_encoder(**{"name": "resnet_small", **arguments})

@@ -201,7 +201,7 @@ def test_extraction_does_not_keep_a_model_alive():
 
 @pytest.fixture(scope="module")
 def encoder():
-    return encoders.build("resnet_small", (SIZE, SIZE, 3), embedding_dim=6, seed=0)
+    return encoders.build_encoder("resnet_small", (SIZE, SIZE, 3), embedding_dim=6, seed=0)
 
 
 @pytest.mark.parametrize("memory_mb", [4096, 0])
@@ -242,7 +242,7 @@ def test_without_room_on_disk_no_more_than_a_batch_is_computed(encoder, tmp_path
 
 
 def test_a_diverged_layer_is_named_and_nothing_is_left(tmp_path):
-    encoder = encoders.build("resnet_small", (SIZE, SIZE, 3), seed=0)
+    encoder = encoders.build_encoder("resnet_small", (SIZE, SIZE, 3), seed=0)
     encoder.get_layer("fc").bias.assign(np.full(128, np.nan))
     with pytest.raises(ValueError, match=r"resnet_small, layer fc, images 0 to 3"):
         extract_layers(

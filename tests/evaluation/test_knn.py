@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from and_tf.evaluation import accuracy, knn, nearest, nearest_neighbour, weighted_knn
+from and_tf.evaluation import accuracy, knn, nearest_neighbour, weighted_knn
 from and_tf.evaluation.knn import best_classes, ranking_accuracy, sweep_knn
+from and_tf.search import nearest
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from and_tf import encoders
-from and_tf.data.sources import ArraySource
+from and_tf.data.sources.source import ArraySource
 from and_tf.evaluation import accuracy, feature_store, fit_linear, linear, logistic
 from and_tf.evaluation.feature_store import Features
 from and_tf.evaluation.features import extract_layers
@@ -182,7 +182,7 @@ def test_features_of_another_width_are_refused(digits):
 @pytest.fixture(scope="module")
 def layers(digits):
     """Training and test features of two layers of an untrained encoder, and their labels."""
-    encoder = encoders.build("resnet_small", (8, 8, 3), embedding_dim=32, seed=3)
+    encoder = encoders.build_encoder("resnet_small", (8, 8, 3), embedding_dim=32, seed=3)
     found = []
     for pixels, labels in (digits[:2], digits[2:]):
         images = (pixels.reshape(-1, 8, 8, 1) * 15).astype("uint8").repeat(3, axis=3)

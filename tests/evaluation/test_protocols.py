@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from and_tf import encoders, load_encoder, programs
+from and_tf import encoders, load_encoder
+from and_tf.cli import programs
+from and_tf.cli.flags import evaluate_flags
 from and_tf.data import open_source
-from and_tf.data.sources import EncodedSource
+from and_tf.data.sources.source import EncodedSource
 from and_tf.evaluation import accuracy, extract, images, results, weighted_knn
 from and_tf.evaluation import features as features_module
-from and_tf.flags import evaluate_flags
 
 LAYERS = ["stem", "stage1", "stage2", "stage3", "stage4", "fc"]
 

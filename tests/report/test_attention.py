@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from and_tf import checkpoint, encoders
-from and_tf.flags import train_flags
+from and_tf import encoders
+from and_tf.cli.flags import train_flags
 from and_tf.report.attention import (
     attention_by_round,
     attention_layer,
@@ -17,7 +17,8 @@ from and_tf.report.attention import (
     overlay,
     similarity_attention,
 )
-from and_tf.workdir import Workdir, build_encoder
+from and_tf.runs import checkpoint
+from and_tf.runs.workdir import Workdir, encoder_of
 
 
 def tiny_encoder(seed=0):
@@ -77,7 +78,7 @@ def test_attention_wants_a_target_for_each_image():
 
 
 def test_attention_to_itself_finds_the_only_thing_in_the_image():
-    encoder = encoders.build("resnet_small", (32, 32, 3), embedding_dim=16, seed=0)
+    encoder = encoders.encoder_of("resnet_small", (32, 32, 3), embedding_dim=16, seed=0)
     images = np.full((1, 32, 32, 3), 128, "uint8")
     images[0, 4:12, 20:28] = random_images(1)[0]
     (found,) = similarity_attention(encoder, "stage1", images, encoder.predict(images, verbose=0))
@@ -96,7 +97,7 @@ def test_attention_to_itself_finds_the_only_thing_in_the_image():
     ],
 )
 def test_the_deepest_layer_with_enough_positions_is_chosen(name, side, layer):
-    encoder = encoders.build(name, (side, side, 3), embedding_dim=8)
+    encoder = encoders.encoder_of(name, (side, side, 3), embedding_dim=8)
     assert attention_layer(encoder) == layer
 
 
@@ -130,9 +131,7 @@ def a_run(folder, rounds=2):
     run.write_facts({"mean": [127.0] * 3, "std": [60.0] * 3})
     embeddings = []
     for number in range(rounds):
-        encoder = build_encoder(
-            train_flags().read([*flags, f"--seed={number}"]), [127] * 3, [60] * 3
-        )
+        encoder = encoder_of(train_flags().read([*flags, f"--seed={number}"]), [127] * 3, [60] * 3)
         state = checkpoint.encoder_state(encoder)
         checkpoint.save(run.round_file(number), state, {"round": number})
         embeddings.append(encoder.predict(random_images(2, side=16), verbose=0))

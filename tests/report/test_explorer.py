@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from and_tf.data.sources import array_source
+from and_tf.data.sources.source import array_source
 from and_tf.report.explorer import NEIGHBOURS, POOL, choose_pool
 from and_tf.report.map_points import choose_rows
 from and_tf.report.sample import Sample, nearest_others

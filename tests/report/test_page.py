@@ -7,11 +7,11 @@ import re
 
 import numpy as np
 import pytest
+from helpers.report_runs import make_run, save_images
 from PIL import Image
-from report_runs import make_run, save_images
 
-from and_tf import programs
-from and_tf.data import opening
+from and_tf.cli import programs
+from and_tf.data.sources import opening
 from and_tf.report import run as report_run
 from and_tf.report.page import HERE
 from and_tf.report.pictures import confusion_picture

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from and_tf.flags import train_flags
+from and_tf.cli.flags import train_flags
 from and_tf.report.record import anchor_since, read_record
-from and_tf.workdir import Workdir
+from and_tf.runs.workdir import Workdir
 
 FACTS = {"images": 100, "fingerprint": "f", "mean": [127.0] * 3, "std": [64.0] * 3}
 

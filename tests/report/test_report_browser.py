@@ -5,7 +5,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 
-from and_tf import programs
+from and_tf.cli import programs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -1,0 +1,1 @@
+"""The memory bank: one row for each training image."""

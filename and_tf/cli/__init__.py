@@ -1,0 +1,1 @@
+"""What a user types: flags, and the programs that they start."""

@@ -1,0 +1,1 @@
+"""A collection of images, embedded: table, neighbours, near-duplicates, clusters."""

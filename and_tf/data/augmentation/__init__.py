@@ -1,0 +1,1 @@
+"""The training augmentation, on the host and on the device."""

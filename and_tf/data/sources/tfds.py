@@ -1,0 +1,66 @@
+"""Data sets of TensorFlow Datasets as sources of encoded images."""
+
+from pathlib import Path
+
+import numpy as np
+
+from and_tf.data.sources.source import EncodedSource
+from and_tf.data.sources.tfds_prepare import import_tfds, quiet_logs, tfds_builder, tfds_error
+from and_tf.data.splits import split_ranges
+from and_tf.data.workers import progress_bar
+
+
+def open_tfds(name: str, split: str, data_dir: str | Path | None) -> EncodedSource:
+    """A split of a TFDS set, its encoded images in memory, in the stored order."""
+    tfds = import_tfds()
+    spec = f"tfds:{name}"
+    builder = tfds_builder(name, data_dir)
+    lengths = {key: info.num_examples for key, info in builder.info.splits.items()}
+    num_images = sum(stop - start for _, start, stop in split_ranges(split, spec, lengths, lengths))
+    image_key, label_key = _tfds_keys(builder.info)
+    read = dict.fromkeys(filter(None, (image_key, label_key)), True)
+    items, labels = [], []
+    try:
+        with quiet_logs(), progress_bar(num_images, f"reading {spec}") as progress:
+            records = builder.as_dataset(
+                split=split,
+                shuffle_files=False,
+                decoders=tfds.decode.PartialDecoding(
+                    read, decoders={image_key: tfds.decode.SkipDecoding()}
+                ),
+                # One file after the other: the order of the images is their identity.
+                read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+            )
+            for batch in records.batch(500).as_numpy_iterator():
+                items.extend(batch[image_key])
+                labels.extend(batch[label_key] if label_key else ())
+                progress.update(len(batch[image_key]))
+    except Exception as error:
+        raise tfds_error("read", name, data_dir, error) from error
+    return EncodedSource(
+        items,
+        spec,
+        np.array(labels, np.int32) if label_key else None,
+        list(builder.info.features[label_key].names) if label_key else None,
+        identity=f"{builder.info.full_name} {split}",
+    )
+
+
+def _tfds_keys(info) -> tuple[str, str | None]:
+    """Names of the image feature and of the label feature, if there is one."""
+    tfds = import_tfds()
+    features = dict(info.features.items()) if hasattr(info.features, "items") else {}
+    images = [key for key, value in features.items() if isinstance(value, tfds.features.Image)]
+    classes = [
+        key for key, value in features.items() if isinstance(value, tfds.features.ClassLabel)
+    ]
+    if not images:
+        raise ValueError(
+            f"--data=tfds:{info.name} holds no image, only {', '.join(features) or 'nothing'}: "
+            "choose a data set of images."
+        )
+    preferred = ("image", "label", *(info.supervised_keys or ()))
+    return (
+        next((key for key in images if key in preferred), images[0]),
+        next((key for key in classes if key in preferred), classes[0] if classes else None),
+    )

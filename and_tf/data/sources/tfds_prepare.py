@@ -1,0 +1,85 @@
+"""TensorFlow Datasets: imported when needed, kept quiet, prepared if need be."""
+
+import contextlib
+import difflib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from and_tf.data.sources.connection import fail_fast_offline
+
+
+def tfds_builder(name: str, data_dir: str | Path | None):
+    """The builder of a prepared data set; prepares it if need be.
+
+    A set that is prepared is opened without the network.
+    """
+    tfds = import_tfds()
+    data_dir = os.path.expanduser(data_dir) if data_dir else None
+    try:
+        with quiet_logs():
+            builder = tfds.builder(name, data_dir=data_dir)
+            is_prepared = builder.is_prepared()
+    except tfds.core.registered.DatasetNotFoundError as error:
+        known = tfds.list_builders(with_community_datasets=False)  # the others ask the network
+        close = difflib.get_close_matches(name.partition("/")[0], known, n=3)
+        hint = f"did you mean {', '.join(close)}?" if close else "see tfds.list_builders()."
+        raise ValueError(f"TFDS knows no data set of that name: --data=tfds:{name}: {hint}") from (
+            error
+        )
+    except Exception as error:
+        raise tfds_error("open", name, data_dir, error) from error
+    if not is_prepared:
+        _prepare(builder, name, data_dir)
+    return builder
+
+
+def _prepare(builder, name: str, data_dir: str | None) -> None:
+    print(f"tfds:{name} is not prepared in {builder.data_path}: downloading it.", flush=True)
+    if not sys.stderr.isatty():
+        import_tfds().disable_progress_bar()
+    try:
+        with quiet_logs(), fail_fast_offline(builder.url_infos or ()):
+            builder.download_and_prepare()
+    except Exception as error:
+        raise tfds_error("download and prepare", name, data_dir, error) from error
+
+
+def tfds_error(action: str, name: str, data_dir: str | Path | None, error: Exception) -> ValueError:
+    reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
+    return ValueError(
+        f"Cannot {action} --data=tfds:{name} with --data_dir={data_dir or '~/tensorflow_datasets'} "
+        f"({reason}): name the folder that holds it, or prepare it where there is a connection, "
+        f"with `tfds build {name}`, and copy the folder."
+    )
+
+
+def import_tfds():
+    """TensorFlow Datasets, imported at first use because it is slow, without its log lines."""
+    try:
+        with quiet_logs():
+            import tensorflow_datasets as tfds
+
+            _ = tfds.core, tfds.features, tfds.decode  # imported at first use
+    except ImportError as error:
+        raise ImportError(
+            f"{error}: tfds:NAME and splits in TFDS notation need "
+            "`pip install tensorflow-datasets importlib_resources`"
+        ) from error
+    return tfds
+
+
+@contextlib.contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Errors alone from the loggers of absl and urllib3, while this lasts."""
+    loggers = [logging.getLogger(name) for name in ("absl", "urllib3")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,1 @@
+"""Ways to learn an encoder, one file or folder each."""

@@ -1,0 +1,56 @@
+"""The learning rate by global step, within the plan of rounds."""
+
+import dataclasses
+import math
+
+import keras
+from keras import ops
+
+from and_tf.cli.flags import POLICIES
+from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
+
+
+@keras.saving.register_keras_serializable("and_tf")
+class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Learning rate by global step, counted within a round or over the whole run.
+
+    Args:
+        learning_rate: the rate at the start.
+        policy: `step` (the authors': x 0.1 at 60 % and again at 80 % of each round), `cosine` (to
+            0 over each round) or `cosine_run` (to 0 once, over the whole run).
+        steps_per_epoch: optimiser steps in an epoch.
+        plan: RoundPlan.
+    """
+
+    def __init__(self, learning_rate, policy, steps_per_epoch, plan):
+        if policy not in POLICIES:
+            raise ValueError(f"policy must be one of {', '.join(POLICIES)}. Received {policy!r}.")
+        self.learning_rate, self.policy = learning_rate, policy
+        self.steps_per_epoch = steps_per_epoch
+        self.plan = plan if isinstance(plan, RoundPlan) else RoundPlan(**plan)
+
+    def __call__(self, step):
+        starts = [start * self.steps_per_epoch for start in self.plan.starts]
+        step = ops.minimum(ops.cast(step, "int32"), starts[-1] - 1)
+        if self.policy == "cosine_run":
+            done = ops.cast(step, "float32") / starts[-1]
+            return self.learning_rate * 0.5 * (1 + ops.cos(math.pi * done))
+        number = ops.sum(ops.cast(step >= ops.array(starts[1:-1], "int32"), "int32"))
+        start, end = ops.take(starts, number), ops.take(starts, number + 1)
+        if self.policy == "cosine":
+            done = ops.cast(step - start, "float32") / ops.cast(end - start, "float32")
+            return self.learning_rate * 0.5 * (1 + ops.cos(math.pi * done))
+        # Whole epochs in integers: 0.6 x epochs is not exact in floating point.
+        epoch = (step - start) // self.steps_per_epoch
+        epochs = (end - start) // self.steps_per_epoch
+        drops = ops.cast(10 * epoch >= 6 * epochs, "float32")
+        drops += ops.cast(10 * epoch >= 8 * epochs, "float32")
+        return self.learning_rate * ops.power(0.1, drops)
+
+    def get_config(self):
+        return {
+            "learning_rate": self.learning_rate,
+            "policy": self.policy,
+            "steps_per_epoch": self.steps_per_epoch,
+            "plan": dataclasses.asdict(self.plan),
+        }

@@ -1,0 +1,228 @@
+"""Nearest rows by cosine, exact, in blocks of rows and of queries that keep to a byte budget.
+
+The matrix product is most of the work, so the search for the k largest of its rows must read them
+once and fast. The device gives the maximum of every 16 columns beside them. Any k groups hold k
+values of at least their lowest maximum: a threshold that few columns reach. Only groups that reach
+it are looked into, on the host, in as many threads as there are cores, and the columns that reach
+it are sorted.
+"""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from and_tf.data.workers import NUM_THREADS, progress_bar, thread_pool
+from and_tf.search.precision import full_float32
+from and_tf.search.rows import check_widths, unit_rows
+
+BLOCK_BYTES = 384 * 2**20  # held at once: 1,000 queries and their cosines with 50,000 rows
+LARGEST_QUERY_BLOCK = 2048  # more at once is no faster
+ROW_BLOCK = 8192  # where rows take several blocks: each is made anew for each block of queries
+GROUP = 16  # columns with a maximum of their own: a cache line of float32
+
+
+def nearest_rows(
+    rows: np.ndarray,
+    queries: np.ndarray,
+    k: int,
+    chosen: np.ndarray | None = None,
+    budget_bytes: int | None = None,
+    progress: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The k rows of highest cosine with each query, without an array of size (Q, N).
+
+    Args:
+        rows: (N, D) float; slices of them are all that is taken into memory.
+        queries: (Q, D) float.
+        k: 1..N, or the number of chosen rows.
+        chosen: (N,) bool, rows that may be found; None for all.
+        budget_bytes: of blocks held at once; None for `BLOCK_BYTES`.
+        progress: show a bar where it takes a few seconds.
+
+    Returns:
+        indices (Q, k) int32 and cosines (Q, k) float32, nearest first, ties by lower index.
+
+    Raises:
+        ValueError: shapes that do not fit, k out of range, rows or queries that are not finite.
+    """
+    num_queries = np.shape(queries)[0]
+    indices = np.empty((num_queries, k), np.int32)
+    similarity = np.empty((num_queries, k), np.float32)
+    for part, *found in nearest_blocks(rows, queries, k, chosen, budget_bytes, progress):
+        indices[part], similarity[part] = found
+    return indices, similarity
+
+
+def nearest_blocks(
+    rows: np.ndarray,
+    queries: np.ndarray,
+    k: int,
+    chosen: np.ndarray | None = None,
+    budget_bytes: int | None = None,
+    progress: bool = False,
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """`nearest_rows`, one block of queries at a time.
+
+    Yields:
+        A slice of the queries, and indices (block, k) and cosines (block, k) of its nearest rows.
+    """
+    check_widths(rows, queries)
+    (num_rows, width), num_queries = np.shape(rows), len(queries)
+    chosen = np.ones(num_rows, bool) if chosen is None else chosen
+    if not 1 <= k <= chosen.sum():
+        raise ValueError(f"k must lie in 1..{chosen.sum()}, the number of rows. Received k={k}.")
+    query_block, row_block = block_sizes(num_rows, width, k, budget_bytes or BLOCK_BYTES)
+    row_blocks = RowBlocks(rows, chosen, row_block)
+    with progress_bar(num_queries if progress else 0, "nearest images") as bar:
+        for start in range(0, num_queries, query_block):
+            part = slice(start, min(start + query_block, num_queries))
+            block = tf.constant(unit_rows(queries[part], "queries", start))
+            yield part, *_nearest(row_blocks, block, k)
+            if progress:
+                bar.update(part.stop - part.start)
+
+
+def block_sizes(num_rows: int, width: int, k: int, budget_bytes: int) -> tuple[int, int]:
+    """Queries and rows of a block: rows get up to half of the budget, and queries what is left."""
+    row_bytes = 12 * width  # as read, of unit length, on the device
+    row_block = max(1, budget_bytes // 2 // row_bytes)
+    row_block = num_rows if row_block >= num_rows else min(row_block, ROW_BLOCK)
+    query_bytes = 12 * width + 6 * row_block + 64 * k  # similarities, candidates, keys, votes
+    left = budget_bytes - row_block * row_bytes
+    return int(np.clip(left // query_bytes, 1, LARGEST_QUERY_BLOCK)), row_block
+
+
+class RowBlocks:
+    """Iterates over the chosen rows as pairs of their indices and unit rows, in order.
+
+    The unit rows come as columns (D, n), the faster side of a product with few queries, filled up
+    by columns of zeros to whole groups.
+
+    Args:
+        rows: (N, D) float.
+        chosen: (N,) bool.
+        size: rows of a block. A single block is made once and kept.
+    """
+
+    def __init__(self, rows: np.ndarray, chosen: np.ndarray, size: int):
+        self.rows, self.chosen, self.size = rows, chosen, size
+        self.kept = None
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, tf.Tensor]]:
+        if self.kept is not None:
+            yield self.kept
+            return
+        for start in range(0, len(self.chosen), self.size):
+            part = slice(start, start + self.size)
+            inside = np.flatnonzero(self.chosen[part])
+            if len(inside):
+                block = np.asarray(self.rows[part], np.float32)
+                block = block if len(inside) == len(block) else block[inside]
+                block = unit_rows(block, "rows", start)
+                columns = tf.transpose(tf.constant(block))  # (D, n)
+                if excess := -len(block) % GROUP:
+                    columns = tf.pad(columns, [[0, 0], [0, excess]])
+                found = start + inside, columns
+                if self.size >= len(self.chosen):
+                    self.kept = found
+                yield found
+
+
+def _nearest(row_blocks, queries, k):
+    """Indices and cosines (block, k), the best of all blocks of rows."""
+    keys = np.empty((len(queries), 0), np.int64)
+    bounds = np.linspace(0, len(queries), NUM_THREADS + 1).astype(int)
+    shares = [slice(*pair) for pair in itertools.pairwise(bounds) if pair[0] < pair[1]]
+    for indices, columns in row_blocks:
+        with full_float32():
+            similarity, maxima = _product(columns, queries)
+
+        maxima = np.asarray(maxima)
+        arguments = ((keys[p], indices, similarity[p], maxima[p], k) for p in shares)
+        keys = np.concatenate(list(thread_pool().map(_merged, *zip(*arguments, strict=True))))
+    return _unpacked(keys)
+
+
+@tf.function(input_signature=[tf.TensorSpec((None, None), tf.float32)] * 2)
+def _product(columns, queries):
+    """Similarities (block, n) of n rows, and the maximum of every group of them."""
+    similarity = tf.matmul(queries, columns)  # (block, n)
+    groups = tf.reshape(similarity, [tf.shape(similarity)[0], -1, GROUP])
+    return similarity, tf.reduce_max(groups, axis=2)  # (block, n / GROUP)
+
+
+def _merged(keys, indices, similarity, maxima, k):
+    """The keys (block, up to k) of the nearest rows so far and in this block, nearest first."""
+    thresholds = np.full(len(keys), -np.inf, np.float32)  # (block,)
+    if 3 * k <= maxima.shape[1]:
+        thresholds = _kth_of_maxima(maxima[:, : len(indices) // GROUP], k)
+    if keys.shape[1] == k:
+        thresholds = np.maximum(thresholds, _unpacked(keys[:, -1])[1])
+    found = _keys_from(thresholds, indices, similarity, maxima)
+    if found is None:
+        cosines, columns = tf.math.top_k(similarity[:, : len(indices)], min(k, len(indices)))
+        found = _packed(np.asarray(cosines), indices[np.asarray(columns)])
+    found = np.concatenate([keys, found], axis=1)
+    found.sort(axis=1)
+    return found[:, :k]
+
+
+def _kth_of_maxima(maxima, k):
+    """A value (block,) that at least k similarities reach: the k-th of maxima of larger groups.
+
+    With four of these for each neighbour it is nearly as high as with all maxima, in a fraction of
+    the time. Each is of groups far apart, because rows are often sorted by class.
+    """
+    fold = max(1, maxima.shape[1] // (4 * k))
+    width = maxima.shape[1] // fold
+    folded = maxima[:, : fold * width].reshape(-1, fold, width).max(axis=1)
+    return np.partition(folded, width - k, axis=1)[:, width - k]
+
+
+def _keys_from(thresholds, indices, similarity, maxima):
+    """Keys (block, most) of the rows that reach the thresholds (block,), filled up with `LAST`.
+
+    None where they are too many to gain by it: in a collapsed embedding all are equally near.
+    """
+    num_groups = maxima.shape[1]
+    reaches = maxima >= thresholds[:, None]  # (block, groups)
+    # Candidates of 16 columns, several arrays of them: they must stay within the memory of a block.
+    if np.count_nonzero(reaches, axis=1).max() > num_groups // 8:
+        return None
+    hits = np.flatnonzero(reaches)
+    query, group = np.divmod(hits, num_groups)
+    cosines = np.asarray(tf.gather(tf.reshape(similarity, [-1, GROUP]), hits))  # (hits, GROUP)
+    reaches = cosines >= thresholds[query][:, None]
+    if last := len(indices) % GROUP:
+        reaches[group == num_groups - 1, last:] = False  # these columns are no rows
+    places = np.flatnonzero(reaches)
+    hit, column = np.divmod(places, GROUP)
+    query, column = query[hit], GROUP * group[hit] + column
+    counts = np.bincount(query, minlength=len(thresholds))  # (block,)
+    if counts.max() > num_groups:
+        return None
+    keys = np.full((len(counts), counts.max()), LAST)
+    filled = np.arange(counts.max()) < counts[:, None]
+    keys[filled] = _packed(cosines.ravel()[places], indices[column])  # both by query
+    return keys
+
+
+LAST = np.iinfo(np.int64).max
+
+
+def _packed(cosines, rows):
+    """Keys, int64, that sort by falling cosine, and where it is equal by rising row."""
+    bits = (cosines + np.float32(0)).view(np.int32)  # 0 and -0 are equal and become so
+    return ~_rising(bits).astype(np.int64) << 32 | rows
+
+
+def _unpacked(keys):
+    """Rows, int32, and cosines, float32, of keys."""
+    return keys.astype(np.int32), _rising(~(keys >> 32).astype(np.int32)).view(np.float32)
+
+
+def _rising(bits):
+    """Maps the bits of a float32 to an int32 that rises with it, and that back to the bits."""
+    return np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)

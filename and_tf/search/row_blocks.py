@@ -1,0 +1,89 @@
+"""Rows compared with all by TensorFlow, a stripe at a time: on GPUs, in half precision, or some."""
+
+import numpy as np
+import tensorflow as tf
+
+from and_tf.search.precision import full_float32
+from and_tf.search.progress import PairProgress
+
+STRIPE_BYTES = 64 << 20  # similarities held at once
+GPU_STRIPE_BYTES = 256 << 20  # larger: a GPU waits for the host between stripes
+FEWEST = 16  # rows of a stripe, though they exceed that: each stripe reads all rows
+
+
+def compare_rows(
+    unit_rows: np.ndarray,
+    indices: np.ndarray,
+    num_neighbours: int,
+    temperature: float,
+    block_size: int | None = None,
+    precision: str = "float32",
+    progress: PairProgress | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Entropy and nearest neighbours of some rows among all.
+
+    Args:
+        unit_rows: (N, D) float32, of length 1 or 0.
+        indices: (Q,) int, the rows to compare with all.
+        num_neighbours: k, from 1 to N - 1.
+        temperature: tau, above 0.
+        block_size: rows of a stripe; None: as many as keep the similarities under a budget.
+        precision: float32, bfloat16 or float16, of the factors of the matrix product; products are
+            summed, and all else is computed, in float32.
+        progress: is told of the pairs compared.
+
+    Returns:
+        (Q,) float32 entropy in nats, the row itself included, and (Q, k) int32 neighbours.
+    """
+    num_rows = len(unit_rows)
+    on_gpu = bool(tf.config.list_logical_devices("GPU"))
+    budget = GPU_STRIPE_BYTES if on_gpu else STRIPE_BYTES
+    block_size = block_size or max(FEWEST, budget // (4 * num_rows))
+    rows = tf.cast(tf.constant(unit_rows), precision)
+    entropies, nearest = [], []
+    with full_float32():
+        for start in range(0, len(indices), block_size):
+            queries = tf.gather(rows, indices[start : start + block_size])
+            entropy, candidates = _compare_stripe(
+                rows, queries, tf.constant(temperature, tf.float32), num_neighbours + 1
+            )
+            entropies.append(entropy.numpy())
+            nearest.append(candidates.numpy())
+            if progress:
+                progress.add(len(entropy) * num_rows)
+    neighbours = without_self(np.concatenate(nearest), indices)
+    return np.maximum(np.concatenate(entropies), 0), neighbours
+
+
+@tf.function(reduce_retracing=True)
+def _compare_stripe(
+    rows: tf.Tensor, queries: tf.Tensor, temperature: tf.Tensor, num_candidates: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    if rows.dtype == tf.float32:
+        similarities = tf.matmul(queries, rows, transpose_b=True)  # (b, N)
+    else:
+        similarities = _half_product(queries, rows)
+    _, candidates = tf.math.top_k(similarities, num_candidates)  # (b, k+1)
+    # Relative to the largest logit nothing overflows, and p log p is 0 where p underflows to 0.
+    logits = similarities / temperature
+    logits -= tf.reduce_max(logits, axis=1, keepdims=True)
+    weights = tf.exp(logits)
+    total = tf.reduce_sum(weights, axis=1)
+    entropy = tf.math.log(total) - tf.reduce_sum(weights * logits, axis=1) / total  # (b,)
+    return entropy, candidates
+
+
+@tf.function(jit_compile=True)
+def _half_product(queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """(b, N) float32. `tf.matmul` would round the sums to half precision too; only XLA does not."""
+    return tf.raw_ops.BatchMatMulV3(x=queries, y=rows, Tout=tf.float32, adj_y=True)
+
+
+def without_self(candidates: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Drops the row's own index from its candidates, (Q, k + 1): (Q, k) int32.
+
+    Among exact copies of a row its own index may be missing; then the last candidate goes.
+    """
+    dropped = candidates == indices[:, None]
+    dropped[~dropped.any(axis=1), -1] = True
+    return candidates[~dropped].reshape(len(candidates), -1).astype(np.int32)

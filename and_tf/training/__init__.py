@@ -1,0 +1,1 @@
+"""From settings and images to a trained run."""

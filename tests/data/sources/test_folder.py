@@ -1,0 +1,132 @@
+"""Folders: the names decide on order, labels and splits."""
+
+import os
+
+import numpy as np
+from helpers.pictures import error_of, write_images
+
+from and_tf.data.sources.opening import available_splits, open_source
+
+
+def test_folder_is_sorted_nested_and_labelled_by_the_first_part(tmp_path):
+    images = write_images(
+        tmp_path, ["b/2.png", "b/10.PNG", "a/deep/er/1.bmp", "a.b/x.jpg", "b/y.JpEg", "b/z.webp"]
+    )
+    write_images(tmp_path, [".hidden/1.png", "b/._1.png"])
+    (tmp_path / "b/notes.txt").write_text("no image")
+    (tmp_path / "b/folder.jpg").mkdir()
+    source = open_source(f"folder:{tmp_path}")
+    assert source.names == sorted(images)
+    assert source.class_names == ["a", "a.b", "b"]
+    assert source.labels.dtype == np.int32
+    assert [source.class_names[i] for i in source.labels] == [
+        name.split("/")[0] for name in source.names
+    ]
+    expected = np.stack([images[name] for name in source.names])
+    np.testing.assert_array_equal(source.load(np.arange(len(source)), 8), expected)
+    np.testing.assert_array_equal(source.load([3, 0, 3], 8), expected[[3, 0, 3]])
+    assert source.load([], 8).shape == (0, 8, 8, 3)
+
+
+def test_one_image_beside_the_sub_folders_means_no_labels(tmp_path):
+    write_images(tmp_path, ["a/1.png", "b/1.png", "c.png"])
+    source = open_source(f"folder:{tmp_path}")
+    assert source.labels is None and source.class_names is None and len(source) == 3
+
+
+def test_sub_folders_of_splits_are_the_splits(tmp_path):
+    write_images(tmp_path / "train", ["a/1.png", "b/1.png", "c/1.png"])
+    write_images(tmp_path / "test", ["c/1.png", "b/1.png"], seed=1)
+    spec = f"folder:{tmp_path}"
+    assert available_splits(spec) == ["train", "test"]
+    test = open_source(spec, "test")
+    assert test.names == ["b/1.png", "c/1.png"]
+    assert test.class_names == ["a", "b", "c"] and test.labels.tolist() == [1, 2]
+    both = open_source(spec, "train+test[1:]")
+    assert both.labels.tolist() == [0, 1, 2, 2] and len(both.names) == 4
+
+
+def test_a_class_that_training_lacks_is_refused(tmp_path):
+    write_images(tmp_path / "train", ["a/1.png"])
+    write_images(tmp_path / "validation", ["new/1.png"])
+    assert "'new'" in error_of(open_source, f"folder:{tmp_path}", "validation")
+    assert len(open_source(f"folder:{tmp_path}", "validation", labels="none")) == 1
+
+
+def test_train_alone_is_a_class_and_not_a_split(tmp_path):
+    write_images(tmp_path, ["train/1.png", "plane/1.png"])
+    assert available_splits(f"folder:{tmp_path}") == ["train"]
+    assert open_source(f"folder:{tmp_path}").class_names == ["plane", "train"]
+
+
+def test_folders_without_images_are_refused(tmp_path):
+    assert "is no folder" in error_of(open_source, f"folder:{tmp_path}/missing")
+    assert "holds no image (jpg, jpeg" in error_of(open_source, f"folder:{tmp_path}")
+    (tmp_path / "a.txt").write_text("")
+    (tmp_path / "b.jpg").mkdir()
+    assert f"{tmp_path} holds no image" in error_of(open_source, f"folder:{tmp_path}")
+
+
+def test_broken_images_are_named_or_skipped(tmp_path, capsys):
+    images = write_images(tmp_path, ["a/1.png", "a/2.png", "b/3.png", "b/4.png"], side=32)
+    (tmp_path / "a/0.jpg").write_bytes(b"")
+    (tmp_path / "b/9.gif").write_bytes(b"nonsense")
+    message = error_of(open_source, f"folder:{tmp_path}")
+    assert message.startswith("2 broken image(s), the first: ")
+    assert f"{os.path.join('a', '0.jpg')} (empty file)" in message and "--skip_broken" in message
+
+    whole = (tmp_path / "b/3.png").read_bytes()
+    (tmp_path / "b/3.png").write_bytes(whole[:-100])  # its header is still sound
+    source = open_source(f"folder:{tmp_path}", skip_broken=True)
+    assert source.names == ["a/1.png", "a/2.png", "b/4.png"]
+    np.testing.assert_array_equal(source.load([2], 32)[0], images["b/4.png"])
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1 and "skipped 3 broken image(s) of 6: " in printed
+
+
+def test_an_image_that_breaks_on_loading_is_named(tmp_path):
+    write_images(tmp_path, ["1.png", "2.png"], side=32)
+    (tmp_path / "2.png").write_bytes((tmp_path / "2.png").read_bytes()[:-100])
+    source = open_source(f"folder:{tmp_path}")
+    assert len(source.load([0], 32)) == 1
+    message = error_of(source.load, [0, 1], 32)
+    assert str(tmp_path / "2.png") in message and "--skip_broken" in message
+
+
+def test_only_broken_images_are_refused_even_if_skipped(tmp_path):
+    (tmp_path / "1.png").write_bytes(b"")
+    assert "none is left" in error_of(open_source, f"folder:{tmp_path}", skip_broken=True)
+
+
+def test_fingerprint_of_a_folder_sees_every_change(tmp_path):
+    write_images(tmp_path, ["a/1.png", "b/2.png"])
+    spec = f"folder:{tmp_path}"
+    prints = [open_source(spec).fingerprint]
+    assert open_source(spec, labels="none").fingerprint == prints[0]
+    write_images(tmp_path, ["a/3.png"])
+    prints.append(open_source(spec).fingerprint)
+    (tmp_path / "a/3.png").rename(tmp_path / "a/4.png")
+    prints.append(open_source(spec).fingerprint)
+    with open(tmp_path / "a/4.png", "ab") as file:
+        file.write(b"\0")
+    prints.append(open_source(spec).fingerprint)
+    assert len(set(prints)) == 4 and all(len(value) == 64 for value in prints)
+    (tmp_path / "a/4.png").unlink()
+    assert open_source(spec).fingerprint == prints[0]
+
+
+def test_fingerprint_of_a_folder_survives_a_move(tmp_path):
+    write_images(tmp_path / "here", ["a/1.png"])
+    before = open_source(f"folder:{tmp_path}/here").fingerprint
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert open_source(f"folder:{tmp_path}/there").fingerprint == before
+
+
+def test_linked_folders_are_followed_and_circles_are_not(tmp_path):
+    write_images(tmp_path / "elsewhere", ["1.png", "2.png"])
+    write_images(tmp_path / "photos", ["b/3.png"])
+    (tmp_path / "photos/a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos/b/circle").symlink_to(tmp_path / "photos")
+    source = open_source(f"folder:{tmp_path / 'photos'}")
+    assert source.names == ["a/1.png", "a/2.png", "b/3.png"]
+    assert source.class_names == ["a", "b"]

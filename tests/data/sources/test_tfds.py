@@ -1,0 +1,146 @@
+"""TFDS: a stable order, one clear error, no network for what is prepared."""
+
+import json
+import shutil
+import socket
+import time
+
+import numpy as np
+import pytest
+from helpers.pictures import error_of, pixels
+
+from and_tf.data.sources import connection
+from and_tf.data.sources.opening import available_splits, open_source
+from and_tf.data.sources.source import EncodedSource
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    """A data set of 3 files in the form of TFDS, as `tfds build` leaves it."""
+    import tensorflow_datasets as tfds
+
+    class TinyColours(tfds.core.GeneratorBasedBuilder):
+        VERSION = tfds.core.Version("1.2.3")
+
+        def _info(self):
+            return tfds.core.DatasetInfo(
+                builder=self,
+                features=tfds.features.FeaturesDict(
+                    {
+                        "id": tfds.features.Text(),
+                        "image": tfds.features.Image(shape=(8, 8, 3), encoding_format="png"),
+                        "label": tfds.features.ClassLabel(names=["cold", "warm"]),
+                    }
+                ),
+                supervised_keys=("image", "label"),
+            )
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples(20, 0), "test": self._generate_examples(5, 1)}
+
+        def _generate_examples(self, count, seed):
+            for row, image in enumerate(pixels(count, seed=seed)):
+                yield row, {"id": str(row), "image": image, "label": row % 2}
+
+    data_dir = tmp_path_factory.mktemp("tfds")
+    config = tfds.download.DownloadConfig(num_shards=3)
+    TinyColours(data_dir=data_dir).download_and_prepare(download_config=config)
+    return data_dir
+
+
+def test_tfds_sets_are_read_in_a_stable_order(prepared):
+    spec = "tfds:tiny_colours"
+    source = open_source(spec, data_dir=prepared)
+    assert isinstance(source, EncodedSource) and len(source) == 20
+    assert source.class_names == ["cold", "warm"] and source.labels.dtype == np.int32
+    images = source.load(np.arange(20), 8)
+    written = {image.tobytes(): row % 2 for row, image in enumerate(pixels(20))}
+    assert [written[image.tobytes()] for image in images] == source.labels.tolist()
+    assert len(np.unique(images, axis=0)) == 20
+    again = open_source(spec, data_dir=prepared)
+    assert again.items == source.items and again.fingerprint == source.fingerprint
+    part = open_source(spec, "train[5:9]+train[-2:]", data_dir=prepared)
+    assert part.items == source.take([5, 6, 7, 8, 18, 19]).items
+    assert part.fingerprint != source.fingerprint
+    assert available_splits(spec, data_dir=prepared) == ["train", "test"]
+    for split in ("validation", "train[30:]", "train[", "train[4:4]"):
+        message = error_of(open_source, spec, split, data_dir=prepared)
+        assert repr(split) in message and "Available: train, test" in message
+
+
+def test_tfds_failures_are_one_clear_error(prepared, monkeypatch, capsys):
+    import tensorflow_datasets as tfds
+
+    message = error_of(open_source, "tfds:tiny_colour", data_dir=prepared)
+    assert "tfds:tiny_colour:" in message and "tiny_colours" in message
+
+    def offline(*args, **kwargs):
+        raise ConnectionError("no route to host\nand more lines")
+
+    monkeypatch.setattr(connection, "why_offline", lambda urls: None)
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", offline)
+    empty = prepared / "elsewhere"
+    message = error_of(open_source, "tfds:mnist", data_dir=empty)
+    assert "tfds:mnist" in message and str(empty) in message and "no route to host" in message
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1 and "downloading" in printed
+
+
+def test_damaged_tfds_files_are_refused(prepared, tmp_path):
+    shutil.copytree(prepared / "tiny_colours", tmp_path / "tiny_colours")
+    for file in tmp_path.rglob("*train.tfrecord*"):
+        file.write_bytes(file.read_bytes()[:-40])
+    assert "Cannot read" in error_of(open_source, "tfds:tiny_colours", data_dir=tmp_path)
+
+
+def test_tfds_sets_without_images_are_refused(prepared, tmp_path):
+    shutil.copytree(prepared / "tiny_colours", tmp_path / "tiny_colours")
+    file = next(tmp_path.rglob("features.json"))
+    features = json.loads(file.read_text())
+    del features["featuresDict"]["features"]["image"]
+    file.write_text(json.dumps(features))
+    info = next(tmp_path.rglob("dataset_info.json"))
+    described = json.loads(info.read_text())
+    described.pop("supervisedKeys", None)
+    described["name"] = "tiny_texts"
+    info.write_text(json.dumps(described))
+    (tmp_path / "tiny_colours").rename(tmp_path / "tiny_texts")
+    assert "holds no image" in error_of(open_source, "tfds:tiny_texts", data_dir=tmp_path)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Refuses every look-up and every connection; gives the list of those that were tried."""
+    tried = []
+
+    def refuse(*args, **kwargs):
+        tried.append(args)
+        raise socket.gaierror(socket.EAI_AGAIN, "no network in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    return tried
+
+
+def test_a_prepared_set_needs_no_network(prepared, no_network):
+    assert len(open_source("tfds:tiny_colours", data_dir=prepared)) == 20
+    assert available_splits("tfds:tiny_colours", data_dir=prepared) == ["train", "test"]
+    error_of(open_source, "tfds:tiny_colour", data_dir=prepared)
+    assert no_network == []
+
+
+def test_a_set_to_download_fails_within_seconds_without_network(tmp_path, no_network):
+    started = time.monotonic()
+    message = error_of(open_source, "tfds:mnist", data_dir=tmp_path)
+    assert time.monotonic() - started < 15
+    assert "no connection: " in message and "tfds build mnist" in message and no_network
+
+
+def test_a_hanging_name_server_is_not_waited_for(monkeypatch, tmp_path):
+    monkeypatch.setattr(connection, "SECONDS_TO_ANSWER", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: time.sleep(20))
+    started = time.monotonic()
+    message = error_of(open_source, "tfds:mnist", data_dir=tmp_path)
+    assert time.monotonic() - started < 10
+    assert "no connection: no answer within 0.2 s" in message

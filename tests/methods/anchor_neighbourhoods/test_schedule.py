@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
+from and_tf.methods.anchor_neighbourhoods.schedule import RoundSchedule
+
+
+def test_step_policy_equals_the_authors_rates_in_every_round(golden):
+    arrays = golden("d_lr_step")
+    schedule = RoundSchedule(0.03, "step", 3, RoundPlan(rounds=2, epochs_per_round=200))
+    for number in range(3):
+        rates = [float(schedule(3 * (200 * number + epoch) + 2)) for epoch in arrays["epoch"]]
+        np.testing.assert_allclose(rates, arrays["lr"], rtol=1e-6)
+
+
+def test_step_policy_drops_at_60_and_80_percent_of_short_rounds():
+    schedule = RoundSchedule(0.03, "step", 1, RoundPlan(rounds=0, epochs_per_round=10))
+    rates = [float(schedule(epoch)) for epoch in range(10)]
+    np.testing.assert_allclose(rates, [0.03] * 6 + [0.003] * 2 + [0.0003] * 2, rtol=1e-6)
+
+
+def test_cosine_restarts_in_each_round_and_cosine_run_does_not():
+    plan = RoundPlan(rounds=1, epochs_per_round=5, first_round_epochs=10)
+    per_round = RoundSchedule(1.0, "cosine", 2, plan)
+    whole = RoundSchedule(1.0, "cosine_run", 2, plan)
+    np.testing.assert_allclose(
+        [float(per_round(s)) for s in (0, 10, 20, 25)], [1, 0.5, 1, 0.5], atol=1e-6
+    )
+    np.testing.assert_allclose([float(whole(s)) for s in (0, 15, 29)], [1, 0.5, 0.00274], atol=1e-4)
+
+
+def test_plan_knows_rounds_of_different_length():
+    plan = RoundPlan(rounds=2, epochs_per_round=3, first_round_epochs=5)
+    assert plan.total_epochs == 11
+    assert [plan.round_of(epoch) for epoch in range(12)] == [0] * 5 + [1] * 3 + [2] * 4
+    assert [e for e in range(11) if plan.ends_round(e)] == [4, 7, 10]
+    assert RoundPlan(rounds=0, epochs_per_round=4).total_epochs == 4
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"rounds": -1}, {"epochs_per_round": 0}, {"first_round_epochs": -2}]
+)
+def test_plan_refuses_impossible_rounds(wrong):
+    with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
+        RoundPlan(**wrong)
+
+
+def test_unknown_policy_is_named():
+    with pytest.raises(ValueError, match="'warm'"):
+        RoundSchedule(0.03, "warm", 1, RoundPlan())

@@ -1,0 +1,408 @@
+"""Faults that a long run meets: each ends in one line, or is survived, and loses nothing."""
+
+import errno
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from and_tf.cli import programs
+from and_tf.data.manifest import Manifest, changes
+from and_tf.runs import checkpoint
+from and_tf.runs.lock import locked
+from and_tf.runs.workdir import Workdir
+from and_tf.training import callbacks
+from benchmarks import soak_compare
+
+ROOT = pathlib.Path(__file__).parents[2]
+TINY = [
+    "--data=digits", "--encoder=resnet_small", "--image_size=16", "--embedding_dim=16",
+    "--train_split=train[:200]", "--eval_split=test[:50]", "--rounds=1", "--epochs_per_round=2",
+    "--batch_size=64", "--crop_min_area=0.5", "--color_jitter=0", "--grey=0", "--eval_every=0",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert programs.train([*TINY, f"--workdir={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture
+def stopped(finished, tmp_path, capsys):
+    """A copy of the run as if killed before its end."""
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (run / "summary.txt").unlink()
+    return run
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a file system of 16 MiB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def refused(flags, capsys):
+    """The one line on stderr of a command that ends with status 2."""
+    capsys.readouterr()
+    assert programs.train(flags) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def files(folder):
+    return {
+        path: path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "lock"
+    }
+
+
+def fill(folder):
+    """Leaves no room on the file system of a folder."""
+    with open(folder / "filler", "wb", buffering=0) as file:
+        size = 1 << 20
+        while size:
+            try:
+                file.write(bytes(size))
+            except OSError:
+                size //= 2
+
+
+def assert_same_state(run, other):
+    (ours, _), (theirs, _) = (checkpoint.load(Workdir(r).checkpoint) for r in (run, other))
+    for name in theirs:
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-4, err_msg=name)
+
+
+def test_a_full_disk_delays_what_is_written_and_loses_none_of_it(
+    finished, small_disk, monkeypatch, capsys
+):
+    run, plain = small_disk / "run", callbacks.Checkpoints.on_epoch_end
+    sound = []
+
+    def fill_for_two_epochs(self, epoch, logs=None):
+        if epoch == 0:
+            fill(small_disk)
+        plain(self, epoch, logs)
+        if epoch == 1:
+            sound.append([path.name for path in run.glob("checkpoints/*.npz")])
+            (small_disk / "filler").unlink()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Checkpoints, "on_epoch_end", fill_for_two_epochs)
+        assert programs.train([*TINY, f"--workdir={run}"]) == 0
+    assert "the disk is full" in capsys.readouterr().err
+    assert sound == [[]]  # not even the first checkpoint had room
+    steps = [[r["step"] for r in Workdir(r).read_metrics()] for r in (run, finished)]
+    assert steps[0] == steps[1]
+    assert (run / "rounds" / "round_0.npz").is_file()
+    assert_same_state(run, finished)
+
+
+def test_a_long_full_disk_ends_no_run_and_tensorboard_catches_up(small_disk, monkeypatch, capsys):
+    run, plain = small_disk / "run", callbacks.Checkpoints.on_epoch_end
+
+    def fill_for_30_epochs(self, epoch, logs=None):
+        if epoch == 1:
+            fill(small_disk)
+        plain(self, epoch, logs)
+        if epoch == 30:
+            (small_disk / "filler").unlink()
+
+    flags = [*TINY, "--train_split=train[:64]", "--rounds=0", "--epochs_per_round=32"]
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Checkpoints, "on_epoch_end", fill_for_30_epochs)
+        assert programs.train([*flags, f"--workdir={run}"]) == 0
+    assert "TensorBoard's file is behind" in capsys.readouterr().err
+    metrics = Workdir(run).read_metrics()
+    assert [record["epoch"] for record in metrics if "loss" in record] == list(range(1, 33))
+    losses = {(step, value) for step, tag, value in soak_compare.events(run) if tag == "loss"}
+    assert losses == {(r["step"], np.float32(r["loss"])) for r in metrics if "loss" in r}
+
+
+def test_a_run_whose_last_checkpoint_has_no_room_is_not_finished(small_disk, monkeypatch, capsys):
+    run, plain = small_disk / "run", checkpoint.save
+
+    def fail_at_the_end(path, arrays, facts, previous=None):
+        if path.name == "last.npz" and facts["step"] == 16:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        plain(path, arrays, facts, previous)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", fail_at_the_end)
+        assert programs.train([*TINY, f"--workdir={run}"]) == 2
+    assert "the checkpoint could not be written" in capsys.readouterr().err
+    assert not (run / "summary.txt").exists()
+    assert programs.train([*TINY, f"--workdir={run}"]) == 0
+    assert checkpoint.load(run / "checkpoints" / "last.npz")[1]["step"] == 16
+
+
+def test_an_export_onto_a_full_disk_says_so(finished, small_disk, capsys):
+    fill(small_disk)
+    flags = [f"--workdir={finished}", "--format=savedmodel", f"--output={small_disk / 'encoder'}"]
+    capsys.readouterr()
+    assert programs.export(flags) == 2
+    line = capsys.readouterr().err.strip()
+    assert "make room" in line and "memory" not in line and len(line.splitlines()) == 1
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+
+
+def test_a_disk_that_stays_full_keeps_the_older_checkpoint_and_says_what_to_do(
+    finished, small_disk, monkeypatch, capsys
+):
+    run, plain = small_disk / "run", callbacks.Checkpoints.on_epoch_end
+    kept = []
+
+    def fill_after_the_first(self, epoch, logs=None):
+        if epoch == 1:
+            fill(small_disk)
+            kept.append((run / "checkpoints" / "last.npz").read_bytes())
+        plain(self, epoch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Checkpoints, "on_epoch_end", fill_after_the_first)
+        assert programs.train([*TINY, f"--workdir={run}"]) == 2
+    errors = capsys.readouterr().err
+    assert "make room and repeat the command" in errors.splitlines()[-1]
+    assert (run / "checkpoints" / "last.npz").read_bytes() == kept[0]
+    (small_disk / "filler").unlink()
+    assert programs.train([*TINY, f"--workdir={run}"]) == 0
+    assert_same_state(run, finished)
+
+
+def test_a_read_only_workdir_is_refused_in_one_line(small_disk, capsys):
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    line = refused([*TINY, f"--workdir={small_disk / 'run'}"], capsys)
+    assert "Read-only file system" in line and str(small_disk) in line
+
+
+def test_a_damaged_checkpoint_is_named_and_passed_over(finished, stopped, capsys):
+    last = stopped / "checkpoints" / "last.npz"
+    last.write_bytes(last.read_bytes()[:-1000])
+    assert programs.train([*TINY, f"--workdir={stopped}"]) == 0
+    assert f"{last} is damaged and passed over" in capsys.readouterr().err
+    assert_same_state(stopped, finished)
+    assert checkpoint.load(stopped / "checkpoints" / "previous.npz")
+
+
+@pytest.mark.parametrize("byte", [0.1, 0.5, 0.9])
+def test_a_flipped_byte_anywhere_is_found(stopped, capsys, byte):
+    last = stopped / "checkpoints" / "last.npz"
+    data = bytearray(last.read_bytes())
+    data[int(byte * len(data))] ^= 0xFF
+    last.write_bytes(data)
+    _, facts, path = Workdir(stopped).load_checkpoint()
+    assert path.name == "previous.npz" and facts["step"] == 12
+    assert str(last) in capsys.readouterr().err
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_refused_and_left_alone(stopped, capsys):
+    for path in stopped.glob("checkpoints/*.npz"):
+        path.write_bytes(path.read_bytes()[:100])
+    before = files(stopped)
+    capsys.readouterr()
+    assert programs.train([*TINY, f"--workdir={stopped}"]) == 2
+    assert "previous.npz is damaged" in capsys.readouterr().err.splitlines()[-1]
+    assert files(stopped) == before
+
+
+def test_the_second_of_two_processes_on_one_workdir_is_refused(stopped, capsys):
+    before = files(stopped)
+    with locked(stopped):
+        line = refused([*TINY, f"--workdir={stopped}"], capsys)
+    assert "in use by another process" in line and str(os.getpid()) in line
+    assert files(stopped) == before
+
+
+def test_the_lock_dies_with_its_owner(tmp_path):
+    hold = f"""
+import pathlib, time
+from and_tf.runs.lock import locked
+with locked(pathlib.Path({str(tmp_path)!r})):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+    owner = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, cwd=ROOT)
+    assert owner.stdout.readline() == b"held\n"
+    with pytest.raises(ValueError, match=str(owner.pid)), locked(tmp_path):
+        pass
+    owner.kill()
+    owner.wait()
+    with locked(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("flags", [[], ["--checkpoint_steps=1"]])
+def test_a_workdir_deleted_under_the_run_ends_it_in_one_line(tmp_path, flags):
+    run = tmp_path / "run"
+    started = subprocess.Popen(
+        [sys.executable, "train.py", *TINY, "--epochs_per_round=500", *flags, f"--workdir={run}"],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (run / "checkpoints" / "last.npz").is_file():
+        assert started.poll() is None, started.communicate()
+        time.sleep(0.05)
+    run.rename(tmp_path / "gone")
+    shutil.rmtree(tmp_path / "gone")
+    errors = started.communicate(timeout=60)[1]
+    assert started.returncode == 2, errors
+    assert len(errors.strip().splitlines()) == 1 and str(run) in errors
+    assert not run.exists()
+
+
+def test_a_folder_made_again_under_the_run_is_not_its_own(tmp_path):
+    with locked(tmp_path / "run") as check:
+        check()
+        shutil.rmtree(tmp_path / "run")
+        with pytest.raises(FileNotFoundError, match="deleted or replaced"):
+            check()
+        with locked(tmp_path / "run"), pytest.raises(FileNotFoundError, match="replaced"):
+            check()
+
+
+def test_without_hard_links_the_older_checkpoint_is_kept_too(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    last, previous = tmp_path / "last.npz", tmp_path / "previous.npz"
+    for step in (1, 2, 3):
+        checkpoint.save(last, {}, {"step": step}, previous)
+    assert [checkpoint.load(path)[1]["step"] for path in (last, previous)] == [3, 2]
+
+
+def test_a_clock_that_jumps_changes_nothing(finished, tmp_path, monkeypatch):
+    saved, plain = [], checkpoint.save
+
+    def count(path, *others):
+        saved.append(path.name)
+        plain(path, *others)
+
+    monkeypatch.setattr(checkpoint, "save", count)
+    jumps = iter(np.random.default_rng(0).integers(-(10**6), 10**6, 10**6).tolist())
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + next(jumps))
+    run = tmp_path / "run"
+    assert programs.train([*TINY, f"--workdir={run}"]) == 0
+    assert_same_state(run, finished)
+    assert saved.count("last.npz") == 4  # at the epochs' ends, no ten minutes having passed
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"y_train": lambda y: y[::-1]}, "labels differ"),
+        ({"y_test": lambda y: y[::-1]}, "held out labels differ"),
+        ({"x_test": lambda x: 255 - x}, "held out fingerprint differ"),
+        ({"x_train": lambda x: np.roll(x, 1, axis=0)}, "edited (image 0"),
+    ],
+)
+def test_labels_and_held_out_images_that_changed_are_refused(tmp_path, capsys, change, words):
+    rng, run = np.random.default_rng(0), tmp_path / "run"
+    arrays = {
+        "x_train": rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8),
+        "x_test": rng.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8),
+        "y_train": np.arange(40) % 3,
+        "y_test": np.arange(20) % 3,
+    }
+    np.savez(tmp_path / "a.npz", **arrays)
+    flags = [f"--data=npz:{tmp_path / 'a.npz'}", "--rounds=0", "--epochs_per_round=1"]
+    flags += ["--batch_size=16", "--encoder=resnet_small", "--image_size=16", f"--workdir={run}"]
+    assert programs.train(flags) == 0
+    (run / "summary.txt").unlink()
+    changed = {name: change.get(name, lambda x: x)(array) for name, array in arrays.items()}
+    np.savez(tmp_path / "a.npz", **changed)
+    before = files(run)
+    assert words in refused(flags, capsys)
+    assert files(run) == before
+
+
+def test_images_in_another_order_are_not_the_same():
+    names = np.array(["a", "b"], dtype=object)
+    sizes, checksums = np.array([5, 5]), np.array([7, 8], np.uint32)
+    one = Manifest(names, sizes, checksums)
+    assert changes(one, Manifest(names[::-1], sizes, checksums[::-1])) == "their order"
+    assert changes(one, one) == ""
+
+
+@pytest.fixture
+def photo_run(tmp_path):
+    """A stopped run on a folder of 40 images, and its flags."""
+    folder, run = tmp_path / "images", tmp_path / "run"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    from PIL import Image
+
+    for number in range(40):
+        pixels = rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:02}.bmp")
+    flags = [f"--data=folder:{folder}", "--rounds=0", "--epochs_per_round=1", "--batch_size=16"]
+    flags += ["--encoder=resnet_small", "--image_size=16", f"--workdir={run}"]
+    assert programs.train(flags) == 0
+    (run / "summary.txt").unlink()
+    return folder, flags
+
+
+def edit(path):
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1  # one pixel: the size stays
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: shutil.copy(d / "07.bmp", d / "new.bmp"), "1 added (new.bmp)"),
+        (lambda d: (d / "07.bmp").unlink(), "1 removed (07.bmp)"),
+        (lambda d: (d / "07.bmp").rename(d / "7.bmp"), "1 renamed (07.bmp to 7.bmp)"),
+        (lambda d: edit(d / "07.bmp"), "1 edited (07.bmp)"),
+    ],
+    ids=["added", "removed", "renamed", "edited"],
+)
+def test_images_that_changed_are_refused_with_what_changed(photo_run, capsys, change, words):
+    folder, flags = photo_run
+    before = files(folder.parent / "run")
+    change(folder)
+    line = refused(flags, capsys)
+    assert words in line and "has changed" in line
+    assert files(folder.parent / "run") == before
+
+
+def test_images_moved_to_another_place_are_the_same(photo_run, tmp_path):
+    folder, flags = photo_run
+    for path in folder.iterdir():
+        os.utime(path, (0, 0))
+    assert programs.train(flags) == 0
+
+
+def test_a_kill_right_at_the_start_leaves_a_folder_that_starts_again(finished, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "lock").touch()
+    (run / "flags.cfg.partial").write_text("--na")
+    assert programs.train([*TINY, f"--workdir={run}"]) == 0
+    assert_same_state(run, finished)
+
+
+def test_weights_that_are_no_numbers_are_never_saved(tmp_path):
+    path = tmp_path / "last.npz"
+    checkpoint.save(path, {"bank": np.ones(3)}, {})
+    with pytest.raises(ValueError, match="bank hold NaN"):
+        checkpoint.save(path, {"bank": np.array([1.0, np.nan])}, {})
+    np.testing.assert_array_equal(checkpoint.load(path)[0]["bank"], 1)
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,417 @@
+"""The programs as a user types them, on scikit-learn's digits."""
+
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from and_tf import load_encoder
+from and_tf.cli import programs
+from and_tf.data import open_source
+from and_tf.evaluation import accuracy, extract, weighted_knn
+from and_tf.export import load_exported
+from and_tf.runs import checkpoint
+from and_tf.training import callbacks
+
+ROOT = pathlib.Path(__file__).parents[2]
+TINY = [
+    "--data=digits", "--encoder=resnet_small", "--image_size=16", "--embedding_dim=16",
+    "--train_split=train[:200]", "--eval_split=test[:100]", "--rounds=2", "--epochs_per_round=2",
+    "--batch_size=64", "--crop_min_area=0.5", "--color_jitter=0", "--grey=0", "--eval_every=1",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of three rounds, trained to the end."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert programs.train([*TINY, f"--workdir={folder}"]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of 40 small photos without labels, one of them twice, one turned by EXIF."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for number in range(39):
+        coarse = Image.fromarray(rng.integers(0, 256, (4, 5, 3), dtype=np.uint8))
+        coarse.resize((50, 40), Image.BICUBIC).save(folder / f"photo_{number:02}.png")
+    shutil.copy(folder / "photo_03.png", folder / "copy.png")
+    return folder
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def files(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_leaves_all_its_files(finished):
+    for name in (
+        "flags.cfg", "run.json", "metrics.jsonl", "checkpoints/last.npz", "rounds/round_0.npz",
+        "rounds/round_2.npz", "augmented.png", "summary.txt", "export/encoder.keras",
+        "export/encoder/saved_model.pb",
+    ):  # fmt: skip
+        assert (finished / name).is_file(), name
+    assert list((finished / "tensorboard").glob("events*"))
+    summary = (finished / "summary.txt").read_text()
+    assert "raw pixels" in summary and "round 2" in summary
+
+
+def test_metrics_have_every_epoch_and_evaluation_once(finished):
+    epochs = [record for record in records(finished) if "loss" in record]
+    assert [(r["step"], r["epoch"], r["round"]) for r in epochs] == [
+        (4, 1, 0), (8, 2, 0), (12, 3, 1), (16, 4, 1), (20, 5, 2), (24, 6, 2)
+    ]  # fmt: skip
+    assert [r.get("anchors") for r in epochs] == [None, None, 100, 100, 200, 200]
+    assert all(0 <= r["consistency"] <= 100 for r in epochs[2:])
+    np.testing.assert_allclose([r["learning_rate"] for r in epochs], [0.03] * 6, rtol=1e-6)
+    evaluations = [record for record in records(finished) if "knn_top1" in record]
+    assert [r["epoch"] for r in evaluations] == [1, 2, 3, 4, 5, 6]
+    assert not any(value is None for r in records(finished) for value in r.values())
+
+
+def test_the_flags_in_the_workdir_repeat_the_run(finished, capsys):
+    before = files(finished)
+    assert programs.train([f"--flagfile={finished}/flags.cfg"]) == 0
+    assert "is finished" in capsys.readouterr().out
+    assert files(finished) == before
+
+
+def test_the_logged_knn_is_that_of_the_kept_encoder(finished):
+    train, test = open_source("digits", "train[:200]"), open_source("digits", "test[:100]")
+    encoder = load_encoder(finished)
+    rows, queries = (encoder.predict(s.load(range(len(s)), 16), verbose=0) for s in (train, test))
+    np.testing.assert_allclose(rows, extract(encoder, train, 16), atol=1e-5)
+    expected = accuracy(weighted_knn(rows, train.labels, queries), test.labels)["top1"]
+    last = [record for record in records(finished) if "knn_top1" in record][-1]
+    assert last["knn_top1"] == pytest.approx(expected, abs=1.01)  # a tie may fall either way
+
+
+def test_a_round_end_keeps_encoder_and_neighbourhoods(finished):
+    arrays, facts = checkpoint.load(finished / "rounds" / "round_1.npz")
+    assert facts == {"step": 16, "epoch": 4, "round": 1}
+    assert arrays["neighbours"].shape == (200, 1) and arrays["is_anchor"].sum() == 100
+    kept = arrays["entropy"][arrays["is_anchor"]]
+    assert kept.max() <= arrays["entropy"][~arrays["is_anchor"]].min()
+
+
+@pytest.mark.parametrize("stop_at", [3, 8, 22])
+def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeypatch, stop_at):
+    flags = [*TINY, f"--workdir={tmp_path / 'run'}"]
+    plain = callbacks.Checkpoints.on_train_batch_end
+
+    def stop(self, batch, logs=None):
+        if int(self.model.optimizer.iterations.numpy()) == stop_at:
+            signal.raise_signal(signal.SIGTERM)
+        plain(self, batch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Checkpoints, "on_train_batch_end", stop)
+        assert programs.train(flags) == 0
+    _, facts = checkpoint.load(tmp_path / "run" / "checkpoints" / "last.npz")
+    assert facts["step"] == stop_at
+    assert not (tmp_path / "run" / "summary.txt").exists()
+    assert programs.train(flags) == 0
+    ours, _ = checkpoint.load(tmp_path / "run" / "checkpoints" / "last.npz")
+    theirs, _ = checkpoint.load(finished / "checkpoints" / "last.npz")
+    for name, array in theirs.items():
+        np.testing.assert_allclose(ours[name], array, atol=1e-4, err_msg=name)
+    again, once = records(tmp_path / "run"), records(finished)
+    assert [(r["step"], set(r)) for r in again] == [(r["step"], set(r)) for r in once]
+    losses = [[r["loss"] for r in run if "loss" in r] for run in (again, once)]
+    np.testing.assert_allclose(*losses, atol=1e-3)
+
+
+def test_a_kill_at_the_end_of_an_epoch_loses_none_of_its_figures(finished, tmp_path, monkeypatch):
+    flags = [*TINY, "--checkpoint_steps=2", f"--workdir={tmp_path / 'run'}"]
+    plain = callbacks.RunLog.on_epoch_end
+
+    def die(self, epoch, logs=None):
+        if int(self.model.optimizer.iterations.numpy()) == 8:
+            raise KeyboardInterrupt
+        plain(self, epoch, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.RunLog, "on_epoch_end", die)
+        assert programs.train(flags) == 130
+    assert programs.train(flags) == 0
+    again, once = records(tmp_path / "run"), records(finished)
+    assert [(r["step"], set(r)) for r in again] == [(r["step"], set(r)) for r in once]
+    assert len(list((tmp_path / "run" / "rounds").iterdir())) == 3
+
+
+def test_fewer_images_than_an_export_is_checked_with_train_to_the_end(tmp_path):
+    flags = [*TINY, "--train_split=train[:5]", "--batch_size=4", "--rounds=0"]
+    assert programs.train([*flags, f"--workdir={tmp_path / 'run'}"]) == 0
+    assert (tmp_path / "run" / "summary.txt").is_file()
+
+
+def test_training_goes_on_with_two_replicas(finished, tmp_path, monkeypatch, two_replicas):
+    monkeypatch.setattr("tensorflow.distribute.MirroredStrategy", lambda devices: two_replicas)
+    flags = [*TINY, "--rounds=1", "--strategy=mirrored", f"--workdir={tmp_path / 'run'}"]
+    assert programs.train(flags) == 0
+    epochs = [record for record in records(tmp_path / "run") if "loss" in record]
+    once = [record for record in records(finished) if "loss" in record][: len(epochs)]
+    assert [r["step"] for r in epochs] == [4, 8, 12, 16]
+    # Not closer: BatchNorm over small deep feature maps magnifies rounding, step by step.
+    ours, theirs = ([r["loss"] for r in found[:2]] for found in (epochs, once))
+    np.testing.assert_allclose(ours[0], theirs[0], rtol=0.02)
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=0.1)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(tmp_path, capsys):
+    flags = [*TINY, "--learning_rate=1e20", "--labels=none", f"--workdir={tmp_path / 'run'}"]
+    line = refused(programs.train, flags, capsys)
+    assert "--learning_rate" in line and "step" in line
+    assert not any("NaN" in str(record) for record in records(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--classifier=knn"], ["--classifier=knn", "--bank=memory", "--k=5"], ["--classifier=nn"],
+     ["--classifier=linear", "--layer=conv4"], ["--classifier=linear", "--layer=fc"]],
+)  # fmt: skip
+def test_evaluate_names_its_protocol_and_writes_its_figures(finished, capsys, flags):
+    assert programs.evaluate([f"--workdir={finished}", *flags]) == 0
+    said = capsys.readouterr().out
+    path = pathlib.Path(said.split("Written to ")[1].splitlines()[0])
+    assert path.parent == finished / "evaluations"
+    report = json.loads(path.read_text())
+    assert report["protocol"] in said
+    assert 5 < report["top1"] <= report.get("top5", 100) <= 100
+
+
+def test_exports_of_every_format_equal_the_encoder_on_real_images(finished, tmp_path):
+    assert programs.export([f"--workdir={finished}", "--format=all"]) == 0
+    images = open_source("digits", "test[:8]").load(range(8), 16)
+    expected = load_encoder(finished).predict(images, verbose=0)
+    for name in ("encoder", "encoder.keras", "encoder.onnx", "encoder.tflite"):
+        exported = load_exported(finished / "export" / name)
+        for size in (1, 8):
+            np.testing.assert_allclose(exported(images[:size]), expected[:size], atol=1e-4)
+
+
+def test_photos_without_labels_train_and_embed(photos, tmp_path, capsys):
+    run, table = tmp_path / "run", tmp_path / "features.npz"
+    flags = [f"--data=folder:{photos}", "--rounds=1", "--epochs_per_round=1", "--batch_size=16"]
+    flags += ["--encoder=resnet_small", "--image_size=16", f"--workdir={run}"]
+    assert programs.train(flags) == 0
+    said = capsys.readouterr().out
+    assert "No kNN accuracy" in said
+    assert not any("consistency" in r or "knn_top1" in r for r in records(run))
+    flags = [f"--model={run}", f"--images={photos}", f"--output={table}", "--neighbours=3"]
+    flags += ["--clusters=4", f"--gallery={tmp_path / 'near.png'}"]
+    assert programs.embed(flags) == 0
+    with np.load(table, allow_pickle=False) as columns:
+        assert columns["embedding"].shape == (40, 128)
+        assert columns["neighbours"].shape == (40, 3)
+        assert set(columns["cluster"]) == set(range(4))
+        place = list(columns["path"]).index("copy.png")
+        assert columns["path"][columns["neighbours"][place, 0]] == "photo_03.png"
+    duplicates = (tmp_path / "features.duplicates.csv").read_text().splitlines()
+    assert duplicates[1].startswith("copy.png,photo_03.png,1.0")
+    assert Image.open(tmp_path / "near.png").width > 100
+
+
+def refused(program, flags, capsys):
+    """The one line on stderr of a command that must end with status 2."""
+    capsys.readouterr()
+    try:
+        status = program(flags)
+    except SystemExit as end:
+        status = end.code
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert status == 2
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--data=tdfs:cifar10"], ["tdfs:cifar10", "tfds:NAME"]),
+        (["--data=folder:/nowhere"], ["/nowhere"]),
+        (["--data=npz:/nowhere.npz"], ["/nowhere.npz"]),
+        (["--encoder=resnet19"], ["--encoder=resnet19", "resnet18"]),
+        (["--neighbourhood_size=200"], ["--neighbourhood_size=200", "200"]),
+        (["--batch_size=201"], ["--batch_size=201", "200"]),
+        (["--temperature=0"], ["--temperature=0"]),
+        (["--temperature=-1"], ["--temperature=-1"]),
+        (["--bank_rate=0"], ["--bank_rate=0"]),
+        (["--bank_rate=1.5"], ["--bank_rate=1.5"]),
+        (["--rounds=-1"], ["--rounds=-1"]),
+        (["--learning_rate=inf"], ["--learning_rate=inf"]),
+        (["--workdir=/proc/nowhere/run"], ["/proc/nowhere"]),
+        (["--epochs_per_round=0"], ["--epochs_per_round=0"]),
+        (["--crop_min_area=0"], ["--crop_min_area=0"]),
+        (["--lr_policy=warm"], ["--lr_policy=warm", "cosine"]),
+        (["--train_split=training"], ["training", "train"]),
+        (["--train_split=train[:0]"], ["train[:0]"]),
+        (["--eval_split=dev"], ["dev"]),
+        (["--flagfile=/nowhere.cfg"], ["/nowhere.cfg"]),
+        (["--epochs=3"], ["epochs"]),
+        (["smoke.cfg"], ["smoke.cfg"]),
+    ],
+)
+def test_train_refuses_bad_flags_in_one_line(tmp_path, capsys, flags, words):
+    run = tmp_path / "run"
+    line = refused(programs.train, [*TINY, f"--workdir={run}", *flags], capsys)
+    assert all(word in line for word in words), line
+    assert not run.exists()
+
+
+def test_train_refuses_folders_without_usable_images(tmp_path, photos, capsys):
+    run, folder = tmp_path / "run", tmp_path / "images"
+    folder.mkdir()
+    flags = [*TINY, f"--data=folder:{folder}", "--train_split=train", "--eval_split="]
+    flags += ["--batch_size=16", f"--workdir={run}"]
+    assert str(folder) in refused(programs.train, flags, capsys)
+    (folder / "notes.txt").write_text("no image")
+    assert "jpg" in refused(programs.train, flags, capsys)
+    shutil.copytree(photos, folder, dirs_exist_ok=True)
+    (folder / "broken.jpg").write_bytes(b"no image either")
+    assert "broken.jpg" in refused(programs.train, flags, capsys)
+    assert not run.exists()
+    assert programs.train([*flags, "--skip_broken", "--rounds=0", "--epochs_per_round=1"]) == 0
+
+
+def test_train_refuses_a_workdir_of_another_experiment(finished, tmp_path, capsys):
+    before = files(finished)
+    line = refused(programs.train, [*TINY, "--temperature=0.2", f"--workdir={finished}"], capsys)
+    assert "--temperature=0.1, now 0.2" in line
+    assert files(finished) == before
+    (tmp_path / "mine.txt").write_text("not a run")
+    assert str(tmp_path) in refused(programs.train, [*TINY, f"--workdir={tmp_path}"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--layer=conv6"], ["--layer=conv6", "conv5"]),
+        (["--bank=memory", "--layer=conv3"], ["--bank=memory", "--layer=conv3"]),
+        (["--k=0"], ["--k=0"]),
+        (["--workdir=/nowhere"], ["/nowhere"]),
+        (["--eval_split=dev"], ["dev"]),
+    ],
+)
+def test_evaluate_refuses_bad_flags_in_one_line(finished, capsys, flags, words):
+    line = refused(programs.evaluate, [f"--workdir={finished}", *flags], capsys)
+    assert all(word in line for word in words), line
+
+
+def test_evaluate_names_a_layer_that_the_encoder_lacks(tmp_path, capsys):
+    flags = [*TINY, "--encoder=alexnet", "--rounds=0", "--epochs_per_round=1"]
+    assert programs.train([*flags, "--train_split=train[:64]", f"--workdir={tmp_path / 'a'}"]) == 0
+    line = refused(programs.evaluate, [f"--workdir={tmp_path / 'a'}", "--layer=stage2"], capsys)
+    assert "stage2" in line and "conv5" in line
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--neighbours=40"], ["--neighbours=40", "40"]),
+        (["--clusters=41"], ["--clusters=41", "40"]),
+        (["--output=features.csv"], ["features.csv", ".parquet"]),
+        (["--images=/nowhere"], ["/nowhere"]),
+        (["--model=/nowhere"], ["/nowhere"]),
+        (["--images="], ["images"]),
+        (["--duplicate_similarity=nan"], ["--duplicate_similarity=nan"]),
+    ],
+)
+def test_embed_refuses_bad_flags_in_one_line(finished, photos, tmp_path, capsys, flags, words):
+    table = tmp_path / "features.npz"
+    table.write_bytes(b"an older table")
+    plain = [f"--model={finished}", f"--images={photos}", f"--output={table}"]
+    line = refused(programs.embed, [*plain, *flags], capsys)
+    assert all(word in line for word in words), line
+    assert table.read_bytes() == b"an older table"
+
+
+def process(*command, **settings):
+    return subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, **settings,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train.py", "--temperature=0"],
+        ["train.py", "--data=folder:/nowhere", "--workdir=/tmp/never/made"],
+        ["evaluate.py", "--workdir=/nowhere"],
+        ["embed.py"],
+    ],
+)
+def test_a_real_process_refuses_in_one_line_on_stderr(command):
+    started = process(*command)
+    _, errors = started.communicate(timeout=120)
+    assert started.returncode == 2
+    assert len(errors.strip().splitlines()) == 1, errors
+    assert errors.startswith(command[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_real_process_after_a_checkpoint(tmp_path, number):
+    run = tmp_path / "run"
+    started = process("train.py", *TINY, "--epochs_per_round=500", f"--workdir={run}")
+    while not (run / "checkpoints" / "last.npz").is_file():
+        assert started.poll() is None, started.communicate()
+        time.sleep(0.1)
+    started.send_signal(number)
+    said, errors = started.communicate(timeout=120)
+    assert started.returncode == 0, errors
+    assert "The same command continues" in said and "Traceback" not in errors
+    _, facts = checkpoint.load(run / "checkpoints" / "last.npz")
+    assert f"Stopped after step {facts['step']}." in said
+
+
+def test_report_writes_a_page_and_names_what_it_wrote(finished, tmp_path, capsys):
+    run, page = tmp_path / "run", tmp_path / "page.html"
+    shutil.copytree(finished, run)
+    assert programs.report([f"--workdir={run}", f"--output={page}", "--images=150"]) == 0
+    said = capsys.readouterr().out
+    assert str(page) in said and f"tensorboard --logdir={run / 'tensorboard'}" in said
+    assert "<h1>and</h1>" in page.read_text() and not (run / "report.html").exists()
+    assert (run / "tensorboard" / "report" / "projector_config.pbtxt").is_file()
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_report_refuses_what_it_cannot_show_and_keeps_an_older_page(photos, tmp_path, capsys):
+    run, folder = tmp_path / "run", tmp_path / "images"
+    shutil.copytree(photos, folder)
+    flags = [f"--data=folder:{folder}", "--rounds=0", "--epochs_per_round=1", "--batch_size=16"]
+    flags += ["--encoder=resnet_small", "--image_size=16", f"--workdir={run}"]
+    assert programs.train(flags) == 0
+    (run / "report.html").write_text("an older page")
+    before = files(run)
+    report = [f"--workdir={run}"]
+    assert "/nowhere" in refused(programs.report, [*report, "--output=/nowhere/a.html"], capsys)
+    assert "--images=1" in refused(programs.report, [*report, "--images=1"], capsys)
+    (folder / "photo_07.png").unlink()
+    assert "has changed" in refused(programs.report, report, capsys)
+    assert files(run) == before
+    shutil.rmtree(run / "checkpoints")
+    assert "checkpoint" in refused(programs.report, report, capsys)
+    assert "/nowhere" in refused(programs.report, ["--workdir=/nowhere"], capsys)
+    assert (run / "report.html").read_text() == "an older page"
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_report_names_the_package_that_it_lacks(finished, monkeypatch, capsys, package):
+    for name in [name for name in sys.modules if name.startswith("and_tf.report")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    line = refused(programs.report, [f"--workdir={finished}"], capsys)
+    assert package in line and "pip install" in line

@@ -1,0 +1,103 @@
+"""What is measured of a model while it trains."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from and_tf import encoders
+from and_tf.data import open_source
+from and_tf.data.augmentation.augment import Augmentation
+from and_tf.evaluation import accuracy, extract, weighted_knn
+from and_tf.evaluation.label_free import effective_rank
+from and_tf.methods.anchor_neighbourhoods.model import AND
+from and_tf.training.online_evaluation import FIGURES, Monitor
+
+MILD = Augmentation(image_size=16, crop_min_area=0.5, color_jitter=0, grey=0)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return open_source("digits", "train[:120]"), open_source("digits", "test[:40]")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return AND(
+        encoders.build_encoder("resnet_small", (16, 16, 3), 16, seed=0), num_samples=120, seed=0
+    )
+
+
+def without_labels(source):
+    return dataclasses.replace(source, labels=None, class_names=None)
+
+
+def test_all_figures_are_measured_and_what_is_kept_needs_a_second_look(digits, model):
+    monitor = Monitor(*digits, MILD, 16)
+    first, second = monitor.measure(model), monitor.measure(model)
+    assert set(first) == set(FIGURES) - {"neighbours_kept"}
+    assert second == first | {"neighbours_kept": 100.0}
+
+
+def test_without_labels_the_same_label_free_figures_are_measured(digits, model):
+    labelled = Monitor(*digits, MILD, 16).measure(model)
+    train, held_out = digits
+    unmeasured = {"knn_top1", "knn_top1_bank", "neighbours_kept"}
+    for sources, missing in [
+        ((without_labels(train), held_out), unmeasured | {"knn_top1_train"}),
+        ((train, without_labels(held_out)), unmeasured),
+        ((train, None), unmeasured),
+    ]:
+        figures = Monitor(*sources, MILD, 16).measure(model)
+        assert set(figures) == set(FIGURES) - missing
+        for name, value in figures.items():
+            assert value == pytest.approx(labelled[name], rel=1e-5), name
+
+
+def test_the_best_is_told_by_training_images_that_are_held_out_of_the_vote(
+    digits, model, monkeypatch
+):
+    monkeypatch.setattr("and_tf.training.online_evaluation.QUERIES", 25)
+    figures = Monitor(digits[0], None, MILD, 16).measure(model)
+    embeddings = extract(model.encoder, digits[0], 16)
+    held_out = np.linspace(0, 119, 25).round().astype(int)
+    kept = np.setdiff1d(np.arange(120), held_out)
+    scores = weighted_knn(embeddings[kept], digits[0].labels[kept], embeddings[held_out])
+    expected = accuracy(scores, digits[0].labels[held_out])["top1"]
+    assert figures["knn_top1_train"] == pytest.approx(expected)
+
+
+def test_large_sets_are_sampled(digits, model, monkeypatch):
+    monkeypatch.setattr("and_tf.training.online_evaluation.SAMPLE", 30)
+    monkeypatch.setattr("and_tf.training.online_evaluation.PAIRS", 10)
+    monitor = Monitor(digits[0], None, MILD, 16)
+    assert len(monitor.sample) == 30 and monitor.sample[0] == 0 and monitor.sample[-1] == 119
+    assert [len(views) for views in monitor.views] == [10, 10]
+    embeddings = extract(model.encoder, digits[0].take(monitor.sample), 16)
+    assert monitor.measure(model)["effective_rank"] == pytest.approx(effective_rank(embeddings))
+
+
+def test_the_views_of_an_image_differ_and_stay_the_same_between_evaluations(digits):
+    one, other = Monitor(*digits, MILD, 16).views
+    again = Monitor(*digits, MILD, 16).views[0]
+    every = np.arange(len(one))
+    assert (one.load(every, 16) != other.load(every, 16)).any()
+    np.testing.assert_array_equal(one.load(every, 16), again.load(every, 16))
+    np.testing.assert_array_equal(one.load(every, 16)[5:7], one.load([5, 6], 16))
+
+
+def test_the_state_of_a_monitor_lets_another_one_go_on(digits, model):
+    first, second = Monitor(*digits, MILD, 16), Monitor(*digits, MILD, 16)
+    first.measure(model)
+    for name, variable in second.state.items():
+        variable.assign(first.state[name])
+    assert second.measure(model) == first.measure(model)
+
+
+def test_two_images_are_enough(digits):
+    train = digits[0].take([0, 1])
+    tiny = AND(
+        encoders.build_encoder("resnet_small", (16, 16, 3), 16, seed=0), num_samples=2, seed=0
+    )
+    figures = Monitor(train, None, MILD, 16).measure(tiny)
+    assert np.isfinite(list(figures.values())).all()
