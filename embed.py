@@ -2,7 +2,7 @@
 
 import sys
 
-from and_tf.cli.programs import embed
+from and_tf.cli.embed import main
 
 if __name__ == "__main__":
-    sys.exit(embed())
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 import sys
 
-from and_tf.cli.programs import evaluate
+from and_tf.cli.evaluate import main
 
 if __name__ == "__main__":
-    sys.exit(evaluate())
+    sys.exit(main())

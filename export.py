@@ -2,7 +2,7 @@
 
 import sys
 
-from and_tf.cli.programs import export
+from and_tf.cli.export import main
 
 if __name__ == "__main__":
-    sys.exit(export())
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 import sys
 
-from and_tf.cli.programs import report
+from and_tf.cli.report import main
 
 if __name__ == "__main__":
-    sys.exit(report())
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 import sys
 
-from and_tf.cli.programs import train
+from and_tf.cli.train import main
 
 if __name__ == "__main__":
-    sys.exit(train())
+    sys.exit(main())

@@ -2,7 +2,8 @@
 
 import importlib
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 # Read by TensorFlow when it is imported. A value that the user has set wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -20,21 +21,41 @@ if TYPE_CHECKING:
     from and_tf.methods.anchor_neighbourhoods.discovery import discover
     from and_tf.methods.anchor_neighbourhoods.loss import bank_loss, neighbourhood_loss
     from and_tf.methods.anchor_neighbourhoods.model import AND
-    from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
-    from and_tf.methods.anchor_neighbourhoods.schedule import RoundSchedule
     from and_tf.methods.anchor_neighbourhoods.selection import select_anchors
+    from and_tf.methods.rounds import RoundPlan
+    from and_tf.methods.schedule import RoundSchedule
     from and_tf.runs.workdir import load_encoder
     from and_tf.training.optimizers import TorchSGD
 
-_PACKAGES = ("data", "encoders", "evaluation", "export", "methods")
 
-# Public name: the module that holds it.
+def lazy_attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """A package's `__getattr__`, which imports each public name at its first use.
+
+    Packages load nothing by themselves: a mistyped flag is answered without the seconds of
+    TensorFlow's import, although the flags are made from settings that lie in these packages.
+
+    Args:
+        package: its `__name__`.
+        homes: the module that holds each name, relative to the package; empty for a module itself.
+    """
+
+    def attribute(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if not homes[name]:
+            return importlib.import_module(f"{package}.{name}")
+        return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
+
+    return attribute
+
+
+# The module that holds each public name.
 _HOMES = {
     "AND": "methods.anchor_neighbourhoods.model",
     "MemoryBank": "bank.memory_bank",
     "NeighbourhoodCurriculum": "methods.anchor_neighbourhoods.curriculum",
-    "RoundPlan": "methods.anchor_neighbourhoods.rounds",
-    "RoundSchedule": "methods.anchor_neighbourhoods.schedule",
+    "RoundPlan": "methods.rounds",
+    "RoundSchedule": "methods.schedule",
     "TorchSGD": "training.optimizers",
     "bank_loss": "methods.anchor_neighbourhoods.loss",
     "build_encoder": "encoders",
@@ -45,6 +66,7 @@ _HOMES = {
     "select_anchors": "methods.anchor_neighbourhoods.selection",
     "train_pipeline": "data",
     "weighted_knn": "evaluation",
+    **dict.fromkeys(("data", "encoders", "evaluation", "export", "methods"), ""),
 }
 
 __all__ = [
@@ -70,11 +92,4 @@ __all__ = [
     "weighted_knn",
 ]
 
-
-def __getattr__(name: str):
-    # Loaded at first use: a mistyped flag is answered without the seconds of TensorFlow's import.
-    if name in _PACKAGES:
-        return importlib.import_module(f"and_tf.{name}")
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"and_tf.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'and_tf' has no attribute {name!r}")
+__getattr__ = lazy_attributes(__name__, _HOMES)

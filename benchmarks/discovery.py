@@ -20,7 +20,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
-from and_tf.methods.anchor_neighbourhoods import discover, discover_by_index, stability
+from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
+from and_tf.methods.anchor_neighbourhoods.discovery import discover
+from and_tf.methods.anchor_neighbourhoods.discovery_by_index import discover_by_index
 from benchmarks import timing
 
 CASES = ("product", "discover", "faiss index", "PyTorch")

@@ -126,7 +126,7 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
 
     import and_tf
     from and_tf.data.augmentation import views
-    from and_tf.data.augmentation.augment import Augmentation
+    from and_tf.data.settings import AugmentationSettings
     from and_tf.data.sources.source import array_source
     from and_tf.training.devices import main_device, precision_policy
 
@@ -138,7 +138,7 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
     model.neighbours.assign(rng.integers(options.rows, size=(options.rows, 1)))
     model.is_anchor.assign(rng.random(options.rows) < 0.5)  # the midst of training
     pixels = rng.integers(0, 256, (options.rows, SIDE, SIDE, 3), dtype=np.uint8)
-    source, augmentation = array_source(pixels, name="random"), Augmentation()
+    source, augmentation = array_source(pixels, name="random"), AugmentationSettings()
     at_once = min(50, options.steps // 2) if is_gpu else 1
     with tf.device(main_device()):
         make_views = views.from_draws(source, augmentation) if is_gpu else None
@@ -212,7 +212,8 @@ def _peak_memory() -> dict:
 
 def short_run(options: argparse.Namespace) -> dict:
     """kNN top-1 of a run of a few epochs, discoveries included, and what it took."""
-    from and_tf.cli import programs
+    from helpers import programs
+
     from and_tf.runs.workdir import Workdir
 
     if not options.data_dir and "--data=" not in options.run_flags:
@@ -238,7 +239,7 @@ def short_run(options: argparse.Namespace) -> dict:
 
 def discovery(options: argparse.Namespace) -> dict:
     """Seconds to find the neighbourhood of each row."""
-    from and_tf.methods.anchor_neighbourhoods import discover
+    from and_tf.methods.anchor_neighbourhoods.discovery import discover
 
     rows = _unit_rows(options.rows, seed=0)
     return _seconds(lambda: discover(rows, neighbourhood_size=1), options)

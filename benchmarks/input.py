@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from and_tf.data.settings import AugmentationSettings
 from PIL import Image
 
 from and_tf.data import array_source, open_source, train_pipeline
-from and_tf.data.augmentation.augment import Augmentation
 from and_tf.data.passes import cached
 from benchmarks.peers.input import augmented
 from benchmarks.timing import arguments, medians, peak_mb, resident_mb, show
@@ -93,7 +93,7 @@ class Stream:
     """
 
     def __init__(self, source, side: int, load_size: int, batch: int):
-        augmentation, batch = Augmentation(image_size=side), min(batch, len(source))
+        augmentation, batch = AugmentationSettings(image_size=side), min(batch, len(source))
         self.pipeline = train_pipeline(_Repeated(source), batch, augmentation, load_size=load_size)
 
     def seconds(self, images: int) -> float:

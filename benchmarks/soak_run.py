@@ -8,7 +8,8 @@ import functools
 import os
 import sys
 
-from and_tf.cli import programs
+from helpers import programs
+
 from and_tf.methods.anchor_neighbourhoods import curriculum
 from and_tf.runs import checkpoint
 from and_tf.training import callbacks

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as npst
 
 from and_tf.data.manifest import Manifest, changes, manifest
 from and_tf.data.sources.source import EncodedSource, array_source
-from and_tf.methods.anchor_neighbourhoods import discover
+from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.anchor_neighbourhoods.loss import bank_loss, neighbourhood_loss
 from and_tf.runs import checkpoint
 

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from and_tf.data.augmentation.augment import Augmentation, augment, draw
+from and_tf.data.augmentation.augment import augment, draw
+from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import ArraySource, EncodedSource
 from and_tf.data.workers import NUM_THREADS
 
@@ -23,7 +24,7 @@ def steps_per_epoch(num_samples: int, batch_size: int) -> int:
 def train_pipeline(
     source: Source,
     batch_size: int = 128,
-    augmentation: Augmentation | None = None,
+    augmentation: AugmentationSettings | None = None,
     seed: int = 0,
     first_step: int = 0,
     load_size: int | None = None,
@@ -54,7 +55,7 @@ def train_pipeline(
     Raises:
         ValueError: if the source has fewer images than a batch, or `sends` is unknown.
     """
-    augmentation = augmentation or Augmentation()
+    augmentation = augmentation or AugmentationSettings()
     load_size = load_size or augmentation.image_size
     num_samples = len(source)
     if batch_size < 1 or num_samples < batch_size:
@@ -125,7 +126,11 @@ def _epoch_steps(first_step: int, per_epoch: int) -> tf.data.Dataset:
 
 
 def sample_augmented(
-    source: Source, augmentation: Augmentation, load_size: int, count: int = 64, seed: int = 0
+    source: Source,
+    augmentation: AugmentationSettings,
+    load_size: int,
+    count: int = 64,
+    seed: int = 0,
 ) -> np.ndarray:
     """Augmented views of the first images, (count, S, S, 3) float32 in 0..255, to look at."""
     indices = np.arange(count) % len(source)

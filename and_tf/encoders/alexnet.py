@@ -1,15 +1,27 @@
 """AlexNet with BatchNorm, for small images and for 224 x 224."""
 
-import keras
+from __future__ import annotations
 
-from and_tf.encoders.layers import TorchLayers
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+    from and_tf.encoders.layers import TorchLayers
 
 # Convolutions carry a bias although BatchNorm follows, as in the PyTorch code of this line of
 # work (Instance, AND, ISL): BatchNorm cancels it, so it costs nothing but 1,152 numbers, and
 # weights can be compared one to one.
 
 
-def small_alexnet(
+def build_alexnet(
+    layers: TorchLayers, x: keras.KerasTensor, embedding_dim: int, large: bool
+) -> keras.KerasTensor:
+    """The network for small images, or the one for ImageNet's size."""
+    return (_large_alexnet if large else _small_alexnet)(layers, x, embedding_dim)
+
+
+def _small_alexnet(
     layers: TorchLayers, x: keras.KerasTensor, embedding_dim: int
 ) -> keras.KerasTensor:
     """For sides up to 64. The authors of AND did not publish theirs: this is ISL's (ICCV 2021)."""
@@ -22,7 +34,7 @@ def small_alexnet(
     return _head(layers, x, hidden_units=1024, embedding_dim=embedding_dim)
 
 
-def large_alexnet(
+def _large_alexnet(
     layers: TorchLayers, x: keras.KerasTensor, embedding_dim: int
 ) -> keras.KerasTensor:
     """For sides above 64, meant for 224."""
@@ -47,7 +59,7 @@ def _convolution(layers, x, filters, kernel_size, stride=1, padding=None, name="
 
 
 def _head(layers, x, hidden_units, embedding_dim):
-    x = keras.layers.Flatten(name="flatten")(x)
+    x = layers.flatten(x, name="flatten")
     for name in ("hidden1", "hidden2"):
         x = layers.dense(x, hidden_units, name=f"{name}_dense")
         x = layers.batch_norm(x, name=f"{name}_bn")

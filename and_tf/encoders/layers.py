@@ -89,6 +89,16 @@ class TorchLayers:
             x = keras.layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
         return keras.layers.MaxPooling2D(size, strides=stride, name=name)(x)
 
+    def average_pool(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        """The mean over all places: (B, H, W, C) to (B, C)."""
+        return keras.layers.GlobalAveragePooling2D(name=name)(x)
+
+    def flatten(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        return keras.layers.Flatten(name=name)(x)
+
+    def add(self, x: keras.KerasTensor, other: keras.KerasTensor, name: str) -> keras.KerasTensor:
+        return keras.layers.Add(name=name)([x, other])
+
     def embedding(self, x: keras.KerasTensor, embedding_dim: int) -> keras.KerasTensor:
         """The head of every encoder: layer `fc`, then rows of unit length in layer `embedding`.
 

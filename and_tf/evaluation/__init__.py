@@ -1,11 +1,31 @@
 """What an encoder is worth: classifiers, retrieval and clusters on its features."""
 
-from and_tf.evaluation.clustering import cluster_figures, clusters
-from and_tf.evaluation.features import extract, extract_layers
-from and_tf.evaluation.few_shot import few_shot_accuracy
-from and_tf.evaluation.knn import accuracy, nearest_neighbour, sweep_knn, weighted_knn
-from and_tf.evaluation.linear import LinearClassifier, fit_linear
-from and_tf.evaluation.retrieval import retrieval
+from typing import TYPE_CHECKING
+
+from and_tf import lazy_attributes
+
+if TYPE_CHECKING:
+    from and_tf.evaluation.clustering import cluster_figures, clusters
+    from and_tf.evaluation.features import extract, extract_layers
+    from and_tf.evaluation.few_shot import few_shot_accuracy
+    from and_tf.evaluation.knn import accuracy, nearest_neighbour, sweep_knn, weighted_knn
+    from and_tf.evaluation.linear import LinearClassifier, fit_linear
+    from and_tf.evaluation.retrieval import retrieval
+
+_HOMES = {
+    "LinearClassifier": "linear",
+    "accuracy": "knn",
+    "cluster_figures": "clustering",
+    "clusters": "clustering",
+    "extract": "features",
+    "extract_layers": "features",
+    "few_shot_accuracy": "few_shot",
+    "fit_linear": "linear",
+    "nearest_neighbour": "knn",
+    "retrieval": "retrieval",
+    "sweep_knn": "knn",
+    "weighted_knn": "knn",
+}
 
 __all__ = [
     "LinearClassifier",
@@ -21,3 +41,5 @@ __all__ = [
     "sweep_knn",
     "weighted_knn",
 ]
+
+__getattr__ = lazy_attributes(__name__, _HOMES)

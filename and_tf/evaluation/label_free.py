@@ -4,7 +4,8 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import skew
 
-from and_tf.methods.anchor_neighbourhoods import Neighbourhoods, stability
+from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
+from and_tf.methods.anchor_neighbourhoods.discovery import Neighbourhoods
 
 NEIGHBOURS = 10  # nearest images of each image in the figures on neighbourhoods
 BLOCK_BYTES = 64 << 20  # squared distances held at once

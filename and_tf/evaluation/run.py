@@ -14,6 +14,7 @@ from and_tf.evaluation.features import extract_layers
 from and_tf.evaluation.images import EvaluationImages, has_labels, open_images
 from and_tf.evaluation.protocols import PROTOCOLS, Outcome, in_words, notes_on, num_clusters
 from and_tf.runs.workdir import Workdir, open_run, restored_encoder
+from and_tf.training.settings import read_options
 
 
 def evaluate_run(options: types.SimpleNamespace) -> dict:
@@ -30,7 +31,7 @@ def evaluate_run(options: types.SimpleNamespace) -> dict:
         ValueError: if the layer, the data or the checkpoint do not fit.
     """
     run = open_run(options.workdir)
-    trained = run.read_flags()
+    trained = read_options(run)
     encoder, step = restored_encoder(run)
     layers = encoders.layer_names(encoder)
     if options.layer != "all":

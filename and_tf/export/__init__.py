@@ -4,10 +4,24 @@ Every export takes uint8 images, normalises inside, gives float32 rows of unit l
 in float32, whatever policy the encoder was trained under.
 """
 
-from and_tf.export.formats import FORMATS
-from and_tf.export.readers import ExportedEncoder, load_exported
-from and_tf.export.verification import verify_export
-from and_tf.export.writers import export_encoder, resize_and_crop
+from typing import TYPE_CHECKING
+
+from and_tf import lazy_attributes
+
+if TYPE_CHECKING:
+    from and_tf.export.formats import FORMATS
+    from and_tf.export.readers import ExportedEncoder, load_exported
+    from and_tf.export.verification import verify_export
+    from and_tf.export.writers import export_encoder, resize_and_crop
+
+_HOMES = {
+    "ExportedEncoder": "readers",
+    "FORMATS": "formats",
+    "export_encoder": "writers",
+    "load_exported": "readers",
+    "resize_and_crop": "writers",
+    "verify_export": "verification",
+}
 
 __all__ = [
     "FORMATS",
@@ -17,3 +31,5 @@ __all__ = [
     "resize_and_crop",
     "verify_export",
 ]
+
+__getattr__ = lazy_attributes(__name__, _HOMES)

@@ -1,1 +1,15 @@
-"""Ways to learn an encoder, one file or folder each."""
+"""Ways to learn an encoder, one file or folder each.
+
+A new method is a file with a subclass of `Method`, and a line in `METHODS`.
+"""
+
+from and_tf.methods.anchor_neighbourhoods.method import AnchorNeighbourhoods
+from and_tf.methods.instance import Instance
+from and_tf.methods.method import Method
+
+METHODS: dict[str, type[Method]] = {
+    "and": AnchorNeighbourhoods,
+    "instance": Instance,
+}
+
+__all__ = ["METHODS", "Method"]

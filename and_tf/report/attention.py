@@ -12,6 +12,7 @@ from and_tf import encoders
 from and_tf.data.picture import grid
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir, encoder_of
+from and_tf.training.settings import read_options
 
 MIN_POSITIONS = 7  # a side; a ResNet's last maps at 32 pixels have 4 and say little about places
 BATCH = 16  # the gradient keeps every layer's maps
@@ -92,7 +93,7 @@ def encoders_by_round(run: Workdir) -> Iterator[tuple[int, keras.Model]]:
     files = {int(path.stem.split("_")[1]): path for path in run.rounds.glob("round_*.npz")}
     if not files:
         raise FileNotFoundError(f"{run.rounds} holds no round's end: train at least one round.")
-    options, facts = run.read_flags(), run.read_facts()
+    options, facts = read_options(run), run.read_facts()
     encoder = encoder_of(options, facts["mean"], facts["std"])
     state = checkpoint.encoder_state(encoder)
     for number, path in sorted(files.items()):

@@ -18,6 +18,7 @@ from and_tf.report.explorer import Entropy, image_name
 from and_tf.report.sample import Sample, nearest_others, predictions
 from and_tf.report.thumbnails import PICTURE_SIDE, picture
 from and_tf.runs.workdir import Workdir
+from and_tf.training.settings import read_options
 
 MOST_ROUNDS = 6  # of more, evenly chosen ones
 COUNT = 4  # images of each kind
@@ -58,7 +59,7 @@ def attention_table(
     """
     if not any(run.rounds.glob("round_*.npz")):
         return None
-    size, first = run.read_flags().image_size, None
+    size, first = read_options(run).image_size, None
     if predicted is None:
         sample, kinds = reference, choose_by_entropy(entropy.values, COUNT)
     else:

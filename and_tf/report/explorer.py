@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from and_tf.methods.anchor_neighbourhoods import discover
+from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.report.record import Record, anchor_since
 from and_tf.report.sample import Sample, nearest_others
 from and_tf.report.thumbnails import sheet, sheet_side

@@ -7,9 +7,10 @@ import types
 import numpy as np
 
 from and_tf.evaluation import results
-from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
+from and_tf.methods.rounds import RoundPlan
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
+from and_tf.training.settings import read_options
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +88,7 @@ def read_record(run: Workdir, step: int | None = None) -> Record:
         FileNotFoundError: if the folder holds no run.
         ValueError: if a file in it is damaged.
     """
-    options = run.read_flags()
+    options = read_options(run)
     metrics = run.read_metrics()
     return Record(
         options=options,

@@ -16,7 +16,7 @@ from and_tf import encoders
 from and_tf.runs import checkpoint
 from and_tf.data.manifest import Manifest
 from and_tf.runs.atomic_files import replace_file
-from and_tf.cli.flags import FREE_TO_CHANGE, ROUNDING, train_flags
+from and_tf.runs.flag_file import read_flag_file
 
 
 class Workdir:
@@ -51,7 +51,7 @@ class Workdir:
         lines = [f"--{name}={value}" for name, value in given.items()]
         replace_file(self.flags, "\n".join(lines) + "\n")
 
-    def read_flags(self) -> types.SimpleNamespace:
+    def read_flags(self) -> dict[str, str]:
         """The flags that the run was started with.
 
         Raises:
@@ -63,10 +63,7 @@ class Workdir:
                 f"--workdir={self.path} holds no run (flags.cfg is missing): name the folder of a "
                 "run, or train first."
             )
-        try:
-            return train_flags().read([f"--flagfile={self.flags}"])
-        except ValueError as error:
-            raise ValueError(f"{self.flags} is damaged ({error}): restore it.") from error
+        return read_flag_file(self.flags)
 
     def write_facts(self, facts: dict) -> None:
         replace_file(self.facts, json.dumps(facts, indent=2) + "\n")
@@ -153,13 +150,13 @@ class Workdir:
 
 def differences(old: types.SimpleNamespace, new: types.SimpleNamespace) -> list[str]:
     """The flags that change the result and differ, as `--name=old, now new`."""
-    free = FREE_TO_CHANGE - (ROUNDING if new.deterministic else set())
-    names = [name for name in vars(new) if name not in free]
-    return [
-        f"--{name}={getattr(old, name, None)}, now {getattr(new, name)}"
-        for name in names
-        if getattr(old, name, None) != getattr(new, name)
-    ]
+    from and_tf.settings import differences as different
+    from and_tf.training.settings import experiment_settings
+
+    names = different(
+        experiment_settings(vars(old)), experiment_settings(vars(new)), new.deterministic
+    )
+    return [f"--{name}={getattr(old, name, None)}, now {getattr(new, name)}" for name in names]
 
 
 def newest_run(root: str | Path = "runs") -> Workdir:
@@ -203,7 +200,9 @@ def restored_encoder(run: Workdir) -> tuple[keras.Model, int]:
     Raises:
         FileNotFoundError, ValueError: as `load_encoder`.
     """
-    options, facts = run.read_flags(), run.read_facts()
+    from and_tf.training.settings import read_options
+
+    options, facts = read_options(run), run.read_facts()
     arrays, notes, file = run.load_checkpoint()
     encoder = encoder_of(options, facts["mean"], facts["std"])
     checkpoint.restore(checkpoint.encoder_state(encoder), arrays, file)

@@ -11,14 +11,14 @@ import tensorflow as tf
 
 from and_tf.data import passes
 from and_tf.data.augmentation import views
-from and_tf.data.augmentation.augment import Augmentation
 from and_tf.data.manifest import Manifest, changes, manifest
 from and_tf.data.pipeline import steps_per_epoch
+from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources import opening
 from and_tf.data.sources import source as sources
 from and_tf.methods.anchor_neighbourhoods.model import AND
-from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
-from and_tf.methods.anchor_neighbourhoods.schedule import RoundSchedule
+from and_tf.methods.rounds import RoundPlan
+from and_tf.methods.schedule import RoundSchedule
 from and_tf.runs.workdir import Workdir, encoder_of
 from and_tf.training.compilation import choose_xla
 from and_tf.training.devices import main_device
@@ -38,7 +38,7 @@ class Experiment:
     held_out: sources.Source | None
     images: Manifest
     plan: RoundPlan
-    augmentation: Augmentation
+    augmentation: AugmentationSettings
     load_size: int
     sends: str
     facts: dict
@@ -104,7 +104,7 @@ def build_experiment(options: types.SimpleNamespace, run: Workdir) -> Experiment
     if held_out is not None:
         held_out = passes.cached(held_out, options.image_size, budget)
     plan = RoundPlan(options.rounds, options.epochs_per_round, options.first_round_epochs)
-    augmentation = Augmentation(
+    augmentation = AugmentationSettings(
         image_size=options.image_size,
         crop_min_area=options.crop_min_area,
         color_jitter=options.color_jitter,
@@ -207,7 +207,9 @@ def _sends(options: types.SimpleNamespace, train: sources.Source, load_size: int
     return "draws" if fits and train.images.shape[1:3] == (load_size, load_size) else "images"
 
 
-def _views(sends: str, train: sources.Source, augmentation: Augmentation) -> views.Views | None:
+def _views(
+    sends: str, train: sources.Source, augmentation: AugmentationSettings
+) -> views.Views | None:
     if sends == "views":
         return None
     if sends == "images":

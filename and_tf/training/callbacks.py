@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
-from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
+from and_tf.methods.rounds import RoundPlan
 from and_tf.runs import checkpoint
 from and_tf.runs.events import EventLog
 from and_tf.runs.outbox import Outbox, attempt

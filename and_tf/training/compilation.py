@@ -21,7 +21,7 @@ def choose_xla(encoder: str, has_gpu: bool, replicas: int) -> XlaChoice:
     """What `--jit_compile=auto` means here.
 
     Args:
-        encoder: one of `encoders.NAMES`.
+        encoder: one of `encoders.ENCODERS`.
         has_gpu: whether the run trains on a GPU.
         replicas: devices that share a batch.
     """

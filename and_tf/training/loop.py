@@ -23,6 +23,7 @@ from and_tf.training.callbacks import Checkpoints, Evaluation, RoundEnds, RunLog
 from and_tf.training.devices import precision_policy
 from and_tf.training.online_evaluation import Monitor
 from and_tf.training.pace import CostEstimate, StepCounter
+from and_tf.training.settings import read_options
 from and_tf.training.summary import print_estimates, summarise
 
 
@@ -65,7 +66,7 @@ def run_experiment(options: types.SimpleNamespace) -> None:
 def _precision(options: types.SimpleNamespace, run: Workdir) -> str:
     """The policy that `--precision` means: of a run that has begun, the one it began with."""
     if options.precision == "mixed" and run.flags.is_file():
-        kept = run.read_flags().precision
+        kept = read_options(run).precision
         if kept.startswith("mixed_"):
             return kept
     return precision_policy(options.precision)
@@ -81,7 +82,7 @@ def _check_workdir(run: Workdir, options: types.SimpleNamespace) -> bool:
                 f"--workdir={run.path} is not empty and holds no run: choose another --workdir."
             )
         return False
-    different = differences(run.read_flags(), options)
+    different = differences(read_options(run), options)
     if different:
         raise ValueError(
             f"--workdir={run.path} holds a run with other flags ({'; '.join(different)}): "

@@ -3,11 +3,13 @@
 import keras
 import numpy as np
 
-from and_tf.data.augmentation.augment import Augmentation, augment, draw
+from and_tf.data.augmentation.augment import augment, draw
+from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import Source
 from and_tf.evaluation import accuracy, extract, weighted_knn
 from and_tf.evaluation.label_free import NEIGHBOURS, alignment, label_free_figures
-from and_tf.methods.anchor_neighbourhoods import discover, stability
+from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
+from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.anchor_neighbourhoods.model import AND
 
 RAW_SIDE = 32  # pixels; larger images are compared as raw pixels at this side
@@ -34,7 +36,11 @@ class Monitor:
     """
 
     def __init__(
-        self, train: Source, held_out: Source | None, augmentation: Augmentation, load_size: int
+        self,
+        train: Source,
+        held_out: Source | None,
+        augmentation: AugmentationSettings,
+        load_size: int,
     ):
         self.train, self.held_out = train, held_out
         self.size = augmentation.image_size
@@ -119,7 +125,9 @@ class Monitor:
 class _Views:
     """One augmented view of each image, always the same, with what `extract` asks of a source."""
 
-    def __init__(self, source: Source, augmentation: Augmentation, load_size: int, seed: int):
+    def __init__(
+        self, source: Source, augmentation: AugmentationSettings, load_size: int, seed: int
+    ):
         self.source, self.augmentation, self.load_size = source, augmentation, load_size
         self.name = f"views of {source.name}"
         self.draws = draw(len(source), seed, 0).numpy()

@@ -6,7 +6,7 @@ import time
 import keras
 from tqdm import tqdm
 
-from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
+from and_tf.methods.rounds import RoundPlan
 
 WARM_UP = 5  # steps, in which TensorFlow traces and compiles
 MEASURED_AFTER = 20  # steps

@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from and_tf.data.settings import AugmentationSettings
 
-from and_tf.data.augmentation.augment import Augmentation, augment, draw
+from and_tf.data.augmentation.augment import augment, draw
 from and_tf.data.pipeline import (
     PREFETCH_BYTES,
     sample_augmented,
@@ -15,7 +16,7 @@ from and_tf.data.pipeline import (
 from and_tf.data.sources.source import array_source
 
 N, BATCH, PER_EPOCH = 21, 8, 3
-AUGMENTATION = Augmentation(image_size=8, crop_min_area=0.5, color_jitter=0.0, grey=0.0)
+AUGMENTATION = AugmentationSettings(image_size=8, crop_min_area=0.5, color_jitter=0.0, grey=0.0)
 
 
 def source(count=N, side=8):
@@ -83,7 +84,7 @@ def test_a_start_at_a_later_epoch_goes_on_with_the_epochs_after_it():
 
 
 def test_images_are_those_of_the_source_augmented_by_the_step():
-    full = Augmentation(image_size=8, flip=True)
+    full = AugmentationSettings(image_size=8, flip=True)
     images_of = source(side=12)
     data = train_pipeline(images_of, BATCH, full, 5, first_step=4, load_size=12)
     for step, (images, indices) in enumerate(data.as_numpy_iterator(), start=4):
@@ -93,7 +94,7 @@ def test_images_are_those_of_the_source_augmented_by_the_step():
 
 
 def test_whole_crops_give_the_pixels_of_each_index():
-    whole = Augmentation(image_size=8, crop_min_area=1.0, color_jitter=0.0, grey=0.0)
+    whole = AugmentationSettings(image_size=8, crop_min_area=1.0, color_jitter=0.0, grey=0.0)
     for images, indices in epochs(pipeline(augmentation=whole), 1)[0]:
         np.testing.assert_allclose(images, source().images[indices], atol=1e-3)
 

@@ -44,7 +44,7 @@ def mixed_policy(request):
     keras.config.set_dtype_policy(before)
 
 
-@pytest.mark.parametrize("name", encoders.NAMES)
+@pytest.mark.parametrize("name", encoders.ENCODERS)
 def test_parameters_of_large_images_match_torchvision(name):
     encoder = encoders.build_encoder(name, input_shape=(224, 224, 3))
     assert encoder.output_shape == (None, 128)

@@ -8,10 +8,10 @@ import shutil
 
 import numpy as np
 import pytest
+from helpers import programs
 from PIL import Image
 
 from and_tf import encoders, load_encoder
-from and_tf.cli import programs
 from and_tf.cli.flags import evaluate_flags
 from and_tf.data import open_source
 from and_tf.data.sources.source import EncodedSource

@@ -7,10 +7,10 @@ import re
 
 import numpy as np
 import pytest
+from helpers import programs
 from helpers.report_runs import make_run, save_images
 from PIL import Image
 
-from and_tf.cli import programs
 from and_tf.data.sources import opening
 from and_tf.report import run as report_run
 from and_tf.report.page import HERE

@@ -1,11 +1,10 @@
 """The report in a real browser: what a reader clicks, sees and never loads."""
 
 import pytest
+from helpers import programs
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
-
-from and_tf.cli import programs
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import programs
 from helpers.foreign_models import (
     diverged_export,
     foreign_savedmodel,
@@ -36,7 +37,6 @@ from helpers.spoiled import (
 )
 from PIL import ImageFile
 
-from and_tf.cli import programs
 from and_tf.training import callbacks
 
 TINY = [

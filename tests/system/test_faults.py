@@ -10,8 +10,8 @@ import time
 
 import numpy as np
 import pytest
+from helpers import programs
 
-from and_tf.cli import programs
 from and_tf.data.manifest import Manifest, changes
 from and_tf.runs import checkpoint
 from and_tf.runs.lock import locked

@@ -6,20 +6,20 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import programs
 
 import and_tf.training.loop
 from and_tf import encoders
 from and_tf.bank.memory_bank import MemoryBank
-from and_tf.cli import programs
 from and_tf.data import open_source
-from and_tf.data.augmentation.augment import Augmentation
 from and_tf.data.pipeline import batch_indices
+from and_tf.data.settings import AugmentationSettings
 from and_tf.encoders.layers import TorchLayers
 from and_tf.evaluation import weighted_knn
-from and_tf.methods.anchor_neighbourhoods import discover
+from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.anchor_neighbourhoods.loss import bank_loss, neighbourhood_loss
 from and_tf.methods.anchor_neighbourhoods.model import AND
-from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
+from and_tf.methods.rounds import RoundPlan
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
 from and_tf.training import callbacks
@@ -183,7 +183,7 @@ def test_numbers_that_explode_stop_the_run_within_a_step(tmp_path, capsys, flags
 
 def warnings_of(model, source, capsys, step, times=1):
     """What an evaluation at a step says on stderr."""
-    monitor = Monitor(source, None, Augmentation(image_size=16), 16)
+    monitor = Monitor(source, None, AugmentationSettings(image_size=16), 16)
     evaluation = callbacks.Evaluation(monitor, RoundPlan(0, 100), 1, lambda: True)
     evaluation.set_model(model)
     model.optimizer.iterations.assign(step)

@@ -10,10 +10,10 @@ import time
 
 import numpy as np
 import pytest
+from helpers import programs
 from PIL import Image
 
 from and_tf import load_encoder
-from and_tf.cli import programs
 from and_tf.data import open_source
 from and_tf.evaluation import accuracy, extract, weighted_knn
 from and_tf.export import load_exported

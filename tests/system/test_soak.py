@@ -9,8 +9,8 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import programs
 
-from and_tf.cli import programs
 from and_tf.runs import checkpoint
 from benchmarks.soak_compare import differences
 

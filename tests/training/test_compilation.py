@@ -9,7 +9,7 @@ from and_tf.training import build as experiment
 from and_tf.training.compilation import choose_xla
 
 
-@pytest.mark.parametrize("encoder", encoders.NAMES)
+@pytest.mark.parametrize("encoder", encoders.ENCODERS)
 def test_xla_is_off_on_a_cpu_and_the_reason_names_the_encoder(encoder):
     choice = choose_xla(encoder, has_gpu=False, replicas=1)
     assert not choice.is_on and encoder in choice.reason and "oneDNN" in choice.reason

@@ -7,11 +7,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import programs
 
-from and_tf.cli import programs
 from and_tf.data.augmentation import views
 from and_tf.data.pipeline import batch_indices
-from and_tf.methods.anchor_neighbourhoods import discover
+from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.runs import checkpoint
 from and_tf.training import build as experiment
 from and_tf.training import devices, pace

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from and_tf.data.settings import AugmentationSettings
 
-from and_tf.data.augmentation.augment import Augmentation
 from and_tf.data.pipeline import train_pipeline
 from and_tf.data.sources.source import array_source
 from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
@@ -44,7 +44,7 @@ def build(strategy, count, kind):
 def train(strategy, count, kind):
     """A model after all rounds and its History."""
     model = build(strategy, count, kind)
-    augmentation = Augmentation(image_size=8, crop_min_area=0.5, color_jitter=0.0, grey=0.0)
+    augmentation = AugmentationSettings(image_size=8, crop_min_area=0.5, color_jitter=0.0, grey=0.0)
     data = train_pipeline(array_source(pixels(count)), BATCH, augmentation, seed=3)
     curriculum = NeighbourhoodCurriculum(ROUNDS, EPOCHS, labels=np.arange(count) % 3)
     epochs = (ROUNDS + 1) * EPOCHS

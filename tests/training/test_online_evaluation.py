@@ -4,16 +4,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+from and_tf.data.settings import AugmentationSettings
 
 from and_tf import encoders
 from and_tf.data import open_source
-from and_tf.data.augmentation.augment import Augmentation
 from and_tf.evaluation import accuracy, extract, weighted_knn
 from and_tf.evaluation.label_free import effective_rank
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.training.online_evaluation import FIGURES, Monitor
 
-MILD = Augmentation(image_size=16, crop_min_area=0.5, color_jitter=0, grey=0)
+MILD = AugmentationSettings(image_size=16, crop_min_area=0.5, color_jitter=0, grey=0)
 
 
 @pytest.fixture(scope="module")

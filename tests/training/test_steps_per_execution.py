@@ -9,14 +9,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import programs
 from tensorflow.python.framework.config import disable_op_determinism
 
-from and_tf.cli import programs
-from and_tf.data.augmentation.augment import Augmentation
 from and_tf.data.pipeline import batch_indices, train_pipeline
+from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
 from and_tf.methods.anchor_neighbourhoods.model import AND
-from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
+from and_tf.methods.rounds import RoundPlan
 from and_tf.runs import checkpoint
 from and_tf.training import build as experiment
 from and_tf.training import callbacks, pace
@@ -186,7 +186,7 @@ def fitted(strategy, **settings):
     tell = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: counts.append(counter.step)
     )
-    data = train_pipeline(array_source(images), 8, Augmentation(image_size=16))
+    data = train_pipeline(array_source(images), 8, AugmentationSettings(image_size=16))
     model.fit(data, epochs=2, callbacks=[counter, tell], verbose=0, shuffle=False)
     return checkpoint.values(checkpoint.round_state(model) | {"bank": model.bank.rows}), counts
 

@@ -4,12 +4,13 @@ A pure function of images and uniform draws, vectorised over the batch. Image j 
 alone: a run that is split over replicas, or resumed, sees the images of an uninterrupted one.
 """
 
-import dataclasses
 import itertools
 import math
 
 import numpy as np
 import tensorflow as tf
+
+from and_tf.data.settings import AugmentationSettings
 
 ATTEMPTS = 10  # crops tried before the centre crop
 CROP_RATIOS = (3 / 4, 4 / 3)  # narrowest and widest crop, width over height
@@ -24,44 +25,6 @@ DRAWS_PER_IMAGE = 29
 # The operations of the jitter and the 24 orders they come in: ORDERS[r, place] is an operation.
 ADJUST_BRIGHTNESS, ADJUST_CONTRAST, ADJUST_SATURATION, SHIFT_HUE = range(4)
 ORDERS = np.array(list(itertools.permutations(range(4))), "int32")  # (24, 4)
-
-
-@dataclasses.dataclass(frozen=True)
-class Augmentation:
-    """What the augmentation does; the defaults are the authors' recipe at 32x32.
-
-    Args:
-        image_size: side of the square images that come out, in pixels.
-        crop_min_area: smallest share of the image that a crop may cover.
-        color_jitter: strength of brightness, contrast, saturation and hue jitter. Factors lie in
-            1 - strength .. 1 + strength, hue shifts in +-strength of a turn, at most half a turn.
-        grey: probability that an image turns grey.
-        flip: whether half of the images are mirrored left to right.
-
-    Reference: Huang et al., ICML 2019; RandomResizedCrop, ColorJitter and RandomGrayscale of
-    torchvision, on float images.
-    """
-
-    image_size: int = 32
-    crop_min_area: float = 0.2
-    color_jitter: float = 0.4
-    grey: float = 0.2
-    flip: bool = False
-
-    def __post_init__(self) -> None:
-        if self.image_size < 1:
-            raise ValueError(f"--image_size={self.image_size} must be at least 1 pixel.")
-        if not 0 < self.crop_min_area <= 1:
-            raise ValueError(
-                f"--crop_min_area={self.crop_min_area} must lie in (0, 1]: it is a share of the "
-                "image's area. 1 crops nothing."
-            )
-        if not 0 <= self.color_jitter < math.inf:
-            raise ValueError(
-                f"--color_jitter={self.color_jitter} must be 0 or more. 0 leaves colours alone."
-            )
-        if not 0 <= self.grey <= 1:
-            raise ValueError(f"--grey={self.grey} must lie in 0..1: it is a probability.")
 
 
 def draw(batch_size: int | tf.Tensor, seed: int | tf.Tensor, step: int | tf.Tensor) -> tf.Tensor:
@@ -79,13 +42,15 @@ def draw(batch_size: int | tf.Tensor, seed: int | tf.Tensor, step: int | tf.Tens
     return tf.random.stateless_uniform((batch_size, DRAWS_PER_IMAGE), seed=key, alg="philox")
 
 
-def augment(images: tf.Tensor | np.ndarray, draws: tf.Tensor, settings: Augmentation) -> tf.Tensor:
+def augment(
+    images: tf.Tensor | np.ndarray, draws: tf.Tensor, settings: AugmentationSettings
+) -> tf.Tensor:
     """Crops, flips, jitters and greys each image by its own draws.
 
     Args:
         images: (B, H, W, 3) uint8, or float in 0..255.
         draws: (B, DRAWS_PER_IMAGE) float32 from `draw`.
-        settings: an `Augmentation`.
+        settings: an `AugmentationSettings`.
 
     Returns:
         (B, S, S, 3) float32 in 0..255, not rounded; S is `settings.image_size`.
@@ -101,7 +66,7 @@ def augment(images: tf.Tensor | np.ndarray, draws: tf.Tensor, settings: Augmenta
     return tf.transpose(planes, [0, 2, 3, 1])  # (B, S, S, 3)
 
 
-def resized_crops(planes: tf.Tensor, draws: tf.Tensor, settings: Augmentation) -> tf.Tensor:
+def resized_crops(planes: tf.Tensor, draws: tf.Tensor, settings: AugmentationSettings) -> tf.Tensor:
     """Random crops (B, 3, H, W) -> (B, 3, S, S), antialiased bilinear, flipped where drawn."""
     height, width = tf.shape(planes)[2], tf.shape(planes)[3]
     size = settings.image_size
@@ -119,7 +84,10 @@ def resized_crops(planes: tf.Tensor, draws: tf.Tensor, settings: Augmentation) -
 
 
 def crop_boxes(
-    draws: tf.Tensor, height: int | tf.Tensor, width: int | tf.Tensor, settings: Augmentation
+    draws: tf.Tensor,
+    height: int | tf.Tensor,
+    width: int | tf.Tensor,
+    settings: AugmentationSettings,
 ) -> tf.Tensor:
     """(B, 4) int32: top, left, height and width of each crop, in pixels of the source image.
 

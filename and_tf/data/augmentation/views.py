@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from and_tf.data.augmentation.augment import Augmentation, augment
+from and_tf.data.augmentation.augment import augment
+from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import ArraySource
 
 Views = Callable[[object, tf.Tensor], tf.Tensor]
 
 
-def from_images(augmentation: Augmentation) -> Views:
+def from_images(augmentation: AugmentationSettings) -> Views:
     """For `sends="images"`: ((images (B, L, L, 3) uint8, draws), indices) to views (B, S, S, 3)."""
 
     def views(inputs, indices):
@@ -24,7 +25,7 @@ def from_images(augmentation: Augmentation) -> Views:
     return views
 
 
-def from_draws(source: ArraySource, augmentation: Augmentation) -> Views:
+def from_draws(source: ArraySource, augmentation: AugmentationSettings) -> Views:
     """For `sends="draws"`: the device holds all images, and a step is sent nothing but numbers.
 
     Args:

@@ -5,9 +5,11 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from and_tf.methods.anchor_neighbourhoods import consistency, discover, select_anchors, stability
+from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency, stability
+from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.anchor_neighbourhoods.discovery_by_index import discover_by_index, import_faiss
-from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
+from and_tf.methods.anchor_neighbourhoods.selection import select_anchors
+from and_tf.methods.rounds import RoundPlan
 
 
 class NeighbourhoodCurriculum(keras.callbacks.Callback):

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from and_tf.methods.anchor_neighbourhoods.selection import stability
+from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
 from and_tf.search.all_pairs import compare_all
 from and_tf.search.progress import PairProgress
 from and_tf.search.row_blocks import compare_rows

@@ -1,6 +1,13 @@
-"""The selection of anchors, and what is said of neighbourhoods."""
+"""The selection of anchors, by a rule that has a name.
+
+A new rule is a function like `lowest_entropy`, and a line in `RULES`.
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
+
+from and_tf.errors import UserError
 
 
 def select_anchors(entropy: np.ndarray, num_anchors: int) -> np.ndarray:
@@ -17,7 +24,7 @@ def select_anchors(entropy: np.ndarray, num_anchors: int) -> np.ndarray:
     """
     entropy = np.asarray(entropy)
     if not 0 <= num_anchors <= len(entropy):
-        raise ValueError(
+        raise UserError(
             f"num_anchors must be from 0 to the number of images, {len(entropy)}. "
             f"Received num_anchors={num_anchors}."
         )
@@ -26,18 +33,23 @@ def select_anchors(entropy: np.ndarray, num_anchors: int) -> np.ndarray:
     return is_anchor
 
 
-def consistency(neighbours: np.ndarray, is_anchor: np.ndarray, labels: np.ndarray) -> float | None:
-    """Share of (anchor, neighbour) pairs with equal labels, in percent.
+def lowest_entropy(entropy: np.ndarray, num_anchors: int, seed: Sequence[int]) -> np.ndarray:
+    """The images of lowest entropy: the method.
 
-    Pairs in which an image has no label (-1) are left out; None where no pair is left.
+    Args:
+        entropy: (N,) float, in nats.
+        num_anchors: from 0 to N.
+        seed: of run and round; not used.
+
+    Returns:
+        (N,) bool.
     """
-    anchors = np.flatnonzero(is_anchor)
-    own, others = labels[anchors][:, None], labels[neighbours[anchors]]
-    is_known = (own >= 0) & (others >= 0)
-    return 100.0 * float(np.mean((own == others)[is_known])) if is_known.any() else None
+    return select_anchors(entropy, num_anchors)
 
 
-def stability(before: np.ndarray, after: np.ndarray) -> float:
-    """Share of the neighbours of before, (N, k), that are still neighbours after, in percent."""
-    kept = (before[:, :, None] == after[:, None, :]).any(axis=2)
-    return 100.0 * float(kept.mean())
+def random_images(entropy: np.ndarray, num_anchors: int, seed: Sequence[int]) -> np.ndarray:
+    """Random images, others in each round: the control of the method. As `lowest_entropy`."""
+    return select_anchors(np.random.default_rng(seed).random(len(entropy)), num_anchors)
+
+
+RULES = {"entropy": lowest_entropy, "random": random_images}

@@ -7,10 +7,11 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from and_tf.data.settings import AugmentationSettings
 from PIL import Image
 
 from and_tf.data.augmentation import augment as aug
-from and_tf.data.augmentation.augment import Augmentation, augment, crop_boxes, draw
+from and_tf.data.augmentation.augment import augment, crop_boxes, draw
 
 CROP_ONLY = {"color_jitter": 0.0, "grey": 0.0}
 GREY_OF_PIL = np.array([0.299, 0.587, 0.114])
@@ -110,11 +111,13 @@ def naive_augment(image, draws, settings):
 @pytest.mark.parametrize(
     "settings",
     [
-        Augmentation(image_size=16),
-        Augmentation(image_size=16, crop_min_area=0.08, color_jitter=1.2, grey=0.5, flip=True),
-        Augmentation(image_size=20, color_jitter=0.0),
-        Augmentation(image_size=12, crop_min_area=1.0, grey=0.0),
-        Augmentation(image_size=12, color_jitter=0.0, grey=1.0, flip=True),
+        AugmentationSettings(image_size=16),
+        AugmentationSettings(
+            image_size=16, crop_min_area=0.08, color_jitter=1.2, grey=0.5, flip=True
+        ),
+        AugmentationSettings(image_size=20, color_jitter=0.0),
+        AugmentationSettings(image_size=12, crop_min_area=1.0, grey=0.0),
+        AugmentationSettings(image_size=12, color_jitter=0.0, grey=1.0, flip=True),
     ],
     ids=str,
 )
@@ -131,7 +134,7 @@ def test_images_equal_those_of_the_naive_loop(settings, height, width):
 @pytest.mark.parametrize("size", [24, 64])
 def test_crops_are_within_a_grey_level_of_pil(height, width, size):
     images, draws = photos(8, height, width), draws_of(8)
-    settings = Augmentation(image_size=size, crop_min_area=0.1, **CROP_ONLY)
+    settings = AugmentationSettings(image_size=size, crop_min_area=0.1, **CROP_ONLY)
     found = augment(images, draws, settings).numpy()
     boxes = crop_boxes(draws, height, width, settings).numpy()
     for image, crop, (top, left, h, w) in zip(images, found, boxes, strict=True):
@@ -142,7 +145,7 @@ def test_crops_are_within_a_grey_level_of_pil(height, width, size):
 
 def test_pixels_outside_the_crop_do_not_count():
     images, draws = photos(16), draws_of(16)
-    settings = Augmentation(image_size=8, **CROP_ONLY)
+    settings = AugmentationSettings(image_size=8, **CROP_ONLY)
     outside = np.ones(images.shape, bool)
     for mask, (top, left, h, w) in zip(outside, crop_boxes(draws, 32, 32, settings), strict=True):
         mask[top : top + h, left : left + w] = False
@@ -154,14 +157,14 @@ def test_pixels_outside_the_crop_do_not_count():
 
 def test_without_crop_jitter_and_grey_an_image_stays_as_it_is():
     images = photos(8)
-    settings = Augmentation(crop_min_area=1.0, color_jitter=0.0, grey=0.0)
+    settings = AugmentationSettings(crop_min_area=1.0, color_jitter=0.0, grey=0.0)
     np.testing.assert_allclose(augment(images, draws_of(8), settings), images, atol=1e-3)
 
 
 def test_a_flip_mirrors_the_images_drawn_and_only_those():
     images, draws = photos(32), draws_of(32)
-    plain = augment(images, draws, Augmentation(flip=False)).numpy()
-    flipped = augment(images, draws, Augmentation(flip=True)).numpy()
+    plain = augment(images, draws, AugmentationSettings(flip=False)).numpy()
+    flipped = augment(images, draws, AugmentationSettings(flip=True)).numpy()
     mirrored = draws[:, aug.FLIP] < 0.5
     assert 0 < mirrored.sum() < 32
     np.testing.assert_allclose(flipped[mirrored], plain[mirrored][:, :, ::-1], atol=1e-3)
@@ -170,7 +173,7 @@ def test_a_flip_mirrors_the_images_drawn_and_only_those():
 
 def test_values_stay_within_0_and_255():
     images = np.random.default_rng(0).choice([0, 255], (64, 32, 32, 3)).astype("uint8")
-    found = augment(images, draws_of(64), Augmentation(color_jitter=2.0, flip=True)).numpy()
+    found = augment(images, draws_of(64), AugmentationSettings(color_jitter=2.0, flip=True)).numpy()
     assert found.dtype == np.float32 and np.isfinite(found).all()
     assert found.min() >= -1e-3 and found.max() <= 255.001
 
@@ -185,8 +188,8 @@ def test_the_hue_shift_is_that_of_colorsys(shift):
 
 def test_uint8_and_float_images_give_the_same():
     images, draws = photos(4), draws_of(4)
-    as_float = augment(images.astype("float32"), draws, Augmentation())
-    np.testing.assert_array_equal(augment(images, draws, Augmentation()), as_float)
+    as_float = augment(images.astype("float32"), draws, AugmentationSettings())
+    np.testing.assert_array_equal(augment(images, draws, AugmentationSettings()), as_float)
 
 
 # The distributions.
@@ -222,7 +225,7 @@ def largest_gap(sample, other):
 @pytest.mark.parametrize("smallest", [0.08, 0.2])
 def test_crops_are_distributed_as_torchvisions(height, width, smallest):
     count = 10_000
-    settings = Augmentation(crop_min_area=smallest)
+    settings = AugmentationSettings(crop_min_area=smallest)
     found = crop_boxes(draws_of(count, seed=11), height, width, settings).numpy()
     expected = torchvision_boxes(count, height, width, smallest, seed=5)
     for figure in (
@@ -238,7 +241,7 @@ def test_crops_are_distributed_as_torchvisions(height, width, smallest):
 
 
 def test_crop_corners_are_uniform_over_the_room_left():
-    settings = Augmentation(crop_min_area=0.2)
+    settings = AugmentationSettings(crop_min_area=0.2)
     boxes = crop_boxes(draws_of(40_000), 32, 32, settings).numpy()
     for start, length in [(0, 2), (1, 3)]:
         corners = boxes[boxes[:, length] == 24][:, start]
@@ -251,14 +254,16 @@ def test_crop_corners_are_uniform_over_the_room_left():
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (500, 333), (1, 1), (2, 9)])
 def test_the_outermost_draws_stay_inside_the_image(value, height, width):
     draws = np.full((1, aug.DRAWS_PER_IMAGE), value, "float32")
-    (top, left, h, w), *_ = crop_boxes(draws, height, width, Augmentation()).numpy()
+    (top, left, h, w), *_ = crop_boxes(draws, height, width, AugmentationSettings()).numpy()
     assert 0 <= top <= top + h <= height and 0 <= left <= left + w <= width and h > 0 and w > 0
-    assert np.isfinite(augment(photos(1, height, width), draws, Augmentation(flip=True))).all()
+    assert np.isfinite(
+        augment(photos(1, height, width), draws, AugmentationSettings(flip=True))
+    ).all()
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (24, 40), (40, 24), (30, 40), (10, 100)])
 def test_the_fallback_is_the_centre_crop_of_torchvision(height, width):
-    settings = Augmentation(crop_min_area=1.0)
+    settings = AugmentationSettings(crop_min_area=1.0)
     draws = draws_of(200)
     draws[:, aug.RATIO] = 0.0 if width > height else 0.9999  # no attempt fits
     boxes = crop_boxes(draws, height, width, settings).numpy()
@@ -289,7 +294,7 @@ def test_each_of_the_24_orders_comes_equally_often():
 @pytest.mark.parametrize("probability", [0.0, 0.2, 1.0])
 def test_the_share_of_grey_images_is_the_probability(probability):
     pixel = np.full((20_000, 1, 1, 3), [200, 100, 50], "uint8")
-    settings = Augmentation(image_size=1, color_jitter=0.0, grey=probability)
+    settings = AugmentationSettings(image_size=1, color_jitter=0.0, grey=probability)
     found = augment(pixel, draws_of(20_000), settings).numpy()
     is_grey = np.ptp(found, axis=-1) < 1e-3
     assert is_grey.mean() == pytest.approx(probability, abs=0.012)
@@ -320,7 +325,7 @@ def test_other_seeds_and_steps_give_other_draws():
 
 
 def test_an_image_depends_on_its_own_draws_alone():
-    settings = Augmentation(flip=True)
+    settings = AugmentationSettings(flip=True)
     images, draws = photos(5), draws_of(5)
     whole = augment(images, draws, settings).numpy()
     parts = [augment(images[a:b], draws[a:b], settings) for a, b in [(0, 3), (3, 5)]]
@@ -331,7 +336,7 @@ def test_an_image_depends_on_its_own_draws_alone():
 
 @pytest.mark.parametrize("batch_size", [4, 3])
 def test_eager_function_and_pipeline_give_the_same(batch_size):
-    settings = Augmentation(image_size=24, flip=True)
+    settings = AugmentationSettings(image_size=24, flip=True)
     images = photos(10, 20, 36)
     starts = range(0, 10, batch_size)  # the last batch is a partial one
 
@@ -353,7 +358,7 @@ def test_empty_and_single_batches_pass(batch_size):
     images = photos(max(batch_size, 1))[:batch_size]
     draws = draw(batch_size, 0, 0)
     for call in (augment, tf.function(augment)):
-        assert call(images, draws, Augmentation(flip=True)).shape == (batch_size, 32, 32, 3)
+        assert call(images, draws, AugmentationSettings(flip=True)).shape == (batch_size, 32, 32, 3)
 
 
 @pytest.mark.parametrize(
@@ -370,4 +375,4 @@ def test_empty_and_single_batches_pass(batch_size):
 )
 def test_a_setting_out_of_range_names_its_flag_and_value(flag, value):
     with pytest.raises(ValueError, match=f"--{flag}={value}"):
-        Augmentation(**{flag: value})
+        AugmentationSettings(**{flag: value})

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from and_tf.data.settings import AugmentationSettings
 
 from and_tf.data.augmentation import views
-from and_tf.data.augmentation.augment import Augmentation
 from and_tf.data.pipeline import train_pipeline
 from and_tf.data.sources.source import EncodedSource, array_source
 from and_tf.methods.anchor_neighbourhoods.model import AND
@@ -16,7 +16,7 @@ from and_tf.training import build as experiment
 from and_tf.training.optimizers import TorchSGD
 
 N, BATCH, PER_EPOCH = 21, 8, 3  # the last batch has 5 images
-FULL = Augmentation(image_size=8, flip=True)
+FULL = AugmentationSettings(image_size=8, flip=True)
 PIXELS = np.random.default_rng(0).integers(0, 256, (N, 10, 10, 3), "uint8")
 SOURCE = array_source(PIXELS, name="noise")
 TOLERANCE = 1e-3  # of 255

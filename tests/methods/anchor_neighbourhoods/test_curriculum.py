@@ -5,13 +5,13 @@ import sys
 import keras
 import numpy as np
 import pytest
+from and_tf.data.settings import AugmentationSettings
 
-from and_tf.data.augmentation.augment import Augmentation
 from and_tf.data.pipeline import train_pipeline
 from and_tf.data.sources.source import array_source
 from and_tf.methods.anchor_neighbourhoods import curriculum as module
-from and_tf.methods.anchor_neighbourhoods import discover
 from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
+from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.training.optimizers import TorchSGD
 
@@ -27,7 +27,7 @@ def source():
 
 
 def pipeline(first_step=0):
-    cheap = Augmentation(image_size=4, crop_min_area=0.5, color_jitter=0.0, grey=0.0)
+    cheap = AugmentationSettings(image_size=4, crop_min_area=0.5, color_jitter=0.0, grey=0.0)
     return train_pipeline(source(), BATCH, cheap, seed=1, first_step=first_step)
 
 

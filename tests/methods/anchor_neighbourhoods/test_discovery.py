@@ -1,12 +1,9 @@
 import numpy as np
 import pytest
 
-from and_tf.methods.anchor_neighbourhoods import (
-    consistency,
-    discover,
-    select_anchors,
-    stability,
-)
+from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency, stability
+from and_tf.methods.anchor_neighbourhoods.discovery import discover
+from and_tf.methods.anchor_neighbourhoods.selection import select_anchors
 from and_tf.search import all_pairs
 from and_tf.search.all_pairs import _rounds
 from and_tf.search.progress import PairProgress, estimate_words

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from and_tf.cli.flags import train_flags
-from and_tf.methods.anchor_neighbourhoods import discover, discover_by_index, stability
 from and_tf.methods.anchor_neighbourhoods import discovery_by_index as index
+from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
+from and_tf.methods.anchor_neighbourhoods.discovery import discover
+from and_tf.methods.anchor_neighbourhoods.discovery_by_index import discover_by_index
 
 faiss = pytest.importorskip("faiss")
 

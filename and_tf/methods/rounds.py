@@ -2,10 +2,16 @@
 
 import dataclasses
 
+from and_tf.settings import Settings, at_least, setting
+
+LR_POLICIES = ("step", "cosine", "cosine_run")
+
 
 @dataclasses.dataclass(frozen=True)
-class RoundPlan:
-    """The rounds of a run in epochs.
+class RoundPlan(Settings):
+    """Rounds.
+
+    Which epoch belongs to which round.
 
     Attributes:
         rounds: R, the curriculum rounds after the initial round 0.
@@ -13,19 +19,9 @@ class RoundPlan:
         first_round_epochs: epochs of round 0; 0 means the same as the others.
     """
 
-    rounds: int = 4
-    epochs_per_round: int = 200
-    first_round_epochs: int = 0
-
-    def __post_init__(self):
-        if self.rounds < 0:
-            raise ValueError(f"rounds must not be negative. Received rounds={self.rounds}.")
-        if self.epochs_per_round < 1 or self.first_round_epochs < 0:
-            raise ValueError(
-                "A round needs at least one epoch. Received "
-                f"epochs_per_round={self.epochs_per_round}, "
-                f"first_round_epochs={self.first_round_epochs}."
-            )
+    rounds: int = setting(4, "Curriculum rounds after the initial one.", at_least(0))
+    epochs_per_round: int = setting(200, "Epochs of each round.", at_least(1))
+    first_round_epochs: int = setting(0, "Epochs of round 0; 0: as the others.", at_least(0))
 
     @property
     def starts(self) -> list[int]:

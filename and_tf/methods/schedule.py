@@ -6,8 +6,8 @@ import math
 import keras
 from keras import ops
 
-from and_tf.cli.flags import POLICIES
-from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
+from and_tf.errors import UserError
+from and_tf.methods.rounds import LR_POLICIES, RoundPlan
 
 
 @keras.saving.register_keras_serializable("and_tf")
@@ -23,8 +23,8 @@ class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, learning_rate, policy, steps_per_epoch, plan):
-        if policy not in POLICIES:
-            raise ValueError(f"policy must be one of {', '.join(POLICIES)}. Received {policy!r}.")
+        if policy not in LR_POLICIES:
+            raise UserError(f"policy must be one of {', '.join(LR_POLICIES)}. Received {policy!r}.")
         self.learning_rate, self.policy = learning_rate, policy
         self.steps_per_epoch = steps_per_epoch
         self.plan = plan if isinstance(plan, RoundPlan) else RoundPlan(**plan)

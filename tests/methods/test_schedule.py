@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from and_tf.methods.anchor_neighbourhoods.rounds import RoundPlan
-from and_tf.methods.anchor_neighbourhoods.schedule import RoundSchedule
+from and_tf.methods.rounds import RoundPlan
+from and_tf.methods.schedule import RoundSchedule
 
 
 def test_step_policy_equals_the_authors_rates_in_every_round(golden):

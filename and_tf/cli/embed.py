@@ -1,0 +1,42 @@
+"""embed.py: embeddings, neighbours and clusters of a folder of images."""
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from and_tf.cli.flags import Flags
+from and_tf.cli.runner import run_program
+from and_tf.collection.settings import CollectionSettings
+from and_tf.errors import Argument
+from and_tf.settings import SettingError, build
+
+
+def flags() -> Flags:
+    """The flags of embed.py."""
+    return Flags(
+        "embed.py",
+        "Embeds a folder of images.",
+        (
+            "python embed.py --images=PHOTOS --model=runs/photos",
+            "python embed.py --images=PHOTOS --neighbours=10 --clusters=20 --gallery=near.png",
+        ),
+        [CollectionSettings],
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs embed.py, also called and-embed; gives the exit status."""
+    return run_program(flags(), _prepare, argv)
+
+
+def _prepare(values: dict[str, Any]) -> Callable[[], object]:
+    settings = build(CollectionSettings, values)
+    if not settings.images:
+        raise SettingError(Argument("images", ""), " needs the folder of images.")
+
+    def start() -> None:
+        from and_tf.collection.embed import embed_folder
+
+        embed_folder(types.SimpleNamespace(**values))
+
+    return start

@@ -1,0 +1,40 @@
+"""export.py: the encoder of a run as SavedModel, Keras, ONNX or LiteRT file."""
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from and_tf.cli.flags import Flags
+from and_tf.cli.runner import run_program
+from and_tf.export.settings import ExportSettings
+from and_tf.runs.settings import RunChoice
+from and_tf.settings import build
+
+
+def flags() -> Flags:
+    """The flags of export.py."""
+    return Flags(
+        "export.py",
+        "Writes the encoder of a run for use elsewhere.",
+        (
+            "python export.py --workdir=runs/digits --format=all",
+            "python export.py --format=onnx --output=encoder.onnx",
+        ),
+        [RunChoice, ExportSettings],
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs export.py, also called and-export; gives the exit status."""
+    return run_program(flags(), _prepare, argv)
+
+
+def _prepare(values: dict[str, Any]) -> Callable[[], object]:
+    build(RunChoice, values), build(ExportSettings, values)
+
+    def start() -> None:
+        from and_tf.export.run import export_run
+
+        export_run(types.SimpleNamespace(**values))
+
+    return start

@@ -1,0 +1,40 @@
+"""report.py: one HTML page on a run, and its data for TensorBoard."""
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from and_tf.cli.flags import Flags
+from and_tf.cli.runner import run_program
+from and_tf.report.settings import ReportSettings
+from and_tf.runs.settings import RunChoice
+from and_tf.settings import build
+
+
+def flags() -> Flags:
+    """The flags of report.py."""
+    return Flags(
+        "report.py",
+        "Writes what a run has learned as one HTML page.",
+        (
+            "python report.py --workdir=runs/digits",
+            "python report.py --output=page.html --images=2000",
+        ),
+        [RunChoice, ReportSettings],
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs report.py, also called and-report; gives the exit status."""
+    return run_program(flags(), _prepare, argv)
+
+
+def _prepare(values: dict[str, Any]) -> Callable[[], object]:
+    build(RunChoice, values), build(ReportSettings, values)
+
+    def start() -> None:
+        from and_tf.report.run import write_report
+
+        write_report(types.SimpleNamespace(**values))
+
+    return start

@@ -1,0 +1,109 @@
+"""Running a program: flags, TensorFlow's start, and errors that a user can mend in one line."""
+
+import contextlib
+import errno
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from and_tf.cli.flags import Flags
+from and_tf.cli.messages import set_up_logging
+from and_tf.errors import UserError
+
+MEMORY_FLAGS = ("batch_size", "image_size", "embedding_dim", "cache_mb", "memory_mb")
+
+# Of errors in the system's own words, which say what is wrong and not what to do.
+REMEDIES = {
+    errno.ENOSPC: "make room and repeat the command.",
+    errno.EDQUOT: "make room and repeat the command.",
+    errno.EROFS: "choose a place that can be written to.",
+    errno.EACCES: "choose another place, or change its permissions.",
+}
+
+Prepare = Callable[[dict[str, Any]], Callable[[], object]]
+
+
+def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> int:
+    """Runs a program; what a user can mend becomes one line on stderr.
+
+    Args:
+        flags: of the program.
+        prepare: makes settings of the flags' values, without TensorFlow, and gives the function
+            that does the work.
+        argv: words of the command line; None for those of this process.
+
+    Returns:
+        Exit status: 0, 2 for what a user can mend, 130 if interrupted.
+    """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
+    set_up_logging()
+    try:
+        start = prepare(flags.parse(argv))
+        _start_tensorflow()
+        start()
+    except KeyboardInterrupt:
+        return _refuse(flags, "interrupted", status=130)
+    except UserError as error:
+        return _refuse(flags, error.message(flags.spell))
+    except OSError as error:
+        remedy = REMEDIES.get(error.errno or 0)
+        return _refuse(flags, f"{error}: {remedy}" if remedy else str(error))
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        return _refuse(flags, _memory_message(flags, error))
+    return 0
+
+
+def _refuse(flags: Flags, message: str, status: int = 2) -> int:
+    print(f"{flags.program}: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    import tensorflow as tf
+
+    return isinstance(error, tf.errors.ResourceExhaustedError)
+
+
+def _memory_message(flags: Flags, error: Exception) -> str:
+    named = [f"--{name}" for name in MEMORY_FLAGS if name in flags.fields]
+    remedy = f"lower {' or '.join(named)}, or use" if named else "use"
+    reason = " ".join(str(error).split())[:200]
+    return f"out of memory ({reason}): {remedy} a machine with more."
+
+
+def _start_tensorflow() -> None:
+    with _native_stderr_kept():
+        import tensorflow as tf
+
+        from and_tf.training.devices import grow_memory
+
+        grow_memory()
+        tf.zeros(())
+
+
+@contextlib.contextmanager
+def _native_stderr_kept() -> Iterator[None]:
+    """Keeps what native code prints, and shows it if the start fails.
+
+    TensorFlow 2.21 greets on file descriptor 2 before it has read any log level.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            messages.seek(0)
+            os.write(kept, messages.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,40 @@
+"""train.py: an experiment from its flags to its exported encoder."""
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from and_tf.cli.flags import Flags
+from and_tf.cli.runner import run_program
+from and_tf.methods import METHODS
+from and_tf.settings import flat_values
+from and_tf.training.settings import ExperimentSettings, experiment_settings
+
+
+def flags() -> Flags:
+    """The flags of train.py."""
+    return Flags(
+        "train.py",
+        "Learns image features without labels.",
+        (
+            "python train.py --flagfile=configs/digits.cfg",
+            "python train.py --data=folder:PHOTOS --encoder=resnet18 --image_size=64",
+        ),
+        [ExperimentSettings, *METHODS.values()],
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs train.py, also called and-train; gives the exit status."""
+    return run_program(flags(), _prepare, argv)
+
+
+def _prepare(values: dict[str, Any]) -> Callable[[], object]:
+    settings = experiment_settings(values)
+
+    def start() -> None:
+        from and_tf.training.loop import run_experiment
+
+        run_experiment(types.SimpleNamespace(**{**values, **flat_values(settings)}))
+
+    return start

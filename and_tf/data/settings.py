@@ -1,0 +1,56 @@
+"""Which images a run is about, and how they are augmented."""
+
+import dataclasses
+
+from and_tf.settings import Settings, at_least, between, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSettings(Settings):
+    """Images."""
+
+    data: str = setting(
+        "digits",
+        "Images to train on: digits, tfds:NAME, folder:PATH, npz:PATH or mat:PATH.",
+    )
+    data_dir: str = setting("", "Folder of prepared TFDS data sets.", may_change=True)
+    train_split: str = setting("train", "Split in TFDS notation, such as train[:5000].")
+    eval_split: str = setting(
+        "", "Split to evaluate on; by default validation, else test, where they exist."
+    )
+    eval_data: str = setting("", "Images to evaluate on; by default those to train on.")
+    labels: str = setting(
+        "folders",
+        "Where the labels of a folder come from; used for metrics only, never for training.",
+        choices=("folders", "none"),
+    )
+    skip_broken: bool = setting(False, "Leave out images that cannot be decoded.")
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentationSettings(Settings):
+    """Augmentation.
+
+    The defaults are the authors' recipe at 32 x 32: RandomResizedCrop, ColorJitter and
+    RandomGrayscale of torchvision, on float images. Arithmetic: `and_tf.data.augmentation`.
+
+    Attributes:
+        image_size: side S of the square images that come out, in pixels.
+        crop_min_area: smallest fraction of the image's area that a crop covers.
+        color_jitter: strength. Factors lie in 1 - strength .. 1 + strength, hue shifts in
+            +-strength of a turn, at most half a turn.
+        grey: probability that an image turns grey.
+        flip: whether half of the images are mirrored left to right.
+
+    Reference: Huang et al., ICML 2019.
+    """
+
+    image_size: int = setting(32, "Side of the encoder's input in pixels.", at_least(8))
+    crop_min_area: float = setting(
+        0.2, "Smallest fraction of the image that a random crop covers.", between(0, 1, True)
+    )
+    color_jitter: float = setting(
+        0.4, "Strength of brightness, contrast, saturation and hue changes.", between(0, 1)
+    )
+    grey: float = setting(0.2, "Probability of a grey image.", between(0, 1))
+    flip: bool = setting(False, "Flip half of the images horizontally.")

@@ -1,0 +1,68 @@
+"""What a user can mend: errors of this package's own, which derive from `UserError`.
+
+The programs turn these, `OSError` and a lack of memory into one line and exit status 2. Any other
+exception is a bug and keeps its traceback.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+NAME_ALONE = object()
+
+
+class Argument(NamedTuple):
+    """An argument that a message names, so that the programs can name the flag instead."""
+
+    name: str
+    value: Any = NAME_ALONE
+
+    def __str__(self) -> str:
+        if self.value is NAME_ALONE:
+            return self.name
+        return f"{self.name}={self.value!r}"
+
+
+class UserError(ValueError):
+    """Something that the user gave or has does not fit; the message names it and the remedy.
+
+    Args:
+        *parts: of the message, put together as they are: text, and each argument that the message
+            names as an `Argument`, with its value or alone.
+
+    Example:
+
+    >>> raise UserError(Argument("batch_size", 128), " exceeds the 60 images: lower it.")
+    """
+
+    def __init__(self, *parts: object):
+        self.parts = parts
+        super().__init__(self.message(str))
+
+    def message(self, name_argument: Callable[[Argument], str]) -> str:
+        """The message, with each argument as `name_argument` writes it."""
+        return "".join(
+            name_argument(part) if isinstance(part, Argument) else str(part) for part in self.parts
+        )
+
+    def __reduce__(self):
+        return type(self), self.parts
+
+
+class NotFound(UserError, FileNotFoundError):
+    """A file, folder, split or run that was named does not exist."""
+
+
+class MissingPackage(UserError, ImportError):
+    """An optional package is not installed; the message holds the install line."""
+
+
+class BrokenImage(UserError):
+    """An image cannot be decoded."""
+
+
+class BrokenFile(UserError):
+    """A file of a run, a data set or an export cannot be read, or does not hold what it should."""
+
+
+class StepNotFinite(UserError):
+    """The loss or a gradient of a training step is NaN or infinite; nothing of it was applied."""

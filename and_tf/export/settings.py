@@ -1,0 +1,14 @@
+"""What is exported, and where to."""
+
+import dataclasses
+
+from and_tf.export.formats import FORMATS
+from and_tf.settings import Settings, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportSettings(Settings):
+    """Export."""
+
+    format: str = setting("savedmodel", "What to write.", choices=(*FORMATS, "all"))
+    output: str = setting("", "Where to write it; by default export/ in the run.")

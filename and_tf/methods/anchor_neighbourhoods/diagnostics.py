@@ -1,0 +1,20 @@
+"""Metrics on neighbourhoods: do labels agree, and do neighbours stay?"""
+
+import numpy as np
+
+
+def consistency(neighbours: np.ndarray, is_anchor: np.ndarray, labels: np.ndarray) -> float | None:
+    """Share of (anchor, neighbour) pairs with equal labels, in percent.
+
+    Pairs in which an image has no label (-1) are left out; None where no pair is left.
+    """
+    anchors = np.flatnonzero(is_anchor)
+    own, others = labels[anchors][:, None], labels[neighbours[anchors]]
+    is_known = (own >= 0) & (others >= 0)
+    return 100.0 * float(np.mean((own == others)[is_known])) if is_known.any() else None
+
+
+def stability(before: np.ndarray, after: np.ndarray) -> float:
+    """Share of the neighbours of before, (N, k), that are still neighbours after, in percent."""
+    kept = (before[:, :, None] == after[:, None, :]).any(axis=2)
+    return 100.0 * float(kept.mean())

@@ -1,0 +1,94 @@
+"""The method AND: its settings, and what they build."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from and_tf.bank.settings import BankSettings
+from and_tf.errors import Argument, UserError
+from and_tf.methods.anchor_neighbourhoods.selection import RULES
+from and_tf.methods.method import Method, TrainingContext
+from and_tf.settings import at_least, between, setting
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class AnchorNeighbourhoods(Method):
+    """Anchor neighbourhoods.
+
+    Reference: Huang et al., ICML 2019.
+    """
+
+    title = "Anchor Neighbourhood Discovery"
+    published_name = "AND"
+
+    bank: BankSettings = dataclasses.field(default_factory=BankSettings)
+    neighbourhood_size: int = setting(1, "Neighbours of an anchor.", at_least(1))
+    anchors: str = setting(
+        "entropy",
+        "Anchors are the images of lowest entropy (the method) or random ones (its control).",
+        choices=tuple(RULES),
+    )
+    anchor_share: float = setting(
+        1.0, "Fraction of the images that are anchors in the last round.", between(0, 1, True)
+    )
+    discovery_features: str = setting(
+        "bank",
+        "Neighbours come from the bank (the authors') or from embeddings of clean images.",
+        choices=("bank", "clean"),
+    )
+    neighbour_search: str = setting(
+        "exact",
+        "Discovery compares all images with one another; faiss: approximate, for tens of millions.",
+        choices=("exact", "faiss"),
+    )
+    discovery_precision: str = setting(
+        "float32",
+        "Of the similarities in discovery; half precision is for GPUs.",
+        choices=("float32", "bfloat16", "float16"),
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.neighbour_search != "exact" and self.discovery_precision != "float32":
+            raise UserError(
+                Argument("discovery_precision", self.discovery_precision),
+                " is for ", Argument("neighbour_search", "exact"), ": leave one of them out.",
+            )  # fmt: skip
+
+    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> keras.Model:
+        from and_tf.methods.anchor_neighbourhoods.model import AND
+
+        return AND(
+            encoder,
+            num_samples=num_samples,
+            neighbourhood_size=self.neighbourhood_size,
+            temperature=self.bank.temperature,
+            rate=self.bank.bank_rate,
+            seed=seed,
+            logits_budget_mb=self.bank.logits_mb,
+        )
+
+    def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
+        from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
+
+        is_clean = self.discovery_features == "clean"
+        return [
+            NeighbourhoodCurriculum(
+                rounds=self.plan.rounds,
+                epochs_per_round=self.plan.epochs_per_round,
+                first_round_epochs=self.plan.first_round_epochs,
+                steps_per_epoch=context.steps_per_epoch,
+                anchors=self.anchors,
+                anchor_share=self.anchor_share,
+                features=context.extract_features if is_clean else None,
+                labels=context.train.labels,
+                seed=context.seed,
+                search=self.neighbour_search,
+                precision=self.discovery_precision,
+                progress=True,
+            )
+        ]

@@ -1,0 +1,59 @@
+"""The method Instance: every image is a class of its own, for good."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from and_tf.bank.settings import BankSettings
+from and_tf.methods.method import Method, TrainingContext
+from and_tf.settings import setting
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Instance(Method):
+    """Instance discrimination.
+
+    The same rounds and learning rates as AND, without neighbours.
+
+    Reference: Wu et al., CVPR 2018, full softmax form.
+    """
+
+    title = "Instance discrimination"
+    published_name = "Instance"
+
+    bank: BankSettings = dataclasses.field(default_factory=BankSettings)
+    diagnostics: bool = setting(
+        False, "Discover neighbourhoods at each round's start all the same, for metrics alone."
+    )
+
+    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> keras.Model:
+        from and_tf.methods.anchor_neighbourhoods.model import AND
+
+        return AND(
+            encoder,
+            num_samples=num_samples,
+            temperature=self.bank.temperature,
+            rate=self.bank.bank_rate,
+            seed=seed,
+            logits_budget_mb=self.bank.logits_mb,
+        )
+
+    def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
+        from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
+
+        return [
+            NeighbourhoodCurriculum(
+                rounds=self.plan.rounds,
+                epochs_per_round=self.plan.epochs_per_round,
+                first_round_epochs=self.plan.first_round_epochs,
+                steps_per_epoch=context.steps_per_epoch,
+                anchor_share=0.0,
+                labels=context.train.labels,
+                seed=context.seed,
+                progress=True,
+            )
+        ]

@@ -1,0 +1,20 @@
+"""What a report looks at."""
+
+import dataclasses
+
+from and_tf.settings import Settings, at_least, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportSettings(Settings):
+    """Report."""
+
+    output: str = setting("", "The page; by default report.html in the run.")
+    data: str | None = setting(None, "The training images; by default where the run has them.")
+    data_dir: str | None = setting(None, "Folder of prepared TFDS data sets.")
+    images: int = setting(
+        5000,
+        "Training images looked at, evenly spread over those of the run.",
+        at_least(2),
+    )
+    queries: int = setting(2000, "Held-out images looked at.", at_least(1))

@@ -1,0 +1,28 @@
+"""Settings: frozen dataclasses in which each default, range and help text is written once."""
+
+from and_tf.settings.fields import SettingError, Settings, above, at_least, between, setting
+from and_tf.settings.values import (
+    build,
+    defaults,
+    differences,
+    fields_of,
+    flat_values,
+    parse,
+    parse_all,
+)
+
+__all__ = [
+    "SettingError",
+    "Settings",
+    "above",
+    "at_least",
+    "between",
+    "build",
+    "defaults",
+    "differences",
+    "fields_of",
+    "flat_values",
+    "parse",
+    "parse_all",
+    "setting",
+]

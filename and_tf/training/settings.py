@@ -1,0 +1,188 @@
+"""All settings of an experiment: what train.py is given, and what a run keeps in flags.cfg."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from and_tf.data.settings import AugmentationSettings, DataSettings
+from and_tf.encoders.settings import EncoderSettings
+from and_tf.errors import BrokenFile, UserError
+from and_tf.methods import METHODS
+from and_tf.methods.method import Method
+from and_tf.methods.rounds import LR_POLICIES
+from and_tf.settings import (
+    Settings,
+    above,
+    at_least,
+    between,
+    build,
+    fields_of,
+    flat_values,
+    parse_all,
+    setting,
+)
+
+if TYPE_CHECKING:
+    from and_tf.runs.workdir import Workdir
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerSettings(Settings):
+    """Optimisation."""
+
+    batch_size: int = setting(128, "Images in a step, over all devices.", at_least(1))
+    learning_rate: float = setting(0.03, "Learning rate at the start.", above(0))
+    lr_policy: str = setting(
+        "step",
+        "step: x 0.1 at 60 % and 80 % of each round; cosine: per round; cosine_run: once over "
+        "the whole run.",
+        choices=LR_POLICIES,
+    )
+    momentum: float = setting(0.9, "Nesterov momentum.", between(0, 1, True, True))
+    weight_decay: float = setting(5e-4, "Added to the gradient of every parameter.", at_least(0))
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSettings(Settings):
+    """Run."""
+
+    name: str = setting("and", "Name of the experiment.", may_change=True)
+    workdir: str = setting("", "Folder of the run; by default runs/NAME.", may_change=True)
+    seed: int = setting(
+        0, "Seed of initial weights, data order and augmentation.", between(0, 2**32 - 1)
+    )
+    deterministic: bool = setting(False, "Equal results from equal commands, at some cost.")
+    eval_every: int = setting(
+        10, "Evaluate every so many epochs; 0: at round ends only.", at_least(0), may_change=True
+    )
+    eval_images: int = setting(
+        50_000,
+        "Training images that an evaluation during training looks at, at most, evenly spaced.",
+        at_least(2),
+        may_change=True,
+    )
+    checkpoint_epochs: int = setting(
+        1,
+        "Save every so many epochs; 0: at round ends. Where an epoch takes seconds, writing takes "
+        "a good part of them.",
+        at_least(0),
+        may_change=True,
+    )
+    checkpoint_steps: int = setting(
+        0, "Save also every so many steps; 0: not.", at_least(0), may_change=True
+    )
+    checkpoint_minutes: float = setting(
+        10.0, "Save at least this often.", above(0), may_change=True
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceSettings(Settings):
+    """Devices, precision and memory."""
+
+    strategy: str = setting(
+        "none", "mirrored: all GPUs of this machine, else CPUs.", choices=("none", "mirrored")
+    )
+    precision: str = setting(
+        "float32",
+        "Arithmetic of the encoder; norms, bank and loss stay in float32. mixed: bfloat16, or "
+        "float16 with loss scaling on a GPU that lacks it.",
+        choices=("float32", "mixed", "mixed_bfloat16", "mixed_float16"),
+    )
+    jit_compile: str = setting(
+        "auto",
+        "Compile with XLA; auto: on one GPU, and not on a CPU, where oneDNN is faster.",
+        choices=("auto", "on", "off"),
+        moves_rounding=True,
+    )
+    steps_per_execution: int = setting(
+        0,
+        "Steps that TensorFlow runs in one call; 0: 50 on one GPU, else 1.",
+        at_least(0),
+        may_change=True,
+    )
+    augment_on: str = setting(
+        "auto",
+        "Augment on the host, beside the step, or on the device, within it; auto: on a GPU.",
+        choices=("auto", "host", "device"),
+        moves_rounding=True,
+    )
+    cache_mb: int = setting(
+        4096,
+        "Decoded images are kept in memory up to this size.",
+        at_least(0),
+        may_change=True,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class MethodChoice(Settings):
+    """Method."""
+
+    method: str = setting("and", "Way to learn the encoder.", choices=tuple(METHODS))
+
+
+@dataclasses.dataclass(frozen=True)
+class ExperimentSettings(Settings):
+    """All settings of an experiment.
+
+    Attributes:
+        method: the settings of the chosen method, which also builds its model; see `METHODS`.
+    """
+
+    run: RunSettings = dataclasses.field(default_factory=RunSettings)
+    data: DataSettings = dataclasses.field(default_factory=DataSettings)
+    augmentation: AugmentationSettings = dataclasses.field(default_factory=AugmentationSettings)
+    encoder: EncoderSettings = dataclasses.field(default_factory=EncoderSettings)
+    choice: MethodChoice = dataclasses.field(default_factory=MethodChoice)
+    method: Method = dataclasses.field(default_factory=lambda: METHODS["and"]())
+    optimizer: OptimizerSettings = dataclasses.field(default_factory=OptimizerSettings)
+    devices: DeviceSettings = dataclasses.field(default_factory=DeviceSettings)
+
+
+def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
+    """Settings of flat values, such as those of flags; missing ones take their default.
+
+    Raises:
+        SettingError: if a value is not taken.
+    """
+    choice = build(MethodChoice, values)
+    return ExperimentSettings(
+        run=build(RunSettings, values),
+        data=build(DataSettings, values),
+        augmentation=build(AugmentationSettings, values),
+        encoder=build(EncoderSettings, values),
+        choice=choice,
+        method=build(METHODS[choice.method], values),
+        optimizer=build(OptimizerSettings, values),
+        devices=build(DeviceSettings, values),
+    )
+
+
+def read_settings(run: Workdir) -> ExperimentSettings:
+    """The settings that a run was started with.
+
+    Raises:
+        NotFound: if the folder holds no run.
+        BrokenFile: if its flags.cfg is corrupt.
+    """
+    texts = run.read_flags()
+    classes = (ExperimentSettings, *METHODS.values())
+    known = {field.name for cls in classes for field in fields_of(cls)}
+    if unknown := sorted(texts.keys() - known):
+        raise BrokenFile(
+            f"{run.flags} is corrupt (there is no setting {unknown[0]}): restore it, or use the "
+            "version of this program that wrote it."
+        )
+    try:
+        return experiment_settings(parse_all(classes, texts))
+    except UserError as error:
+        raise BrokenFile(f"{run.flags} is corrupt ({error}): restore it.") from error
+
+
+def read_options(run: Workdir) -> types.SimpleNamespace:
+    """Interim: the flat settings as attributes, until every caller takes settings."""
+    return types.SimpleNamespace(**flat_values(read_settings(run)))
