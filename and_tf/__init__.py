@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from and_tf.methods.anchor_neighbourhoods.selection import select_anchors
     from and_tf.methods.rounds import RoundPlan
     from and_tf.methods.schedule import RoundSchedule
-    from and_tf.runs.workdir import load_encoder
+    from and_tf.runs.restore import load_encoder
     from and_tf.training.optimizers import TorchSGD
 
 
@@ -60,7 +60,7 @@ _HOMES = {
     "bank_loss": "methods.anchor_neighbourhoods.loss",
     "build_encoder": "encoders",
     "discover": "methods.anchor_neighbourhoods.discovery",
-    "load_encoder": "runs.workdir",
+    "load_encoder": "runs.restore",
     "neighbourhood_loss": "methods.anchor_neighbourhoods.loss",
     "open_source": "data",
     "select_anchors": "methods.anchor_neighbourhoods.selection",

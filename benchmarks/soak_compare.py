@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from and_tf.runs import checkpoint
-from and_tf.runs.workdir import Workdir, load_encoder
+from and_tf.runs.restore import load_encoder
+from and_tf.runs.workdir import Workdir
 
 TIMINGS = {"images_per_second"}
 

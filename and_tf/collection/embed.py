@@ -14,7 +14,8 @@ from and_tf.data.sources.folder import open_folder
 from and_tf.data.sources.source import Source
 from and_tf.evaluation.clustering import clusters
 from and_tf.export import ExportedEncoder, load_exported
-from and_tf.runs.workdir import Workdir, load_encoder, newest_run
+from and_tf.runs.restore import load_encoder
+from and_tf.runs.workdir import Workdir, newest_run
 
 GALLERY_SIDE = 96  # pixels of a tile
 GALLERY_NEIGHBOURS = 7

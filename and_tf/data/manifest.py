@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from and_tf.data.progress import progress_bar
 from and_tf.data.sources.source import ArraySource, Source
-from and_tf.data.workers import progress_bar, thread_pool
+from and_tf.data.workers import thread_pool
 
 CHECKED_BYTES = 4 << 30  # larger sets are compared by names and sizes alone: reading takes minutes
 LISTED = 3  # names in a message, of each kind of change

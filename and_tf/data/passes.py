@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from and_tf.data.progress import progress_bar
 from and_tf.data.sources.source import ArraySource, Source
-from and_tf.data.workers import progress_bar
 
 
 def cached(source: Source, size: int, budget_bytes: int = 4 << 30) -> Source:

@@ -1,13 +1,19 @@
-"""What work over many images shares: threads and a progress bar."""
+"""Cores, and the threads that share work over many images."""
 
 import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 
-from tqdm import tqdm
 
-NUM_THREADS = min(8, os.cpu_count() or 1)
-SECONDS_BEFORE_PROGRESS = 3
+def num_cores() -> int:
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows
+        return os.cpu_count() or 1
+
+
+NUM_THREADS = num_cores()
 
 
 def thread_pool() -> ThreadPoolExecutor:
@@ -18,10 +24,3 @@ def thread_pool() -> ThreadPoolExecutor:
 @functools.cache
 def _pool_of(pid: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="decode")
-
-
-def progress_bar(total: int, description: str) -> tqdm:
-    """Counts images; silent where stderr is no terminal (disable=None)."""
-    return tqdm(
-        total=total, desc=description, unit="image", disable=None, delay=SECONDS_BEFORE_PROGRESS
-    )

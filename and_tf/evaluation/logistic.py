@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from and_tf.data.workers import SECONDS_BEFORE_PROGRESS
+from and_tf.data.progress import SECONDS_BEFORE_PROGRESS
 from and_tf.evaluation.feature_store import BLOCK_BYTES, Features, row_blocks
 from and_tf.search.precision import full_float32
 from and_tf.search.rows import check_finite

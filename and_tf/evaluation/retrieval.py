@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from and_tf.data.workers import progress_bar
+from and_tf.data.progress import progress_bar
 from and_tf.evaluation.inputs import is_labelled
 from and_tf.search.nearest import BLOCK_BYTES, LARGEST_QUERY_BLOCK, RowBlocks
 from and_tf.search.precision import full_float32

@@ -13,7 +13,8 @@ from and_tf.evaluation.confusion import confusion_matrix
 from and_tf.evaluation.features import extract_layers
 from and_tf.evaluation.images import EvaluationImages, has_labels, open_images
 from and_tf.evaluation.protocols import PROTOCOLS, Outcome, in_words, notes_on, num_clusters
-from and_tf.runs.workdir import Workdir, open_run, restored_encoder
+from and_tf.runs.restore import restore_encoder
+from and_tf.runs.workdir import Workdir, open_run
 from and_tf.training.settings import read_options
 
 
@@ -32,7 +33,7 @@ def evaluate_run(options: types.SimpleNamespace) -> dict:
     """
     run = open_run(options.workdir)
     trained = read_options(run)
-    encoder, step = restored_encoder(run)
+    encoder, step, _ = restore_encoder(run)
     layers = encoders.layer_names(encoder)
     if options.layer != "all":
         layers = [encoders.resolve_layer(encoder, options.layer)]

@@ -9,7 +9,8 @@ import numpy as np
 from and_tf.export.formats import FORMATS, SUFFIXES
 from and_tf.export.verification import verify_export
 from and_tf.export.writers import export_encoder
-from and_tf.runs.workdir import Workdir, load_encoder, open_run
+from and_tf.runs.restore import load_encoder
+from and_tf.runs.workdir import Workdir, open_run
 
 TOLERANCE = 1e-4  # largest difference of an embedding's value from the Keras encoder's
 

@@ -32,7 +32,8 @@ from and_tf.report.tensorboard import check_folder
 from and_tf.report.thumbnails import SMALL
 from and_tf.report.verdict import Spread, judge, nearest_words
 from and_tf.runs.atomic_files import replace_file
-from and_tf.runs.workdir import Workdir, open_run, restored_encoder
+from and_tf.runs.restore import restore_encoder
+from and_tf.runs.workdir import Workdir, open_run
 
 
 def write_report(options: types.SimpleNamespace) -> Path:
@@ -49,7 +50,7 @@ def write_report(options: types.SimpleNamespace) -> Path:
         ValueError: if a file of the run is damaged, or its images have changed.
     """
     run = open_run(options.workdir)
-    encoder, step = restored_encoder(run)
+    encoder, step, _ = restore_encoder(run)
     record = read_record(run, step)
     path = Path(options.output).expanduser() if options.output else run.path / "report.html"
     if path.is_dir() or not path.absolute().parent.is_dir():

@@ -4,9 +4,11 @@ import errno
 import io
 import json
 import os
+import re
 import types
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import keras
 import numpy as np
@@ -17,6 +19,10 @@ from and_tf.runs import checkpoint
 from and_tf.data.manifest import Manifest
 from and_tf.runs.atomic_files import replace_file
 from and_tf.runs.flag_file import read_flag_file
+from and_tf.errors import Argument, BrokenFile, NotFound
+from and_tf.settings import SettingError, Settings, build, parse_all
+
+S = TypeVar("S", bound=Settings)
 
 
 class Workdir:
@@ -65,6 +71,17 @@ class Workdir:
             )
         return read_flag_file(self.flags)
 
+    def read_settings(self, cls: type[S]) -> S:
+        """The settings of one kind that the run was started with, such as `DataSettings`.
+
+        Raises:
+            NotFound, BrokenFile: as `read_flags`; if a value is not taken.
+        """
+        try:
+            return build(cls, parse_all([cls], self.read_flags()))
+        except SettingError as error:
+            raise BrokenFile(f"{self.flags} is corrupt ({error}): restore it.") from error
+
     def write_facts(self, facts: dict) -> None:
         replace_file(self.facts, json.dumps(facts, indent=2) + "\n")
 
@@ -100,14 +117,27 @@ class Workdir:
         except Exception as error:
             raise ValueError(f"{self.images} cannot be read ({error}): restore it.") from error
 
-    def load_checkpoint(self) -> tuple[dict[str, np.ndarray], dict, Path]:
-        """Arrays, facts and path of the newest sound checkpoint; a damaged one is passed over.
+    def load_checkpoint(self, which: str = "last") -> tuple[dict[str, np.ndarray], dict, Path]:
+        """Arrays, metadata and path of a checkpoint; a corrupt last one gives way to the previous.
+
+        Args:
+            which: `last`, `best` or `round_N`.
 
         Raises:
-            FileNotFoundError: if there is none.
-            ValueError: if all are damaged.
+            NotFound: if there is none.
+            BrokenFile: if all that are left are corrupt.
         """
-        return checkpoint.load_newest([self.checkpoint, self.previous_checkpoint])
+        if which == "last":
+            return checkpoint.load_newest([self.checkpoint, self.previous_checkpoint])
+        path = self.best_checkpoint if which == "best" else self.rounds / f"{which}.npz"
+        if not re.fullmatch(r"best|round_\d+", which) or not path.is_file():
+            kept = [file.stem for file in sorted(self.rounds.glob("round_*.npz"))]
+            kept += ["best"] if self.best_checkpoint.is_file() else []
+            raise NotFound(
+                Argument("checkpoint", which),
+                f" is not in {self.path}. It holds {', '.join(['last', *kept])}.",
+            )
+        return (*checkpoint.load(path), path)
 
     def append_metrics(self, records: Sequence[dict]) -> None:
         """Adds lines to metrics.jsonl, all or none."""
@@ -176,46 +206,8 @@ def open_run(path: str) -> Workdir:
     return Workdir(path) if path else newest_run()
 
 
-def load_encoder(path: str | Path) -> keras.Model:
-    """The encoder of a run's folder (its last checkpoint) or of a `.keras` file.
-
-    Returns:
-        keras.Model from images (B, H, W, 3) in 0..255 to unit embeddings (B, D), for `predict`.
-
-    Raises:
-        FileNotFoundError: if there is neither.
-        ValueError: if the checkpoint is damaged or of another model.
-    """
-    path = Path(path)
-    if path.suffix == ".keras":
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} does not exist: name a .keras file or a run's folder.")
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    return restored_encoder(Workdir(path))[0]
-
-
-def restored_encoder(run: Workdir) -> tuple[keras.Model, int]:
-    """The encoder of a run's newest sound checkpoint, and the optimiser steps it has seen.
-
-    Raises:
-        FileNotFoundError, ValueError: as `load_encoder`.
-    """
-    from and_tf.training.settings import read_options
-
-    options, facts = read_options(run), run.read_facts()
-    arrays, notes, file = run.load_checkpoint()
-    encoder = encoder_of(options, facts["mean"], facts["std"])
-    checkpoint.restore(checkpoint.encoder_state(encoder), arrays, file)
-    return encoder, notes["step"]
-
-
-def encoder_of(
-    options: types.SimpleNamespace,
-    mean: np.ndarray,
-    std: np.ndarray,
-    synchronized_batch_norm: bool = False,
-) -> keras.Model:
-    """The encoder that a run's flags describe."""
+def encoder_of(options, mean, std, synchronized_batch_norm: bool = False) -> keras.Model:
+    """Interim: the encoder that flat settings describe."""
     return encoders.build_encoder(
         options.encoder,
         input_shape=(options.image_size, options.image_size, 3),

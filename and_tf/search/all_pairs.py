@@ -1,7 +1,6 @@
 """All rows compared with one another on the CPU: each pair once, in blocks that fit its caches."""
 
 import itertools
-import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from and_tf.data.workers import num_cores
 from and_tf.search.progress import PairProgress
 
 # Two blocks of 1,000 x 1,000 floats a thread, 8 MB, stay in the cache: the passes over a block cost
@@ -39,7 +39,7 @@ def compare_all(
         (N,) float64 entropy in nats, the row itself included, and (N, k) int32 neighbours.
     """
     num_rows = len(unit_rows)
-    num_threads = _num_cores()
+    num_threads = num_cores()
     blocks = _blocks(num_rows, block_size)
     tallies = _Tallies(unit_rows, num_neighbours, temperature, blocks)
     with (
@@ -50,14 +50,6 @@ def compare_all(
             for compared in pool.map(tallies.add, pairs):
                 progress.add(compared)
     return tallies.entropy(), tallies.nearest.indices.astype(np.int32)
-
-
-def _num_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows
-        return os.cpu_count() or 1
 
 
 def _blocks(num_rows: int, block_size: int | None) -> list[slice]:

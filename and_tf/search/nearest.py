@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from and_tf.data.workers import NUM_THREADS, progress_bar, thread_pool
+from and_tf.data.progress import progress_bar
+from and_tf.data.workers import NUM_THREADS, thread_pool
 from and_tf.search.precision import full_float32
 from and_tf.search.rows import check_widths, unit_rows
 

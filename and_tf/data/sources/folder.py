@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from and_tf.data.decode import why_broken
+from and_tf.data.progress import progress_bar
 from and_tf.data.sources.source import EncodedSource
-from and_tf.data.workers import progress_bar, thread_pool
+from and_tf.data.workers import thread_pool
 
 EXTENSIONS = ("jpg", "jpeg", "png", "bmp", "gif", "webp")
 

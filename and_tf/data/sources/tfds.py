@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from and_tf.data.progress import progress_bar
 from and_tf.data.sources.source import EncodedSource
 from and_tf.data.sources.tfds_prepare import import_tfds, quiet_logs, tfds_builder, tfds_error
 from and_tf.data.splits import split_ranges
-from and_tf.data.workers import progress_bar
 
 
 def open_tfds(name: str, split: str, data_dir: str | Path | None) -> EncodedSource:

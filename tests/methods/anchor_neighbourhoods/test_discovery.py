@@ -165,7 +165,7 @@ def test_every_pair_of_blocks_meets_once_and_none_twice_in_a_round(num_blocks):
 def test_threads_do_not_change_a_bit(monkeypatch, block_size):
     rows = unit_rows(3000, 16, seed=6)
     found = [discover(rows, 3, block_size=block_size) for _ in range(2)]
-    monkeypatch.setattr(all_pairs, "_num_cores", lambda: 3)
+    monkeypatch.setattr(all_pairs, "num_cores", lambda: 3)
     for other in (found[1], discover(rows, 3, block_size=block_size)):
         np.testing.assert_array_equal(other.entropy, found[0].entropy)
         np.testing.assert_array_equal(other.neighbours, found[0].neighbours)
