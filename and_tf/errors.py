@@ -66,3 +66,10 @@ class BrokenFile(UserError):
 
 class StepNotFinite(UserError):
     """The loss or a gradient of a training step is NaN or infinite; nothing of it was applied."""
+
+
+class Stopped(Exception):
+    """Long work ended early because a stop was asked for: not an error, and not a result.
+
+    Whoever raises it leaves nothing half done, so that the work can be repeated from its start.
+    """
