@@ -1,0 +1,52 @@
+"""A run's flags.cfg: every setting with its value, one a line, readable by `--flagfile`."""
+
+from pathlib import Path
+from typing import Any
+
+from and_tf.errors import Argument, BrokenFile, UserError
+from and_tf.settings import Settings, flat_values
+
+
+def flag_file_text(settings: Settings) -> str:
+    """The text of flags.cfg.
+
+    Raises:
+        UserError: for a value that the file would not give back.
+    """
+    lines = []
+    for name, value in flat_values(settings).items():
+        text = "" if value is None else str(value)
+        if text != text.rstrip() or len(text.splitlines()) > 1 or not _is_unicode(text):
+            raise UserError(
+                Argument(name, value),
+                " ends in a space, or holds a line break or what is not UTF-8: rename it, or name "
+                "it by a link.",
+            )
+        lines.append(f"--{name}={text}\n")
+    return "".join(lines)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of a file name that Python could not decode
+        return False
+    return True
+
+
+def read_flag_file(path: Path) -> dict[str, str]:
+    """Texts by the name of their setting, for `settings.parse_all`.
+
+    Raises:
+        BrokenFile: if the file cannot be read or a line is none of a flag.
+    """
+    texts = {}
+    try:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            name, is_equal, text = line.partition("=")
+            if not name.startswith("--") or not is_equal:
+                raise BrokenFile(f"{path} is corrupt (the line {line!r}): restore it.")
+            texts[name[2:]] = text
+    except UnicodeDecodeError as error:
+        raise BrokenFile(f"{path} is corrupt ({error}): restore it.") from error
+    return texts

@@ -1,0 +1,71 @@
+"""The encoder of a run, rebuilt and restored from one of its checkpoints."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+
+from and_tf.data.settings import AugmentationSettings
+from and_tf.encoders.build import build_encoder
+from and_tf.encoders.settings import EncoderSettings
+from and_tf.errors import NotFound
+from and_tf.runs import checkpoint
+from and_tf.runs.workdir import Workdir
+
+
+class RestoredEncoder(NamedTuple):
+    """An encoder, and what it has seen.
+
+    Attributes:
+        encoder: keras.Model from images (B, H, W, 3) in 0..255 to unit embeddings (B, D).
+        step: optimiser steps of the checkpoint.
+        path: of the checkpoint.
+    """
+
+    encoder: keras.Model
+    step: int
+    path: Path
+
+
+def load_encoder(path: str | Path, checkpoint: str = "last") -> keras.Model:
+    """The encoder of a run's folder or of a `.keras` file.
+
+    Args:
+        path: a run's folder, or a `.keras` file.
+        checkpoint: of a run: `last`; `best`, by kNN of held-out training images; or `round_N`, the
+            end of round N.
+
+    Returns:
+        keras.Model from images (B, H, W, 3) in 0..255 to unit embeddings (B, D), for `predict`.
+
+    Raises:
+        NotFound: if there is no such file, run or checkpoint.
+        BrokenFile: if the checkpoint is corrupt or of another model.
+    """
+    path = Path(path).expanduser()
+    if path.suffix == ".keras":
+        if not path.is_file():
+            raise NotFound(f"{path} does not exist: name a .keras file or a run's folder.")
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    return restore_encoder(Workdir(path), checkpoint).encoder
+
+
+def restore_encoder(run: Workdir, which: str = "last") -> RestoredEncoder:
+    """The encoder of a run's checkpoint.
+
+    Args:
+        run: the folder.
+        which: `last`, `best` or `round_N`, as in `load_encoder`.
+
+    Raises:
+        NotFound, BrokenFile: as `load_encoder`.
+    """
+    facts = run.read_facts()
+    settings = run.read_settings(EncoderSettings)
+    size = run.read_settings(AugmentationSettings).image_size
+    encoder = build_encoder(
+        settings.encoder, (size, size, 3), settings.embedding_dim, facts["mean"], facts["std"]
+    )
+    arrays, notes, path = run.load_checkpoint(which)
+    checkpoint.restore(checkpoint.encoder_state(encoder), arrays, path)
+    return RestoredEncoder(encoder, notes["step"], path)
