@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from and_tf.data.settings import AugmentationSettings
 from PIL import Image
 
 from and_tf.data import array_source, open_source, train_pipeline
 from and_tf.data.passes import cached
+from and_tf.data.settings import AugmentationSettings
 from benchmarks.peers.input import augmented
 from benchmarks.timing import arguments, medians, peak_mb, resident_mb, show
 

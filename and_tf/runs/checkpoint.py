@@ -11,8 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from and_tf.runs.atomic_files import sync_folder
 from and_tf.methods.anchor_neighbourhoods.model import AND
+from and_tf.runs.atomic_files import sync_folder
 
 
 def encoder_state(encoder: keras.Model) -> dict[str, keras.Variable]:

@@ -1,7 +1,6 @@
 """A run's flags.cfg: every setting with its value, one a line, readable by `--flagfile`."""
 
 from pathlib import Path
-from typing import Any
 
 from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.settings import Settings, flat_values

@@ -14,12 +14,11 @@ import keras
 import numpy as np
 
 from and_tf import encoders
-
-from and_tf.runs import checkpoint
 from and_tf.data.manifest import Manifest
+from and_tf.errors import Argument, BrokenFile, NotFound
+from and_tf.runs import checkpoint
 from and_tf.runs.atomic_files import replace_file
 from and_tf.runs.flag_file import read_flag_file
-from and_tf.errors import Argument, BrokenFile, NotFound
 from and_tf.settings import SettingError, Settings, build, parse_all
 
 S = TypeVar("S", bound=Settings)

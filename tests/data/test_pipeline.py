@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from and_tf.data.settings import AugmentationSettings
 
 from and_tf.data.augmentation.augment import augment, draw
 from and_tf.data.pipeline import (
@@ -13,6 +12,7 @@ from and_tf.data.pipeline import (
     steps_per_epoch,
     train_pipeline,
 )
+from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
 
 N, BATCH, PER_EPOCH = 21, 8, 3

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.runs import checkpoint
 from and_tf.runs.checkpoint import values
-from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.training.optimizers import TorchSGD
 
 N, D = 20, 4

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from and_tf.data.settings import AugmentationSettings
 
 from and_tf.data.pipeline import train_pipeline
+from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
 from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
 from and_tf.methods.anchor_neighbourhoods.model import AND

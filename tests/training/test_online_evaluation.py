@@ -4,10 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from and_tf.data.settings import AugmentationSettings
 
 from and_tf import encoders
 from and_tf.data import open_source
+from and_tf.data.settings import AugmentationSettings
 from and_tf.evaluation import accuracy, extract, weighted_knn
 from and_tf.evaluation.label_free import effective_rank
 from and_tf.methods.anchor_neighbourhoods.model import AND

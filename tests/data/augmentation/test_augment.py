@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-from and_tf.data.settings import AugmentationSettings
 from PIL import Image
 
 from and_tf.data.augmentation import augment as aug
 from and_tf.data.augmentation.augment import augment, crop_boxes, draw
+from and_tf.data.settings import AugmentationSettings
 
 CROP_ONLY = {"color_jitter": 0.0, "grey": 0.0}
 GREY_OF_PIL = np.array([0.299, 0.587, 0.114])

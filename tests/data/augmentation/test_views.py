@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from and_tf.data.settings import AugmentationSettings
 
 from and_tf.data.augmentation import views
 from and_tf.data.pipeline import train_pipeline
+from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import EncodedSource, array_source
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.training import build as experiment

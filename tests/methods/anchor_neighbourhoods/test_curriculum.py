@@ -5,9 +5,9 @@ import sys
 import keras
 import numpy as np
 import pytest
-from and_tf.data.settings import AugmentationSettings
 
 from and_tf.data.pipeline import train_pipeline
+from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
 from and_tf.methods.anchor_neighbourhoods import curriculum as module
 from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum

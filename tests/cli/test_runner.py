@@ -1,0 +1,95 @@
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from and_tf.cli.flags import Flags
+from and_tf.cli.runner import run_program
+from and_tf.errors import Argument, UserError
+from and_tf.runs.settings import RunChoice
+
+
+def run(action, argv=()):
+    flags = Flags("sample.py", "A sample.", (), [RunChoice])
+    return run_program(flags, lambda values: action, list(argv))
+
+
+def raising(error):
+    def action():
+        raise error
+
+    return action
+
+
+def test_a_program_that_ends_has_status_0():
+    assert run(lambda: None) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (UserError("a\nb ", Argument("workdir", "x"), "."), "sample.py: a b --workdir=x."),
+        (OSError(errno.ENOSPC, "No space left on device", "/x"), "make room and repeat"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "change its permissions"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/x"), "/x"),
+        (MemoryError("8 GB"), "out of memory"),
+    ],
+)
+def test_what_a_user_can_mend_is_one_line_and_status_2(error, line, capsys):
+    assert run(raising(error)) == 2
+    shown = capsys.readouterr().err
+    assert line in shown and shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [ValueError("broadcast"), KeyError("x"), RuntimeError("y")])
+def test_a_bug_keeps_its_traceback(error):
+    with pytest.raises(type(error)):
+        run(raising(error))
+
+
+def test_a_value_error_of_c_code_keeps_its_traceback():
+    with pytest.raises(ValueError, match="sequence"):
+        run(lambda: __import__("numpy").asarray([[1], [1, 2]], float))
+
+
+def test_an_interrupted_program_has_status_130(capsys):
+    assert run(raising(KeyboardInterrupt())) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_lack_of_memory_in_tensorflow_is_told_by_its_type(capsys):
+    import tensorflow as tf
+
+    assert run(raising(tf.errors.ResourceExhaustedError(None, None, "OOM"))) == 2
+    assert "out of memory" in capsys.readouterr().err
+
+
+@pytest.mark.system
+def test_native_messages_are_shown_if_tensorflow_cannot_start():
+    script = (
+        "import os, sys\n"
+        "from and_tf.cli import runner\n"
+        "def fail():\n"
+        "    os.write(2, b'native words\\n')\n"
+        "    raise RuntimeError('no start')\n"
+        "with runner._native_stderr_kept():\n"
+        "    fail()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ended.returncode == 1 and "native words" in ended.stderr
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("program", ["train", "evaluate", "report", "export", "embed"])
+def test_a_mistyped_flag_is_answered_without_tensorflow(program):
+    script = (
+        "import sys\n"
+        f"from and_tf.cli.{program} import main\n"
+        "status = main(['--nonsense=1'])\n"
+        "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules\n"
+        "sys.exit(status)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ended.returncode == 2 and "nonsense" in ended.stderr
+    assert ended.stderr.count("\n") == 1

@@ -1,0 +1,123 @@
+"""The layout: which folder may import which, where flags may be named, what lies where."""
+
+import ast
+import pathlib
+import re
+
+import pytest
+
+import and_tf
+
+PACKAGE = pathlib.Path(and_tf.__file__).parent
+
+# Each folder may import those below it, and its own level.
+LEVELS = [
+    {"cli"},
+    {"report", "collection", "export"},
+    {"training"},
+    {"evaluation"},
+    {"methods"},
+    {"bank", "search"},
+    {"runs", "data", "encoders"},
+    {"settings"},
+    {"errors"},
+]
+LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
+
+
+def folder_of(path):
+    return path.relative_to(PACKAGE).parts[0]
+
+
+def imported(path):
+    """Modules of and_tf that a module imports anywhere but for type hints."""
+    tree = ast.parse(path.read_text())
+    hints = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for child in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in hints:
+            continue
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("and_tf."):
+            yield node.module
+        if isinstance(node, ast.ImportFrom) and node.module == "and_tf":
+            yield from (f"and_tf.{alias.name}" for alias in node.names)
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.startswith("and_tf."))
+
+
+def test_nothing_lies_flat_in_the_package():
+    flat = {path.name for path in PACKAGE.iterdir() if path.is_file()}
+    assert flat == {"__init__.py", "errors.py", "py.typed"}
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()} - {"__pycache__"}
+    assert folders == set(LEVEL) - {"errors"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down_only(path):
+    here = LEVEL[folder_of(path)]
+    for name in imported(path):
+        other = name.split(".")[1]
+        if other in LEVEL:
+            assert LEVEL[other] >= here, f"{path} imports {name}"
+
+
+def texts_of(path):
+    """Texts of a module that may reach a user: all but docstrings."""
+    tree = ast.parse(path.read_text())
+    docstrings = set()
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            docstrings.add(id(body[0].value))
+    for node in ast.walk(tree):
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if is_text and id(node) not in docstrings:
+            yield node.value
+
+
+BELOW_CLI = [path for path in MODULES if folder_of(path) != "cli"]
+
+
+@pytest.mark.parametrize("path", BELOW_CLI, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_below_cli_names_a_flag(path):
+    flags = [text for text in texts_of(path) if re.search(r"(?<![\w-])--[a-z][a-z_]{2,}", text)]
+    allowed = [text for text in flags if re.fullmatch(r"--", text.strip())]
+    assert flags == allowed
+
+
+@pytest.mark.parametrize("path", BELOW_CLI, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_below_cli_takes_a_namespace_of_flags(path):
+    assert "SimpleNamespace" not in path.read_text()
+
+
+def test_the_choices_of_flags_are_the_keys_of_the_dicts():
+    from and_tf.cli import evaluate, export, train
+    from and_tf.encoders import ENCODERS
+    from and_tf.evaluation.protocols import PROTOCOLS
+    from and_tf.export.formats import FORMATS
+    from and_tf.methods import METHODS
+    from and_tf.methods.anchor_neighbourhoods.selection import RULES
+
+    fields = train.flags().fields
+    assert fields["method"].details.choices == tuple(METHODS)
+    assert fields["encoder"].details.choices == tuple(ENCODERS)
+    assert fields["anchors"].details.choices == tuple(RULES)
+    assert evaluate.flags().fields["classifier"].details.choices == tuple(PROTOCOLS)
+    assert export.flags().fields["format"].details.choices == (*FORMATS, "all")
+
+
+def test_every_public_name_can_be_imported_and_is_documented():
+    for name in and_tf.__all__:
+        assert getattr(and_tf, name).__doc__, name
+
+
+def test_the_tests_mirror_the_package():
+    tests = pathlib.Path(__file__).parent
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()} - {"__pycache__"}
+    missing = {name for name in folders if not list((tests / name).rglob("test_*.py"))}
+    assert not missing
