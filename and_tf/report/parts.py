@@ -7,14 +7,17 @@ import types
 
 import numpy as np
 
-from and_tf.cli.flags import Flags, report_flags, train_flags
 from and_tf.report.explorer import NEIGHBOURS, Entropy
 from and_tf.report.figures import NOTHING, Comparison
 from and_tf.report.published import KNN, Setting, data_name
 from and_tf.report.record import Record
 from and_tf.report.sample import Sample, named_training_labels, voters
+from and_tf.report.settings import ReportSettings
 from and_tf.report.verdict import standard_error
+from and_tf.runs.settings import RunChoice
+from and_tf.settings import defaults, flat_values
 from and_tf.training.pace import clock
+from and_tf.training.settings import experiment_settings
 
 
 def subtitle(record: Record, parameters: int) -> str:
@@ -159,7 +162,8 @@ def cost(record: Record, parameters: int) -> list[tuple[str, str]]:
 
 def flag_values(record: Record) -> tuple[list[tuple], list[tuple]]:
     """Names and values of the run's flags: those that differ from the defaults, and the others."""
-    changed = _changed(train_flags(), record.options)
+    standard = flat_values(experiment_settings({"method": record.options.method}))
+    changed = _changed(standard, record.options)
     pairs = [(name, _word(value)) for name, value in vars(record.options).items()]
     return (
         [pair for pair in pairs if pair[0] in changed],
@@ -170,7 +174,10 @@ def flag_values(record: Record) -> tuple[list[tuple], list[tuple]]:
 def command(options: types.SimpleNamespace) -> str:
     """The command that writes this page again."""
     values = vars(options)
-    words = [f"--{name}={values[name]}" for name in _changed(report_flags(), options)]
+    words = [
+        f"--{name}={values[name]}"
+        for name in _changed(defaults(RunChoice) | defaults(ReportSettings), options)
+    ]
     return shlex.join(["python", "report.py", *words])
 
 
@@ -194,9 +201,8 @@ def _version() -> str:
         return ""  # run from a folder, not installed
 
 
-def _changed(define: Flags, options: types.SimpleNamespace) -> list[str]:
-    defaults = vars(define.read([]))
-    return [name for name, value in vars(options).items() if value != defaults.get(name)]
+def _changed(standard: dict, options: types.SimpleNamespace) -> list[str]:
+    return [name for name, value in vars(options).items() if value != standard.get(name)]
 
 
 def _word(value) -> str:

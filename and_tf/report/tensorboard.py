@@ -17,8 +17,9 @@ from PIL import Image
 from tensorboard.plugins import projector
 from tensorboard.plugins.hparams import api as hparams_api
 
-from and_tf.cli.flags import FREE_TO_CHANGE
 from and_tf.data.picture import grid
+from and_tf.settings import fields_of
+from and_tf.training.settings import ExperimentSettings
 
 MAX_POINTS = 2000  # the projector's t-SNE and UMAP run in the browser
 MAX_SPRITE = 8192  # pixels a side; the projector refuses larger pictures
@@ -84,10 +85,11 @@ def write_tensorboard(
 
 def experiment_flags(options: types.SimpleNamespace) -> dict[str, bool | int | float | str]:
     """The flags of a run that change its result, for TensorBoard's hyperparameters."""
+    free = {field.name for field in fields_of(ExperimentSettings) if field.details.may_change}
     return {
         name: value
         for name, value in vars(options).items()
-        if name not in FREE_TO_CHANGE and value not in (None, "")
+        if name not in free and value not in (None, "")
     }
 
 
