@@ -1,6 +1,8 @@
-"""Small files that are whole or not there at all."""
+"""Files and folders that are written whole or not at all."""
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -14,26 +16,65 @@ def replace_file(path: Path, content: str | bytes) -> Path:
     Returns:
         The path.
     """
+    data = content.encode("utf-8", "replace") if isinstance(content, str) else content
+    return replace_by(path, lambda partial: partial.write_bytes(data))
+
+
+def replace_by(path: Path, write: Callable[[Path], object]) -> Path:
+    """Has a file or a folder written beside `path` and renames it, as `replace_file` does.
+
+    Args:
+        path: of the file or folder; what it lies in is made as in `replace_file`.
+        write: writes a file, or a folder with what is in it, at the path that it is given.
+
+    Returns:
+        The path.
+    """
     path.parent.mkdir(exist_ok=True)
-    if isinstance(content, str):
-        content = content.encode("utf-8", "replace")
-    temporary = path.with_name(path.name + ".partial")
+    partial = path.with_name(path.name + ".partial")
+    _remove(partial)  # of a process that was killed
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        write(partial)
+        for file in [partial, *partial.rglob("*")]:
+            _sync(file)
+        if partial.is_dir() and path.is_dir():
+            _replace_folder(path, partial)
+        else:
+            os.replace(partial, path)
         sync_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(partial)
     return path
 
 
 def sync_folder(folder: Path) -> None:
     """Makes a rename in a folder outlast a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _replace_folder(path: Path, newer: Path) -> None:
+    """A folder cannot be renamed onto one that holds files: the old one steps aside."""
+    older = path.with_name(f".{path.name}.older")
+    _remove(older)
+    os.replace(path, older)
+    try:
+        os.replace(newer, path)
+    except BaseException:
+        os.replace(older, path)
+        raise
+    _remove(older)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
