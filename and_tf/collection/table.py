@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from and_tf.search.nearest import nearest_rows
+from and_tf.search.nearest import nearest_others
 
 ROW_GROUP = 10_000
 
@@ -33,14 +33,8 @@ def nearest(embeddings: np.ndarray, neighbours: int) -> tuple[np.ndarray, np.nda
             "neighbours must be at least 1 and smaller than the number of images. Received "
             f"neighbours={neighbours} for {num_images} images: lower --neighbours or add images."
         )
-    indices, similarity = nearest_rows(embeddings, embeddings, neighbours + 1)  # (N, m + 1)
-    is_self = indices == np.arange(num_images)[:, None]
-    is_self[~is_self.any(axis=1), -1] = True  # copies came before the image: drop the last
-    shape = (num_images, neighbours)
-    return (
-        indices[~is_self].reshape(shape),
-        np.clip(similarity[~is_self].reshape(shape), -1, 1),
-    )
+    indices, similarity = nearest_others(embeddings, neighbours)  # (N, m) each
+    return indices, np.clip(similarity, -1, 1)
 
 
 def near_duplicates(

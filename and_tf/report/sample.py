@@ -8,7 +8,7 @@ import numpy as np
 
 from and_tf.data.sources.source import Source
 from and_tf.evaluation import extract, weighted_knn
-from and_tf.evaluation.knn import nearest_rows
+from and_tf.search import nearest as search
 from and_tf.training.online_evaluation import QUERIES
 
 VOTERS = 200  # nearest labelled images that vote in weighted kNN, at most
@@ -79,12 +79,7 @@ def nearest_others(sample: Sample, rows: np.ndarray, most: int) -> tuple[np.ndar
     Returns:
         rows (m, k) int32 and cosines (m, k) float32, nearest first; k = min(most, n - 1).
     """
-    k = min(most, len(sample) - 1)
-    found, cosines = nearest_rows(sample.embeddings, sample.embeddings[rows], k + 1)
-    is_self = found == rows[:, None]
-    is_self[~is_self.any(axis=1), -1] = True  # exact copies came before it: drop the last
-    shape = (len(rows), k)
-    return found[~is_self].reshape(shape), cosines[~is_self].reshape(shape)
+    return search.nearest_others(sample.embeddings, min(most, len(sample) - 1), rows)
 
 
 def predictions(reference: Sample, queries: Sample, num_classes: int) -> np.ndarray:

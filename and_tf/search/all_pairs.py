@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from and_tf.data.workers import num_cores
 from and_tf.search.progress import PairProgress
 
-# Two blocks of 1,000 x 1,000 floats a thread, 8 MB, stay in the cache: the passes over a block cost
+# Two blocks of 1,000 x 1,000 floats per thread, 8 MB, stay in the cache: the passes over a block cost
 # little beside its matrix product. Smaller ones multiply slower, larger ones leave the cache.
 BLOCK_ROWS = 1000
 
@@ -33,7 +33,7 @@ def compare_all(
         num_neighbours: k, from 1 to N - 1.
         temperature: tau, above 0.
         block_size: rows of a block at most; None: about `BLOCK_ROWS`.
-        progress: is told of the pairs compared.
+        progress: counts the pairs compared.
 
     Returns:
         (N,) float64 entropy in nats, the row itself included, and (N, k) int32 neighbours.
@@ -41,15 +41,15 @@ def compare_all(
     num_rows = len(unit_rows)
     num_threads = num_cores()
     blocks = _blocks(num_rows, block_size)
-    tallies = _Tallies(unit_rows, num_neighbours, temperature, blocks)
+    accumulators = _Accumulators(unit_rows, num_neighbours, temperature, blocks)
     with (
         threadpool_limits(1, user_api="blas"),  # the threads are ours: one block each
         ThreadPoolExecutor(num_threads) as pool,
     ):
         for pairs in _rounds(len(blocks)):
-            for compared in pool.map(tallies.add, pairs):
+            for compared in pool.map(accumulators.add, pairs):
                 progress.add(compared)
-    return tallies.entropy(), tallies.nearest.indices.astype(np.int32)
+    return accumulators.entropy(), accumulators.nearest.indices.astype(np.int32)
 
 
 def _blocks(num_rows: int, block_size: int | None) -> list[slice]:
@@ -77,10 +77,16 @@ def _rounds(num_blocks: int) -> Iterator[list[tuple[int, int]]]:
         seats.insert(1, seats.pop())
 
 
-class _Tallies:
+class _Accumulators:
     """What is kept of every row while blocks pass: sums of its softmax and its nearest rows."""
 
-    def __init__(self, unit_rows, num_neighbours, temperature, blocks):
+    def __init__(
+        self,
+        unit_rows: np.ndarray,
+        num_neighbours: int,
+        temperature: float,
+        blocks: list[slice],
+    ):
         self.rows, self.blocks = unit_rows, blocks
         self.scale = np.float32(1 / temperature)
         self.nearest = Nearest(len(unit_rows), num_neighbours)

@@ -1,36 +1,31 @@
 """How far a comparison of all images with one another is, and early how long it will take."""
 
-import sys
+import logging
 import time
 
-from tqdm import tqdm
+from and_tf.data.progress import progress_bar
 
-SECONDS_BEFORE_PROGRESS = 3
 SECONDS_TIMED = 1  # of the first blocks, before an estimate
 SECONDS_WORTH_A_LINE = 60
 ROWS_FOR_AN_INDEX = 10_000_000
 
+logger = logging.getLogger(__name__)
+
 
 class PairProgress:
-    """A bar with the rate, on terminals, and one printed line where all takes over a minute.
+    """A bar with the rate, and one message where all takes over a minute.
 
     Args:
         num_rows: N; N x N pairs are compared.
-        is_shown: False prints nothing.
+        is_shown: False for neither.
     """
 
     def __init__(self, num_rows: int, is_shown: bool):
-        self.num_rows, self.is_shown = num_rows, is_shown
+        self.num_rows = num_rows
         self.done, self.first, self.start = 0, 0, 0.0
         self.is_estimated = not is_shown
-        self.bar = tqdm(
-            total=num_rows**2,
-            desc="Discovery",
-            unit=" pairs",
-            unit_scale=True,
-            leave=False,
-            disable=None if is_shown else True,  # None: where stderr is no terminal
-            delay=SECONDS_BEFORE_PROGRESS,
+        self.bar = progress_bar(
+            num_rows**2, "discovery", "pair", is_shown, unit_scale=True, leave=False
         )
 
     def add(self, pairs: int) -> None:
@@ -47,21 +42,22 @@ class PairProgress:
         rate = (self.done - self.first) / (time.monotonic() - self.start)
         seconds = self.num_rows**2 / rate
         if seconds > SECONDS_WORTH_A_LINE:
-            tqdm.write(estimate_words(self.num_rows, seconds), file=sys.stdout)
+            logger.info(estimate_message(self.num_rows, seconds))
 
     def __enter__(self) -> "PairProgress":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.bar.close()
 
 
-def estimate_words(num_rows: int, seconds: float) -> str:
-    """The line that says how long discovery will take, and what is faster where it is long."""
-    words = f"Discovery compares {num_rows:,} images with one another: about {_duration(seconds)}."
+def estimate_message(num_rows: int, seconds: float) -> str:
+    """How long discovery will take, and what is faster where it is long."""
+    message = f"Discovery compares {num_rows:,} images with one another: "
+    message += f"about {_duration(seconds)}."
     if num_rows > ROWS_FOR_AN_INDEX or seconds > 3600:
-        words += " --neighbour_search=faiss takes less; its neighbours are approximate."
-    return words
+        message += " neighbour_search=faiss takes less; its neighbours are approximate."
+    return message
 
 
 def _duration(seconds: float) -> str:

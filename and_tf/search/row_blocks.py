@@ -1,14 +1,15 @@
-"""Rows compared with all by TensorFlow, a stripe at a time: on GPUs, in half precision, or some."""
+"""Rows compared with all by TensorFlow in blocks: on GPUs, in half precision, or some rows."""
 
 import numpy as np
 import tensorflow as tf
 
 from and_tf.search.precision import full_float32
 from and_tf.search.progress import PairProgress
+from and_tf.search.rows import is_other
 
-STRIPE_BYTES = 64 << 20  # similarities held at once
-GPU_STRIPE_BYTES = 256 << 20  # larger: a GPU waits for the host between stripes
-FEWEST = 16  # rows of a stripe, though they exceed that: each stripe reads all rows
+BLOCK_BYTES = 64 << 20  # similarities held at once
+GPU_BLOCK_BYTES = 256 << 20  # larger: a GPU waits for the host between blocks
+FEWEST = 16  # rows of a block, though they exceed that: each block reads all rows
 
 
 def compare_rows(
@@ -27,36 +28,37 @@ def compare_rows(
         indices: (Q,) int, the rows to compare with all.
         num_neighbours: k, from 1 to N - 1.
         temperature: tau, above 0.
-        block_size: rows of a stripe; None: as many as keep the similarities under a budget.
+        block_size: rows of a block; None: as many as keep the similarities under a budget.
         precision: float32, bfloat16 or float16, of the factors of the matrix product; products are
             summed, and all else is computed, in float32.
-        progress: is told of the pairs compared.
+        progress: counts the pairs compared.
 
     Returns:
         (Q,) float32 entropy in nats, the row itself included, and (Q, k) int32 neighbours.
     """
     num_rows = len(unit_rows)
     on_gpu = bool(tf.config.list_logical_devices("GPU"))
-    budget = GPU_STRIPE_BYTES if on_gpu else STRIPE_BYTES
+    budget = GPU_BLOCK_BYTES if on_gpu else BLOCK_BYTES
     block_size = block_size or max(FEWEST, budget // (4 * num_rows))
     rows = tf.cast(tf.constant(unit_rows), precision)
     entropies, nearest = [], []
     with full_float32():
         for start in range(0, len(indices), block_size):
             queries = tf.gather(rows, indices[start : start + block_size])
-            entropy, candidates = _compare_stripe(
+            entropy, candidates = _compare_block(
                 rows, queries, tf.constant(temperature, tf.float32), num_neighbours + 1
             )
             entropies.append(entropy.numpy())
             nearest.append(candidates.numpy())
             if progress:
                 progress.add(len(entropy) * num_rows)
-    neighbours = without_self(np.concatenate(nearest), indices)
-    return np.maximum(np.concatenate(entropies), 0), neighbours
+    candidates = np.concatenate(nearest)  # (Q, k+1)
+    neighbours = candidates[is_other(candidates, indices)].reshape(-1, num_neighbours)
+    return np.maximum(np.concatenate(entropies), 0), neighbours.astype(np.int32)
 
 
 @tf.function(reduce_retracing=True)
-def _compare_stripe(
+def _compare_block(
     rows: tf.Tensor, queries: tf.Tensor, temperature: tf.Tensor, num_candidates: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
     if rows.dtype == tf.float32:
@@ -77,13 +79,3 @@ def _compare_stripe(
 def _half_product(queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """(b, N) float32. `tf.matmul` would round the sums to half precision too; only XLA does not."""
     return tf.raw_ops.BatchMatMulV3(x=queries, y=rows, Tout=tf.float32, adj_y=True)
-
-
-def without_self(candidates: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Drops the row's own index from its candidates, (Q, k + 1): (Q, k) int32.
-
-    Among exact copies of a row its own index may be missing; then the last candidate goes.
-    """
-    dropped = candidates == indices[:, None]
-    dropped[~dropped.any(axis=1), -1] = True
-    return candidates[~dropped].reshape(len(candidates), -1).astype(np.int32)

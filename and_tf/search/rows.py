@@ -1,15 +1,21 @@
-"""Rows to compare: checked, and at length 1."""
+"""Rows to compare: checked, at length 1, and without themselves among what they find."""
 
 import numpy as np
 
+from and_tf.errors import UserError
+
 
 def check_widths(rows: np.ndarray, queries: np.ndarray) -> None:
-    """Raises a ValueError unless rows (N, D) and queries (Q, D) can be compared."""
+    """Checks that rows (N, D) and queries (Q, D) can be compared.
+
+    Raises:
+        UserError: if they cannot.
+    """
     for values, name in ((rows, "rows"), (queries, "queries")):
         if len(np.shape(values)) != 2:
-            raise ValueError(f"{name} must be (number, width). Received shape {np.shape(values)}.")
+            raise UserError(f"{name} must be (number, width). Received shape {np.shape(values)}.")
     if np.shape(rows)[1] != np.shape(queries)[1]:
-        raise ValueError(
+        raise UserError(
             "rows and queries must have the same width. "
             f"Received rows of shape {np.shape(rows)} and queries of shape {np.shape(queries)}: "
             "take both from the same layer of the same encoder."
@@ -17,31 +23,61 @@ def check_widths(rows: np.ndarray, queries: np.ndarray) -> None:
 
 
 def check_finite(values: np.ndarray, name: str, start: int = 0) -> None:
-    """Raises a ValueError with the number of rows (N, D) that hold NaN or infinite values.
+    """Checks that rows hold neither NaN nor infinite values.
 
     Args:
-        values: a block of rows.
+        values: (n, D) float, a block of rows.
         name: of the values.
         start: index of the first row of the block.
+
+    Raises:
+        UserError: if some do; names their number and the first.
     """
     is_broken = ~np.isfinite(values).all(axis=1)
     if is_broken.any():
-        raise ValueError(
+        raise UserError(
             f"{int(is_broken.sum())} of {len(values)} {name} hold NaN or infinite values, first "
             f"index {start + int(is_broken.argmax())}: the encoder that made them has diverged; "
             "take an earlier checkpoint or lower the learning rate."
         )
 
 
-def unit_rows(values: np.ndarray, name: str, start: int = 0) -> np.ndarray:
-    """An L2-normalised float32 copy of a block of rows (n, D); rows of zeros stay zeros.
+def unit_rows(values: np.ndarray, name: str = "rows", start: int = 0) -> np.ndarray:
+    """An L2-normalised copy of a block of rows; rows of zeros stay zeros.
+
+    Args:
+        values: (n, D) of any real type.
+        name: of the values, for the error.
+        start: index of the first row of the block, for the error.
+
+    Returns:
+        (n, D) float32.
 
     Raises:
-        ValueError: rows that are not finite.
+        UserError: rows that are not finite.
     """
     values = np.asarray(values, dtype=np.float32)
-    check_finite(values, name, start)
-    # The squares of small float32 values underflow; their sum in float64 does not.
-    norms = np.sqrt(np.einsum("nd,nd->n", values, values, dtype=np.float64))
-    scale = np.where(norms > 0, norms, 1).astype(np.float32)
-    return values / scale[:, None]
+    # The squares of very small and very large float32 values leave its range, not that of float64.
+    lengths = np.sqrt(np.einsum("nd,nd->n", values, values, dtype=np.float64))  # (n,)
+    if not np.isfinite(lengths).all():
+        check_finite(values, name, start)
+    lengths[lengths == 0] = 1
+    out = np.empty_like(values)
+    return np.divide(values, lengths[:, None], out=out, casting="same_kind")
+
+
+def is_other(found: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Which of the rows that a row has found are not itself.
+
+    Among exact copies of a row its own index may be missing; then the last one found goes.
+
+    Args:
+        found: (Q, k + 1) int, rows found, nearest first.
+        own: (Q,) int, the row that searched.
+
+    Returns:
+        (Q, k + 1) bool, k of each row True: `found[is_other(found, own)].reshape(-1, k)`.
+    """
+    is_self = found == np.asarray(own)[:, None]
+    is_self[~is_self.any(axis=1), -1] = True
+    return ~is_self

@@ -96,8 +96,8 @@ def test_every_block_of_rows_and_queries_is_used(small, monkeypatch):
         shapes.append((len(indices), len(keys)))
         return merged(keys, indices, *others)
 
-    merged = nearest._merged
-    monkeypatch.setattr(nearest, "_merged", spy)
+    merged = nearest._merge
+    monkeypatch.setattr(nearest, "_merge", spy)
     weighted_knn(rows, labels, queries, k=9, budget_bytes=8_000)
     assert len({size for size, _ in shapes}) == 2
     assert sum(r * q for r, q in shapes) == len(rows) * len(queries)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from and_tf.search import nearest
-from and_tf.search.nearest import nearest_rows
+from and_tf.search.nearest import nearest_others, nearest_rows
 from benchmarks.timing import peak_mb, resident_mb
 
 
@@ -101,3 +101,23 @@ def test_many_equal_rows_keep_to_the_budget():
     before = resident_mb()
     peak = peak_mb(lambda: nearest_rows(rows, queries, 50, budget_bytes=budget))
     assert peak - before < 1.5 * budget / 1e6
+
+
+def test_the_nearest_others_are_those_of_a_full_sort_without_the_row_itself():
+    rows = np.random.default_rng(0).normal(size=(70, 8)).astype("float32")
+    cosines = nearest.unit_rows(rows) @ nearest.unit_rows(rows).T
+    np.fill_diagonal(cosines, -np.inf)
+    expected = np.argsort(-cosines, axis=1, kind="stable")[:, :4]
+    indices, similarity = nearest_others(rows, 4)
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_allclose(similarity, np.take_along_axis(cosines, expected, 1), atol=1e-6)
+    some = np.array([5, 60])
+    np.testing.assert_array_equal(nearest_others(rows, 4, some)[0], expected[some])
+
+
+def test_a_row_never_finds_itself_among_copies():
+    indices, cosines = nearest_others(np.ones((30, 4)), 3)
+    assert not (indices == np.arange(30)[:, None]).any()
+    np.testing.assert_allclose(cosines, 1, atol=1e-6)
+    with pytest.raises(ValueError, match="k=30"):
+        nearest_others(np.ones((30, 4)), 30)

@@ -7,9 +7,10 @@ import numpy as np
 
 from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency, stability
 from and_tf.methods.anchor_neighbourhoods.discovery import discover
-from and_tf.methods.anchor_neighbourhoods.discovery_by_index import discover_by_index, import_faiss
+from and_tf.methods.anchor_neighbourhoods.discovery_by_index import discover_by_index
 from and_tf.methods.anchor_neighbourhoods.selection import select_anchors
 from and_tf.methods.rounds import RoundPlan
+from and_tf.search.faiss_index import import_faiss
 
 
 class NeighbourhoodCurriculum(keras.callbacks.Callback):

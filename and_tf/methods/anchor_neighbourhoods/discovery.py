@@ -1,18 +1,22 @@
 """Exact discovery: entropy and nearest rows of every row of the bank."""
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
+from and_tf.errors import Argument, UserError
 from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
 from and_tf.search.all_pairs import compare_all
 from and_tf.search.progress import PairProgress
 from and_tf.search.row_blocks import compare_rows
+from and_tf.search.rows import unit_rows
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 SAMPLE = 1000  # rows on which a faster discovery is compared with the exact one
+
+logger = logging.getLogger(__name__)
 
 
 class Neighbourhoods(NamedTuple):
@@ -39,7 +43,7 @@ def discover(
     """Finds the entropy and the nearest neighbours of every row, by comparing it with all.
 
     On the CPU each pair is compared once; on a GPU, or in half precision, TensorFlow compares
-    stripes of rows with all.
+    blocks of rows with all.
 
     Args:
         rows: (N, D) float, the bank or clean embeddings; L2-normalised copies are used.
@@ -48,20 +52,22 @@ def discover(
         block_size: rows compared at once; need not divide N. By default as many as suit the caches.
         precision: `float32`, or for GPUs `bfloat16` or `float16`, to which the factors of the
             similarities are rounded.
-        progress: show the rate on terminals, print an estimate of the time where it exceeds a
-            minute and, for half precision, the share of the neighbours that float32 finds too.
+        progress: show the rate on terminals, log an estimate of the time where it exceeds a
+            minute and, for half precision, the fraction of the neighbours that float32 finds too.
 
     Returns:
         Neighbourhoods with `.entropy` (N,) and `.neighbours` (N, k).
 
     Raises:
-        ValueError: if k, the temperature or the precision is out of range or a row is not finite.
+        UserError: if k, the temperature or the precision is out of range or a row is not finite.
 
     Reference: Huang et al., ICML 2019, section 3.2, eq. 3 and 4.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"precision must be one of {PRECISIONS}. Received {precision!r}.")
-    rows = checked_unit_rows(rows, neighbourhood_size, temperature)
+        accepted = ", ".join(PRECISIONS)
+        raise UserError(Argument("precision", precision), f" must be one of {accepted}.")
+    rows = unit_rows(rows)
+    check_numbers(len(rows), neighbourhood_size, temperature)
     settings = (neighbourhood_size, temperature, block_size)
     with PairProgress(len(rows), progress) as counted:
         if precision == "float32" and not tf.config.list_logical_devices("GPU"):
@@ -72,11 +78,10 @@ def discover(
     found = Neighbourhoods(entropy.astype(np.float32), neighbours)
     if progress and precision != "float32":
         sample, exact = discover_sample(rows, neighbourhood_size, temperature)
-        share = stability(exact.neighbours, neighbours[sample])
-        tqdm.write(
-            f"Discovery in {precision}: {share:.1f} % of the neighbours that float32 finds, on "
-            f"{len(sample):,} rows."
-        )
+        logger.info(
+            "Discovery in %s: %.1f %% of the neighbours that float32 finds, on %s rows.",
+            precision, stability(exact.neighbours, neighbours[sample]), f"{len(sample):,}",
+        )  # fmt: skip
     return found
 
 
@@ -95,24 +100,16 @@ def discover_sample(
     return sample, Neighbourhoods(*found)
 
 
-def checked_unit_rows(
-    rows: np.ndarray | tf.Tensor, neighbourhood_size: int, temperature: float
-) -> np.ndarray:
-    """(N, D) float32: the rows at length 1, zeros left as they are; a copy.
+def check_numbers(num_rows: int, neighbourhood_size: int, temperature: float) -> None:
+    """Checks the numbers that any discovery takes.
 
     Raises:
-        ValueError: if a setting is out of range or a row is not finite.
+        UserError: if one is out of range.
     """
-    rows = np.asarray(rows, np.float32)
-    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))[:, None]  # (N, 1)
-    if not np.isfinite(lengths).all():
-        raise ValueError("rows must be finite. Received NaN or infinite values in the bank.")
-    if not 1 <= neighbourhood_size < len(rows):
-        raise ValueError(
-            "neighbourhood_size must be at least 1 and smaller than the number of images. Received "
-            f"neighbourhood_size={neighbourhood_size} for {len(rows)} images."
+    if not 1 <= neighbourhood_size < num_rows:
+        raise UserError(
+            Argument("neighbourhood_size", neighbourhood_size),
+            f" must be at least 1 and smaller than the number of images, {num_rows}.",
         )
     if not temperature > 0:
-        raise ValueError(f"temperature must be above 0. Received temperature={temperature}.")
-    lengths[lengths == 0] = 1
-    return np.divide(rows, lengths, out=np.empty_like(rows), casting="same_kind")
+        raise UserError(Argument("temperature", temperature), " must be above 0.")

@@ -5,8 +5,6 @@ from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency, stabil
 from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.anchor_neighbourhoods.selection import select_anchors
 from and_tf.search import all_pairs
-from and_tf.search.all_pairs import _rounds
-from and_tf.search.progress import PairProgress, estimate_words
 from and_tf.search.row_blocks import compare_rows
 
 
@@ -88,7 +86,7 @@ def test_every_neighbourhood_size_up_to_all_others_works():
 
 @pytest.mark.parametrize(
     ("settings", "word"),
-    [({"neighbourhood_size": 5}, "=5 for 5 images"), ({"neighbourhood_size": 0}, "=0"),
+    [({"neighbourhood_size": 5}, "neighbourhood_size=5 .* images, 5"), ({"neighbourhood_size": 0}, "=0"),
      ({"temperature": 0.0}, "temperature=0.0"), ({"temperature": -1.0}, "-1.0")],
 )  # fmt: skip
 def test_discovery_refuses_settings_out_of_range(settings, word):
@@ -150,17 +148,6 @@ def test_very_short_and_very_long_rows_count_like_others(scale):
     np.testing.assert_allclose(scaled.entropy, plain.entropy, atol=1e-4)
 
 
-@pytest.mark.parametrize("num_blocks", [1, 2, 3, 8, 9])
-def test_every_pair_of_blocks_meets_once_and_none_twice_in_a_round(num_blocks):
-    met = []
-    for pairs in _rounds(num_blocks):
-        busy = [block for pair in pairs for block in set(pair)]
-        assert len(busy) == len(set(busy))
-        met += [tuple(sorted(pair)) for pair in pairs]
-    expected = [(i, j) for i in range(num_blocks) for j in range(i, num_blocks)]
-    assert sorted(met) == expected
-
-
 @pytest.mark.parametrize("block_size", [200, None])
 def test_threads_do_not_change_a_bit(monkeypatch, block_size):
     rows = unit_rows(3000, 16, seed=6)
@@ -172,7 +159,7 @@ def test_threads_do_not_change_a_bit(monkeypatch, block_size):
 
 
 @pytest.mark.parametrize("block_size", [7, None])
-def test_stripes_for_gpus_find_what_block_pairs_find(block_size):
+def test_row_blocks_for_gpus_find_what_block_pairs_find(block_size):
     rows = unit_rows(60, 8, seed=7)
     pairs = discover(rows, 4, 0.07)
     entropy, neighbours = compare_rows(rows, np.arange(60), 4, 0.07, block_size)
@@ -181,40 +168,19 @@ def test_stripes_for_gpus_find_what_block_pairs_find(block_size):
 
 
 @pytest.mark.parametrize(("precision", "agreement"), [("bfloat16", 90), ("float16", 99)])
-def test_half_precision_finds_nearly_the_same(precision, agreement, capsys):
+def test_half_precision_finds_nearly_the_same(precision, agreement, caplog):
     rows = unit_rows(400, 32, seed=8)
+    caplog.set_level("INFO", logger="and_tf")
     exact, found = discover(rows), discover(rows, precision=precision, progress=True)
     share = stability(exact.neighbours, found.neighbours)
     assert share > agreement
-    assert f"{precision}: {share:.1f} % of the neighbours" in capsys.readouterr().out
+    assert f"{precision}: {share:.1f} % of the neighbours" in caplog.text
     np.testing.assert_allclose(found.entropy, exact.entropy, atol=0.02)
 
 
 def test_an_unknown_precision_is_named():
     with pytest.raises(ValueError, match="float64"):
         discover(unit_rows(5, 3, seed=0), precision="float64")
-
-
-@pytest.mark.parametrize(
-    ("num_rows", "seconds", "words"),
-    [(1_281_167, 840, "Discovery compares 1,281,167 images with one another: about 14 minutes."),
-     (2_000_000, 3 * 3600, "about 3.0 hours. --neighbour_search=faiss"),
-     (20_000_000, 600, "about 10 minutes. --neighbour_search=faiss"),
-     (50_000_000, 5 * 86400, "about 5.0 days. --neighbour_search=faiss")],
-)  # fmt: skip
-def test_long_discoveries_are_announced(num_rows, seconds, words):
-    assert words in estimate_words(num_rows, seconds)
-
-
-def test_the_estimate_is_printed_once_after_the_first_blocks(monkeypatch, capsys):
-    clock = iter([0.0, 0.5, 2.0, 2.0])
-    monkeypatch.setattr("and_tf.search.progress.time.monotonic", lambda: next(clock))
-    with PairProgress(1000, is_shown=True) as progress:
-        for _ in range(5):  # 10,000 pairs in 2 s after the first block: 1,000,000 take 200 s
-            progress.add(5000)
-    assert capsys.readouterr().out == (
-        "Discovery compares 1,000 images with one another: about 3 minutes.\n"
-    )
 
 
 def test_discovery_says_nothing_unless_asked(capfd):

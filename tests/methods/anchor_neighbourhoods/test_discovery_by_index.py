@@ -3,11 +3,11 @@ import re
 import numpy as np
 import pytest
 
-from and_tf.cli.flags import train_flags
 from and_tf.methods.anchor_neighbourhoods import discovery_by_index as index
 from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
 from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.anchor_neighbourhoods.discovery_by_index import discover_by_index
+from and_tf.methods.anchor_neighbourhoods.method import AnchorNeighbourhoods
 
 faiss = pytest.importorskip("faiss")
 
@@ -30,15 +30,16 @@ def test_few_rows_are_found_exactly(num_rows, temperature):
     assert found.neighbours.dtype == np.int32 and found.entropy.dtype == np.float32
 
 
-def test_recall_and_entropy_error_are_measured_and_printed(monkeypatch, capsys):
+def test_recall_and_entropy_error_are_measured_and_logged(monkeypatch, caplog):
+    caplog.set_level("INFO", logger="and_tf")
     monkeypatch.setattr(index, "TAIL_SAMPLE", 1000)
     rows = clustered_rows(4000)
     exact, found = discover(rows, 2), discover_by_index(rows, 2, progress=True)
-    words = capsys.readouterr().out
-    recall = float(re.search(r"recall@2 ([\d.]+) %", words)[1])
+    message = caplog.messages[-1]
+    recall = float(re.search(r"recall@2 ([\d.]+) %", message)[1])
     assert recall >= 95 and abs(recall - stability(exact.neighbours, found.neighbours)) < 2
     error = np.abs(found.entropy - exact.entropy)
-    mean, largest = re.search(r"by ([\d.]+) nats on average, ([\d.]+) at most", words).groups()
+    mean, largest = re.search(r"by ([\d.]+) nats on average, ([\d.]+) at most", message).groups()
     assert abs(float(mean) - error.mean()) < 0.005 and 0 < error.mean() < 0.05
     assert float(largest) <= error.max() + 1e-4
 
@@ -62,13 +63,12 @@ def test_no_row_is_its_own_neighbour_and_none_is_missing():
 
 def test_rows_that_are_not_finite_and_settings_out_of_range_are_refused():
     rows = clustered_rows(10)
-    with pytest.raises(ValueError, match="=10 for 10 images"):
+    with pytest.raises(ValueError, match="neighbourhood_size=10 .* images, 10"):
         discover_by_index(rows, 10)
     with pytest.raises(ValueError, match="finite"):
         discover_by_index(np.full_like(rows, np.nan))
 
 
 def test_half_precision_is_for_exact_search():
-    argv = ["--neighbour_search=faiss", "--discovery_precision=bfloat16"]
-    with pytest.raises(ValueError, match="--neighbour_search=exact"):
-        train_flags().read(argv)
+    with pytest.raises(ValueError, match="neighbour_search='exact'"):
+        AnchorNeighbourhoods(neighbour_search="faiss", discovery_precision="bfloat16")

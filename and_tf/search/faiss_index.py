@@ -1,0 +1,96 @@
+"""Approximately nearest rows among very many: an inverted-file index of faiss."""
+
+from types import ModuleType
+
+import numpy as np
+
+from and_tf.errors import Argument, MissingPackage
+from and_tf.search.rows import is_other
+
+RECALL = 95.0  # percent of the true nearest rows that the search must find on a sample
+ROWS_PER_LIST = 39  # at least: with fewer, faiss holds the lists' centres to be ill trained
+TRAINING_ROWS_PER_LIST = 64
+
+
+def import_faiss() -> ModuleType:
+    """The module.
+
+    Raises:
+        MissingPackage: if it is not installed; holds the install line.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise MissingPackage(
+            Argument("neighbour_search", "faiss"),
+            " needs faiss: `pip install -r requirements-faiss.txt`",
+        ) from error
+    return faiss
+
+
+class FaissIndex:
+    """Unit rows in lists around k-means centres, of which a search looks into the nearest few.
+
+    Args:
+        rows: (N, D) float32, of length 1 or 0.
+        seed: of the centres.
+    """
+
+    def __init__(self, rows: np.ndarray, seed: int):
+        faiss = import_faiss()
+        num_rows, dim = rows.shape
+        num_lists = int(min(4 * np.sqrt(num_rows), num_rows / ROWS_PER_LIST)) or 1
+        self.rows = rows
+        self.index = faiss.index_factory(dim, f"IVF{num_lists},Flat", faiss.METRIC_INNER_PRODUCT)
+        self.index.cp.seed = seed % 2**31
+        self.index.cp.min_points_per_centroid = 1  # fewer rows than it likes are all there are
+        self.index.cp.max_points_per_centroid = TRAINING_ROWS_PER_LIST
+        self.index.train(rows)
+        self.index.add(rows)
+
+    @property
+    def num_lists(self) -> int:
+        return self.index.nlist
+
+    @property
+    def lists_searched(self) -> int:
+        return self.index.nprobe
+
+    def search(self, indices: np.ndarray, k: int) -> np.ndarray:
+        """The nearest other rows found of some rows, nearest first.
+
+        Args:
+            indices: (Q,) int, the rows that search.
+            k: how many; fewer where there are no more rows.
+
+        Returns:
+            (Q, k) int32, -1 where the lists searched hold too few.
+        """
+        _, found = self.index.search(self.rows[indices], min(k + 1, len(self.rows)))
+        return found[is_other(found, indices)].reshape(len(found), -1).astype(np.int32)
+
+    def widen_search(self, indices: np.ndarray, nearest: np.ndarray) -> float:
+        """Doubles the lists that are searched until the recall suffices.
+
+        Args:
+            indices: (S,) int, rows to measure it on.
+            nearest: (S, k) int, their true nearest other rows.
+
+        Returns:
+            Recall in percent.
+        """
+        self.index.nprobe = 1
+        while True:
+            recall = self._recall(indices, self.search(indices, nearest.shape[1]), nearest)
+            if recall >= RECALL or self.lists_searched == self.num_lists:
+                return recall
+            self.index.nprobe = min(2 * self.lists_searched, self.num_lists)
+
+    def _recall(self, indices: np.ndarray, found: np.ndarray, nearest: np.ndarray) -> float:
+        """Percent of what was found, (S, k), as near as the k-th nearest: copies are equal."""
+        cosines, true_cosines = (
+            np.einsum("sd,skd->sk", self.rows[indices], self.rows[rows])  # (S, k)
+            for rows in (found, nearest)
+        )
+        is_near = cosines >= true_cosines.min(axis=1, keepdims=True) - 1e-6
+        return 100.0 * float(np.mean(is_near & (found >= 0)))
