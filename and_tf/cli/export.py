@@ -1,6 +1,5 @@
 """export.py: the encoder of a run as SavedModel, Keras, ONNX or LiteRT file."""
 
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ def flags() -> Flags:
         "Writes the encoder of a run for use elsewhere.",
         (
             "python export.py --workdir=runs/digits --format=all",
-            "python export.py --format=onnx --output=encoder.onnx",
+            "python export.py --checkpoint=round_2 --format=onnx --output=encoder.onnx",
         ),
         [RunChoice, ExportSettings],
     )
@@ -30,11 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare(values: dict[str, Any]) -> Callable[[], object]:
-    build(RunChoice, values), build(ExportSettings, values)
+    choice, settings = build(RunChoice, values), build(ExportSettings, values)
 
     def start() -> None:
         from and_tf.export.run import export_run
 
-        export_run(types.SimpleNamespace(**values))
+        export_run(choice, settings)
 
     return start

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 from and_tf import lazy_attributes
 
 if TYPE_CHECKING:
+    from and_tf.export.exported_encoder import ExportedEncoder
     from and_tf.export.formats import FORMATS
-    from and_tf.export.readers import ExportedEncoder, load_exported
+    from and_tf.export.preprocessing import resize_and_crop
+    from and_tf.export.reading import load_exported
     from and_tf.export.verification import verify_export
-    from and_tf.export.writers import export_encoder, resize_and_crop
+    from and_tf.export.writing import export_encoder
 
 _HOMES = {
-    "ExportedEncoder": "readers",
+    "ExportedEncoder": "exported_encoder",
     "FORMATS": "formats",
-    "export_encoder": "writers",
-    "load_exported": "readers",
-    "resize_and_crop": "writers",
+    "export_encoder": "writing",
+    "load_exported": "reading",
+    "resize_and_crop": "preprocessing",
     "verify_export": "verification",
 }
 

@@ -1,24 +1,45 @@
-"""The formats of exports: their suffixes, optional packages and descriptions."""
+"""The formats of exports. A new one is a file like those that stand here and a line below."""
 
 import importlib
-import types
-from pathlib import Path
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-SUFFIXES = {"savedmodel": "", "keras": ".keras", "onnx": ".onnx", "litert": ".tflite"}
-FORMATS = tuple(SUFFIXES)
+if TYPE_CHECKING:
+    from pathlib import Path
 
-DESCRIPTION = Path("assets.extra", "encoder.json")  # inside a SavedModel
+    import keras
 
-
-def require(*names: str) -> list[types.ModuleType]:
-    try:
-        return [importlib.import_module(name) for name in names]
-    except ImportError as error:
-        raise ImportError(
-            f"ONNX needs {', '.join(names)} ({error}): pip install tf2onnx onnx onnxruntime"
-        ) from error
+    from and_tf.export.exported_encoder import ExportedEncoder
 
 
-def first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".")[:200] if lines else type(error).__name__
+class Format(NamedTuple):
+    """How an encoder is written in one format, and read.
+
+    Attributes:
+        suffix: of the file; empty for a directory.
+        module: with `write(encoder, path)` and `read(path)`; imported where they are called.
+    """
+
+    suffix: str
+    module: str
+
+    @property
+    def write(self) -> "Callable[[keras.Model, Path], None]":
+        """Writes a float32 encoder to a path at which nothing stands."""
+        return self._function("write")
+
+    @property
+    def read(self) -> "Callable[[Path], ExportedEncoder]":
+        """Opens what `write` wrote."""
+        return self._function("read")
+
+    def _function(self, name: str) -> Any:
+        return getattr(importlib.import_module(self.module), name)
+
+
+FORMATS = {
+    "savedmodel": Format("", "and_tf.export.savedmodel"),
+    "keras": Format(".keras", "and_tf.export.keras_file"),
+    "onnx": Format(".onnx", "and_tf.export.onnx_file"),
+    "litert": Format(".tflite", "and_tf.export.litert"),
+}

@@ -1,55 +1,74 @@
-"""export.py: the encoder of a run in one format or all."""
+"""The encoder of a run, exported in one format or all."""
 
-import types
+import logging
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from and_tf.export.formats import FORMATS, SUFFIXES
+from and_tf.errors import Argument, UserError
+from and_tf.export.formats import FORMATS
+from and_tf.export.settings import ExportSettings
 from and_tf.export.verification import verify_export
-from and_tf.export.writers import export_encoder
-from and_tf.runs.restore import load_encoder
+from and_tf.export.writing import export_encoder
+from and_tf.runs.restore import restore_encoder
+from and_tf.runs.settings import RunChoice
 from and_tf.runs.workdir import Workdir, open_run
 
 TOLERANCE = 1e-4  # largest difference of an embedding's value from the Keras encoder's
 
+logger = logging.getLogger(__name__)
 
-def export_run(options: types.SimpleNamespace) -> None:
+
+def export_run(choice: RunChoice, settings: ExportSettings) -> list[Path]:
     """Writes the encoder of a run and compares each file with the encoder.
 
     Args:
-        options: values of `flags.export_flags()`.
+        choice: the run, and in which state.
+        settings: formats and place.
+
+    Returns:
+        The paths that were written, one for each format.
 
     Raises:
-        ValueError: if an export differs from the encoder.
+        UserError: if the run, the state or the place does not fit, or if an export differs from
+            the encoder.
     """
-    run = open_run(options.workdir)
-    chosen = FORMATS if options.format == "all" else (options.format,)
-    if options.output and len(chosen) > 1:
-        raise ValueError(
-            f"--output={options.output} names one file: leave it out with --format=all, or choose "
-            "one format."
-        )
-    encoder = load_encoder(run.path)
-    side = encoder.input_shape[1]
+    run = open_run(choice.workdir)
+    formats = list(FORMATS) if settings.format == "all" else [settings.format]
+    if settings.output and len(formats) > 1:
+        raise UserError(
+            Argument("output", settings.output),
+            " names one file: leave it out with ", Argument("format", "all"),
+            ", or choose one format.",
+        )  # fmt: skip
+    restored = restore_encoder(run, choice.checkpoint)
+    logger.info("Encoder of step %s, from %s", f"{restored.step:,}", restored.path)
+    side = restored.encoder.input_shape[1]
     images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype("uint8")
-    for form in chosen:
-        write_export(encoder, options.output or export_path(run, form), form, images)
+    return [
+        write_export(restored.encoder, settings.output or export_path(run, form), form, images)
+        for form in formats
+    ]
 
 
 def export_path(run: Workdir, form: str) -> Path:
-    """Where the export of a run lies unless --output says otherwise."""
-    return run.exports / f"encoder{SUFFIXES[form]}"
+    """Where the export of a run lies unless another place is given."""
+    return run.exports / f"encoder{FORMATS[form].suffix}"
 
 
-def write_export(encoder: keras.Model, path: Path | str, form: str, images: np.ndarray) -> None:
-    """Exports, compares on images (8, side, side, 3) uint8, and says so in a line."""
+def write_export(encoder: keras.Model, path: Path | str, form: str, images: np.ndarray) -> Path:
+    """Exports, compares on images (n, side, side, 3) uint8, and prints a line that says so.
+
+    Raises:
+        UserError: as `export_encoder`; if the export differs from the encoder.
+    """
     path = export_encoder(encoder, path, form)
     difference = verify_export(encoder, path, form, images)
     if not difference <= TOLERANCE:
-        raise ValueError(
+        raise UserError(
             f"{path} differs from the encoder by {difference:.2g}, more than {TOLERANCE:g}: do "
             "not use it; export in another format."
         )
     print(f"{form}: {path} (equal to the encoder within {difference:.1g})")
+    return path

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from and_tf.export.readers import load_exported
-from and_tf.export.writers import in_float32
+from and_tf.export.inference import in_float32
+from and_tf.export.reading import load_exported
 
 
 def verify_export(encoder: keras.Model, path: Path | str, format: str, images: np.ndarray) -> float:
@@ -23,19 +23,19 @@ def verify_export(encoder: keras.Model, path: Path | str, format: str, images: n
         any is. For `savedmodel` the encoded bytes of the images count too.
     """
     reference = in_float32(encoder)
-    run = load_exported(path)
+    exported = load_exported(path)
     differences = []
     for size in (1, 8):
         batch = np.resize(images, (size, *images.shape[1:]))
         expected = reference(batch, training=False).numpy()  # (size, D)
-        found = [run(batch)]
+        found = [exported(batch)]
         if format == "savedmodel":
             found.append(_embed_encoded(path, batch))
         differences += [np.abs(rows - expected).max() for rows in found]
     return float(np.max(differences))
 
 
-def _embed_encoded(path, images):
+def _embed_encoded(path: Path | str, images: np.ndarray) -> np.ndarray:
     loaded = tf.saved_model.load(str(path))
     encoded = tf.stack([tf.io.encode_png(image) for image in images])
     return loaded.signatures["encoded_images"](images=encoded)["embeddings"].numpy()

@@ -1,0 +1,63 @@
+"""The encoder as its exports hold it: in float32, for inference, for images of its own size."""
+
+import contextlib
+import importlib.metadata
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def in_float32(encoder: keras.Model) -> keras.Model:
+    """The encoder, or a float32 copy of one with a mixed-precision policy."""
+    if all(getattr(layer, "compute_dtype", "float32") == "float32" for layer in encoder.layers):
+        return encoder
+
+    def clone(layer):
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.Layer):
+            config["dtype"] = "float32"
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(encoder, clone_function=clone)
+    copy.set_weights(encoder.get_weights())
+    return copy
+
+
+def fixed_size(encoder: keras.Model) -> tuple[Callable, list[tf.TensorSpec]]:
+    """The encoder as a function of uint8 images of its own size, and the signature of it."""
+
+    def embed(images):
+        return {"embeddings": encoder(images, training=False)}
+
+    return embed, [tf.TensorSpec(encoder.input_shape, tf.uint8, name="images")]
+
+
+def describe(encoder: keras.Model) -> dict[str, Any]:
+    """What an export says about itself."""
+    try:
+        version = importlib.metadata.version("and-tf")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout
+        version = "unknown"
+    return {
+        "image_size": encoder.input_shape[1],
+        "embedding_dim": encoder.output_shape[-1],
+        "encoder": encoder.name,
+        "and_tf_version": version,
+    }
+
+
+@contextlib.contextmanager
+def quiet_converters() -> Iterator[None]:
+    """Leaves the converters' errors and drops their running commentary."""
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "tf2onnx", "absl")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

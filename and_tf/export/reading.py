@@ -1,0 +1,35 @@
+"""Opening an export, whatever its format."""
+
+from pathlib import Path
+
+from and_tf.errors import BrokenFile, NotFound
+from and_tf.export.exported_encoder import ExportedEncoder
+from and_tf.export.formats import FORMATS
+
+
+def load_exported(path: Path | str) -> ExportedEncoder:
+    """Opens any export for running.
+
+    Args:
+        path: a SavedModel directory, or a .keras, .onnx or .tflite file of `export_encoder`.
+
+    Returns:
+        An `ExportedEncoder`.
+
+    Raises:
+        NotFound: if there is none.
+        BrokenFile: if it is corrupt or not an encoder of ours; no code of a file is run.
+        MissingPackage: for ONNX without onnxruntime.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise NotFound(f"{path} does not exist. Write it with export.py first.")
+    is_file = path.is_file()  # reading a pipe would hang
+    for form in FORMATS.values():
+        if (is_file and form.suffix == path.suffix) or (path.is_dir() and not form.suffix):
+            return form.read(path)
+    suffixes = ", ".join(form.suffix for form in FORMATS.values() if form.suffix)
+    raise BrokenFile(
+        f"{path} is not an exported encoder: expected a SavedModel directory or a file ending in "
+        f"{suffixes}."
+    )

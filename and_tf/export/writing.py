@@ -1,0 +1,79 @@
+"""Writing an encoder for inference: whole, or not at all."""
+
+from pathlib import Path
+
+import keras
+
+from and_tf.errors import UserError
+from and_tf.export.formats import FORMATS
+from and_tf.export.inference import in_float32, quiet_converters
+from and_tf.export.reading import load_exported
+from and_tf.runs.atomic_files import replace_by
+
+
+def export_encoder(encoder: keras.Model, path: Path | str, format: str) -> Path:
+    """Writes an encoder for inference. An export that fails leaves an older one at `path` alone.
+
+    Args:
+        encoder: an encoder for RGB images, from `encoders.build_encoder` or `load_encoder`.
+        path: a directory for `savedmodel`, else a file ending in .keras, .onnx or .tflite.
+        format: one of FORMATS.
+            `savedmodel`: signature `serving_default` takes `images`, a uint8 batch of any one size
+            (B, H, W, 3), and resizes the centre square with antialiasing; `encoded_images` takes
+            `images`, a vector of JPEG, PNG, BMP, GIF (first frame) or WebP bytes of any sizes, and
+            ignores EXIF orientation, as TensorFlow's decoders do.
+            `keras`: the encoder itself, for `keras.models.load_model`.
+            `onnx`, `litert`: `images` is uint8 (B, side, side, 3) of the encoder's own side, B
+            free (LiteRT: signature `serving_default`, or resize the input tensor). LiteRT's
+            built-in operations suffice.
+            All but `keras` name their output `embeddings`.
+
+    Returns:
+        The absolute Path written.
+
+    Raises:
+        UserError: for another format, suffix or encoder, or if `path` holds what is not an export.
+        MissingPackage: if a converter is missing.
+    """
+    path = _checked_target(Path(path), format)
+    if encoder.input_shape[-1] != 3:
+        raise UserError(
+            f"Exports take RGB images. Received an encoder for inputs {encoder.input_shape}."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with quiet_converters():
+        return replace_by(path, lambda partial: FORMATS[format].write(in_float32(encoder), partial))
+
+
+def _checked_target(path: Path, format: str) -> Path:
+    """The absolute path, if nothing stands there or what stands there is ours."""
+    if format not in FORMATS:
+        raise UserError(f"Unknown format {format!r}. Known formats: {', '.join(FORMATS)}.")
+    path, suffix = path.expanduser().absolute(), FORMATS[format].suffix
+    if suffix and path.suffix != suffix:
+        raise UserError(f"format={format} writes a file ending in {suffix}. Received {path}.")
+    if any(parent.is_file() for parent in path.parents):
+        raise UserError(f"{path} lies below a file: give another path.")
+    if path.exists() and not _may_be_replaced(path, is_file=bool(suffix)):
+        raise UserError(
+            f"{path} exists and is not an export of format={format}: it is not overwritten. "
+            "Give another path or remove it."
+        )
+    return path
+
+
+def _may_be_replaced(path: Path, is_file: bool) -> bool:
+    """Whether a path holds an export or nothing: another model may be all that its owner has."""
+    if is_file != path.is_file():
+        return False
+    if not (path.stat().st_size if is_file else any(path.iterdir())):
+        return True
+    if not is_file:
+        from and_tf.export.savedmodel import DESCRIPTION
+
+        return (path / DESCRIPTION).is_file()
+    try:
+        load_exported(path)
+    except UserError:
+        return False
+    return True

@@ -1,0 +1,65 @@
+"""What a SavedModel does by itself: resize, decode, describe itself, run without this package."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers.trained_encoders import smooth_pixels
+
+from and_tf.export import resize_and_crop
+
+TOLERANCE = 1e-4
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (48, 71), (90, 33), (20, 31)])
+def test_pixels_of_any_size_give_the_embeddings_of_their_centre(encoder, saved, height, width):
+    images = smooth_pixels(4, height, width)
+    expected = encoder.predict(resize_and_crop(tf.constant(images), 32), verbose=0)
+    serve = tf.saved_model.load(str(saved)).signatures["serving_default"]
+    found = serve(images=tf.constant(images))["embeddings"]
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+
+def test_encoded_bytes_of_any_sizes_give_the_embeddings_of_their_pixels(saved):
+    signatures = tf.saved_model.load(str(saved)).signatures
+    images = [smooth_pixels(1, *size, seed=7)[0] for size in [(32, 32), (50, 40), (33, 64)]]
+    encoded = tf.stack([tf.io.encode_png(image) for image in images])
+    found = signatures["encoded_images"](images=encoded)["embeddings"]
+    for image, embedding in zip(images, found, strict=True):
+        expected = signatures["serving_default"](images=tf.constant(image[None]))["embeddings"]
+        np.testing.assert_allclose(embedding, expected[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "bmp", "gif", "webp"])
+def test_common_kinds_of_files_are_decoded(saved, kind, tmp_path):
+    image = smooth_pixels(1)[0]
+    keras.utils.array_to_img(image, scale=False).save(tmp_path / f"image.{kind}")
+    signatures = tf.saved_model.load(str(saved)).signatures
+    encoded = tf.constant([(tmp_path / f"image.{kind}").read_bytes()])
+    found = signatures["encoded_images"](images=encoded)["embeddings"]
+    expected = signatures["serving_default"](images=tf.constant(image[None]))["embeddings"]
+    assert float(tf.reduce_sum(found * expected)) > 0.8  # cosine; GIF keeps 256 colours
+
+
+def test_it_describes_itself(saved):
+    description = json.loads((saved / "assets.extra" / "encoder.json").read_text())
+    assert description.pop("and_tf_version")
+    assert description == {"image_size": 32, "embedding_dim": 16, "encoder": "resnet_small"}
+
+
+def test_it_runs_without_this_package(encoder, saved, tmp_path):
+    np.save(tmp_path / "images.npy", smooth_pixels())
+    code = (
+        "import sys; sys.modules['and_tf'] = None; sys.modules['keras'] = None\n"
+        "import numpy as np, tensorflow as tf\n"
+        f"serve = tf.saved_model.load({str(saved)!r}).signatures['serving_default']\n"
+        "images = tf.constant(np.load('images.npy'))\n"
+        "np.save('found.npy', serve(images=images)['embeddings'])\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    expected = encoder.predict(smooth_pixels(), verbose=0)
+    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), expected, atol=TOLERANCE)

@@ -1,0 +1,129 @@
+"""Exports give the embeddings of the encoder in every format, and replace one another whole."""
+
+import os
+import sys
+
+import keras
+import numpy as np
+import pytest
+from helpers.trained_encoders import smooth_pixels, trained_encoder
+
+from and_tf import encoders, export
+from and_tf.errors import MissingPackage, UserError
+
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="module", params=["resnet_small", "alexnet"])
+def any_encoder(request):
+    return trained_encoder(request.param)
+
+
+def file_name(format):
+    return f"model{export.FORMATS[format].suffix}"
+
+
+@pytest.mark.parametrize("format", export.FORMATS)
+def test_every_format_gives_the_embeddings_of_the_encoder(any_encoder, format, tmp_path):
+    images = smooth_pixels()
+    expected = any_encoder.predict(images, verbose=0)
+    path = tmp_path / file_name(format)
+    assert export.export_encoder(any_encoder, path, format) == path
+    assert os.listdir(tmp_path) == [path.name]  # nothing left beside it
+
+    exported = export.load_exported(path)
+    assert (exported.image_size, exported.embedding_dim) == (32, 16)
+    for count in (1, 8, 3, 0):
+        found = exported(images[:count])
+        assert found.dtype == np.float32 and found.shape == (count, 16)
+        np.testing.assert_allclose(found, expected[:count], atol=TOLERANCE)
+    assert export.verify_export(any_encoder, path, format, images) < TOLERANCE
+
+
+@pytest.mark.parametrize("format", ["savedmodel", "keras"])
+def test_verification_sees_other_weights(encoder, format, tmp_path):
+    path = export.export_encoder(encoder, tmp_path / file_name(format), format)
+    other = keras.models.clone_model(encoder)
+    other.set_weights([weight * 1.1 + 0.01 for weight in encoder.get_weights()])
+    assert export.verify_export(other, path, format, smooth_pixels(3)) > 10 * TOLERANCE
+
+
+def test_mixed_precision_encoders_are_exported_in_float32(encoder, tmp_path):
+    before = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        mixed = encoders.build_encoder(
+            "resnet_small", embedding_dim=16, mean=(120, 121, 122), std=(60, 61, 62)
+        )
+    finally:
+        keras.config.set_dtype_policy(before)
+    mixed.set_weights(encoder.get_weights())
+    images = smooth_pixels()
+    expected = encoder.predict(images, verbose=0)
+    for format in ("onnx", "litert"):
+        path = export.export_encoder(mixed, tmp_path / file_name(format), format)
+        np.testing.assert_allclose(export.load_exported(path)(images), expected, atol=TOLERANCE)
+        assert export.verify_export(mixed, path, format, images) < TOLERANCE
+
+
+@pytest.mark.parametrize("format", ["savedmodel", "onnx"])
+def test_an_export_replaces_the_one_before(encoder, format, tmp_path):
+    path = tmp_path / file_name(format)
+    older = encoders.build_encoder("resnet_small", embedding_dim=4)
+    export.export_encoder(older, path, format)
+    export.export_encoder(encoder, path, format)
+    assert export.load_exported(path).embedding_dim == 16
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("format", ["savedmodel", "keras"])
+def test_a_failed_export_keeps_the_one_before(encoder, format, tmp_path, monkeypatch):
+    path = export.export_encoder(encoder, tmp_path / file_name(format), format)
+    (tmp_path / "full_disk.py").write_text(
+        "from and_tf.export.keras_file import read\n"
+        "def write(encoder, path):\n"
+        "    path.write_bytes(b'half')\n"
+        "    raise OSError('No space left on device')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    full = export.FORMATS[format]._replace(module="full_disk")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setitem(export.FORMATS, format, full)
+        export.export_encoder(encoder, path, format)
+    assert not [name for name in os.listdir(tmp_path) if "partial" in name]
+    assert export.verify_export(encoder, path, format, smooth_pixels()) < TOLERANCE
+
+
+def test_a_new_format_takes_one_file_and_one_line(encoder, tmp_path, monkeypatch):
+    (tmp_path / "weights_only.py").write_text(
+        "def write(encoder, path):\n    encoder.save_weights(path.with_suffix('.weights.h5'))\n"
+        "    path.with_suffix('.weights.h5').rename(path)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    line = type(export.FORMATS["onnx"])(".h5", "weights_only")
+    monkeypatch.setitem(export.FORMATS, "weights", line)
+    path = export.export_encoder(encoder, tmp_path / "out" / "encoder.h5", "weights")
+    assert path.stat().st_size > 1000
+
+
+def test_a_directory_that_is_not_an_export_is_not_overwritten(encoder, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
+    with pytest.raises(UserError, match="photos exists and is not an export"):
+        export.export_encoder(encoder, tmp_path / "photos", "savedmodel")
+    assert (tmp_path / "photos" / "cat.jpg").read_bytes() == b"cat"
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "message"),
+    [("model", "pickle", "Unknown format 'pickle'"), ("model.pb", "onnx", "ending in .onnx")],
+)
+def test_wrong_targets_are_named(encoder, tmp_path, name, format, message):
+    with pytest.raises(UserError, match=message):
+        export.export_encoder(encoder, tmp_path / name, format)
+
+
+def test_a_missing_converter_comes_with_its_install_line(encoder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(MissingPackage, match="pip install tf2onnx onnx onnxruntime"):
+        export.export_encoder(encoder, tmp_path / "model.onnx", "onnx")
