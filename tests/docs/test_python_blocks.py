@@ -1,0 +1,74 @@
+"""The Python blocks of the README and of docs/ run, page by page, from top to bottom."""
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+from helpers.pages import PAGES, code_blocks, page_name
+from PIL import Image
+
+import and_tf
+
+PYTHON_PAGES = [page for page in PAGES if code_blocks(page.read_text(), "python")]
+
+
+@pytest.fixture(scope="session")
+def small_encoder():
+    return and_tf.build_encoder("resnet_small", (32, 32, 3), embedding_dim=16, seed=0)
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch, small_encoder):
+    """What the blocks read: photos, and the table and exports of a run, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for number in range(130):
+        pixels = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{number:03}.jpg")
+    return tmp_path
+
+
+def write_exports(folder, encoder):
+    for format, name in (
+        ("savedmodel", "encoder"),
+        ("keras", "encoder.keras"),
+        ("onnx", "encoder.onnx"),
+        ("litert", "encoder.tflite"),
+    ):
+        and_tf.export.export_encoder(encoder, folder / "runs" / "photos" / "export" / name, format)
+
+
+def write_features(folder, encoder):
+    from and_tf.collection.table import nearest, write_table
+
+    source = and_tf.open_source("folder:photos")
+    embeddings = and_tf.evaluation.extract(encoder, source, 32, progress=False)
+    indices, similarity = nearest(embeddings, 10)
+    write_table(
+        folder / "features.parquet",
+        source.names,
+        embeddings,
+        neighbours=indices,
+        similarity=similarity,
+        clusters=np.arange(len(source)) % 20,
+    )
+
+
+SETUP = {
+    "docs/exports.md": [write_exports],
+    "docs/getting_started.md": [write_features],
+}
+
+
+@pytest.mark.parametrize("page", PYTHON_PAGES, ids=page_name)
+def test_python_blocks_run(page, files, small_encoder):
+    for prepare in SETUP.get(page_name(page), []):
+        prepare(files, small_encoder)
+    names = {"__name__": "__main__"}
+    for block in code_blocks(page.read_text(), "python"):
+        # Empty lines put the block where it stands in the page, for tracebacks.
+        code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(code, names)
