@@ -159,8 +159,8 @@ def _products(problem):
     """The two matrix products that every exact way needs, in blocks: the limit."""
     import tensorflow as tf
 
-    from and_tf.bank.memory_bank import read_rows
-    from and_tf.methods.anchor_neighbourhoods.model import BANK_BLOCK
+    from and_tf.bank.rows import read_rows
+    from and_tf.bank.softmax import BANK_BLOCK
 
     bank, queries = problem.variable, tf.constant(problem.embeddings)
     size = min(BANK_BLOCK, bank.shape[0])
@@ -177,8 +177,8 @@ def _products(problem):
 
 
 def _bank_loss(problem):
+    from and_tf.bank.softmax import BANK_BLOCK
     from and_tf.methods.anchor_neighbourhoods.loss import bank_loss
-    from and_tf.methods.anchor_neighbourhoods.model import BANK_BLOCK
 
     bank = problem.variable
 

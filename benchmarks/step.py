@@ -29,7 +29,7 @@ import numpy as np
 import tensorflow as tf
 
 import and_tf
-from and_tf.bank.memory_bank import read_rows
+from and_tf.bank.rows import read_rows
 from and_tf.methods.anchor_neighbourhoods.loss import bank_loss
 from benchmarks.flops import gflop_per_image
 from benchmarks.timing import arguments, interleaved, show

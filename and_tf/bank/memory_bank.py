@@ -1,7 +1,13 @@
 """The memory bank: one slowly moving embedding for every training image."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
+
+from and_tf.bank.collectives import gather_replicas
+from and_tf.bank.rows import read_rows
+from and_tf.errors import Argument, UserError
 
 
 @keras.saving.register_keras_serializable("and_tf")
@@ -15,24 +21,30 @@ class MemoryBank(keras.layers.Layer):
     Args:
         num_samples: number of images N, one row each.
         dim: length D of an embedding.
-        rate: share of the new embedding in an update, eta of the paper, in (0, 1].
+        rate: fraction of the new embedding in an update, eta of the paper, in (0, 1].
         temperature: tau of the paper, above 0.
         seed: integer that makes the start reproducible, or None.
 
     Reference: Wu et al., CVPR 2018, section 3.1; Huang et al., ICML 2019, eq. 2 and 8.
     """
 
-    def __init__(self, num_samples, dim, rate=0.5, temperature=0.1, seed=None, **kwargs):
+    def __init__(
+        self,
+        num_samples: int,
+        dim: int,
+        rate: float = 0.5,
+        temperature: float = 0.1,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(autocast=False, **({"trainable": False} | kwargs))
-        if num_samples < 1 or dim < 1:
-            raise ValueError(
-                "num_samples and dim must be at least 1. "
-                f"Received num_samples={num_samples}, dim={dim}."
-            )
+        for name, size in (("num_samples", num_samples), ("dim", dim)):
+            if size < 1:
+                raise UserError(Argument(name, size), " must be at least 1.")
         if not 0 < rate <= 1:
-            raise ValueError(f"rate must be in (0, 1]. Received rate={rate}.")
+            raise UserError(Argument("rate", rate), " must be above 0 and at most 1.")
         if not temperature > 0:
-            raise ValueError(f"temperature must be above 0. Received temperature={temperature}.")
+            raise UserError(Argument("temperature", temperature), " must be above 0.")
         self.num_samples, self.dim, self.seed = int(num_samples), int(dim), seed
         self.rate, self.temperature = float(rate), float(temperature)
         limit = max(self.dim // 3, 1) ** -0.5
@@ -61,24 +73,38 @@ class MemoryBank(keras.layers.Layer):
             indices: (B,) int, the rows of this replica's images, each at most once.
             embeddings: (B, D) float.
         """
+        self.write(*self.updated_rows(indices, embeddings))
+
+    def updated_rows(
+        self, indices: tf.Tensor, embeddings: tf.Tensor, is_applied: bool | tf.Tensor = True
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """What `update` would write; reads only the rows concerned, also within XLA.
+
+        Args:
+            indices: (B,) int, as in `update`.
+            embeddings: (B, D) float.
+            is_applied: scalar bool; where False the rows are as they were.
+
+        Returns:
+            Indices (B,) and rows (B, D) float32, of the images of all replicas.
+        """
         embeddings = tf.cast(embeddings, tf.float32)
         indices, embeddings = gather_replicas(indices, embeddings)
-        self.write(indices, self.moved(read_rows(self.rows.value, indices), embeddings))
-
-    def moved(self, rows: tf.Tensor, embeddings: tf.Tensor) -> tf.Tensor:
-        """What `update` makes of rows (B, D) and the embeddings (B, D) of the same images."""
-        embeddings = tf.cast(embeddings, tf.float32)
-        return tf.math.l2_normalize((1 - self.rate) * rows + self.rate * embeddings, axis=1)
+        rows = read_rows(self.rows.value, indices)  # (B, D)
+        updated = tf.math.l2_normalize((1 - self.rate) * rows + self.rate * embeddings, axis=1)
+        if is_applied is not True:
+            updated = tf.where(is_applied, updated, rows)
+        return indices, updated
 
     def write(self, indices: tf.Tensor, rows: tf.Tensor) -> None:
         """Puts rows (B, D) at `indices` (B,), each at most once. Not within XLA, which would copy
         the whole bank."""
         self.rows.value.scatter_update(tf.IndexedSlices(rows, indices))
 
-    def call(self, embeddings):
+    def call(self, embeddings: tf.Tensor) -> tf.Tensor:
         return self.logits(embeddings)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "num_samples": self.num_samples,
             "dim": self.dim,
@@ -86,22 +112,3 @@ class MemoryBank(keras.layers.Layer):
             "temperature": self.temperature,
             "seed": self.seed,
         }
-
-
-def read_rows(variable: tf.Variable, indices: tf.Tensor) -> tf.Tensor:
-    """Rows of this replica's copy of a variable: (N, ...) and (B,) to (B, ...).
-
-    A dense read of a variable that was scattered to copies all of it; this one does not. It is what
-    `tf.Variable.sparse_read` does, which the variables of a `tf.distribute` strategy lack.
-    """
-    return tf.raw_ops.ResourceGather(
-        resource=variable.handle, indices=indices, dtype=variable.dtype
-    )
-
-
-def gather_replicas(*values: tf.Tensor) -> list[tf.Tensor]:
-    """Concatenates each value over all replicas along axis 0; unchanged where there is one."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return list(values)
-    return [context.all_gather(value, axis=0) for value in values]

@@ -12,6 +12,8 @@ from and_tf.settings import setting
 if TYPE_CHECKING:
     import keras
 
+    from and_tf.methods.method_model import MethodModel
+
 
 @dataclasses.dataclass(frozen=True)
 class Instance(Method):
@@ -30,7 +32,7 @@ class Instance(Method):
         False, "Discover neighbourhoods at each round's start all the same, for metrics alone."
     )
 
-    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> keras.Model:
+    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> MethodModel:
         from and_tf.methods.anchor_neighbourhoods.model import AND
 
         return AND(

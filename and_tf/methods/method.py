@@ -6,8 +6,8 @@ Training loop, checkpoints, evaluation, report and export know a method by this 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from and_tf.methods.rounds import RoundPlan
 from and_tf.settings import Settings
@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     import numpy as np
 
     from and_tf.data.sources.source import Source
-    from and_tf.methods.rounds import RoundPlan
+    from and_tf.methods.method_model import MethodModel
+
+
+@runtime_checkable
+class KeepsMetadata(Protocol):
+    """A callback that keeps more between two runs than the model's variables do."""
+
+    def metadata(self) -> dict[str, Any]:
+        """What JSON can hold, to be put among the metadata of a checkpoint as it is."""
+
+    def restore(self, metadata: Mapping[str, Any]) -> None:
+        """Takes its part of the metadata of a checkpoint, all of which it is given."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +41,15 @@ class TrainingContext:
         seed: of the run.
         extract_features: embeds all training images, clean, by the encoder as it stands:
             () to (N, D) float32.
+        should_stop: whether a stop has been asked for; long work then raises `Stopped` within
+            seconds, and leaves the model as it found it.
     """
 
     train: Source
     steps_per_epoch: int
     seed: int
     extract_features: Callable[[], np.ndarray]
+    should_stop: Callable[[], bool] = lambda: False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,18 +61,23 @@ class Method(Settings):
         title: in headings.
         published_name: of its row in the papers' tables.
         metric_titles: the metrics that it adds to an epoch's logs, and their titles.
+        trains: whether it takes any step; one that does not is evaluated as it is built.
     """
 
     title: ClassVar[str]
     published_name: ClassVar[str]
     metric_titles: ClassVar[dict[str, str]] = {}
+    trains: ClassVar[bool] = True
 
     plan: RoundPlan = dataclasses.field(default_factory=RoundPlan)
 
-    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> keras.Model:
+    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> MethodModel:
         """The model that `fit` trains, not yet compiled."""
         raise NotImplementedError
 
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
-        """What the method does between steps, in order; none by default."""
+        """What the method does between steps, in order; none by default.
+
+        One that keeps state of its own is `KeepsMetadata` too.
+        """
         return []

@@ -10,10 +10,10 @@ import tensorflow as tf
 
 from and_tf.data.picture import save_grid
 from and_tf.data.pipeline import batch_indices, sample_augmented, train_pipeline
+from and_tf.errors import StepNotFinite
 from and_tf.evaluation import extract
 from and_tf.export.run import export_path, write_export
 from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
-from and_tf.methods.anchor_neighbourhoods.model import NOT_FINITE
 from and_tf.runs import checkpoint
 from and_tf.runs.lock import locked
 from and_tf.runs.outbox import Outbox
@@ -234,9 +234,9 @@ def _fit_part(experiment: Experiment, callbacks: list) -> None:
         experiment.model.fit(
             images, initial_epoch=epoch, epochs=last, callbacks=callbacks, verbose=0, shuffle=False
         )
+    except StepNotFinite as error:
+        raise StepNotFinite(_diverged(experiment)) from error
     except tf.errors.InvalidArgumentError as error:
-        if NOT_FINITE in str(error):
-            raise ValueError(_diverged(experiment)) from error
         if broken := re.search(r"ValueError: (Image \d+ of .* is broken: .*)", str(error)):
             raise ValueError(broken[1]) from error  # from the pipeline, which reads files late
         raise

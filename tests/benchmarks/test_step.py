@@ -36,7 +36,7 @@ def test_an_error_within_fit_is_raised_by_the_call():
     fit = benchmark.fit_step("resnet_small", TINY)
     fit.model.train_function = None
     fit.model.bank.rows.assign(np.full((40, 128), np.nan))
-    with pytest.raises(Exception, match="not finite"):
+    with pytest.raises(Exception, match="NaN or infinite"):
         fit()
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from and_tf.data.pipeline import train_pipeline
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
+from and_tf.errors import StepNotFinite
 from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.runs import checkpoint
@@ -109,5 +110,16 @@ def test_a_checkpoint_of_two_replicas_is_restored_on_both_and_on_one(two_replica
 def test_compiling_on_several_replicas_is_refused(two_replicas):
     with two_replicas.scope():
         model = AND(encoder("dense"), 21)
-        with pytest.raises(ValueError, match="jit_compile=True works without a strategy"):
+        with pytest.raises(ValueError, match="jit_compile works without a strategy"):
             model.compile(TorchSGD(0.1), jit_compile=True)
+
+
+def test_a_step_that_is_not_finite_on_one_replica_stops_both(two_replicas):
+    model = build(two_replicas, 21, kind="synchronized")
+    images = pixels(21)[:6].astype("float32")
+    images[5, 0, 0, 0] = np.nan  # the second replica's
+    start = model.bank.rows.numpy()
+    data = tf.data.Dataset.from_tensors((images, np.arange(6)))
+    with pytest.raises(StepNotFinite, match="step 1"):
+        model.fit(data, verbose=0, shuffle=False)
+    np.testing.assert_array_equal(model.bank.rows.numpy(), start)

@@ -1,11 +1,12 @@
-"""The losses of Instance and AND, written out and in blocks: pure functions of similarities."""
+"""The loss of AND, and of Instance where no image is an anchor: written out, and over a bank."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from and_tf.bank.memory_bank import read_rows
+from and_tf.bank.rows import gather_rows
+from and_tf.bank.softmax import softmax_over_bank
 
 
 def neighbourhood_loss(
@@ -51,85 +52,63 @@ def bank_loss(
 ) -> tf.Tensor:
     """`neighbourhood_loss` against a bank of any size, without an array of shape (B, N).
 
-    One pass over the bank in blocks of rows, with a running logsumexp and the running mean of the
-    rows under the softmax, which is the gradient: nothing is stored for it, nothing is computed
-    twice (Dao et al., FlashAttention, NeurIPS 2022, with the rows as keys and as values). The
-    gradient goes to the embeddings alone.
+    Its gradient comes out of the same pass, and goes to the embeddings alone.
 
     Args:
         embeddings: (B, D) float.
         rows: (N, D) float32; a variable is read block by block, never as a whole.
-        indices, neighbours, is_anchor: as in `neighbourhood_loss`.
+        indices: as in `neighbourhood_loss`.
+        neighbours: as in `neighbourhood_loss`.
+        is_anchor: as in `neighbourhood_loss`.
         temperature: tau, above 0.
-        block_size: rows in a block, an int or a scalar int32 tensor; need not divide N.
+        block_size: rows compared at once, an int or a scalar int32 tensor; need not divide N.
 
     Returns:
         (B,) float32, in nats.
     """
-    bank = rows.value if isinstance(rows, keras.Variable) else rows
-    positive_rows = tf.concat([indices[:, None], tf.cast(neighbours, indices.dtype)], axis=1)
 
     @tf.custom_gradient
     def loss(embeddings):
-        queries = embeddings / temperature  # (B, D)
-        log_total, mean_row = _softmax_over(bank, queries, block_size)  # (B,), (B, D)
-        near = _gathered(bank, positive_rows)  # (B, 1+k, D)
-        logits = tf.reduce_sum(queries[:, None] * near, axis=2)  # (B, 1+k)
-        log_positive = _log_positive(logits[:, :1], logits[:, 1:], is_anchor)  # (B,)
-        is_own = tf.range(tf.shape(logits)[1]) == 0  # (1+k,)
-        shares = tf.where(is_own | is_anchor[:, None], tf.exp(logits - log_positive[:, None]), 0.0)
-        mean_near = tf.reduce_sum(shares[:, :, None] * near, axis=1)  # (B, D)
-        pull = (mean_row - mean_near) / temperature
-        return log_total - log_positive, lambda upstream: upstream[:, None] * pull
+        losses, gradient = bank_loss_and_gradient(
+            embeddings, rows, indices, neighbours, is_anchor, temperature, block_size
+        )
+        return losses, lambda upstream: upstream[:, None] * gradient
 
     return loss(tf.cast(embeddings, tf.float32))
 
 
-def _softmax_over(
-    bank: tf.Tensor | tf.Variable, queries: tf.Tensor, block_size: int | tf.Tensor
+def bank_loss_and_gradient(
+    embeddings: tf.Tensor,
+    rows: tf.Tensor | tf.Variable | keras.Variable,
+    indices: tf.Tensor,
+    neighbours: tf.Tensor,
+    is_anchor: tf.Tensor,
+    temperature: float,
+    block_size: int | tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Logsumexp (B,) of the similarities to all rows and the mean row (B, D) under their softmax.
+    """`bank_loss` and its gradient, in one pass over the bank.
+
+    The gradient is that of the softmax over all rows less that over the image's own neighbourhood:
+    the mean row under the one, less the mean row under the other, over the temperature.
 
     Args:
-        bank: (N, D).
-        queries: (B, D) float32, embeddings over the temperature.
-        block_size: rows compared at once.
+        Those of `bank_loss`.
+
+    Returns:
+        Losses (B,) float32 in nats, and the gradient (B, D) float32 of each with respect to its
+        embedding.
     """
-    num_rows = int(bank.shape[0])
-    block_size = (tf.minimum if tf.is_tensor(block_size) else min)(block_size, num_rows)
-    batch = tf.shape(queries)[0]
+    bank = rows.value if isinstance(rows, keras.Variable) else rows
+    queries = tf.cast(embeddings, tf.float32) / temperature  # (B, D)
+    log_total, mean_row = softmax_over_bank(bank, queries, block_size)  # (B,), (B, D)
 
-    def add(start, size, largest, total, weighted):
-        """Adds the rows start .. start + size, relative to the largest logit so far."""
-        block = _rows_between(bank, start, size)  # (block, D)
-        logits = tf.matmul(queries, block, transpose_b=True)  # (B, block)
-        new_largest = tf.maximum(largest, tf.reduce_max(logits, axis=1))  # (B,)
-        weights = tf.exp(logits - new_largest[:, None])  # (B, block)
-        kept = tf.exp(largest - new_largest)
-        total = kept * total + tf.reduce_sum(weights, axis=1)
-        weighted = kept[:, None] * weighted + tf.matmul(weights, block)
-        return new_largest, total, weighted
+    positives = tf.concat([indices[:, None], tf.cast(neighbours, indices.dtype)], axis=1)
+    near = gather_rows(bank, positives)  # (B, 1+k, D)
+    logits = tf.reduce_sum(queries[:, None] * near, axis=2)  # (B, 1+k)
+    log_positive = _log_positive(logits[:, :1], logits[:, 1:], is_anchor)  # (B,)
+    is_own = tf.range(tf.shape(logits)[1]) == 0  # (1+k,)
+    weights = tf.exp(logits - log_positive[:, None])  # (B, 1+k)
+    weights = tf.where(is_own | is_anchor[:, None], weights, 0.0)  # instances stand alone
+    mean_positive = tf.reduce_sum(weights[:, :, None] * near, axis=1)  # (B, D)
 
-    num_blocks = num_rows // block_size
-    _, *sums = tf.while_loop(
-        lambda number, *_: number < num_blocks,
-        lambda number, *sums: (number + 1, *add(number * block_size, block_size, *sums)),
-        (0, tf.fill([batch], -np.inf), tf.zeros([batch]), tf.zeros_like(queries)),
-        parallel_iterations=1,
-    )
-    rest = num_rows - num_blocks * block_size
-    largest, total, weighted = add(num_blocks * block_size, rest, *sums)
-    return largest + tf.math.log(total), weighted / total[:, None]
-
-
-def _rows_between(
-    bank: tf.Tensor | tf.Variable, start: int | tf.Tensor, size: int | tf.Tensor
-) -> tf.Tensor:
-    if isinstance(bank, tf.Variable):
-        return _gathered(bank, start + tf.range(size))
-    return tf.stop_gradient(tf.slice(bank, [start, 0], [size, -1]))
-
-
-def _gathered(bank: tf.Tensor | tf.Variable, places: tf.Tensor) -> tf.Tensor:
-    rows = read_rows(bank, places) if isinstance(bank, tf.Variable) else tf.gather(bank, places)
-    return tf.stop_gradient(rows)
+    return log_total - log_positive, (mean_row - mean_positive) / temperature

@@ -14,6 +14,8 @@ from and_tf.settings import at_least, between, setting
 if TYPE_CHECKING:
     import keras
 
+    from and_tf.methods.method_model import MethodModel
+
 
 @dataclasses.dataclass(frozen=True)
 class AnchorNeighbourhoods(Method):
@@ -59,7 +61,7 @@ class AnchorNeighbourhoods(Method):
                 " is for ", Argument("neighbour_search", "exact"), ": leave one of them out.",
             )  # fmt: skip
 
-    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> keras.Model:
+    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> MethodModel:
         from and_tf.methods.anchor_neighbourhoods.model import AND
 
         return AND(

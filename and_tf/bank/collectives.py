@@ -1,0 +1,11 @@
+"""What the replicas of a strategy hand to one another."""
+
+import tensorflow as tf
+
+
+def gather_replicas(*values: tf.Tensor) -> list[tf.Tensor]:
+    """Concatenates each value over all replicas along axis 0; unchanged where there is one."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return list(values)
+    return [context.all_gather(value, axis=0) for value in values]

@@ -1,0 +1,27 @@
+"""Rows of a large variable, read without a copy of all of it."""
+
+import tensorflow as tf
+
+
+def read_rows(variable: tf.Variable, indices: tf.Tensor) -> tf.Tensor:
+    """Rows of this replica's copy of a variable: (N, ...) and (B,) to (B, ...).
+
+    A dense read of a variable that was scattered to copies all of it; this one does not. It is what
+    `tf.Variable.sparse_read` does, which the variables of a `tf.distribute` strategy lack.
+    """
+    return tf.raw_ops.ResourceGather(
+        resource=variable.handle, indices=indices, dtype=variable.dtype
+    )
+
+
+def read_block(bank: tf.Tensor | tf.Variable, start: int | tf.Tensor, size: int | tf.Tensor):
+    """Rows start .. start + size: (N, D) to (size, D), without a gradient."""
+    if isinstance(bank, tf.Variable):
+        return gather_rows(bank, start + tf.range(size))
+    return tf.stop_gradient(tf.slice(bank, [start, 0], [size, -1]))
+
+
+def gather_rows(bank: tf.Tensor | tf.Variable, indices: tf.Tensor) -> tf.Tensor:
+    """Rows at `indices`, of any shape S: (N, D) to (*S, D), without a gradient."""
+    read = read_rows if isinstance(bank, tf.Variable) else tf.gather
+    return tf.stop_gradient(read(bank, indices))

@@ -1,0 +1,113 @@
+"""A model that learns by the softmax of a batch against the bank of all training images."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from and_tf.bank.memory_bank import MemoryBank
+from and_tf.bank.softmax import rows_at_once
+from and_tf.methods.method_model import MethodModel
+
+
+class BankModel(MethodModel):
+    """An encoder and the bank that it is trained against.
+
+    Args:
+        encoder: built `keras.Model` from images to unit embeddings (B, D).
+        num_samples: number of training images N.
+        temperature: tau of the paper.
+        rate: eta of the paper, the fraction of the new embedding in a bank update.
+        seed: makes the bank's start reproducible, or None.
+        logits_budget_mb: memory in MiB for a replica's logits (B, N) float32; beyond it the loss
+            runs over the bank in blocks. Their exponentials take as much.
+        **kwargs: of `keras.Model`.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        num_samples: int,
+        temperature: float = 0.1,
+        rate: float = 0.5,
+        seed: int | None = None,
+        logits_budget_mb: float = 64,
+        **kwargs: object,
+    ):
+        super().__init__(encoder, num_samples, **kwargs)
+        self.logits_budget_mb = logits_budget_mb
+        dim = encoder.output_shape[-1]
+        self.bank = MemoryBank(num_samples, dim, rate, temperature, seed=seed, name="bank")
+        self.temperature = self.bank.temperature
+
+    def embedding_loss(
+        self, embeddings: tf.Tensor, indices: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """The method's loss against the bank.
+
+        Args:
+            embeddings: (B, D) float.
+            indices: (B,) int.
+
+        Returns:
+            Losses (B,) float32, and the gradient (B, D) of each with respect to its embedding.
+        """
+        raise NotImplementedError
+
+    def losses_and_gradients(
+        self, images: tf.Tensor, indices: tf.Tensor, weight: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            embeddings = self.encoder(images, training=True)  # (B, D)
+        losses, gradient = self.embedding_loss(embeddings, indices)  # (B,), (B, D)
+        gradients = tape.gradient(
+            embeddings,
+            self.trainable_variables,
+            output_gradients=tf.cast(weight * gradient, embeddings.dtype),
+        )
+        return losses, embeddings, gradients
+
+    def prepare_update(
+        self, indices: tf.Tensor, outputs: tf.Tensor, is_finite: bool | tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        return self.bank.updated_rows(indices, outputs, is_finite)
+
+    def apply_update(self, update: tuple[tf.Tensor, tf.Tensor]) -> None:
+        self.bank.write(*update)
+
+    def bank_rows(self) -> keras.Variable | tf.Tensor:
+        """The rows as the loss should read them: XLA where they lie, else block by block."""
+        if self._compiled_step is None:
+            return self.bank.rows
+        return self.bank.rows.value.read_value()
+
+    def rows_at_once(self, batch_size: int | tf.Tensor) -> tf.Tensor:
+        """Rows of the bank that a step compares at once with so many images: a scalar int32."""
+        return rows_at_once(self.num_samples, batch_size, self.logits_budget_mb)
+
+    def state(self) -> dict[str, keras.Variable]:
+        return self.round_state() | {"bank": self.bank.rows}
+
+    def image_embeddings(self) -> np.ndarray:
+        return self.bank.rows.numpy()
+
+    def describe_memory(self, batch_size: int) -> list[str]:
+        num_rows, at_once = self.num_samples, int(self.rows_at_once(batch_size))
+        bank_mb, logits_mb = 4e-6 * num_rows * self.bank.dim, 4e-6 * batch_size * at_once
+        lines = [
+            f"Bank of {num_rows:,} rows: {bank_mb:,.1f} MB, and {2 * logits_mb:,.1f} MB for a "
+            "step's similarities to it and their exponentials."
+        ]
+        if at_once < num_rows:
+            lines.append(
+                f"The softmax over the bank runs in blocks of {at_once:,} rows, so that the "
+                f"similarities stay within {self.logits_budget_mb:g} MiB."
+            )
+        return lines
+
+    def get_config(self) -> dict[str, object]:
+        return super().get_config() | {
+            "temperature": self.bank.temperature,
+            "rate": self.bank.rate,
+            "seed": self.bank.seed,
+            "logits_budget_mb": self.logits_budget_mb,
+        }

@@ -1,0 +1,297 @@
+"""What every method's model shares: a training step that stops before a value that is not finite.
+
+A method adds what is its own: `losses_and_gradients`, what it keeps (`state`), and, if a batch
+changes more than weights, `prepare_update` and `apply_update`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from and_tf.encoders.fused_batch_norm import fuse_batch_norm
+from and_tf.errors import Argument, StepNotFinite, UserError
+
+LOWEST_LOSS_SCALE = 1.0  # a float16 gradient that overflows even at this scale is not finite
+
+MakeImages = Callable[[Any, tf.Tensor], tf.Tensor]
+Logs = dict[str, Any]
+
+
+class MethodModel(keras.Model):
+    """An encoder in training: `fit` takes batches of (images (B, H, W, 3), indices (B,)).
+
+    Args:
+        encoder: built `keras.Model` from images to embeddings (B, D).
+        num_samples: number of training images N.
+        **kwargs: of `keras.Model`.
+
+    Attributes:
+        temperature: of the softmax in metrics on the embeddings.
+        loss_tracker: metric, the mean loss per image since an epoch's start.
+    """
+
+    temperature: float = 0.1
+
+    def __init__(self, encoder: keras.Model, num_samples: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.encoder, self.num_samples = encoder, num_samples
+        fuse_batch_norm(encoder)
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.built = True
+
+    # What a method defines.
+
+    def losses_and_gradients(
+        self, images: tf.Tensor, indices: tf.Tensor, weight: tf.Tensor
+    ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
+        """The loss of a batch and its gradients; nothing is applied yet.
+
+        Args:
+            images: (B, H, W, 3) float, augmented, in 0..255.
+            indices: (B,) int, of the images in the source.
+            weight: scalar, of each image's loss in the gradients: one over the number of images in
+                the global batch, times the loss scale of float16.
+
+        Returns:
+            Losses (B,) float32; whatever `prepare_update` takes, such as the embeddings; and the
+            gradients of weight x the sum of the losses, one for each trainable variable.
+        """
+        raise NotImplementedError
+
+    def prepare_update(self, indices: tf.Tensor, outputs: Any, is_finite: tf.Tensor) -> Any:
+        """New rows of large variables, computed within the compiled step; none by default.
+
+        Args:
+            indices: (B,) int.
+            outputs: of `losses_and_gradients`.
+            is_finite: scalar bool; where False, the rows as they were.
+        """
+        return ()
+
+    def apply_update(self, update: Any) -> None:
+        """Writes what `prepare_update` gave, outside of XLA, which would copy a large variable."""
+
+    def state(self) -> dict[str, keras.Variable]:
+        """All that training changes besides encoder, optimizer and loss, by name in checkpoints."""
+        return self.round_state()
+
+    def round_state(self) -> dict[str, keras.Variable]:
+        """The part of `state` that is kept for good at the end of each round."""
+        return {}
+
+    def image_embeddings(self) -> np.ndarray | None:
+        """The method's own embeddings (N, D) float32 of the training images, if it keeps any."""
+        return None
+
+    def describe_memory(self, batch_size: int) -> list[str]:
+        """Lines for the start of a run: what the method holds besides encoder and optimizer.
+
+        Args:
+            batch_size: images in a step, on one device.
+        """
+        return []
+
+    def step_variables(self) -> list[keras.Variable]:
+        """What a step assigns before `apply_update`, besides the state of optimizer and loss."""
+        of_encoder = {id(variable) for variable in self.encoder.variables}
+        others = [v for v in self.trainable_variables if id(v) not in of_encoder]
+        return [*self.encoder.variables, *others]
+
+    # What Keras asks for.
+
+    @property
+    def metrics(self) -> list[keras.Metric]:
+        return [self.loss_tracker]
+
+    def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        return self.encoder(images, training=training)
+
+    def compile(
+        self,
+        optimizer: keras.Optimizer,
+        jit_compile: bool = False,
+        views: MakeImages | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """As `keras.Model.compile`, with two arguments of its own.
+
+        Under the policy `mixed_float16` Keras wraps the optimizer in a `LossScaleOptimizer`.
+
+        Args:
+            optimizer: a Keras optimizer, such as `TorchSGD`.
+            jit_compile: compile the step with XLA, all but `apply_update`.
+            views: function (what the pipeline yields, indices (B,)) to images (B, H, W, 3), run
+                within the step, on its device; by default the pipeline yields the images.
+            **kwargs: of `keras.Model.compile`, such as `steps_per_execution`.
+
+        Raises:
+            UserError: if `jit_compile`, several steps in an execution or mixed_float16 are asked
+                for on several replicas.
+        """
+        self._check_strategy(jit_compile, kwargs.get("steps_per_execution", 1))
+        super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
+        self._scales_loss = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        if self._scales_loss and self.distribute_strategy.num_replicas_in_sync > 1:
+            raise UserError(
+                Argument("precision", "mixed_float16"), " scales the loss on one replica only: "
+                "use mixed_bfloat16 or float32.",
+            )  # fmt: skip
+        with self.distribute_strategy.scope():  # a replica cannot make the optimizer's variables
+            if not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
+            self._is_finite = tf.Variable(  # a copy on each replica, which the replica assigns
+                True,
+                trainable=False,
+                synchronization=tf.VariableSynchronization.ON_READ,
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
+        self._views = views or (lambda images, indices: images)
+        self._compiled_step = None
+        if jit_compile:
+            self._compiled_step = tf.function(
+                self._gated_step, jit_compile=True, reduce_retracing=True
+            )
+        self._compile_config.config["jit_compile"] = jit_compile
+
+    def _check_strategy(self, jit_compile: bool, steps_per_execution: int) -> None:
+        strategy = self.distribute_strategy
+        replicas = strategy.num_replicas_in_sync
+        if jit_compile and (replicas > 1 or isinstance(strategy, tf.distribute.MirroredStrategy)):
+            raise UserError(
+                Argument("jit_compile"), " works without a strategy only, and there is one with "
+                f"{replicas} replica(s): turn it off.",
+            )  # fmt: skip
+        if steps_per_execution > 1 and replicas > 1:  # TensorFlow's loop fails
+            raise UserError(
+                Argument("steps_per_execution", steps_per_execution), " works on one replica only, "
+                f"and there are {replicas}: pass 1.",
+            )  # fmt: skip
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        # Keras leaves a loaded model uncompiled where `compile` is overridden.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "num_samples": self.num_samples,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        encoder = keras.saving.deserialize_keras_object(config["encoder"])
+        return cls(**config | {"encoder": encoder})
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Built since __init__. Keras would draw a batch to build the model under a strategy, and
+        # with it use up an epoch of the pipeline.
+        return
+
+    # The step.
+
+    def train_step(self, data: Any) -> Logs:
+        """One step on (images (B, H, W, 3), indices (B,)): gradients, weights, then the update.
+
+        A step whose loss or gradient is not finite ends `fit` with `StepNotFinite` and changes
+        nothing but, where it is not compiled, BatchNorm's averages. Under loss scaling a gradient
+        that overflowed leaves weights and momenta alone and halves the scale; such a step counts
+        as one.
+        """
+        inputs, indices, _ = keras.utils.unpack_x_y_sample_weight(data)
+        # Keras runs a step into the end of data of unknown length, where the optimizer's counter,
+        # which needs no data, would count it.
+        with tf.control_dependencies([indices]):
+            self.apply_update((self._compiled_step or self._checked_step)(inputs, indices))
+            return {"loss": self.loss_tracker.result()}
+
+    def _checked_step(self, inputs: Any, indices: tf.Tensor) -> Any:
+        """A step that fails in the graph, before it applies anything that is not finite."""
+        losses, outputs, gradients = self._forward_and_backward(inputs, indices)
+        is_finite = self._are_finite(losses, gradients)
+        # One NaN would spread from a row of a bank to all weights.
+        with tf.control_dependencies([self._is_finite.assign(is_finite)]):
+            check = tf.debugging.Assert(is_finite, ["The loss or a gradient is not finite."])
+        with tf.control_dependencies([check]):
+            self._apply(losses, gradients)
+            return self.prepare_update(indices, tf.nest.map_structure(tf.identity, outputs), True)
+
+    def _gated_step(self, inputs: Any, indices: tf.Tensor) -> Any:
+        """A step for XLA, which knows no assertions, and waits for nothing on the host.
+
+        One that is not finite, and all after it, puts back what it found; the train function
+        raises once the device has ended what it was given.
+        """
+        variables = [
+            *self.step_variables(), *self.optimizer.variables, *self.loss_tracker.variables
+        ]  # fmt: skip
+        before = [tf.identity(variable.value) for variable in variables]
+        losses, outputs, gradients = self._forward_and_backward(inputs, indices)
+        is_finite = tf.logical_and(self._is_finite, self._are_finite(losses, gradients))
+        self._is_finite.assign(is_finite)
+        self._apply(losses, gradients)
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(tf.where(is_finite, variable.value, value))
+        return self.prepare_update(indices, outputs, is_finite)
+
+    def _forward_and_backward(
+        self, inputs: Any, indices: tf.Tensor
+    ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
+        # The optimizer sums the gradients of all replicas, so each divides by the global batch.
+        context = tf.distribute.get_replica_context()
+        global_batch = context.all_reduce("SUM", tf.cast(tf.shape(indices)[0], tf.float32))
+        weight = self.optimizer.scale_loss(1.0 / global_batch)
+        return self.losses_and_gradients(self._views(inputs, indices), indices, weight)
+
+    def _are_finite(self, losses: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
+        are_finite = tf.math.is_finite(tf.linalg.global_norm(gradients))
+        if self._scales_loss:
+            are_finite |= self.optimizer.dynamic_scale.value > LOWEST_LOSS_SCALE
+        return tf.math.is_finite(tf.reduce_sum(losses)) & are_finite
+
+    def _apply(self, losses: tf.Tensor, gradients: list[tf.Tensor]) -> None:
+        iterations = self.optimizer.iterations
+        step = tf.identity(iterations.value)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        if self._scales_loss:
+            # A step that is skipped counts: data, learning rate and rounds follow the counter.
+            iterations.assign(step + 1)
+        self.loss_tracker.update_state(losses)
+
+    # The execution of one or several steps.
+
+    def make_train_function(self, force: bool = False) -> Callable[[Any], Logs]:
+        if self.train_function is None or force:
+            super().make_train_function(force)
+            self.train_function = self._raising(self.train_function)
+        return self.train_function
+
+    def _raising(self, run: Callable[[Any], Logs]) -> Callable[[Any], Logs]:
+        """`run`, which executes steps, raising `StepNotFinite` where one was not finite."""
+
+        def execute(iterator: Any) -> Logs:
+            try:
+                logs = run(iterator)
+            except tf.errors.InvalidArgumentError as error:
+                self._raise_if_not_finite(error)
+                raise
+            if self._compiled_step is not None:
+                self._raise_if_not_finite(None)
+            return logs
+
+        return execute
+
+    def _raise_if_not_finite(self, cause: Exception | None) -> None:
+        copies = self.distribute_strategy.experimental_local_results(self._is_finite)
+        if all(bool(copy.numpy()) for copy in copies):
+            return
+        for copy in copies:
+            copy.assign(True)  # the next `fit` may go on
+        step = int(self.optimizer.iterations.numpy()) + 1
+        raise StepNotFinite(
+            f"The loss or a gradient is NaN or infinite in step {step}: lower ",
+            Argument("learning_rate"), " or raise ", Argument("temperature"), ".",
+        ) from cause  # fmt: skip
