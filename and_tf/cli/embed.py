@@ -1,6 +1,5 @@
 """embed.py: embeddings, neighbours and clusters of a folder of images."""
 
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,6 +36,6 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
     def start() -> None:
         from and_tf.collection.embed import embed_folder
 
-        embed_folder(types.SimpleNamespace(**values))
+        embed_folder(settings)
 
     return start

@@ -85,7 +85,8 @@ def nearest_others(
     queries = rows if indices is None else rows[indices]
     found, cosines = nearest_rows(rows, queries, k + 1, None, budget_bytes, progress)
     is_kept = is_other(found, np.arange(len(rows)) if indices is None else indices)
-    return found[is_kept].reshape(-1, k), cosines[is_kept].reshape(-1, k)
+    shape = (len(queries), k)
+    return found[is_kept].reshape(shape), cosines[is_kept].reshape(shape)
 
 
 def nearest_blocks(

@@ -1,4 +1,6 @@
-import builtins
+"""Tables read back as they were, are whole or not there, and refuse what does not fit."""
+
+import importlib.util
 
 import numpy as np
 import pyarrow as pa
@@ -6,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from and_tf.collection import table as embedding_table
-from and_tf.collection.table import near_duplicates, nearest, write_table
+from and_tf.collection.table import check_table_path, write_table
+from and_tf.errors import MissingPackage, UserError
+from and_tf.search.nearest import nearest_others
 
 
 @pytest.fixture
@@ -14,59 +18,10 @@ def embeddings():
     return np.random.default_rng(0).normal(size=(31, 6)).astype("float32")
 
 
-def test_nearest_matches_a_loop_and_leaves_the_image_out(embeddings):
-    indices, similarity = nearest(embeddings, neighbours=4)
-    assert indices.dtype == np.int32 and similarity.dtype == np.float32
-    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    for i in range(len(unit)):
-        cosines = unit @ unit[i]
-        cosines[i] = -np.inf
-        expected = np.argsort(-cosines)[:4]
-        np.testing.assert_array_equal(indices[i], expected)
-        np.testing.assert_allclose(similarity[i], cosines[expected], atol=1e-6)
-
-
-def test_an_image_among_exact_copies_is_not_its_own_neighbour(embeddings):
-    copies = np.repeat(np.eye(3, dtype="float32"), 5, axis=0)  # 5 copies of 3 images
-    indices, similarity = nearest(copies, neighbours=2)
-    assert not (indices == np.arange(15)[:, None]).any()
-    np.testing.assert_array_equal(indices // 5, np.arange(15)[:, None] // 5 * [1, 1])
-    np.testing.assert_array_equal(similarity, np.ones((15, 2)))
-    indices, _ = nearest(copies, neighbours=14)
-    for i, row in enumerate(indices):
-        assert sorted(row) == [j for j in range(15) if j != i]
-
-
-def test_near_duplicates_come_once_and_by_similarity(embeddings):
-    indices, similarity = nearest(embeddings, neighbours=30)
-    found = near_duplicates(indices, similarity, threshold=0.5)
-    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-    cosine = unit @ unit.T
-    expected = {(i, j) for i in range(31) for j in range(i + 1, 31) if cosine[i, j] >= 0.5}
-    assert len(found) == len(expected) and {(i, j) for i, j, _ in found} == expected
-    values = [value for _, _, value in found]
-    assert values == sorted(values, reverse=True)
-    np.testing.assert_allclose(values, [cosine[i, j] for i, j, _ in found], atol=1e-6)
-
-
-def test_a_pair_seen_from_one_side_only_is_found():
-    assert near_duplicates([[2], [2], [1]], np.array([[0.9], [0.95], [0.95]]), 0.9) == [
-        (1, 2, 0.95),
-        (0, 2, 0.9),
-    ]
-    assert near_duplicates([[1], [0]], np.array([[0.5], [0.5]]), threshold=0.9) == []
-
-
-@pytest.mark.parametrize("count", [0, 31, 40])
-def test_as_many_neighbours_as_images_are_refused(embeddings, count):
-    with pytest.raises(ValueError, match=rf"neighbours={count} for 31 images"):
-        nearest(embeddings, count)
-
-
 @pytest.fixture
 def table(embeddings):
     paths = [f"a/bild {i} ü.jpg" for i in range(31)]
-    indices, similarity = nearest(embeddings, neighbours=3)
+    indices, similarity = nearest_others(embeddings, 3)
     return {
         "paths": paths,
         "embeddings": embeddings,
@@ -125,7 +80,7 @@ def test_a_file_name_that_is_not_utf8_does_not_lose_the_table(tmp_path, embeddin
 
 @pytest.mark.parametrize("name", ["features.csv", "features", "features.parquet.gz"])
 def test_other_suffixes_are_named(tmp_path, embeddings, name):
-    with pytest.raises(ValueError, match=name):
+    with pytest.raises(UserError, match=name):
         write_table(tmp_path / name, ["a"] * 31, embeddings)
     assert list(tmp_path.iterdir()) == []
 
@@ -137,10 +92,11 @@ def test_a_write_that_fails_keeps_the_old_table_and_leaves_no_litter(
     path = tmp_path / f"features.{suffix}"
     path.write_text("old")
 
-    def fail(*args, **kwargs):
+    def fail(partial, names, columns):
+        partial.write_text("half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(embedding_table.os, "replace", fail)
+    monkeypatch.setattr(embedding_table, f"_write_{suffix}", fail)
     with pytest.raises(OSError, match="disk full"):
         write_table(path, **table)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
@@ -155,13 +111,6 @@ def test_columns_of_another_length_are_refused(tmp_path, table, column):
 
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
-    real_import = builtins.__import__
-
-    def without_pyarrow(name, *args, **kwargs):
-        if name.startswith("pyarrow"):
-            raise ImportError(name)
-        return real_import(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_pyarrow)
-    with pytest.raises(ImportError, match="pip install pyarrow"):
-        embedding_table.check_table_path(tmp_path / "features.parquet")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingPackage, match="pip install pyarrow"):
+        check_table_path(tmp_path / "features.parquet")

@@ -1,0 +1,87 @@
+"""A folder embedded from Python: what is refused before hours of work, and what is written."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from helpers.pictures import write_images
+from PIL import Image
+
+from and_tf import encoders
+from and_tf.collection.embed import embed_folder, open_encoder
+from and_tf.collection.settings import CollectionSettings
+from and_tf.errors import NotFound, UserError
+from and_tf.export import export_encoder
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    encoder = encoders.build_encoder("resnet_small", (8, 8, 3), embedding_dim=4)
+    return str(export_encoder(encoder, tmp_path_factory.mktemp("model") / "m.keras", "keras"))
+
+
+@pytest.fixture
+def settings(model, tmp_path):
+    write_images(tmp_path / "photos", ["a.png", "b.png", "c/d.png"])
+    (tmp_path / "photos" / "copy.png").write_bytes((tmp_path / "photos" / "b.png").read_bytes())
+    return CollectionSettings(
+        model=model, images=str(tmp_path / "photos"), output=str(tmp_path / "table.npz")
+    )
+
+
+def test_table_duplicates_and_gallery_are_written(settings, tmp_path, capsys):
+    gallery = tmp_path / "near.png"
+    settings = dataclasses.replace(settings, neighbours=2, clusters=2, gallery=str(gallery))
+    assert embed_folder(settings) == tmp_path / "table.npz"
+    with np.load(tmp_path / "table.npz") as table:
+        assert table["path"].tolist() == ["a.png", "b.png", "c/d.png", "copy.png"]
+        assert table["embedding"].shape == (4, 4) and table["cluster"].shape == (4,)
+        assert table["neighbours"][1, 0] == 3 and table["neighbours"][3, 0] == 1
+        assert table["similarity"].max() <= 1
+    lines = (tmp_path / "table.duplicates.csv").read_text().splitlines()
+    assert lines[1] == "b.png,copy.png,1.0000"
+    assert Image.open(gallery).height > Image.open(gallery).width / 2
+    printed = capsys.readouterr().out
+    assert "4 images, 4 values each" in printed and "1.0000  b.png  copy.png" in printed
+
+
+def test_a_single_image_has_a_table_and_no_neighbours(settings, tmp_path):
+    write_images(tmp_path / "one", ["a.png"])
+    embed_folder(dataclasses.replace(settings, images=str(tmp_path / "one")))
+    with np.load(tmp_path / "table.npz") as table:
+        assert table["path"].tolist() == ["a.png"]
+
+
+def test_a_home_folder_is_found_in_every_path(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    embed_folder(
+        dataclasses.replace(
+            settings, images="~/photos", output="~/home.npz", gallery="~/near.png"
+        )
+    )  # fmt: skip
+    assert (tmp_path / "home.npz").is_file() and (tmp_path / "near.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"neighbours": 4}, "neighbours=4 must be smaller than .* 4 in"),
+     ({"clusters": 5}, "clusters=5 exceeds .* 4 in"),
+     ({"gallery": "near.jpg"}, "gallery='near.jpg' must end in .png"),
+     ({"output": "table.csv"}, "must end in .parquet or .npz"),
+     ({"checkpoint": "best"}, "checkpoint='best' is of a run, and .* is none")],
+)  # fmt: skip
+def test_what_does_not_fit_is_named_and_nothing_is_written(settings, tmp_path, change, words):
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UserError, match=words):
+        embed_folder(dataclasses.replace(settings, **change))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_missing_folder_for_the_table_is_named(settings, tmp_path):
+    with pytest.raises(NotFound, match=r"output: the folder .*nowhere does not exist: create it"):
+        embed_folder(dataclasses.replace(settings, output=str(tmp_path / "nowhere" / "a.npz")))
+
+
+def test_a_missing_model_is_named(tmp_path):
+    with pytest.raises(NotFound, match=r"none\.keras does not exist"):
+        open_encoder(str(tmp_path / "none.keras"))
