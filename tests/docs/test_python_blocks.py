@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -56,6 +58,21 @@ def write_features(folder, encoder):
     )
 
 
+@pytest.fixture
+def choices():
+    """Takes out of the dicts of choices what a page has put in."""
+    from and_tf.encoders import ENCODERS
+    from and_tf.methods import METHODS
+    from and_tf.methods.anchor_neighbourhoods.selection import RULES
+
+    dicts = [ENCODERS, METHODS, RULES]
+    before = [dict(each) for each in dicts]
+    yield
+    for each, entries in zip(dicts, before, strict=True):
+        each.clear()
+        each.update(entries)
+
+
 SETUP = {
     "docs/exports.md": [write_exports],
     "docs/getting_started.md": [write_features],
@@ -63,12 +80,13 @@ SETUP = {
 
 
 @pytest.mark.parametrize("page", PYTHON_PAGES, ids=page_name)
-def test_python_blocks_run(page, files, small_encoder):
+def test_python_blocks_run(page, files, choices, small_encoder, monkeypatch):
     for prepare in SETUP.get(page_name(page), []):
         prepare(files, small_encoder)
-    names = {"__name__": "__main__"}
+    module = types.ModuleType(f"page_{page.stem}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)  # where dataclasses look for hints
     for block in code_blocks(page.read_text(), "python"):
         # Empty lines put the block where it stands in the page, for tracebacks.
         code = compile("\n" * (block.line - 1) + block.code, str(page), "exec")
         with contextlib.redirect_stdout(io.StringIO()):
-            exec(code, names)
+            exec(code, vars(module))
