@@ -43,13 +43,14 @@ def export_run(choice: RunChoice, settings: ExportSettings) -> list[Path]:
             ", or choose one format.",
         )  # fmt: skip
     restored = restore_encoder(run, choice.checkpoint)
-    logger.info("Encoder of step %s, from %s", f"{restored.step:,}", restored.path)
     side = restored.encoder.input_shape[1]
     images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype("uint8")
-    return [
+    written = [
         write_export(restored.encoder, settings.output or export_path(run, form), form, images)
         for form in formats
     ]
+    logger.info("Encoder of step %s, from %s", f"{restored.step:,}", restored.path)
+    return written
 
 
 def export_path(run: Workdir, form: str) -> Path:

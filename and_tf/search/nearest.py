@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from and_tf.data.progress import progress_bar
 from and_tf.data.workers import NUM_THREADS, thread_pool
-from and_tf.search.precision import full_float32
 from and_tf.errors import Argument, UserError
+from and_tf.search.precision import full_float32
 from and_tf.search.rows import check_widths, is_other, unit_rows
 
 BLOCK_BYTES = 384 * 2**20  # held at once: 1,000 queries and their cosines with 50,000 rows

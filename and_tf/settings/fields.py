@@ -36,11 +36,11 @@ class Range(NamedTuple):
 
     def __str__(self) -> str:
         if self.highest == math.inf:
-            return f"{'above' if self.is_open else 'at least'} {self.lowest:g}"
+            return f"{'above' if self.is_open else 'at least'} {self.lowest:.10g}"
         if self.is_open:
             end = "below" if self.is_open_above else "at most"
-            return f"above {self.lowest:g} and {end} {self.highest:g}"
-        return f"from {self.lowest:g} to {self.highest:g}"
+            return f"above {self.lowest:.10g} and {end} {self.highest:.10g}"
+        return f"from {self.lowest:.10g} to {self.highest:.10g}"
 
 
 def at_least(lowest: float) -> Range:

@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from helpers.pictures import write_images
+from helpers.encoder_runs import make_encoder_run
+from helpers.pictures import pixels, write_images
 from PIL import Image
 
 from and_tf import encoders
@@ -85,3 +86,11 @@ def test_a_missing_folder_for_the_table_is_named(settings, tmp_path):
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(NotFound, match=r"none\.keras does not exist"):
         open_encoder(str(tmp_path / "none.keras"))
+
+
+def test_the_encoder_of_a_run_is_opened_in_the_state_that_is_asked_for(tmp_path):
+    encoders = make_encoder_run(tmp_path / "run")
+    images = pixels(3)
+    for state, encoder in encoders.items():
+        found = open_encoder(str(tmp_path / "run"), state)(images)
+        np.testing.assert_allclose(found, encoder.predict(images, verbose=0), atol=1e-5)

@@ -45,6 +45,7 @@ def test_a_range_takes_what_its_words_say(accepted, value, is_taken):
     ("accepted", "words"),
     [
         (at_least(2), "at least 2"), (above(0), "above 0"), (between(0, 1), "from 0 to 1"),
+        (between(0, 2**32 - 1), "from 0 to 4294967295"),
         (between(0, 1, True), "above 0 and at most 1"),
         (between(0, 1, True, True), "above 0 and below 1"),
     ],

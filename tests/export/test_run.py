@@ -1,0 +1,57 @@
+"""The encoder of a run is exported in the state that is asked for."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from helpers.encoder_runs import make_encoder_run
+
+from and_tf.errors import NotFound, UserError
+from and_tf.export import load_exported, run
+from and_tf.export.run import export_run
+from and_tf.export.settings import ExportSettings
+from and_tf.runs.settings import RunChoice
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    return folder, make_encoder_run(folder)
+
+
+@pytest.mark.parametrize("state", ["last", "best", "round_0"])
+def test_any_state_of_a_run_is_exported(runs, state, tmp_path):
+    folder, encoders = runs
+    settings = ExportSettings(format="keras", output=str(tmp_path / "encoder.keras"))
+    (path,) = export_run(RunChoice(str(folder), state), settings)
+    expected = encoders[state].predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(load_exported(path)(IMAGES), expected, atol=1e-5)
+    others = [encoder for name, encoder in encoders.items() if name != state]
+    for other in others:
+        assert np.abs(other.predict(IMAGES, verbose=0) - expected).max() > 0.01
+
+
+def test_a_state_that_is_not_kept_is_refused_by_those_that_are(runs):
+    with pytest.raises(NotFound, match=r"checkpoint='round_7' .* last, round_0, best"):
+        export_run(RunChoice(str(runs[0]), "round_7"), ExportSettings())
+
+
+def test_exports_lie_in_the_run_unless_told_otherwise(runs):
+    folder, _ = runs
+    (path,) = export_run(RunChoice(str(folder)), ExportSettings(format="keras"))
+    assert path == folder / "export" / "encoder.keras" and path.is_file()
+
+
+def test_all_formats_do_not_fit_into_one_file(runs, tmp_path):
+    settings = ExportSettings(format="all", output=str(tmp_path / "encoder.keras"))
+    with pytest.raises(UserError, match="names one file"):
+        export_run(RunChoice(str(runs[0])), settings)
+
+
+def test_an_export_that_differs_from_the_encoder_is_refused(runs, monkeypatch):
+    monkeypatch.setattr(run, "verify_export", lambda *arguments: float("nan"))
+    settings = dataclasses.replace(ExportSettings(), format="keras")
+    with pytest.raises(UserError, match="differs from the encoder by nan"):
+        export_run(RunChoice(str(runs[0])), settings)
