@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from and_tf.cli.flags import train_flags
+from and_tf.cli.train import read_settings
 from and_tf.data.pipeline import train_pipeline
 from and_tf.runs.workdir import Workdir
 from and_tf.training.build import build_experiment
+from and_tf.training.settings import ExperimentSettings
 from benchmarks.step import RunningFit
 from benchmarks.timing import arguments, show
 
@@ -46,12 +47,13 @@ def main() -> None:
 def cost(name: str, options: argparse.Namespace) -> dict[str, object]:
     """A row: what `--flagfile=configs/NAME.cfg` takes on this machine."""
     with tempfile.TemporaryDirectory() as folder:
-        experiment = build_experiment(_flags(name, Path(folder), options), Workdir(folder))
+        settings = _settings(name, Path(folder), options)
+        experiment = build_experiment(settings, Workdir(folder))
         seconds = seconds_per_step(experiment, options)
     epoch = seconds * experiment.steps_per_epoch
     return {
         "config": name,
-        "encoder": f"{experiment.options.encoder}, {experiment.options.image_size} px",
+        "encoder": f"{settings.encoder.encoder}, {settings.augmentation.image_size} px",
         "images": f"{len(experiment.train):,}",
         "epochs": f"{experiment.plan.total_epochs:,}",
         "ms a step": 1000 * seconds,
@@ -60,15 +62,15 @@ def cost(name: str, options: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def _flags(name: str, folder: Path, options: argparse.Namespace):
-    """The config's flags, with random images in place of its own."""
+def _settings(name: str, folder: Path, options: argparse.Namespace) -> ExperimentSettings:
+    """The config's settings, with random images in place of its own."""
     flagfile = f"--flagfile={CONFIGS / name}.cfg"
-    side = train_flags().read([flagfile]).image_size
+    side = read_settings([flagfile]).augmentation.image_size
     shape = (options.images or IMAGES[name], side, side, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     np.savez(folder / "random.npz", x_train=images)
     data = f"--data=npz:{folder / 'random.npz'}"
-    return train_flags().read([flagfile, data, "--train_split=train", "--eval_split="])
+    return read_settings([flagfile, data, "--train_split=train", "--eval_split="])
 
 
 def seconds_per_step(experiment, options: argparse.Namespace) -> float:
@@ -77,9 +79,9 @@ def seconds_per_step(experiment, options: argparse.Namespace) -> float:
         experiment.model,
         train_pipeline(
             experiment.train,
-            experiment.options.batch_size,
-            experiment.augmentation,
-            experiment.options.seed,
+            experiment.settings.optimizer.batch_size,
+            experiment.settings.augmentation,
+            experiment.settings.run.seed,
             load_size=experiment.load_size,
             sends=experiment.sends,
         ),

@@ -20,13 +20,13 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from and_tf.cli.flags import train_flags
+from and_tf.cli.train import read_settings
 from and_tf.data.pipeline import train_pipeline
-from and_tf.runs.outbox import Outbox
 from and_tf.runs.workdir import Workdir
 from and_tf.training import loop as training
 from and_tf.training.build import build_experiment
-from and_tf.training.online_evaluation import Monitor
+from and_tf.training.callbacks import run_callbacks
+from and_tf.training.stopping import StopRequest
 from benchmarks.timing import arguments, interleaved, show
 
 
@@ -47,12 +47,15 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[list[dict], dict
     """A row a case, and all seconds of steps and between epochs."""
     # An endless round without evaluations: each measured epoch is one in the middle of a run.
     given = [*options.flags.split(), "--rounds=0", "--epochs_per_round=1000000", "--eval_every=0"]
-    flags = train_flags().parse(given)
+    settings = read_settings(given)
     run = Workdir(folder)
     folder.mkdir()
-    experiment = build_experiment(flags, run)
+    experiment = build_experiment(settings, run)
     pipeline = train_pipeline(
-        experiment.train, flags.batch_size, experiment.augmentation, flags.seed
+        experiment.train,
+        settings.optimizer.batch_size,
+        settings.augmentation,
+        settings.run.seed,
     )
     steps = options.epoch or experiment.steps_per_epoch
     batches = list(pipeline.take(steps))
@@ -116,14 +119,13 @@ class Fit(keras.callbacks.Callback):
         self.train_function = None
         self.data = batches if isinstance(batches, tf.data.Dataset) else in_memory(batches)
         self.within, self.between = [], []
-        monitor = Monitor(
-            experiment.train, experiment.held_out, experiment.augmentation, experiment.load_size
+        stop, monitor = StopRequest(), training.make_monitor(experiment)
+        experiment.run.write_facts(experiment.metadata)
+        of_method = experiment.settings.method.callbacks(
+            training.training_context(experiment, stop)
         )
-        experiment.run.write_facts(experiment.facts)
-        outbox = Outbox(lambda: None)
-        curriculum = training._curriculum(experiment)
-        self.callbacks = training.training_callbacks(experiment, curriculum, monitor, outbox)
-        self.callbacks.append(self)  # the last: the others' work on a step belongs to it
+        others = run_callbacks(experiment, of_method, monitor, stop).all
+        self.callbacks = [*others, self]  # the last: the others' work on a step belongs to it
 
     def __call__(self) -> None:
         self.fitted.steps_per_execution = self.size

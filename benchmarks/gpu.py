@@ -103,7 +103,7 @@ def measure(part: str, options: argparse.Namespace) -> dict:
     """The figures of a part, measured here."""
     import tensorflow as tf
 
-    from and_tf.training.devices import grow_memory, main_device
+    from and_tf.training.hardware import grow_memory, main_device
 
     grow_memory()
     if options.device == "gpu" and main_device() != "GPU:0":
@@ -128,7 +128,7 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
     from and_tf.data.augmentation import views
     from and_tf.data.settings import AugmentationSettings
     from and_tf.data.sources.source import array_source
-    from and_tf.training.devices import main_device, precision_policy
+    from and_tf.training.hardware import main_device, precision_policy
 
     is_gpu = main_device() == "GPU:0"
     keras.mixed_precision.set_global_policy(precision_policy(precision))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import keras
 
-from and_tf.cli.flags import train_flags
+from and_tf.cli.train import read_settings
 from and_tf.data.pipeline import train_pipeline
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
 from and_tf.training import loop as training
 from and_tf.training.build import build_experiment, start_devices
-from and_tf.training.online_evaluation import Monitor
+from and_tf.training.stopping import StopRequest
 from benchmarks.timing import arguments, peak_mb, resident_mb, show
 
 
@@ -41,34 +41,33 @@ def measure(flags: list[str], steps: int, folder: Path) -> list[dict]:
         rows.append({"phase": name, "peak, MB": peak, "after, MB": resident_mb()})
         return results[0]
 
-    options = train_flags().parse(flags)
-    start_devices(options)
+    settings = read_settings(flags)
+    start_devices(settings)
     run = Workdir(folder)
     phase("TensorFlow loaded", lambda: None)
-    experiment = phase("images read, model built", lambda: build_experiment(options, run))
-    monitor = Monitor(
-        experiment.train, experiment.held_out, experiment.augmentation, experiment.load_size
-    )
+    experiment = phase("images read, model built", lambda: build_experiment(settings, run))
+    monitor = training.make_monitor(experiment)
     folder.mkdir()
-    phase("begin, with kNN on raw pixels", lambda: training._begin(experiment, monitor))
+    phase("begin, with kNN on raw pixels", lambda: training.begin_run(experiment, monitor))
     phase(f"{steps} steps", lambda: _train(experiment, steps))
-    curriculum = training._curriculum(experiment)
+    context = training.training_context(experiment, StopRequest())
+    curriculum = settings.method.callbacks(context)[0]
     curriculum.set_model(experiment.model)
     phase("discovery", lambda: curriculum._enter(min(1, experiment.plan.rounds)))
     phase("evaluation", lambda: monitor.measure(experiment.model))
     state = checkpoint.training_state(experiment.model) | monitor.state
-    save = functools.partial(checkpoint.save, run.checkpoint, facts={})
+    save = functools.partial(checkpoint.save, run.checkpoint, metadata={})
     phase("checkpoint", lambda: save(arrays=checkpoint.values(state)))
-    phase("export", lambda: training._finish(experiment, seconds=0.0))
+    phase("export", lambda: training.finish_run(experiment, seconds=0.0))
     return rows
 
 
 def _train(experiment, steps: int) -> None:
     images = train_pipeline(
         experiment.train,
-        experiment.options.batch_size,
-        experiment.augmentation,
-        experiment.options.seed,
+        experiment.settings.optimizer.batch_size,
+        experiment.settings.augmentation,
+        experiment.settings.run.seed,
         load_size=experiment.load_size,
         sends=experiment.sends,
     )

@@ -12,8 +12,8 @@ from helpers import programs
 
 from and_tf.methods.anchor_neighbourhoods import curriculum
 from and_tf.runs import checkpoint
-from and_tf.training import callbacks
 from and_tf.training import loop as training
+from and_tf.training.callbacks import RunLog
 from and_tf.training.online_evaluation import Monitor
 
 PHASES = ("training", "discovery", "evaluation", "checkpoint", "export")
@@ -25,20 +25,21 @@ def main() -> int:
     Monitor.measure = _within("evaluation", Monitor.measure, tell)
     checkpoint.save = _within("checkpoint", checkpoint.save, tell)
     training.write_export = _within("export", training.write_export, tell)
-    after_restore = training._continue
+    after_restore = training.continue_run
 
     def continued(experiment, *others):
-        after_restore(experiment, *others)
+        interrupted = after_restore(experiment, *others)
         tell(f"continues {experiment.step}")
+        return interrupted
 
-    training._continue = continued
-    after_batch = callbacks.RunLog.on_train_batch_end
+    training.continue_run = continued
+    after_batch = RunLog.on_train_batch_end
 
     def on_train_batch_end(self, batch, logs=None):
         after_batch(self, batch, logs)
         tell(f"step {int(self.model.optimizer.iterations.numpy())}")
 
-    callbacks.RunLog.on_train_batch_end = on_train_batch_end
+    RunLog.on_train_batch_end = on_train_batch_end
     tell("start")
     status = programs.train(sys.argv[2:])
     tell("end")

@@ -82,7 +82,7 @@ def _start_tensorflow() -> None:
     with _native_stderr_kept():
         import tensorflow as tf
 
-        from and_tf.training.devices import grow_memory
+        from and_tf.training.hardware import grow_memory
 
         grow_memory()
         tf.zeros(())

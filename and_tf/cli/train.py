@@ -1,13 +1,11 @@
 """train.py: an experiment from its flags to its exported encoder."""
 
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
 from and_tf.methods import METHODS
-from and_tf.settings import flat_values
 from and_tf.training.settings import ExperimentSettings, experiment_settings
 
 
@@ -29,12 +27,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_program(flags(), _prepare, argv)
 
 
+def read_settings(argv: Sequence[str]) -> ExperimentSettings:
+    """The settings that the words of a command line mean."""
+    return experiment_settings(flags().parse(argv))
+
+
 def _prepare(values: dict[str, Any]) -> Callable[[], object]:
     settings = experiment_settings(values)
 
     def start() -> None:
         from and_tf.training.loop import run_experiment
 
-        run_experiment(types.SimpleNamespace(**{**values, **flat_values(settings)}))
+        run_experiment(settings)
 
     return start

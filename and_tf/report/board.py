@@ -13,7 +13,7 @@ from and_tf.report.sample import Sample, nearest_others
 from and_tf.report.tensorboard import MAX_POINTS, experiment_flags, write_tensorboard
 from and_tf.report.thumbnails import picture_side, sheet_side
 from and_tf.runs.workdir import Workdir
-from and_tf.training.online_evaluation import FIGURES
+from and_tf.training.online_evaluation import METRICS
 
 QUERIES = 10  # rows of the neighbour images of each round
 NEIGHBOURS = 7
@@ -38,7 +38,7 @@ def write_board(
     part = _part(reference, _spread(np.arange(len(reference)), MAX_POINTS))
     rows = np.arange(len(part))
     galleries, is_wrong = _galleries_by_round(run, record, part, queries)
-    figures = {name: record.latest(name) for name in FIGURES}
+    figures = {name: record.latest(name) for name in METRICS}
     write_tensorboard(
         run.tensorboard / "report",
         part.embeddings,

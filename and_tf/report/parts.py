@@ -16,7 +16,7 @@ from and_tf.report.settings import ReportSettings
 from and_tf.report.verdict import standard_error
 from and_tf.runs.settings import RunChoice
 from and_tf.settings import defaults, flat_values
-from and_tf.training.pace import clock
+from and_tf.training.durations import clock
 from and_tf.training.settings import experiment_settings
 
 

@@ -3,44 +3,48 @@
 import collections
 import itertools
 import json
+import logging
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
-from and_tf.methods.anchor_neighbourhoods.model import AND
+from and_tf.errors import Argument, BrokenFile, NotFound, StepNotFinite
 from and_tf.runs.atomic_files import sync_folder
+
+if TYPE_CHECKING:  # methods lie above
+    from and_tf.methods.method_model import MethodModel
+
+logger = logging.getLogger(__name__)
+
+METADATA = "facts"  # its name in the file, from the first version on
+ENCODER = "encoder/"  # the names of an encoder's arrays begin so
 
 
 def encoder_state(encoder: keras.Model) -> dict[str, keras.Variable]:
     """All variables of an encoder by a name that does not depend on what was built before."""
     state = {}
     for layer in encoder.layers:
-        names = collections.Counter()
+        names: collections.Counter[str] = collections.Counter()
         for variable in layer.variables:
             names[variable.name] += 1
             count = names[variable.name]  # above 1 where the layer is a model of several layers
             suffix = f"_{count}" if count > 1 else ""
-            state[f"encoder/{layer.name}/{variable.name}{suffix}"] = variable
+            state[f"{ENCODER}{layer.name}/{variable.name}{suffix}"] = variable
     return state
 
 
-def round_state(model: AND) -> dict[str, keras.Variable]:
-    """What a finished round leaves: encoder, neighbours, anchors and their entropy."""
-    return encoder_state(model.encoder) | {
-        "neighbours": model.neighbours,
-        "is_anchor": model.is_anchor,
-        "entropy": model.entropy,
-        "round": model.round,
-    }
+def round_state(model: "MethodModel") -> dict[str, keras.Variable]:
+    """What a finished round leaves: the encoder, and what the method keeps of a round."""
+    return encoder_state(model.encoder) | model.round_state()
 
 
-def training_state(model: AND) -> dict[str, keras.Variable]:
-    """Everything that training changes: the round's state, bank, optimiser and running loss."""
-    state = round_state(model) | {"bank": model.bank.rows}
+def training_state(model: "MethodModel") -> dict[str, keras.Variable]:
+    """Everything that training changes: encoder, the method's state, optimizer, running loss."""
+    state = encoder_state(model.encoder) | model.state()
     state |= {f"optimizer/{i:04d}": v for i, v in enumerate(model.optimizer.variables)}
     return state | {f"loss/{i}": v for i, v in enumerate(model.loss_tracker.variables)}
 
@@ -59,28 +63,29 @@ def values(state: dict[str, keras.Variable]) -> dict[str, np.ndarray]:
 
 
 def save(
-    path: Path, arrays: dict[str, np.ndarray], facts: dict, previous: Path | None = None
+    path: Path, arrays: dict[str, np.ndarray], metadata: dict, previous: Path | None = None
 ) -> None:
-    """Writes arrays and facts (JSON) beside `path`, then renames: a kill leaves the old file.
+    """Writes arrays and metadata beside `path`, then renames: a kill leaves the old file.
 
     Args:
         path: of the checkpoint.
         arrays: `values` of a state.
-        facts: what JSON can hold.
+        metadata: what JSON can hold.
         previous: where the file that stood at `path` is kept; None to replace it.
 
     Raises:
-        ValueError: if an array is not finite; the old file stays.
-        OSError: if it cannot be written, for a full disk say; the old file stays.
+        StepNotFinite: if an array is not finite; the old file stays.
+        OSError: if it cannot be written, such as on a full disk; the old file stays.
     """
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken:
-        raise ValueError(f"{', '.join(broken[:3])} hold NaN or infinite values: not saved.")
+        raise StepNotFinite(f"{', '.join(broken[:3])} hold NaN or infinite values: not saved.")
     path.parent.mkdir(exist_ok=True)  # not its parents: a run that was deleted stays deleted
     temporary = path.with_name(path.name + ".partial")
     try:
         with open(temporary, "wb") as file:
-            np.savez(file, facts=np.array(json.dumps(facts)), **arrays)
+            named: dict[str, Any] = {METADATA: np.array(json.dumps(metadata)), **arrays}
+            np.savez(file, **named)
             file.flush()
             os.fsync(file.fileno())
         if previous is not None and path.exists():
@@ -103,65 +108,73 @@ def _keep(path: Path, previous: Path) -> None:
         os.replace(second, previous)
 
 
-def load_newest(paths: Sequence[Path]) -> tuple[dict[str, np.ndarray], dict, Path]:
-    """Arrays, facts and path of the first checkpoint that is sound; damaged ones are named.
+def load_newest(
+    paths: Sequence[Path], prefix: str = ""
+) -> tuple[dict[str, np.ndarray], dict[str, Any], Path]:
+    """Arrays, metadata and path of the first checkpoint that is valid; corrupt ones are logged.
 
     Args:
         paths: from the newest to the oldest.
+        prefix: as in `load`.
 
     Raises:
-        FileNotFoundError: if there is none.
-        ValueError: if all are damaged.
+        NotFound: if there is none.
+        BrokenFile: if all are corrupt.
     """
     found = [path for path in paths if path.is_file()] or list(paths[:1])
     for path, older in itertools.pairwise(found):
         try:
-            return (*load(path), path)
-        except ValueError:
-            print(f"{path} is damaged and passed over: {older} is tried.", file=sys.stderr)
-    return (*load(found[-1]), found[-1])
+            return (*load(path, prefix), path)
+        except BrokenFile:
+            logger.warning("%s is corrupt and passed over: %s is tried.", path, older)
+    return (*load(found[-1], prefix), found[-1])
 
 
-def load(path: Path) -> tuple[dict[str, np.ndarray], dict]:
-    """Arrays by name and the facts of a checkpoint; every array is checked against its CRC.
+def load(path: Path, prefix: str = "") -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays by name and the metadata of a checkpoint; each array read is checked by its CRC.
+
+    Args:
+        path: of the file.
+        prefix: only arrays whose names begin so are read, such as `ENCODER`.
 
     Raises:
-        FileNotFoundError: if there is none.
-        ValueError: if it is damaged or no checkpoint.
+        NotFound: if there is none.
+        BrokenFile: if it is corrupt or no checkpoint.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path} holds no checkpoint: train first, or name another run.")
+        raise NotFound(f"{path} holds no checkpoint: train first, or name another run.")
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return arrays, dict(json.loads(str(arrays.pop("facts"))))
-    except Exception as error:  # damage shows in a dozen kinds of zipfile, numpy and json
-        raise ValueError(
-            f"The checkpoint {path} is damaged ({error}): restore it from a copy, or train anew in "
-            "another --workdir."
-        ) from error
+            metadata = dict(json.loads(str(file[METADATA])))
+            names = [name for name in file.files if name != METADATA and name.startswith(prefix)]
+            return {name: file[name] for name in names}, metadata
+    except Exception as error:  # corruption shows in a dozen kinds of zipfile, numpy and json
+        raise BrokenFile(
+            f"The checkpoint {path} is corrupt ({error}): restore it from a copy, or train anew in "
+            "another ", Argument("workdir"), ".",
+        ) from error  # fmt: skip
 
 
 def restore(state: dict[str, keras.Variable], arrays: dict[str, np.ndarray], path: Path) -> None:
     """Assigns arrays to the variables of the same names.
 
     Raises:
-        ValueError: before anything is assigned, if a name, shape or dtype differs.
+        BrokenFile: before anything is assigned, if a name, shape or dtype differs.
     """
     for name, variable in state.items():
         found = arrays[name].shape if name in arrays else "none"
         if found != tuple(variable.shape):
-            raise ValueError(
+            raise BrokenFile(
                 f"The checkpoint {path} is of another model: {name} has shape {found} there and "
-                f"{tuple(variable.shape)} here. Use the flags, and the version of this program, "
-                "it was trained with, or another --workdir."
-            )
+                f"{tuple(variable.shape)} here. Use the settings, and the version of this program, "
+                "it was trained with, or another ", Argument("workdir"), ".",
+            )  # fmt: skip
         dtype = keras.backend.standardize_dtype(variable.dtype)
-        was_int32 = name == "neighbours" and arrays[name].dtype == "int32"  # in older versions
-        if arrays[name].dtype != dtype and not was_int32:
-            raise ValueError(
-                f"The checkpoint {path} is damaged: {name} holds {arrays[name].dtype} and not "
-                f"{dtype}. Restore it from a copy, or train anew in another --workdir."
-            )
+        if arrays[name].dtype != dtype:
+            raise BrokenFile(
+                f"The checkpoint {path} is corrupt: {name} holds {arrays[name].dtype} and not "
+                f"{dtype}. Restore it from a copy, or train anew in another ",
+                Argument("workdir"), ".",
+            )  # fmt: skip
     for name, variable in state.items():
         variable.assign(arrays[name])

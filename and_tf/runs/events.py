@@ -1,7 +1,9 @@
 """TensorBoard's scalars: always those of metrics.jsonl, each step once."""
 
-import sys
-from collections.abc import Callable
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -11,57 +13,45 @@ PLACE = ("step", "epoch", "round")
 
 
 class EventLog:
-    """Writes the figures of a run to its event file; a full disk does not end the run.
+    """Writes the metrics of a run to its event file.
 
     A run that was killed has events of steps that it repeats when it continues. Therefore a start
-    throws its event files away and writes them anew from metrics.jsonl. So does the end of a run
-    whose file was left behind by a full disk.
+    deletes its event files and writes them anew from metrics.jsonl.
 
     Args:
-        run: workdir; its metrics hold nothing beyond the step where training goes on.
+        run: folder; its metrics hold nothing beyond the step where training goes on.
+
+    Raises:
+        OSError: here and in each method, if the file cannot be written.
     """
 
     def __init__(self, run: Workdir):
-        self.run = run
-        self._write_anew()
-
-    def write(self, record: dict) -> None:
-        """Adds the figures of one record."""
-        self._attempt(lambda: self._write(record))
-
-    def flush(self) -> None:
-        self._attempt(lambda: self.writer.flush())
-
-    def close(self) -> None:
-        """Ends the file, after a last try to write what it lacks."""
-        if self.is_behind:
-            self._write_anew()
-        self._attempt(lambda: self.writer.close())
-
-    def _write_anew(self) -> None:
-        for old in self.run.tensorboard.glob("events.out.tfevents.*"):
+        self.folder = run.tensorboard
+        for old in self.folder.glob("events.out.tfevents.*"):
             old.unlink()
-        self.is_behind = False
-        self._attempt(self._open)
-        for record in self.run.read_metrics():
+        with self._system_errors():
+            self.writer = tf.summary.create_file_writer(str(self.folder))
+        for record in run.read_metrics():
             self.write(record)
 
-    def _open(self) -> None:
-        self.writer = tf.summary.create_file_writer(str(self.run.tensorboard))
-
-    def _write(self, record: dict) -> None:
-        with self.writer.as_default(step=record["step"]):
+    def write(self, record: dict) -> None:
+        """Adds the metrics of one record."""
+        with self._system_errors(), self.writer.as_default(step=record["step"]):
             for name, value in record.items():
                 if name not in PLACE:
                     tf.summary.scalar(name, value)
 
-    def _attempt(self, action: Callable[[], None]) -> None:
-        """Does it, unless the file is behind already; falls behind if it fails."""
-        if self.is_behind:
-            return
+    def close(self) -> None:
+        """Writes what is left and ends the file."""
+        with self._system_errors():
+            self.writer.close()
+
+    @contextlib.contextmanager
+    def _system_errors(self) -> Iterator[None]:
+        """TensorFlow's own errors as those of the system: a full disk is no lack of memory."""
         try:
-            action()
+            yield
         except tf.errors.OpError as error:
-            self.is_behind = True
-            reason = " ".join(str(error).split())[-200:]
-            print(f"Warning: TensorBoard's file is behind: {reason}", file=sys.stderr)
+            is_full = isinstance(error, tf.errors.ResourceExhaustedError)
+            code = errno.ENOSPC if is_full else errno.EIO
+            raise OSError(code, os.strerror(code), str(self.folder)) from error

@@ -60,12 +60,12 @@ def restore_encoder(run: Workdir, which: str = "last") -> RestoredEncoder:
     Raises:
         NotFound, BrokenFile: as `load_encoder`.
     """
-    facts = run.read_facts()
+    metadata = run.read_facts()
     settings = run.read_settings(EncoderSettings)
     size = run.read_settings(AugmentationSettings).image_size
     encoder = build_encoder(
-        settings.encoder, (size, size, 3), settings.embedding_dim, facts["mean"], facts["std"]
+        settings.encoder, (size, size, 3), settings.embedding_dim, metadata["mean"], metadata["std"]
     )
-    arrays, notes, path = run.load_checkpoint(which)
+    arrays, kept, path = run.load_checkpoint(which, checkpoint.ENCODER)
     checkpoint.restore(checkpoint.encoder_state(encoder), arrays, path)
-    return RestoredEncoder(encoder, notes["step"], path)
+    return RestoredEncoder(encoder, kept["step"], path)

@@ -1,38 +1,39 @@
 """The folder of a run: its flags, metrics, checkpoint, round ends and exports."""
 
+import contextlib
 import errno
 import io
 import json
 import os
 import re
-import types
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import keras
 import numpy as np
 
-from and_tf import encoders
 from and_tf.data.manifest import Manifest
 from and_tf.errors import Argument, BrokenFile, NotFound
 from and_tf.runs import checkpoint
 from and_tf.runs.atomic_files import replace_file
-from and_tf.runs.flag_file import read_flag_file
+from and_tf.runs.flag_file import flag_file_text, read_flag_file
+from and_tf.runs.lock import locked
 from and_tf.settings import SettingError, Settings, build, parse_all
 
 S = TypeVar("S", bound=Settings)
 
 
 class Workdir:
-    """Paths and small files of one run.
+    """Paths and files of one run; everything that a run keeps is written through it.
 
     Args:
         path: folder of the run; created when something is written.
+        is_writable: False in a process that is not the chief: whatever it writes is dropped.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, is_writable: bool = True):
         self.path = Path(path)
+        self.is_writable = is_writable
         self.flags = self.path / "flags.cfg"
         self.facts = self.path / "run.json"
         self.metrics = self.path / "metrics.jsonl"
@@ -46,28 +47,59 @@ class Workdir:
         self.summary = self.path / "summary.txt"
         self.exports = self.path / "export"
         self.evaluations = self.path / "evaluations"
+        self._check_held: Callable[[], None] = lambda: None
 
     def round_file(self, number: int) -> Path:
         return self.rounds / f"round_{number}.npz"
 
-    def write_flags(self, options: types.SimpleNamespace) -> None:
-        """Writes every flag with its value, readable by `--flagfile`."""
-        given = {name: "" if value is None else value for name, value in vars(options).items()}
-        lines = [f"--{name}={value}" for name, value in given.items()]
-        replace_file(self.flags, "\n".join(lines) + "\n")
+    def ended_rounds(self) -> list[int]:
+        """Numbers of the rounds whose end is kept, rising; other files are ignored."""
+        names = [re.fullmatch(r"round_(0|[1-9]\d*)\.npz", p.name) for p in self.rounds.glob("*")]
+        numbers = sorted(int(name[1]) for name in names if name)
+        return [number for number in numbers if self.round_file(number).is_file()]
 
-    def read_flags(self) -> dict[str, str]:
-        """The flags that the run was started with.
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other processes from writing; a write after the folder was deleted raises.
 
         Raises:
-            FileNotFoundError: if the folder holds no run.
-            ValueError: if its flags cannot be read.
+            UserError: if another process holds the lock.
+        """
+        if not self.is_writable:
+            yield
+            return
+        with locked(self.path) as self._check_held:
+            yield
+
+    def can_write(self) -> bool:
+        """Whether this process writes the run's files.
+
+        Raises:
+            NotFound: if the folder was deleted or replaced under the run.
+        """
+        self._check_held()
+        return self.is_writable
+
+    def _replace(self, path: Path, content: str | bytes) -> None:
+        if self.can_write():
+            replace_file(path, content)
+
+    def write_flags(self, settings: Settings) -> None:
+        """Writes every setting with its value, readable by `--flagfile`."""
+        self._replace(self.flags, flag_file_text(settings))
+
+    def read_flags(self) -> dict[str, str]:
+        """Texts by the names of the settings that the run was started with.
+
+        Raises:
+            NotFound: if the folder holds no run.
+            BrokenFile: if they cannot be read.
         """
         if not self.flags.is_file():
-            raise FileNotFoundError(
-                f"--workdir={self.path} holds no run (flags.cfg is missing): name the folder of a "
-                "run, or train first."
-            )
+            raise NotFound(
+                Argument("workdir", str(self.path)), " holds no run (flags.cfg is missing): name "
+                "the folder of a run, or train first.",
+            )  # fmt: skip
         return read_flag_file(self.flags)
 
     def read_settings(self, cls: type[S]) -> S:
@@ -81,65 +113,96 @@ class Workdir:
         except SettingError as error:
             raise BrokenFile(f"{self.flags} is corrupt ({error}): restore it.") from error
 
-    def write_facts(self, facts: dict) -> None:
-        replace_file(self.facts, json.dumps(facts, indent=2) + "\n")
+    def write_facts(self, metadata: dict[str, Any]) -> None:
+        """Writes run.json: what was measured once of the images, and the versions used."""
+        self._replace(self.facts, json.dumps(metadata, indent=2) + "\n")
 
-    def read_facts(self) -> dict:
+    def read_facts(self) -> dict[str, Any]:
         """What `write_facts` wrote.
 
         Raises:
-            ValueError: if it is missing or damaged, above all the numbers that pixels are taken by.
+            BrokenFile: if it is missing or corrupt, above all the numbers that pixels are
+                normalised by.
         """
         try:
-            facts = json.loads(self.facts.read_text())
-            if not all(np.isfinite(facts[name]).all() for name in ("mean", "std")):
+            metadata = json.loads(self.facts.read_text())
+            if not all(np.isfinite(metadata[name]).all() for name in ("mean", "std")):
                 raise ValueError("mean or std is NaN or infinite")
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = f"there is no {error}" if isinstance(error, KeyError) else error
-            raise ValueError(f"{self.facts} cannot be read ({reason}): restore it.") from error
-        return facts
+            raise BrokenFile(f"{self.facts} cannot be read ({reason}): restore it.") from error
+        return metadata
 
     def write_summary(self, text: str) -> None:
         """Writes summary.txt, which marks the run as finished."""
-        replace_file(self.summary, text)
+        self._replace(self.summary, text)
 
     def write_images(self, images: Manifest) -> None:
         """Keeps names, sizes and checksums of the training images."""
-        file = io.BytesIO()
-        np.savez_compressed(file, **images.arrays())
-        replace_file(self.images, file.getvalue())
+        file, arrays = io.BytesIO(), dict[str, Any](images.arrays())
+        np.savez_compressed(file, **arrays)
+        self._replace(self.images, file.getvalue())
 
     def read_images(self) -> Manifest:
+        """What `write_images` kept.
+
+        Raises:
+            BrokenFile: if it cannot be read.
+        """
         try:
             with np.load(self.images, allow_pickle=False) as arrays:
                 return Manifest.from_arrays({name: arrays[name] for name in arrays.files})
         except Exception as error:
-            raise ValueError(f"{self.images} cannot be read ({error}): restore it.") from error
+            raise BrokenFile(f"{self.images} cannot be read ({error}): restore it.") from error
 
-    def load_checkpoint(self, which: str = "last") -> tuple[dict[str, np.ndarray], dict, Path]:
+    def save_checkpoint(self, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+        """Writes the last checkpoint and keeps the one before it; raises as `checkpoint.save`."""
+        if self.can_write():
+            checkpoint.save(self.checkpoint, arrays, metadata, self.previous_checkpoint)
+
+    def save_best(self, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+        """Writes best.npz; raises as `checkpoint.save`."""
+        if self.can_write():
+            checkpoint.save(self.best_checkpoint, arrays, metadata)
+
+    def save_round(self, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+        """Keeps the end of the round `metadata["round"]` for good; raises as `checkpoint.save`."""
+        if self.can_write():
+            checkpoint.save(self.round_file(metadata["round"]), arrays, metadata)
+
+    def load_checkpoint(
+        self, which: str = "last", prefix: str = ""
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any], Path]:
         """Arrays, metadata and path of a checkpoint; a corrupt last one gives way to the previous.
 
         Args:
             which: `last`, `best` or `round_N`.
+            prefix: only arrays whose names begin so are read, such as `checkpoint.ENCODER`.
 
         Raises:
             NotFound: if there is none.
             BrokenFile: if all that are left are corrupt.
         """
         if which == "last":
-            return checkpoint.load_newest([self.checkpoint, self.previous_checkpoint])
-        path = self.best_checkpoint if which == "best" else self.rounds / f"{which}.npz"
-        if not re.fullmatch(r"best|round_\d+", which) or not path.is_file():
-            kept = [file.stem for file in sorted(self.rounds.glob("round_*.npz"))]
-            kept += ["best"] if self.best_checkpoint.is_file() else []
+            return checkpoint.load_newest([self.checkpoint, self.previous_checkpoint], prefix)
+        kept = {f"round_{number}": self.round_file(number) for number in self.ended_rounds()}
+        if self.best_checkpoint.is_file():
+            kept["best"] = self.best_checkpoint
+        if which not in kept:
             raise NotFound(
                 Argument("checkpoint", which),
                 f" is not in {self.path}. It holds {', '.join(['last', *kept])}.",
             )
-        return (*checkpoint.load(path), path)
+        return (*checkpoint.load(kept[which], prefix), kept[which])
 
     def append_metrics(self, records: Sequence[dict]) -> None:
-        """Adds lines to metrics.jsonl, all or none."""
+        """Adds lines to metrics.jsonl, all or none.
+
+        Raises:
+            OSError: if they cannot be written, such as on a full disk.
+        """
+        if not self.can_write():
+            return
         text = "".join(json.dumps(record) + "\n" for record in records).encode()
         with open(self.metrics, "ab", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
@@ -151,11 +214,11 @@ class Workdir:
                 file.truncate(end)  # no half a line for the next one to follow
                 raise
 
-    def read_metrics(self) -> list[dict]:
+    def read_metrics(self) -> list[dict[str, Any]]:
         """Records of metrics.jsonl; a last line that a kill cut short is left out.
 
         Raises:
-            ValueError: if another line is damaged; a continued run would drop what follows it.
+            BrokenFile: if another line is corrupt; a continued run would drop what follows it.
         """
         lines = self.metrics.read_bytes().splitlines() if self.metrics.is_file() else []
         records = []
@@ -166,37 +229,26 @@ class Workdir:
             except (ValueError, KeyError, TypeError) as error:
                 if number == len(lines):
                     return records[: number - 1]
-                raise ValueError(
-                    f"{self.metrics} is damaged in line {number}: restore it, or remove that line."
+                raise BrokenFile(
+                    f"{self.metrics} is corrupt in line {number}: restore it, or remove that line."
                 ) from error
         return records
 
     def forget_after(self, step: int) -> None:
         """Drops the metrics after a step, which a continued run measures again."""
         kept = [record for record in self.read_metrics() if record["step"] <= step]
-        replace_file(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
-
-
-def differences(old: types.SimpleNamespace, new: types.SimpleNamespace) -> list[str]:
-    """The flags that change the result and differ, as `--name=old, now new`."""
-    from and_tf.settings import differences as different
-    from and_tf.training.settings import experiment_settings
-
-    names = different(
-        experiment_settings(vars(old)), experiment_settings(vars(new)), new.deterministic
-    )
-    return [f"--{name}={getattr(old, name, None)}, now {getattr(new, name)}" for name in names]
+        self._replace(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
 
 
 def newest_run(root: str | Path = "runs") -> Workdir:
     """The run under `root` whose checkpoint is the newest.
 
     Raises:
-        FileNotFoundError: if there is none.
+        NotFound: if there is none.
     """
-    files = list(Path(root).glob("**/checkpoints/last.npz"))
+    files = [path for path in Path(root).glob("**/checkpoints/last.npz") if path.is_file()]
     if not files:
-        raise FileNotFoundError(f"No run under {root}/: train first, or pass --workdir=RUN.")
+        raise NotFound(f"No run under {root}/: train first, or pass ", Argument("workdir"), ".")
     return Workdir(max(files, key=lambda file: file.stat().st_mtime).parent.parent)
 
 
@@ -205,9 +257,11 @@ def open_run(path: str) -> Workdir:
     return Workdir(path) if path else newest_run()
 
 
-def encoder_of(options, mean, std, synchronized_batch_norm: bool = False) -> keras.Model:
+def encoder_of(options, mean, std, synchronized_batch_norm: bool = False):
     """Interim: the encoder that flat settings describe."""
-    return encoders.build_encoder(
+    from and_tf.encoders.build import build_encoder
+
+    return build_encoder(
         options.encoder,
         input_shape=(options.image_size, options.image_size, 3),
         embedding_dim=options.embedding_dim,

@@ -1,9 +1,9 @@
-"""The parts of an experiment, built from its flags; nothing is written here."""
+"""The parts of a run, built from its settings and images; nothing is written here."""
 
 import dataclasses
 import platform
-import types
 import zlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,16 +13,18 @@ from and_tf.data import passes
 from and_tf.data.augmentation import views
 from and_tf.data.manifest import Manifest, changes, manifest
 from and_tf.data.pipeline import steps_per_epoch
-from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources import opening
-from and_tf.data.sources import source as sources
-from and_tf.methods.anchor_neighbourhoods.model import AND
+from and_tf.data.sources.source import ArraySource, Source
+from and_tf.encoders.build import build_encoder
+from and_tf.errors import Argument, UserError
+from and_tf.methods.method_model import MethodModel
 from and_tf.methods.rounds import RoundPlan
 from and_tf.methods.schedule import RoundSchedule
-from and_tf.runs.workdir import Workdir, encoder_of
-from and_tf.training.compilation import choose_xla
-from and_tf.training.devices import main_device
+from and_tf.runs.workdir import Workdir
+from and_tf.training.hardware import has_gpu, main_device, steps_per_execution, use_xla
 from and_tf.training.optimizers import TorchSGD
+from and_tf.training.settings import ExperimentSettings
+from and_tf.training.strategy import check_last_batch, choose_strategy
 
 LARGEST_WHOLE = 64  # pixels; larger crops are cut from squares with a margin
 HELD_BYTES = 2 << 30  # of images that a GPU holds: a quarter of the 8 GB that the smaller ones have
@@ -30,137 +32,133 @@ HELD_BYTES = 2 << 30  # of images that a GPU holds: a quarter of the 8 GB that t
 
 @dataclasses.dataclass
 class Experiment:
-    """The parts of a run, built from its flags."""
+    """The parts of a run.
 
-    options: types.SimpleNamespace
+    Attributes:
+        settings: all that the run was asked for.
+        run: its folder.
+        train, held_out: images to train on, and to classify, or None.
+        images: names, sizes and checksums of the training images.
+        load_size: side in pixels of the squares that crops are cut from.
+        sends: what the pipeline yields, see `train_pipeline`.
+        metadata: what run.json holds.
+        schedule: learning rate by step.
+        model: the method's, compiled.
+    """
+
+    settings: ExperimentSettings
     run: Workdir
-    train: sources.Source
-    held_out: sources.Source | None
+    train: Source
+    held_out: Source | None
     images: Manifest
-    plan: RoundPlan
-    augmentation: AugmentationSettings
     load_size: int
     sends: str
-    facts: dict
+    metadata: dict[str, Any]
     schedule: RoundSchedule
-    model: AND
+    model: MethodModel
+
+    @property
+    def plan(self) -> RoundPlan:
+        return self.settings.method.plan
 
     @property
     def steps_per_epoch(self) -> int:
-        return steps_per_epoch(len(self.train), self.options.batch_size)
+        return steps_per_epoch(len(self.train), self.settings.optimizer.batch_size)
 
     @property
     def total_steps(self) -> int:
-        return self.steps_per_epoch * self.plan.total_epochs
+        """Steps of the whole run; none where the method does not train."""
+        return self.steps_per_epoch * self.plan.total_epochs * self.settings.method.trains
 
     @property
     def step(self) -> int:
+        """Optimiser steps that were taken."""
         return int(self.model.optimizer.iterations.numpy())
 
     def is_epoch_end(self) -> bool:
         return self.step % self.steps_per_epoch == 0
 
 
-def start_devices(options: types.SimpleNamespace) -> None:
+def start_devices(settings: ExperimentSettings) -> None:
     """Seeds, determinism and precision, before anything is built."""
-    keras.utils.set_random_seed(options.seed)
-    if options.deterministic:
+    keras.utils.set_random_seed(settings.run.seed)
+    if settings.run.deterministic:
         tf.config.experimental.enable_op_determinism()
-    keras.mixed_precision.set_global_policy(options.precision)
-    if options.precision != "float32":
+    keras.mixed_precision.set_global_policy(settings.devices.precision)
+    if settings.devices.precision != "float32":
         # Half precision is for the encoder: bank and softmax then get all 24 bits. In float32 a GPU
         # since Ampere rounds the factors of all products to 11 bits, as is TensorFlow's default.
         tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
-def build_experiment(options: types.SimpleNamespace, run: Workdir) -> Experiment:
-    """Opens the images, checks the flags against them, and builds model and optimiser.
+def build_experiment(settings: ExperimentSettings, run: Workdir) -> Experiment:
+    """Opens the images, checks the settings against them, and builds model and optimiser.
 
     Args:
-        options: values of `flags.train_flags()`.
-        run: the workdir, whose facts are used where the run has begun.
+        settings: of the experiment; `devices.precision` is a Keras policy.
+        run: the folder, whose metadata is used where the run has begun.
 
     Raises:
-        ValueError, FileNotFoundError: if flags and images do not fit, or the images have changed.
+        UserError: if settings and images do not fit, or the images have changed.
     """
-    train, held_out = opening.open_train_and_held_out(
-        options.data,
-        options.train_split,
-        options.eval_split,
-        options.eval_data,
-        options.data_dir,
-        options.labels,
-        options.skip_broken,
-    )
-    _check_sizes(options, train)
-    images = manifest(train)
-    others = _other_facts(train, held_out)
-    _check_unchanged(run, train, images, others)
-    load_size = options.image_size
-    if load_size > LARGEST_WHOLE:
-        load_size = round(load_size * 8 / 7)
-    budget = options.cache_mb << 20
+    train, held_out = _open_images(settings)
+    images, others = manifest(train), _label_metadata(train, held_out)
+    check_unchanged(run, train, images, others)
+    size = load_size = settings.augmentation.image_size
+    if size > LARGEST_WHOLE:
+        load_size = round(size * 8 / 7)
+    budget = settings.devices.cache_mb << 20
     train = passes.cached(train, load_size, budget)
     if held_out is not None:
-        held_out = passes.cached(held_out, options.image_size, budget)
-    plan = RoundPlan(options.rounds, options.epochs_per_round, options.first_round_epochs)
-    augmentation = AugmentationSettings(
-        image_size=options.image_size,
-        crop_min_area=options.crop_min_area,
-        color_jitter=options.color_jitter,
-        grey=options.grey,
-        flip=options.flip,
-    )
-    facts = others | _facts(run, train, options.image_size)
-    per_epoch = steps_per_epoch(len(train), options.batch_size)
-    schedule = RoundSchedule(options.learning_rate, options.lr_policy, per_epoch, plan)
-    sends = _sends(options, train, load_size)
-    model = _build_model(options, train, schedule, facts, _views(sends, train, augmentation))
+        held_out = passes.cached(held_out, size, budget)
+    metadata = others | _image_metadata(run, train, size)
+    sends = _sends(settings, train, load_size)
+    schedule = _schedule(settings, len(train))
+    model = _build_model(settings, train, metadata)
+    _compile(model, settings, schedule, _views(sends, train, settings))
     return Experiment(
-        options,
-        run,
-        train,
-        held_out,
-        images,
-        plan,
-        augmentation,
-        load_size,
-        sends,
-        facts,
-        schedule,
-        model,
+        settings, run, train, held_out, images, load_size, sends, metadata, schedule, model
     )
 
 
-def _check_sizes(options: types.SimpleNamespace, train: sources.Source) -> None:
-    """Refuses numbers that do not fit the source before anything is written."""
-    if options.neighbourhood_size >= len(train):
-        raise ValueError(
-            f"--neighbourhood_size={options.neighbourhood_size} must be smaller than the number of "
-            f"images, {len(train)} from {train.name}: lower it or add images."
-        )
-    if len(train) < options.batch_size:
-        raise ValueError(
-            f"--batch_size={options.batch_size} exceeds the number of images, {len(train)} from "
-            f"{train.name}: lower it or add images."
-        )
+def _open_images(settings: ExperimentSettings) -> tuple[Source, Source | None]:
+    data, batch_size = settings.data, settings.optimizer.batch_size
+    train, held_out = opening.open_train_and_held_out(
+        data.data,
+        data.train_split,
+        data.eval_split,
+        data.eval_data,
+        data.data_dir,
+        data.labels,
+        data.skip_broken,
+    )
+    if len(train) < batch_size:
+        raise UserError(
+            Argument("batch_size", batch_size), f" exceeds the number of images, {len(train)} from "
+            f"{train.name}: lower it or add images.",
+        )  # fmt: skip
+    return train, held_out
 
 
-def _other_facts(train: sources.Source, held_out: sources.Source | None) -> dict:
-    """What tells labels and held-out images that changed: figures would mix two data sets."""
-    facts = {"labels": _checksum_of(train.labels)}
+def _label_metadata(train: Source, held_out: Source | None) -> dict[str, Any]:
+    """What tells labels and held-out images that changed: metrics would mix two data sets."""
+    metadata: dict[str, Any] = {"labels": _checksum_of(train.labels)}
     if held_out is not None:
-        facts["held_out_labels"] = _checksum_of(held_out.labels)
-        facts["held_out_fingerprint"] = held_out.fingerprint
-    return facts
+        metadata["held_out_labels"] = _checksum_of(held_out.labels)
+        metadata["held_out_fingerprint"] = held_out.fingerprint
+    return metadata
 
 
 def _checksum_of(labels: np.ndarray | None) -> int:
-    return 0 if labels is None else zlib.crc32(np.ascontiguousarray(labels))
+    return 0 if labels is None else zlib.crc32(np.ascontiguousarray(labels).data)
 
 
-def _check_unchanged(run: Workdir, train: sources.Source, images: Manifest, others: dict) -> None:
-    """Refuses images that are not those that the run began with: a row of the bank is an image."""
+def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict) -> None:
+    """Refuses images that are not those that the run began with: a row of a bank is an image.
+
+    Raises:
+        UserError: if they, their labels or the held-out ones differ; names what changed.
+    """
     different = ""
     if run.facts.is_file():
         known = run.read_facts()
@@ -172,14 +170,14 @@ def _check_unchanged(run: Workdir, train: sources.Source, images: Manifest, othe
     elif run.facts.is_file() and run.read_facts().get("fingerprint") != train.fingerprint:
         different = f"its fingerprint is another (and {run.images.name}, which would tell, is gone)"
     if different:
-        raise ValueError(
+        raise UserError(
             f"{train.name} has changed since the run in {run.path} began: {different}. "
-            "Restore the images or choose another --workdir."
-        )
+            "Restore the images or choose another ", Argument("workdir"), ".",
+        )  # fmt: skip
 
 
-def _facts(run: Workdir, train: sources.Source, size: int) -> dict:
-    """What is measured once of the images, kept in the workdir."""
+def _image_metadata(run: Workdir, train: Source, size: int) -> dict[str, Any]:
+    """What is measured once of the images, kept in the run."""
     if run.facts.is_file():
         return run.read_facts()
     mean, std = passes.channel_statistics(train, size)
@@ -194,83 +192,72 @@ def _facts(run: Workdir, train: sources.Source, size: int) -> dict:
     }
 
 
-def _sends(options: types.SimpleNamespace, train: sources.Source, load_size: int) -> str:
-    """What the pipeline sends: views, or that of which the step makes them on its device."""
-    is_on_device = bool(tf.config.list_physical_devices("GPU"))
-    if options.augment_on != "auto":
-        is_on_device = options.augment_on == "device"
+def _sends(settings: ExperimentSettings, train: Source, load_size: int) -> str:
+    """What the pipeline yields: augmented images, or that of which the step makes them."""
+    devices = settings.devices
+    is_on_device = has_gpu() if devices.augment_on == "auto" else devices.augment_on == "device"
     if not is_on_device:
         return "views"
-    if not isinstance(train, sources.ArraySource) or options.strategy != "none":
+    if not isinstance(train, ArraySource) or devices.strategy != "none":
         return "images"  # on several devices each would need a copy
-    fits = train.images.nbytes <= min(options.cache_mb << 20, HELD_BYTES)
+    fits = train.images.nbytes <= min(devices.cache_mb << 20, HELD_BYTES)
     return "draws" if fits and train.images.shape[1:3] == (load_size, load_size) else "images"
 
 
-def _views(
-    sends: str, train: sources.Source, augmentation: AugmentationSettings
-) -> views.Views | None:
+def _views(sends: str, train: Source, settings: ExperimentSettings) -> views.Views | None:
     if sends == "views":
         return None
-    if sends == "images":
-        return views.from_images(augmentation)
+    if sends == "images" or not isinstance(train, ArraySource):
+        return views.from_images(settings.augmentation)
     with tf.device(main_device()):
-        return views.from_draws(train, augmentation)
+        return views.from_draws(train, settings.augmentation)
 
 
-def _build_model(options, train, schedule, facts, make_views) -> AND:
-    strategy = _strategy(options)
+def _schedule(settings: ExperimentSettings, num_samples: int) -> RoundSchedule:
+    optimizer = settings.optimizer
+    return RoundSchedule(
+        optimizer.learning_rate,
+        optimizer.lr_policy,
+        steps_per_epoch(num_samples, optimizer.batch_size),
+        settings.method.plan,
+    )
+
+
+def _build_model(settings: ExperimentSettings, train: Source, metadata: dict) -> MethodModel:
+    strategy = choose_strategy(settings.devices.strategy)
     replicas = strategy.num_replicas_in_sync
-    last_batch = len(train) % options.batch_size
-    if 0 < last_batch < replicas:
-        # oneDNN's convolutions fail on a replica without images.
-        raise ValueError(
-            f"--batch_size={options.batch_size} leaves {last_batch} image(s) in the last "
-            f"batch of {len(train)}, for {replicas} devices: choose another."
-        )
+    check_last_batch(len(train), settings.optimizer.batch_size, replicas)
+    size, seed = settings.augmentation.image_size, settings.run.seed
     with strategy.scope():
-        encoder = encoder_of(options, facts["mean"], facts["std"], replicas > 1)
-        model = AND(
-            encoder,
-            num_samples=len(train),
-            neighbourhood_size=options.neighbourhood_size,
-            temperature=options.temperature,
-            rate=options.bank_rate,
-            seed=options.seed,
-            logits_budget_mb=options.logits_mb,
+        encoder = build_encoder(
+            settings.encoder.encoder,
+            (size, size, 3),
+            settings.encoder.embedding_dim,
+            metadata["mean"],
+            metadata["std"],
+            synchronized_batch_norm=replicas > 1,
+            seed=seed,
         )
-        optimizer = TorchSGD(
-            schedule, momentum=options.momentum, nesterov=True, weight_decay=options.weight_decay
-        )
+        return settings.method.build_model(encoder, len(train), seed)
+
+
+def _compile(
+    model: keras.Model,
+    settings: ExperimentSettings,
+    schedule: RoundSchedule,
+    make_views: views.Views | None,
+) -> None:
+    optimizer, devices = settings.optimizer, settings.devices
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    with model.distribute_strategy.scope():
         model.compile(
-            optimizer=optimizer,
-            jit_compile=_use_xla(options, replicas),
-            steps_per_execution=_steps_per_execution(options, replicas),
+            optimizer=TorchSGD(
+                schedule,
+                momentum=optimizer.momentum,
+                nesterov=True,
+                weight_decay=optimizer.weight_decay,
+            ),
+            jit_compile=use_xla(devices.jit_compile, replicas),
+            steps_per_execution=steps_per_execution(devices.steps_per_execution, replicas),
             views=make_views,
         )
-    return model
-
-
-def _strategy(options: types.SimpleNamespace) -> tf.distribute.Strategy:
-    if options.strategy == "none":
-        return tf.distribute.get_strategy()
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    if len(devices) == 1:
-        return tf.distribute.get_strategy()  # XLA cannot compile what a strategy does
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
-
-
-def _steps_per_execution(options: types.SimpleNamespace, replicas: int) -> int:
-    if options.steps_per_execution:
-        return options.steps_per_execution
-    return 50 if tf.config.list_physical_devices("GPU") and replicas == 1 else 1
-
-
-def _use_xla(options: types.SimpleNamespace, replicas: int) -> bool:
-    """Whether to compile; says so where it decides."""
-    if options.jit_compile != "auto":
-        return options.jit_compile == "on"
-    has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    choice = choose_xla(options.encoder, has_gpu, replicas)
-    print(f"XLA {'on' if choice.is_on else 'off'}: {choice.reason}.")
-    return choice.is_on

@@ -1,93 +1,119 @@
-"""train.py: an experiment from its flags to its exported encoder, begun or continued."""
+"""train.py: an experiment from its settings to its exported encoder, begun or continued."""
 
+import contextlib
+import dataclasses
+import logging
 import os
-import re
 import shutil
 import time
-import types
+from typing import Any
 
-import tensorflow as tf
+import keras
 
 from and_tf.data.picture import save_grid
 from and_tf.data.pipeline import batch_indices, sample_augmented, train_pipeline
-from and_tf.errors import StepNotFinite
+from and_tf.errors import Argument, BrokenFile, StepNotFinite, Stopped, UserError
 from and_tf.evaluation import extract
 from and_tf.export.run import export_path, write_export
-from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
+from and_tf.methods.method import TrainingContext
 from and_tf.runs import checkpoint
-from and_tf.runs.lock import locked
-from and_tf.runs.outbox import Outbox
-from and_tf.runs.workdir import Workdir, differences
+from and_tf.runs.flag_file import flag_file_text
+from and_tf.runs.workdir import Workdir
+from and_tf.settings import differences, flat_values
 from and_tf.training.build import Experiment, build_experiment, start_devices
-from and_tf.training.callbacks import Checkpoints, Evaluation, RoundEnds, RunLog
-from and_tf.training.devices import precision_policy
+from and_tf.training.callbacks import RunCallbacks, kept_metadata, restore_metadata, run_callbacks
+from and_tf.training.hardware import log_devices, precision_policy, use_xla
 from and_tf.training.online_evaluation import Monitor
-from and_tf.training.pace import CostEstimate, StepCounter
-from and_tf.training.settings import read_options
-from and_tf.training.summary import print_estimates, summarise
+from and_tf.training.settings import ExperimentSettings, read_settings
+from and_tf.training.stopping import StopRequest
+from and_tf.training.strategy import is_chief
+from and_tf.training.summary import log_estimates, summarise
+
+logger = logging.getLogger(__name__)
 
 
-def run_experiment(options: types.SimpleNamespace) -> None:
-    """Trains to the end of the plan, or goes on where the run in the workdir stopped.
-
-    Args:
-        options: values of `flags.train_flags()`.
+def run_experiment(settings: ExperimentSettings) -> None:
+    """Trains to the end of the plan, or goes on where the run in its folder stopped.
 
     Raises:
-        ValueError: if flags, images or the run in the workdir do not fit; nothing is overwritten.
+        UserError: if settings, images or the run in the folder do not fit; nothing is overwritten.
+        OSError: if something cannot be written; the same command continues at the last checkpoint.
     """
-    run = Workdir(options.workdir or f"runs/{options.name}")
-    options.precision = _precision(options, run)
-    is_continued = _check_workdir(run, options)
+    run = Workdir(settings.run.workdir or f"runs/{settings.run.name}", is_chief())
+    settings = _with_precision(settings, run)
+    is_continued = check_run_folder(run, settings)
     if run.summary.is_file():
-        print(f"{run.path} is finished: see {run.summary}. For a new run choose another --workdir.")
+        logger.info(
+            "%s is finished: see %s. For a new run choose another folder.", run.path, run.summary
+        )
         return
-    start_devices(options)
-    experiment = build_experiment(options, run)
-    monitor = Monitor(
-        experiment.train, experiment.held_out, experiment.augmentation, experiment.load_size
+    start_devices(settings)
+    experiment = build_experiment(settings, run)
+    with run.locked():
+        if check_run_folder(run, settings) != is_continued or run.summary.is_file():
+            raise UserError(f"{run.path} was changed by another process: repeat the command.")
+        _train(experiment, is_continued)
+
+
+def _train(experiment: Experiment, is_continued: bool) -> None:
+    settings = experiment.settings
+    stop, monitor = StopRequest(), make_monitor(experiment)
+    of_method = settings.method.callbacks(training_context(experiment, stop))
+    interrupted = None
+    if is_continued:
+        interrupted = continue_run(experiment, of_method, monitor)
+    else:
+        begin_run(experiment, monitor)
+    replicas = experiment.model.distribute_strategy.num_replicas_in_sync
+    log_devices(settings.devices.precision, use_xla(settings.devices.jit_compile, replicas))
+    log_estimates(experiment, monitor)
+    callbacks = run_callbacks(experiment, of_method, monitor, stop)
+    started = time.monotonic()
+    is_finished = fit(experiment, callbacks, stop, interrupted)
+    if is_finished:
+        finish_run(experiment, time.monotonic() - started)
+    else:
+        logger.info("Stopped after step %d. The same command continues.", experiment.step)
+
+
+def _with_precision(settings: ExperimentSettings, run: Workdir) -> ExperimentSettings:
+    """Settings with the Keras policy that `mixed` means: of a run that has begun, its own."""
+    wanted = settings.devices.precision
+    policy = precision_policy(wanted)
+    if wanted == "mixed" and run.flags.is_file():
+        kept = read_settings(run).devices.precision
+        policy = kept if kept.startswith("mixed_") else policy
+    return dataclasses.replace(
+        settings, devices=dataclasses.replace(settings.devices, precision=policy)
     )
-    curriculum = _curriculum(experiment)
-    with locked(run.path) as check:
-        if _check_workdir(run, options) != is_continued or run.summary.is_file():
-            raise ValueError(f"{run.path} was changed by another process: repeat the command.")
-        if is_continued:
-            _continue(experiment, curriculum, monitor)
-        else:
-            _begin(experiment, monitor)
-        print_estimates(experiment, monitor)
-        started = time.monotonic()
-        if _fit(experiment, curriculum, monitor, Outbox(check)):
-            _finish(experiment, time.monotonic() - started)
-        else:
-            print(f"Stopped after step {experiment.step}. The same command continues.")
 
 
-def _precision(options: types.SimpleNamespace, run: Workdir) -> str:
-    """The policy that `--precision` means: of a run that has begun, the one it began with."""
-    if options.precision == "mixed" and run.flags.is_file():
-        kept = read_options(run).precision
-        if kept.startswith("mixed_"):
-            return kept
-    return precision_policy(options.precision)
+def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
+    """Whether the folder holds this very experiment, begun.
 
-
-def _check_workdir(run: Workdir, options: types.SimpleNamespace) -> bool:
-    """Whether the workdir holds this very experiment, begun; another one is refused."""
+    Raises:
+        UserError: if it holds another one, or something else.
+    """
+    flag_file_text(settings)  # a value that it cannot hold is refused before anything is written
+    folder = Argument("workdir", str(run.path))
     if any(parent.is_file() for parent in run.path.absolute().parents):
-        raise ValueError(f"--workdir={run.path} lies below a file: choose another --workdir.")
+        raise UserError(folder, " lies below a file: choose another.")
     if not run.flags.is_file():
         if run.path.exists() and (not run.path.is_dir() or _foreign_files(run)):
-            raise ValueError(
-                f"--workdir={run.path} is not empty and holds no run: choose another --workdir."
-            )
+            raise UserError(folder, " is not empty and holds no run: choose another.")
         return False
-    different = differences(read_options(run), options)
+    kept = read_settings(run)
+    before, after = flat_values(kept), flat_values(settings)
+    different: list[Any] = []
+    for name in differences(kept, settings, settings.run.deterministic):
+        if name in before:
+            different += [", " if different else "", Argument(name, before[name])]
+            different += [f", now {after[name]}"]
     if different:
-        raise ValueError(
-            f"--workdir={run.path} holds a run with other flags ({'; '.join(different)}): "
-            "choose another --workdir or --name, or repeat its flags."
-        )
+        raise UserError(
+            folder, " holds a run with other settings (", *different, "): choose another, or "
+            "another ", Argument("name"), ", or repeat its settings.",
+        )  # fmt: skip
     return run.checkpoint.is_file() or run.previous_checkpoint.is_file()
 
 
@@ -96,136 +122,128 @@ def _foreign_files(run: Workdir) -> set[str]:
     return {path.name for path in run.path.iterdir()} - {"lock", "flags.cfg.partial"}
 
 
-def _curriculum(experiment: Experiment) -> NeighbourhoodCurriculum:
-    options, plan, model = experiment.options, experiment.plan, experiment.model
+def make_monitor(experiment: Experiment) -> Monitor:
+    """What measures the evaluations of a run."""
+    settings = experiment.settings
+    return Monitor(
+        experiment.train,
+        experiment.held_out,
+        settings.augmentation,
+        experiment.load_size,
+        settings.run.eval_images,
+    )
 
-    def clean_features():
-        return extract(model.encoder, experiment.train, options.image_size, progress=False)
 
-    return NeighbourhoodCurriculum(
-        rounds=plan.rounds,
-        epochs_per_round=plan.epochs_per_round,
-        first_round_epochs=plan.first_round_epochs,
+def training_context(experiment: Experiment, stop: StopRequest) -> TrainingContext:
+    """What a method may look at beside the steps."""
+    size = experiment.settings.augmentation.image_size
+    return TrainingContext(
+        train=experiment.train,
         steps_per_epoch=experiment.steps_per_epoch,
-        anchors=options.anchors,
-        anchor_share=options.anchor_share if options.method == "and" else 0.0,
-        features=clean_features if options.discovery_features == "clean" else None,
-        labels=experiment.train.labels,
-        seed=options.seed,
-        search=options.neighbour_search,
-        precision=options.discovery_precision,
-        progress=True,
+        seed=experiment.settings.run.seed,
+        extract_features=lambda: extract(
+            experiment.model.encoder, experiment.train, size, progress=False
+        ),
+        should_stop=lambda: stop.is_asked,
     )
 
 
-def _begin(experiment: Experiment, monitor: Monitor) -> None:
+def begin_run(experiment: Experiment, monitor: Monitor) -> None:
     """Writes what a new run starts from."""
-    run, options = experiment.run, experiment.options
-    raw = None if monitor.missing else monitor.raw_pixels()
+    run, settings = experiment.run, experiment.settings
+    raw = monitor.raw_pixels()
     measured = {} if raw is None else {"raw_pixels_knn_top1": raw}
-    run.write_flags(options)
+    run.write_flags(settings)
     run.write_images(experiment.images)
-    run.write_facts(experiment.facts | measured)
+    run.write_facts(experiment.metadata | measured)
     run.forget_after(-1)
-    views = sample_augmented(
-        experiment.train, experiment.augmentation, experiment.load_size, seed=options.seed
-    )
-    save_grid(views, run.augmented)
-
-
-def _continue(
-    experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: Monitor
-) -> None:
-    """Restores the last checkpoint and forgets figures measured after it."""
-    run = experiment.run
-    arrays, facts, path = run.load_checkpoint()
-    if missing := {"step", "curriculum", "best"} - facts.keys():
-        raise ValueError(
-            f"The checkpoint {path} lacks {', '.join(sorted(missing))}: continue it with the "
-            "version of this program that wrote it, or train anew in another --workdir."
+    if run.can_write():
+        augmented = sample_augmented(
+            experiment.train, settings.augmentation, experiment.load_size, seed=settings.run.seed
         )
+        save_grid(augmented, run.augmented)
+
+
+def continue_run(
+    experiment: Experiment, of_method: list[keras.callbacks.Callback], monitor: Monitor
+) -> dict[str, Any] | None:
+    """Restores the last checkpoint and forgets metrics measured after it.
+
+    Returns:
+        The epoch and logs of an epoch whose evaluation was interrupted; None if there is none.
+    """
+    run = experiment.run
+    arrays, metadata, path = run.load_checkpoint()
+    expected = {"step", "best", *kept_metadata(of_method)}
+    if missing := expected - metadata.keys():
+        raise BrokenFile(
+            f"The checkpoint {path} lacks {', '.join(sorted(missing))}: continue it with the "
+            "version of this program that wrote it, or train anew in another ",
+            Argument("workdir"), ".",
+        )  # fmt: skip
     state = checkpoint.training_state(experiment.model) | monitor.state
     checkpoint.restore(state, arrays, path)
-    if path != run.checkpoint and run.checkpoint.is_file():  # not to take the place of the sound
+    if run.can_write() and path != run.checkpoint and run.checkpoint.is_file():
+        # Not to take the place of the valid one.
         os.replace(run.checkpoint, run.checkpoint.with_suffix(".damaged"))
-    curriculum.figures, monitor.best = facts["curriculum"], facts["best"]
-    run.forget_after(facts["step"])
-    print(f"Continuing {run.path} after step {facts['step']} of {experiment.total_steps}.")
+    restore_metadata(of_method, metadata)
+    monitor.best = metadata["best"]
+    run.forget_after(metadata["step"])
+    logger.info(
+        "Continuing %s after step %d of %d.", run.path, metadata["step"], experiment.total_steps
+    )
+    return metadata.get("interrupted")
 
 
-def _fit(
-    experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: Monitor, outbox: Outbox
+def fit(
+    experiment: Experiment,
+    callbacks: RunCallbacks,
+    stop: StopRequest,
+    interrupted: dict[str, Any] | None = None,
 ) -> bool:
-    """Trains to the end of the plan; False if a signal stopped it before."""
-    callbacks = training_callbacks(experiment, curriculum, monitor, outbox)
-    *_, log, _, checkpoints = callbacks
+    """Trains to the end of the plan, or until a stop is asked for.
+
+    Args:
+        interrupted: epoch and logs of an epoch whose end is to be repeated first.
+
+    Returns:
+        Whether the end was reached, and all that comes with it.
+    """
+    checkpoints = callbacks.checkpoints
     if not experiment.is_epoch_end():
         checkpoints.loss_to_restore = [v.numpy() for v in experiment.model.loss_tracker.variables]
-    checkpoints.watch_signals()
-    try:
-        while experiment.step < experiment.total_steps and not checkpoints.stop_asked:
-            _fit_part(experiment, callbacks)
-    finally:
-        checkpoints.unwatch_signals()
-        log.close()
-    unwritten = [name for name, _ in outbox.waiting]
-    if checkpoints.saved_step != experiment.step:
-        unwritten.append("the checkpoint")
-    if unwritten:
-        raise OSError(
-            f"{experiment.run.path}: the disk is full and {unwritten[0]} could not be written: "
-            "make room and repeat the command, which continues at the last checkpoint."
-        )
-    return experiment.step == experiment.total_steps
+    if not experiment.settings.method.trains:
+        interrupted = {"epoch": experiment.plan.total_epochs - 1, "logs": {}}
+    is_finished = False
+    with contextlib.suppress(Stopped), stop.watched():  # stopped in work that will be repeated
+        if interrupted is not None:
+            _end_epoch(experiment, callbacks, **interrupted)
+        while experiment.step < experiment.total_steps and not stop.is_asked:
+            _fit_part(experiment, callbacks.all)
+        is_finished = experiment.step == experiment.total_steps
+    callbacks.log.close()
+    return is_finished
 
 
-def training_callbacks(
-    experiment: Experiment, curriculum: NeighbourhoodCurriculum, monitor: Monitor, outbox: Outbox
-) -> list:
-    """All that acts beside the steps of a run, in the order in which it acts."""
-    run, options, plan = experiment.run, experiment.options, experiment.plan
-    steps_per_epoch, is_epoch_end = experiment.steps_per_epoch, experiment.is_epoch_end
-    counter = StepCounter()
-    return [
-        counter,
-        curriculum,
-        CostEstimate(counter, plan, steps_per_epoch),
-        Evaluation(monitor, plan, options.eval_every, is_epoch_end),
-        RunLog(
-            run,
-            outbox,
-            counter,
-            experiment.schedule,
-            len(experiment.train),
-            experiment.total_steps,
-            steps_per_epoch,
-        ),
-        RoundEnds(run, outbox, plan, is_epoch_end),
-        Checkpoints(
-            run,
-            outbox,
-            curriculum,
-            monitor,
-            counter,
-            plan,
-            is_epoch_end,
-            experiment.step,
-            options.checkpoint_epochs,
-            options.checkpoint_steps,
-            options.checkpoint_minutes,
-        ),
-    ]
+def _end_epoch(
+    experiment: Experiment, callbacks: RunCallbacks, epoch: int, logs: dict[str, Any]
+) -> None:
+    """What `fit` does at an epoch's end, and had begun when the run was stopped."""
+    everything = keras.callbacks.CallbackList(callbacks.all, model=experiment.model)
+    everything.on_train_begin()
+    everything.on_epoch_end(epoch, logs)
+    everything.on_train_end()
 
 
-def _fit_part(experiment: Experiment, callbacks: list) -> None:
+def _fit_part(experiment: Experiment, callbacks: list[keras.callbacks.Callback]) -> None:
     """The rest of a broken epoch on its own, else all epochs that are left."""
     epoch = experiment.step // experiment.steps_per_epoch
     last = experiment.plan.total_epochs if experiment.is_epoch_end() else epoch + 1
     images = train_pipeline(
         experiment.train,
-        experiment.options.batch_size,
-        experiment.augmentation,
-        experiment.options.seed,
+        experiment.settings.optimizer.batch_size,
+        experiment.settings.augmentation,
+        experiment.settings.run.seed,
         first_step=experiment.step,
         load_size=experiment.load_size,
         sends=experiment.sends,
@@ -235,33 +253,33 @@ def _fit_part(experiment: Experiment, callbacks: list) -> None:
             images, initial_epoch=epoch, epochs=last, callbacks=callbacks, verbose=0, shuffle=False
         )
     except StepNotFinite as error:
-        raise StepNotFinite(_diverged(experiment)) from error
-    except tf.errors.InvalidArgumentError as error:
-        if broken := re.search(r"ValueError: (Image \d+ of .* is broken: .*)", str(error)):
-            raise ValueError(broken[1]) from error  # from the pipeline, which reads files late
-        raise
+        raise _step_not_finite(experiment) from error
 
 
-def _diverged(experiment: Experiment) -> str:
-    """What to say of a step whose loss or gradient is no number; nothing of it was applied."""
-    step, options = experiment.step, experiment.options
-    indices = batch_indices(len(experiment.train), options.batch_size, options.seed, step).numpy()
-    shown = ", ".join(map(str, indices))
-    return (
-        f"The loss or its gradient is NaN or infinite in step {step + 1}, images {shown}: lower "
-        f"--learning_rate={options.learning_rate} or raise --temperature={options.temperature}, "
-        "in another --workdir. The last checkpoint is kept."
-    )
+def _step_not_finite(experiment: Experiment) -> StepNotFinite:
+    """What to say of a step whose loss or gradient is not finite; nothing of it was applied."""
+    step, settings = experiment.step, experiment.settings
+    indices = batch_indices(
+        len(experiment.train), settings.optimizer.batch_size, settings.run.seed, step
+    ).numpy()
+    return StepNotFinite(
+        f"The loss or its gradient is NaN or infinite in step {step + 1}, images "
+        f"{', '.join(map(str, indices))}: lower ",
+        Argument("learning_rate", settings.optimizer.learning_rate), " or raise ",
+        Argument("temperature", experiment.model.temperature), ", in another ",
+        Argument("workdir"), ". The last checkpoint is kept.",
+    )  # fmt: skip
 
 
-def _finish(experiment: Experiment, seconds: float) -> None:
+def finish_run(experiment: Experiment, seconds: float) -> None:
     """Exports the encoder, then writes the summary, which marks the run as finished."""
     run, encoder = experiment.run, experiment.model.encoder
+    if not run.can_write():
+        return
     for left_over in run.exports.glob(".encoder*"):  # by a finish that was killed
         shutil.rmtree(left_over)
-    images = experiment.train.load(
-        range(min(8, len(experiment.train))), experiment.options.image_size
-    )
+    size = experiment.settings.augmentation.image_size
+    images = experiment.train.load(range(min(8, len(experiment.train))), size)
     for form in ("savedmodel", "keras"):
         write_export(encoder, export_path(run, form), form, images)
     text = summarise(experiment, seconds)

@@ -1,4 +1,6 @@
-"""The figures of an evaluation during training: kNN where there are labels, label-free always."""
+"""The metrics of an evaluation during training: kNN where there are labels, label-free always."""
+
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -6,33 +8,48 @@ import numpy as np
 from and_tf.data.augmentation.augment import augment, draw
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import Source
+from and_tf.data.subsets import evenly_spaced, has_labels
 from and_tf.evaluation import accuracy, extract, weighted_knn
 from and_tf.evaluation.label_free import NEIGHBOURS, alignment, label_free_figures
 from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
 from and_tf.methods.anchor_neighbourhoods.discovery import discover
-from and_tf.methods.anchor_neighbourhoods.model import AND
+from and_tf.methods.method_model import MethodModel
 
 RAW_SIDE = 32  # pixels; larger images are compared as raw pixels at this side
 RAW_BYTES = 1 << 30  # beyond this many bytes of float32 raw pixels are not measured
 QUERIES = 2_000  # training images that are classified by the others
-SAMPLE = 5_000  # images of the label-free figures, evenly spaced; hubness and entropy depend on it
-PAIRS = 1_000  # images whose views are compared
+SAMPLE = 5_000  # images of the label-free metrics, evenly spaced; hubness and entropy depend on it
+PAIRS = 1_000  # images whose augmented images are compared
+ALL_IMAGES = 50_000  # training images that are looked at, at most
 
-FIGURES = (
+METRICS = (
     "knn_top1", "knn_top1_bank", "knn_top1_train", "alignment", "uniformity", "effective_rank",
     "hubness", "mutual_neighbours", "neighbours_kept", "bank_agreement", "entropy_clean",
 )  # fmt: skip
 
 
+class Measured(NamedTuple):
+    """What an evaluation finds.
+
+    Attributes:
+        metrics: those of `METRICS` that can be measured.
+        neighbours: (n, k) int32 of the sampled images, for `Monitor.remember`.
+    """
+
+    metrics: dict[str, float]
+    neighbours: np.ndarray
+
+
 class Monitor:
-    """Measures an encoder and its bank as they stand.
+    """Measures an encoder, and the method's own embeddings if it keeps any, as they stand.
 
     Args:
         train: training images.
-        held_out: images to classify, or None. kNN needs labels in both; the figure that tells the
+        held_out: images to classify, or None. kNN needs labels in both; the metric that tells the
             best checkpoint, `knn_top1_train`, in the training images alone.
-        augmentation: of the views that are compared.
-        load_size: side in pixels of the squares that views are cut from.
+        augmentation: of the augmented images that are compared.
+        load_size: side in pixels of the squares that they are cut from.
+        max_images: training images that kNN looks at, at most, evenly spaced.
     """
 
     def __init__(
@@ -41,11 +58,13 @@ class Monitor:
         held_out: Source | None,
         augmentation: AugmentationSettings,
         load_size: int,
+        max_images: int = ALL_IMAGES,
     ):
         self.train, self.held_out = train, held_out
         self.size = augmentation.image_size
-        self.sample = _evenly(len(train), SAMPLE)
-        pairs = train.take(_evenly(len(train), PAIRS))
+        self.sample = evenly_spaced(len(train), SAMPLE)
+        self.voters = evenly_spaced(len(train), max_images)
+        pairs = train.take(evenly_spaced(len(train), PAIRS))
         self.views = [_Views(pairs, augmentation, load_size, seed) for seed in (1, 2)]
         self.best = -1.0  # the highest knn_top1_train so far, in percent
         k = min(NEIGHBOURS, len(self.sample) - 1)
@@ -62,64 +81,95 @@ class Monitor:
     def missing(self) -> str:
         """Why kNN cannot be measured, or an empty string."""
         if self.held_out is None:
-            return "there are no held-out images (--eval_split or --eval_data)"
-        unlabelled = [s.name for s in (self.train, self.held_out) if _unlabelled(s)]
-        return f"{unlabelled[0]} has no labels" if unlabelled else ""
+            return "there are no held-out images"
+        for source in (self.train, self.held_out):
+            if not has_labels(source.labels):
+                return f"{source.name} has no labels"
+        return ""
 
-    def measure(self, model: AND) -> dict[str, float]:
-        """All `FIGURES` that can be measured; remembers the neighbours for the next time."""
-        figures = {}
-        bank = model.bank.rows.numpy()
-        if _unlabelled(self.train):
-            images = self.train.take(self.sample)
-            embeddings = extract(model.encoder, images, self.size, progress=False)
-            return self._label_free(model, embeddings, bank[self.sample])
-        rows = extract(model.encoder, self.train, self.size, progress=False)
-        if not self.missing:
-            queries = extract(model.encoder, self.held_out, self.size, progress=False)
-            figures["knn_top1"] = self._top1(rows, queries)
-            figures["knn_top1_bank"] = self._top1(bank, queries)
-        figures |= self._train_top1(rows)
-        return figures | self._label_free(model, rows[self.sample], bank[self.sample])
+    def measure(self, model: MethodModel) -> Measured:
+        """All `METRICS` that can be measured; changes nothing.
 
-    def _train_top1(self, rows):
+        Args:
+            model: of a method: its encoder, temperature and `image_embeddings` are used.
+        """
+        bank = model.image_embeddings()  # (N, D) or None
+        if not has_labels(self.train.labels):
+            embeddings = self._extract(model, self.train.take(self.sample))
+            return self._label_free(model, embeddings, bank)
+        rows, embeddings = self._training_embeddings(model)
+        metrics = self._train_top1(rows)
+        if self.held_out is not None and not self.missing:
+            queries = self._extract(model, self.held_out)
+            metrics["knn_top1"] = self._top1(rows, queries, self.held_out)
+            if bank is not None:
+                metrics["knn_top1_bank"] = self._top1(bank[self.voters], queries, self.held_out)
+        label_free = self._label_free(model, embeddings, bank)
+        return label_free._replace(metrics=metrics | label_free.metrics)
+
+    def remember(self, measured: Measured) -> None:
+        """Keeps the neighbours, with which the next evaluation compares its own."""
+        self.neighbours.assign(measured.neighbours)
+
+    def _extract(self, model, source) -> np.ndarray:
+        return extract(model.encoder, source, self.size, progress=False)
+
+    def _training_embeddings(self, model) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings of the voters, (V, D), and of the sample, (n, D); each image once."""
+        chosen = np.union1d(self.voters, self.sample)
+        images = self.train if len(chosen) == len(self.train) else self.train.take(chosen)
+        embeddings = self._extract(model, images)
+        places = (np.searchsorted(chosen, part) for part in (self.voters, self.sample))
+        voters, sample = (embeddings[part] for part in places)
+        return voters, sample
+
+    def _train_top1(self, rows) -> dict[str, float]:
         """Of some training images among the others: what a best checkpoint may be chosen by."""
+        labels = np.asarray(self.train.labels)[self.voters]
         is_query = np.zeros(len(rows), bool)
-        is_query[_evenly(len(rows), min(QUERIES, len(rows) // 2))] = True
-        labels, others = self.train.labels[is_query], self.train.labels[~is_query]
-        if not (labels >= 0).any() or not (others >= 0).any():
+        is_query[evenly_spaced(len(rows), min(QUERIES, len(rows) // 2))] = True
+        queries, others = labels[is_query], labels[~is_query]
+        if not (has_labels(queries) and has_labels(others)):
             return {}
-        classes = int(self.train.labels.max()) + 1
+        classes = int(labels.max()) + 1
         scores = weighted_knn(rows[~is_query], others, rows[is_query], num_classes=classes)
-        return {"knn_top1_train": accuracy(scores, labels)["top1"]}
+        return {"knn_top1_train": accuracy(scores, queries)["top1"]}
 
-    def _label_free(self, model, embeddings, bank_rows):
-        views = [extract(model.encoder, views, self.size, progress=False) for views in self.views]
-        k, temperature = self.neighbours.shape[1], model.bank.temperature
+    def _label_free(self, model, embeddings, bank) -> Measured:
+        views = [self._extract(model, views) for views in self.views]
+        k, temperature = self.neighbours.shape[1], model.temperature
         found = discover(embeddings, k, temperature)
-        figures = {"alignment": alignment(*views)}
-        figures |= label_free_figures(embeddings, found, discover(bank_rows, k, temperature))
+        bank_found = found if bank is None else discover(bank[self.sample], k, temperature)
+        metrics = {"alignment": alignment(*views)}
+        metrics |= label_free_figures(embeddings, found, bank_found)
+        if bank is None:
+            del metrics["bank_agreement"]
         before = self.neighbours.numpy()
         if before[0, 0] >= 0:
-            figures["neighbours_kept"] = stability(before, found.neighbours)
-        self.neighbours.assign(found.neighbours)
-        return figures
+            metrics["neighbours_kept"] = stability(before, found.neighbours)
+        return Measured(metrics, found.neighbours)
 
     def raw_pixels(self) -> float | None:
-        """kNN top-1 in percent of the same protocol on the pixels; None for too many of them."""
-        side = min(self.size, RAW_SIDE)
-        if 12 * side**2 * len(self.train) > RAW_BYTES:
-            return None
-        rows, queries = (  # uint8: the search makes floats of a block at a time
-            source.load(np.arange(len(source)), side).reshape(len(source), -1)
-            for source in (self.train, self.held_out)
-        )
-        return self._top1(rows, queries)
+        """kNN top-1 in percent of the same protocol on the pixels; None where it is not measured.
 
-    def _top1(self, rows, queries):
-        classes = int(max(self.train.labels.max(), self.held_out.labels.max())) + 1
-        scores = weighted_knn(rows, self.train.labels, queries, num_classes=classes)
-        return accuracy(scores, self.held_out.labels)["top1"]
+        That is where kNN is not, or where there are too many pixels.
+        """
+        side = min(self.size, RAW_SIDE)
+        is_small = 12 * side**2 * len(self.voters) <= RAW_BYTES
+        if self.held_out is None or self.missing or not is_small:
+            return None
+        every = np.arange(len(self.held_out))
+        rows, queries = (  # uint8: the search makes floats of a block at a time
+            source.load(indices, side).reshape(len(indices), -1)
+            for source, indices in ((self.train, self.voters), (self.held_out, every))
+        )
+        return self._top1(rows, queries, self.held_out)
+
+    def _top1(self, rows, queries, held_out: Source) -> float:
+        labels, true = np.asarray(self.train.labels)[self.voters], np.asarray(held_out.labels)
+        classes = int(max(labels.max(), true.max())) + 1
+        scores = weighted_knn(rows, labels, queries, num_classes=classes)
+        return accuracy(scores, true)["top1"]
 
 
 class _Views:
@@ -129,7 +179,7 @@ class _Views:
         self, source: Source, augmentation: AugmentationSettings, load_size: int, seed: int
     ):
         self.source, self.augmentation, self.load_size = source, augmentation, load_size
-        self.name = f"views of {source.name}"
+        self.name = f"augmented images of {source.name}"
         self.draws = draw(len(source), seed, 0).numpy()
 
     def __len__(self) -> int:
@@ -139,11 +189,3 @@ class _Views:
         images = self.source.load(indices, self.load_size)
         views = augment(images, self.draws[indices], self.augmentation)  # (B, size, size, 3)
         return np.clip(np.rint(views), 0, 255).astype(np.uint8)
-
-
-def _evenly(count: int, at_most: int) -> np.ndarray:
-    return np.linspace(0, count - 1, min(count, at_most)).round().astype(int)
-
-
-def _unlabelled(source: Source) -> bool:
-    return source.labels is None or not (source.labels >= 0).any()

@@ -170,7 +170,7 @@ def read_settings(run: Workdir) -> ExperimentSettings:
         BrokenFile: if its flags.cfg is corrupt.
     """
     texts = run.read_flags()
-    classes = (ExperimentSettings, *METHODS.values())
+    classes: list[type[Settings]] = [ExperimentSettings, *METHODS.values()]
     known = {field.name for cls in classes for field in fields_of(cls)}
     if unknown := sorted(texts.keys() - known):
         raise BrokenFile(

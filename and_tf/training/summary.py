@@ -1,6 +1,8 @@
-"""What a run costs, printed before it starts, and what came of it, written at its end."""
+"""What a run costs, logged before it starts, and what came of it, written at its end."""
 
+import logging
 import shutil
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,51 +10,56 @@ import numpy as np
 from and_tf.export.run import export_path
 from and_tf.runs import checkpoint
 from and_tf.training.build import Experiment
+from and_tf.training.durations import clock
 from and_tf.training.online_evaluation import Monitor
-from and_tf.training.pace import clock
+
+logger = logging.getLogger(__name__)
 
 
-def print_estimates(experiment: Experiment, monitor: Monitor) -> None:
-    """Says how large images, bank, step and checkpoints are, and which figures will be missing."""
-    options, model, train = experiment.options, experiment.model, experiment.train
-    state = checkpoint.training_state(model) | monitor.state
-    kept_round = checkpoint.state_bytes(checkpoint.round_state(model))
-    # The last two, the one being written, the best and the ends of the rounds.
-    disk = 3 * checkpoint.state_bytes(state) + (experiment.plan.rounds + 2) * kept_round
-    free = shutil.disk_usage(experiment.run.path).free
-    bank = 4 * model.num_samples * model.bank.dim
-    batch = -(-options.batch_size // model.distribute_strategy.num_replicas_in_sync)
-    at_once = int(model.rows_at_once(batch))
-    logits = 4 * batch * at_once
+def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
+    """Logs how large images, model, step and checkpoints are, and which metrics will be missing."""
+    run, train, model = experiment.run, experiment.train, experiment.model
+    disk, free = checkpoint_bytes(experiment, monitor), shutil.disk_usage(run.path).free
+    logger.info(
+        "%s: %s images, %s parameters",
+        train.name, f"{len(train):,}", f"{model.encoder.count_params():,}",
+    )  # fmt: skip
+    logger.info(
+        "Plan: %d epochs of %d steps in %d rounds; results in %s",
+        experiment.plan.total_epochs, experiment.steps_per_epoch, experiment.plan.rounds + 1,
+        run.path,
+    )  # fmt: skip
+    logger.info(
+        "Estimates: encoder's step %s, disk %s of %s free",
+        _megabytes(step_bytes(experiment)), _megabytes(disk), _megabytes(free),
+    )  # fmt: skip
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    for line in model.describe_memory(-(-experiment.settings.optimizer.batch_size // replicas)):
+        logger.info("%s", line)
+    if experiment.sends != "views":
+        held = "" if experiment.sends == "images" else f", which holds all {len(train):,} images"
+        logger.info("Augmentation within the step, on its device%s.", held)
+    if disk > free:
+        logger.warning("the disk may not hold the checkpoints.")
+    if monitor.missing:
+        logger.info("No kNN accuracy: %s.", monitor.missing)
+
+
+def checkpoint_bytes(experiment: Experiment, monitor: Monitor) -> int:
+    """What all checkpoints of a run take: two, the one being written, the best, rounds' ends."""
+    state = checkpoint.training_state(experiment.model) | monitor.state
+    round_bytes = checkpoint.state_bytes(checkpoint.round_state(experiment.model))
+    return 3 * checkpoint.state_bytes(state) + (experiment.plan.rounds + 2) * round_bytes
+
+
+def step_bytes(experiment: Experiment) -> int:
+    """What a step's activations and their gradients take, about."""
     values = sum(
         int(np.prod(layer.output.shape[1:]))
-        for layer in model.encoder.layers
+        for layer in experiment.model.encoder.layers
         if isinstance(layer.output, keras.KerasTensor)
     )
-    step = 2 * 4 * options.batch_size * values + 3 * logits
-    print(f"{train.name}: {len(train):,} images, {model.encoder.count_params():,} parameters")
-    print(
-        f"Plan: {experiment.plan.total_epochs} epochs of {experiment.steps_per_epoch} steps in "
-        f"{experiment.plan.rounds + 1} rounds; results in {experiment.run.path}"
-    )
-    print(
-        f"Estimates: bank {_megabytes(bank)}, step memory {_megabytes(step)}, "
-        f"disk {_megabytes(disk)} of {_megabytes(free)} free"
-    )
-    if experiment.sends == "images":
-        print("Augmentation within the step, on its device.")
-    elif experiment.sends == "draws":
-        held = _megabytes(train.images.nbytes)
-        print(f"Augmentation within the step, on its device, which holds all images: {held}.")
-    if at_once < model.num_samples:
-        print(
-            f"The softmax over the bank's {model.num_samples:,} rows runs in blocks of {at_once:,}"
-            f" (--logits_mb={options.logits_mb})."
-        )
-    if disk > free:
-        print("Warning: the disk may not hold the checkpoints.")
-    if monitor.missing:
-        print(f"No kNN accuracy: {monitor.missing}.")
+    return 2 * 4 * experiment.settings.optimizer.batch_size * values
 
 
 def _megabytes(size: int) -> str:
@@ -61,29 +68,31 @@ def _megabytes(size: int) -> str:
 
 def summarise(experiment: Experiment, seconds: float) -> str:
     """The text of summary.txt: what was run, its cost, and kNN by round beside raw pixels."""
-    run, options = experiment.run, experiment.options
-    facts, metrics = run.read_facts(), run.read_metrics()
+    run, settings = experiment.run, experiment.settings
+    metrics = run.read_metrics()
+    rates = [record["images_per_second"] for record in metrics if "images_per_second" in record]
+    rate = f", {np.median(rates):,.0f} images/s (median)" if rates else ""
+    epochs = f"{experiment.plan.total_epochs} epochs" if settings.method.trains else "not trained"
     lines = [
-        f"{options.name}: {options.method} on {experiment.train.name}, {options.encoder}, "
-        f"{experiment.plan.total_epochs} epochs, seed {options.seed}",
-        f"{clock(seconds)} since the last start, {_median_rate(metrics):,.0f} images/s (median)",
+        f"{settings.run.name}: {settings.choice.method} on {experiment.train.name}, "
+        f"{settings.encoder.encoder}, {epochs}, seed {settings.run.seed}",
+        f"{clock(seconds)} since the last start{rate}",
+        *_knn_lines(metrics, run.read_facts()),
+        f"Encoder: {export_path(run, 'savedmodel')} (SavedModel) and .keras",
     ]
-    ends = {record["round"]: record for record in metrics if "knn_top1" in record}
-    if ends:
-        lines.append("Weighted kNN, K = 200, top-1 on the held-out images:")
-        if "raw_pixels_knn_top1" in facts:
-            lines.append(f"  raw pixels  {facts['raw_pixels_knn_top1']:.1f} %")
-        for number, record in sorted(ends.items()):
-            lines.append(
-                f"  round {number}     {record['knn_top1']:.1f} %   "
-                f"(against the bank {record['knn_top1_bank']:.1f} %)"
-            )
-    else:
-        lines.append("No kNN accuracy: there are no labelled held-out images.")
-    lines.append(f"Encoder: {export_path(run, 'savedmodel')} (SavedModel) and .keras")
     return "\n".join(lines) + "\n"
 
 
-def _median_rate(metrics: list[dict]) -> float:
-    rates = [record["images_per_second"] for record in metrics if "images_per_second" in record]
-    return float(np.median(rates))
+def _knn_lines(metrics: list[dict[str, Any]], metadata: dict[str, Any]) -> list[str]:
+    ends = {record["round"]: record for record in metrics if "knn_top1" in record}
+    if not ends:
+        return ["No kNN accuracy: there are no labelled held-out images."]
+    lines = ["Weighted kNN, K = 200, top-1 on the held-out images:"]
+    if "raw_pixels_knn_top1" in metadata:
+        lines.append(f"  raw pixels  {metadata['raw_pixels_knn_top1']:.1f} %")
+    for number, record in sorted(ends.items()):
+        line = f"  round {number}     {record['knn_top1']:.1f} %"
+        if "knn_top1_bank" in record:
+            line += f"   (against the bank {record['knn_top1_bank']:.1f} %)"
+        lines.append(line)
+    return lines

@@ -5,5 +5,6 @@ from and_tf.cli.evaluate import main as evaluate
 from and_tf.cli.export import main as export
 from and_tf.cli.report import main as report
 from and_tf.cli.train import main as train
+from and_tf.cli.train import read_settings
 
-__all__ = ["embed", "evaluate", "export", "report", "train"]
+__all__ = ["embed", "evaluate", "export", "read_settings", "report", "train"]

@@ -1,12 +1,14 @@
 """Folders of runs as training leaves them, made in a second without training."""
 
 import json
+import types
 
 import numpy as np
 
-from and_tf.cli.flags import train_flags
+from and_tf.cli.train import read_settings
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
+from and_tf.settings import flat_values
 from and_tf.training.build import build_experiment
 
 SMALL = [
@@ -42,11 +44,12 @@ def make_run(folder, *flags, rounds_done=None, label_free=True):
         rounds_done: how many rounds have ended; None for all.
         label_free: whether its metrics hold the label-free figures.
     """
-    options = train_flags().read([*SMALL, *flags, f"--workdir={folder}"])
+    settings = read_settings([*SMALL, *flags, f"--workdir={folder}"])
+    options = types.SimpleNamespace(**flat_values(settings))
     run = Workdir(folder)
-    experiment = build_experiment(options, run)
-    run.write_flags(options)
-    run.write_facts(experiment.facts | {"raw_pixels_knn_top1": 20.0})
+    experiment = build_experiment(settings, run)
+    run.write_flags(settings)
+    run.write_facts(experiment.metadata | {"raw_pixels_knn_top1": 20.0})
     done = options.rounds + 1 if rounds_done is None else rounds_done
     _write_metrics(run, options, done, len(experiment.train), label_free)
     state = checkpoint.encoder_state(experiment.model.encoder)

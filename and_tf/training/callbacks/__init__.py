@@ -1,0 +1,99 @@
+"""What a run measures, logs and keeps beside its steps: one callback per file."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import keras
+
+from and_tf.methods.method import KeepsMetadata
+from and_tf.training.callbacks.checkpoints import Checkpoints
+from and_tf.training.callbacks.cost_estimate import CostEstimate
+from and_tf.training.callbacks.evaluation import Evaluation
+from and_tf.training.callbacks.round_ends import RoundEnds
+from and_tf.training.callbacks.run_log import RunLog
+from and_tf.training.callbacks.step_counter import StepCounter
+
+if TYPE_CHECKING:
+    from and_tf.training.build import Experiment
+    from and_tf.training.online_evaluation import Monitor
+    from and_tf.training.stopping import StopRequest
+
+__all__ = [
+    "Checkpoints",
+    "CostEstimate",
+    "Evaluation",
+    "RoundEnds",
+    "RunCallbacks",
+    "RunLog",
+    "StepCounter",
+    "run_callbacks",
+]
+
+
+class RunCallbacks(NamedTuple):
+    """All that acts beside the steps of a run.
+
+    Attributes:
+        all: in the order in which they act.
+        log, checkpoints: those that the loop calls itself.
+    """
+
+    all: list[keras.callbacks.Callback]
+    log: RunLog
+    checkpoints: Checkpoints
+
+
+def run_callbacks(
+    experiment: "Experiment",
+    of_method: list[keras.callbacks.Callback],
+    monitor: "Monitor",
+    stop: "StopRequest",
+) -> RunCallbacks:
+    """The callbacks of a run.
+
+    Args:
+        experiment: the parts of the run.
+        of_method: the method's callbacks; they act first.
+        monitor: measures the evaluations.
+        stop: whether a stop was asked for.
+    """
+    run, plan, settings = experiment.run, experiment.plan, experiment.settings.run
+    per_epoch = experiment.steps_per_epoch
+    counter = StepCounter(len(experiment.train), per_epoch)
+    log = RunLog(run, counter, experiment.schedule, plan, per_epoch)
+    checkpoints = Checkpoints(
+        run, settings, plan, counter, monitor, stop, lambda: kept_metadata(of_method)
+    )
+    keep = checkpoints.save_interrupted
+    everything = [
+        *of_method,
+        counter,
+        CostEstimate(counter, plan, per_epoch),
+        Evaluation(monitor, plan, settings.eval_every, counter, stop, keep),
+        log,
+        RoundEnds(run, counter, plan),
+        checkpoints,
+    ]
+    return RunCallbacks(everything, log, checkpoints)
+
+
+def kept_metadata(of_method: list[keras.callbacks.Callback]) -> dict[str, Any]:
+    """What the method's callbacks keep in a checkpoint besides variables."""
+    kept: dict[str, Any] = {}
+    for callback in of_method:
+        if isinstance(callback, KeepsMetadata):
+            kept |= callback.metadata()
+        elif hasattr(callback, "figures"):  # interim
+            kept["curriculum"] = callback.figures
+    return kept
+
+
+def restore_metadata(
+    of_method: list[keras.callbacks.Callback], metadata: Mapping[str, Any]
+) -> None:
+    """Gives the method's callbacks back what they kept in a checkpoint."""
+    for callback in of_method:
+        if isinstance(callback, KeepsMetadata):
+            callback.restore(metadata)
+        elif hasattr(callback, "figures"):  # interim
+            callback.figures = metadata["curriculum"]

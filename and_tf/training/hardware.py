@@ -1,0 +1,115 @@
+"""What this machine trains on, found out before TensorFlow puts anything on a GPU."""
+
+import logging
+import platform
+import shutil
+from pathlib import Path
+
+import tensorflow as tf
+
+from and_tf.data.workers import num_cores
+
+logger = logging.getLogger(__name__)
+
+BFLOAT16_SINCE = (8, 0)  # compute capability of Ampere
+CPU_INFO = Path("/proc/cpuinfo")
+NVIDIA_FILES = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidia0"))
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU."""
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def grow_memory() -> None:
+    """Lets TensorFlow take GPU memory as it needs it, not all at once; before the first tensor."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def main_device() -> str:
+    """The device on which a run without a strategy trains."""
+    return "GPU:0" if has_gpu() else "CPU:0"
+
+
+def use_xla(jit_compile: str, replicas: int) -> bool:
+    """Whether to compile the step with XLA.
+
+    Args:
+        jit_compile: `on`, `off`, or `auto`: on one GPU, and not on a CPU, where oneDNN does 1.5 to
+            1.8 times as many images per second (`python -m benchmarks.step`).
+        replicas: devices that share a batch.
+    """
+    return jit_compile == "on" or (jit_compile == "auto" and has_gpu() and replicas == 1)
+
+
+def steps_per_execution(wanted: int, replicas: int) -> int:
+    """Steps that TensorFlow runs in one call; 0 asks for the number that suits the device."""
+    return wanted or (50 if has_gpu() and replicas == 1 else 1)
+
+
+def precision_policy(precision: str) -> str:
+    """The Keras policy that `precision` means on this machine.
+
+    `mixed` is bfloat16 on GPUs that multiply it, and on a CPU; float16, which needs loss scaling,
+    on older GPUs.
+    """
+    if precision != "mixed":
+        return precision
+    capabilities = [
+        tf.config.experimental.get_device_details(gpu).get("compute_capability", BFLOAT16_SINCE)
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    oldest = min(capabilities, default=BFLOAT16_SINCE)
+    return "mixed_float16" if oldest < BFLOAT16_SINCE else "mixed_bfloat16"
+
+
+def log_devices(precision: str, is_xla_on: bool) -> None:
+    """Logs in one line what trains: devices, TensorFlow, precision, XLA; warns of an idle GPU."""
+    xla = "on" if is_xla_on else "off"
+    logger.info("%s; TensorFlow %s, %s, XLA %s.", device_name(), tf.__version__, precision, xla)
+    if has_gpu():
+        return
+    if has_nvidia_device():
+        logger.warning(
+            "this machine has an NVIDIA device, but TensorFlow sees no GPU: "
+            'pip install "tensorflow[and-cuda]"'
+        )
+    if "bfloat16" in precision and not _multiplies_bfloat16():
+        logger.warning("this CPU emulates bfloat16, which is slower than float32.")
+
+
+def device_name() -> str:
+    """The GPUs by their names, or the CPU by its model and the cores that may be used."""
+    names = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+        for gpu in tf.config.list_physical_devices("GPU")
+    ]
+    if names:
+        return "GPU " + ", ".join(names)
+    cores = num_cores()
+    return f"CPU {_cpu_model()}, {cores} {'core' if cores == 1 else 'cores'}"
+
+
+def has_nvidia_device() -> bool:
+    """Whether the machine has a GPU of NVIDIA, which TensorFlow may not see."""
+    return any(path.exists() for path in NVIDIA_FILES) or shutil.which("nvidia-smi") is not None
+
+
+def _cpu_model() -> str:
+    return _cpu_entry("model name") or platform.processor() or platform.machine()
+
+
+def _multiplies_bfloat16() -> bool:
+    flags = _cpu_entry("flags").split()
+    return not flags or "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def _cpu_entry(name: str) -> str:
+    """What Linux says of the first core; empty elsewhere."""
+    if CPU_INFO.is_file():
+        for line in CPU_INFO.read_text(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == name:
+                return value.strip()
+    return ""
