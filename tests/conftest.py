@@ -13,6 +13,18 @@ cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
+SYSTEM_FOLDERS = ("system", "benchmarks")  # whole programs, and what is measured with them
+
+
+def pytest_collection_modifyitems(items):
+    """Marks as `system` the tests of two folders and those in a browser."""
+    tests = pathlib.Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(tests).parts[0]
+        if folder in SYSTEM_FOLDERS or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.system)
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(0)

@@ -191,7 +191,7 @@ def layers(digits):
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.system
 @pytest.mark.parametrize("layer", ["stage2", "stage4"])
 def test_features_of_an_encoder_give_the_accuracy_of_scikit_learn(digits, layers, layer):
     train, test = (features[layer] for features in layers)

@@ -119,7 +119,7 @@ def test_a_sweep_searches_once_and_is_not_called_fair(evaluate, monkeypatch):
     assert "fair" not in said
 
 
-@pytest.mark.slow
+@pytest.mark.system
 @pytest.mark.parametrize(
     "flags",
     [["--classifier=knn", "--k=1,5"], ["--classifier=linear"], ["--classifier=retrieval"],
@@ -145,7 +145,7 @@ def test_all_layers_are_those_of_single_layers_from_one_pass(evaluate, monkeypat
         assert row == pytest.approx(other, abs=0.3)
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_features_beyond_the_memory_give_the_same_figures(evaluate, monkeypatch):
     whole, _ = evaluate("--layer=all", "--k=1,5")
     monkeypatch.setattr("and_tf.evaluation.protocols._block_bytes", lambda options: 2_000_000)

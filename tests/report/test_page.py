@@ -121,7 +121,7 @@ def test_the_explorer_knows_its_images_and_their_neighbours(labelled):
     assert {label for _, label in data["tiles"]} == {0, 1, 2, 3} and data["classes"][3] == "3"
 
 
-@pytest.mark.slow
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("images", "flags", "made", "absent", "words"),
     [
@@ -161,7 +161,7 @@ def test_every_kind_of_run_has_a_page(tmp_path, images, flags, made, absent, wor
     assert page.data["pool"]
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_names_of_classes_are_text_everywhere(tmp_path, monkeypatch):
     run = make_run(tmp_path / "run", save_images(tmp_path / "i.npz", 20, 2), "--rounds=1")
     plain = opening.open_train_and_held_out
@@ -181,7 +181,7 @@ def test_names_of_classes_are_text_everywhere(tmp_path, monkeypatch):
     assert "<b>x" not in text and text.count("</script>") == 2
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_names_of_files_are_text_everywhere(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -202,7 +202,7 @@ def test_names_of_files_are_text_everywhere(tmp_path):
     assert not any(image["src"] == "x" for image in page.all("img"))
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_larger_set_is_sampled_and_the_page_says_so(tmp_path):
     run = make_run(tmp_path / "run", save_images(tmp_path / "i.npz", 60, 3), "--rounds=1")
     page = page_of(run, "--images=20", "--queries=10")

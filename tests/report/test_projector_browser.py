@@ -8,7 +8,7 @@ from PIL import Image
 
 from and_tf.report.tensorboard import write_tensorboard
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.system]
 
 # The projector is made of web components: elements lie in shadow trees within shadow trees.
 FIND_ALL = """

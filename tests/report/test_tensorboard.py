@@ -187,7 +187,7 @@ def test_experiment_flags_leave_out_what_does_not_change_the_result():
     assert experiment_flags(options) == {"seed": 0, "flip": False, "encoder": "x"}
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_tensorboard_serves_the_projector_the_pictures_and_the_hyperparameters(
     tmp_path, serve_tensorboard
 ):

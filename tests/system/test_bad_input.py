@@ -439,7 +439,6 @@ def test_a_file_without_rights_is_refused(world, tmp_path, capfd):
     assert "x.png (Permission denied)" in line and "--skip_broken" in line
 
 
-@pytest.mark.slow
 def test_an_image_that_breaks_under_the_run_ends_it_at_its_last_checkpoint(
     world, tmp_path, capsys, monkeypatch
 ):

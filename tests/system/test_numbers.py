@@ -139,7 +139,6 @@ def stopped(flags, run, capsys):
     return line, records
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("bad_step", [2, 6])
 def test_a_nan_batch_stops_the_run_in_its_step_and_the_run_can_go_on(
     tmp_path, capsys, monkeypatch, bad_step
@@ -164,7 +163,6 @@ def test_a_nan_batch_stops_the_run_in_its_step_and_the_run_can_go_on(
     assert {record["step"] for record in Workdir(run).read_metrics()} == {4, 8}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -220,7 +218,6 @@ def test_a_collapse_is_warned_of_once(digits, capsys, equal):
     assert warnings_of(model, digits, capsys, step=callbacks.SETTLED - 1) == ""
 
 
-@pytest.mark.slow
 def test_a_normal_run_is_not_said_to_have_collapsed(tmp_path, capsys):
     flags = [*TINY, "--train_split=train[:300]", "--batch_size=32", "--epochs_per_round=8"]
     assert programs.train([*flags, "--eval_every=1", f"--workdir={tmp_path / 'run'}"]) == 0

@@ -17,7 +17,6 @@ from benchmarks.soak_compare import differences
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-@pytest.mark.slow
 def test_a_run_killed_five_times_equals_one_left_alone(tmp_path):
     command = ["-m", "benchmarks.soak", "--kills=5", "--config=configs/smoke.cfg"]
     ended = subprocess.run(

@@ -59,7 +59,7 @@ def copies(strategy, variable):
 
 
 # 21 images end in a batch of 5, split as 3 and 2; 17 in one of 1 image, with an empty replica.
-@pytest.mark.slow
+@pytest.mark.system
 @pytest.mark.parametrize("count, kind", [(21, "synchronized"), (21, "inference"), (17, "dense")])
 def test_two_replicas_train_as_one_device(two_replicas, count, kind):
     two, history_of_two = train(two_replicas, count, kind)
