@@ -54,7 +54,7 @@ class BankModel(MethodModel):
         raise NotImplementedError
 
     def losses_and_gradients(
-        self, images: tf.Tensor, indices: tf.Tensor, weight: tf.Tensor
+        self, images: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             embeddings = self.encoder(images, training=True)  # (B, D)
@@ -62,7 +62,7 @@ class BankModel(MethodModel):
         gradients = tape.gradient(
             embeddings,
             self.trainable_variables,
-            output_gradients=tf.cast(weight * gradient, embeddings.dtype),
+            output_gradients=tf.cast(weights[:, None] * gradient, embeddings.dtype),
         )
         return losses, embeddings, gradients
 

@@ -45,19 +45,19 @@ class MethodModel(keras.Model):
     # What a method defines.
 
     def losses_and_gradients(
-        self, images: tf.Tensor, indices: tf.Tensor, weight: tf.Tensor
+        self, images: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
         """The loss of a batch and its gradients; nothing is applied yet.
 
         Args:
             images: (B, H, W, 3) float, augmented, in 0..255.
             indices: (B,) int, of the images in the source.
-            weight: scalar, of each image's loss in the gradients: one over the number of images in
-                the global batch, times the loss scale of float16.
+            weights: (B,) float32, of each image's loss in the gradients: one over the number of
+                images in the global batch, times the loss scale of float16.
 
         Returns:
             Losses (B,) float32; whatever `prepare_update` takes, such as the embeddings; and the
-            gradients of weight x the sum of the losses, one for each trainable variable.
+            gradients of the weighted sum of the losses, one for each trainable variable.
         """
         raise NotImplementedError
 
@@ -243,8 +243,8 @@ class MethodModel(keras.Model):
         # The optimizer sums the gradients of all replicas, so each divides by the global batch.
         context = tf.distribute.get_replica_context()
         global_batch = context.all_reduce("SUM", tf.cast(tf.shape(indices)[0], tf.float32))
-        weight = self.optimizer.scale_loss(1.0 / global_batch)
-        return self.losses_and_gradients(self._views(inputs, indices), indices, weight)
+        weights = tf.fill(tf.shape(indices), self.optimizer.scale_loss(1.0 / global_batch))  # (B,)
+        return self.losses_and_gradients(self._views(inputs, indices), indices, weights)
 
     def _are_finite(self, losses: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
         are_finite = tf.math.is_finite(tf.linalg.global_norm(gradients))

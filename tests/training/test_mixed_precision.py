@@ -75,7 +75,7 @@ def test_only_the_arithmetic_of_the_encoder_is_in_half_precision(policy):
     halves = {kind for kind, dtype in types if kind in kept and dtype == policy}
     assert halves <= {"FusedBatchNormV3"}  # the normalised maps; its moments are float32:
     assert ("FusedBatchNormV3", "float32") in types
-    _, embeddings, _ = model.losses_and_gradients(images, indices, 1.0)
+    _, embeddings, _ = model.losses_and_gradients(images, indices, tf.ones(BATCH))
     assert embeddings.dtype == tf.float32
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-6)
     floating = [v for v in model.variables + model.optimizer.variables if "float" in v.dtype]
