@@ -6,9 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.data.augmentation.augment import augment, draw
+from and_tf.data.failures import recorded
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import ArraySource, EncodedSource
 from and_tf.data.workers import NUM_THREADS
+from and_tf.errors import UserError
 
 Source = ArraySource | EncodedSource
 
@@ -29,6 +31,7 @@ def train_pipeline(
     first_step: int = 0,
     load_size: int | None = None,
     sends: str = "views",
+    failures: list[UserError] | None = None,
 ) -> tf.data.Dataset:
     """One epoch of shuffled, augmented batches; each iteration over it gives the next epoch.
 
@@ -47,6 +50,8 @@ def train_pipeline(
             of the augmented image.
         sends: `views`, augmented images; `images` and `draws`, for which the step itself makes the
             views, on its device, by `views.from_images` and `views.from_draws`.
+        failures: takes the errors of the source, such as of a broken image, which TensorFlow
+            reports as text.
 
     Returns:
         Dataset of (inputs, indices (B,) int64). The inputs are views (B, S, S, 3) float32 in
@@ -75,12 +80,12 @@ def train_pipeline(
     # float32 at once for views: TensorFlow would transpose uint8 planes by a slow, noisy fallback.
     dtype = np.float32 if sends == "views" else np.uint8
 
+    def load_images(places):
+        return source.load(places, load_size).astype(dtype, copy=False)
+
     def load(draws, indices):
-        images = tf.numpy_function(
-            lambda places: source.load(places, load_size).astype(dtype, copy=False),
-            [indices],
-            tf.as_dtype(dtype),
-        )
+        function = load_images if failures is None else recorded(load_images, failures)
+        images = tf.numpy_function(function, [indices], tf.as_dtype(dtype))
         return (tf.ensure_shape(images, (None, load_size, load_size, 3)), draws), indices
 
     def transform(inputs, indices):

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from and_tf.data.picture import save_grid
 from and_tf.data.pipeline import batch_indices, sample_augmented, train_pipeline
@@ -239,6 +240,7 @@ def _fit_part(experiment: Experiment, callbacks: list[keras.callbacks.Callback])
     """The rest of a broken epoch on its own, else all epochs that are left."""
     epoch = experiment.step // experiment.steps_per_epoch
     last = experiment.plan.total_epochs if experiment.is_epoch_end() else epoch + 1
+    failures: list[UserError] = []
     images = train_pipeline(
         experiment.train,
         experiment.settings.optimizer.batch_size,
@@ -247,6 +249,7 @@ def _fit_part(experiment: Experiment, callbacks: list[keras.callbacks.Callback])
         first_step=experiment.step,
         load_size=experiment.load_size,
         sends=experiment.sends,
+        failures=failures,
     )
     try:
         experiment.model.fit(
@@ -254,6 +257,10 @@ def _fit_part(experiment: Experiment, callbacks: list[keras.callbacks.Callback])
         )
     except StepNotFinite as error:
         raise _step_not_finite(experiment) from error
+    except tf.errors.OpError as error:
+        if failures:  # of the pipeline, which reads files late
+            raise failures[0] from error
+        raise
 
 
 def _step_not_finite(experiment: Experiment) -> StepNotFinite:
