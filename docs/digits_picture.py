@@ -7,7 +7,7 @@ import numpy as np
 import and_tf
 from and_tf.data.picture import save_grid
 from and_tf.evaluation import extract
-from and_tf.evaluation.knn import nearest_rows
+from and_tf.search.nearest import nearest_rows
 
 NEIGHBOURS = 15
 

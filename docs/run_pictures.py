@@ -4,7 +4,9 @@ import sys
 from pathlib import Path
 
 from and_tf.data import open_source
-from and_tf.report.plots import accuracy_by_round, consistency_by_entropy, save_png
+from and_tf.report.plots.accuracy_by_round import accuracy_by_round
+from and_tf.report.plots.consistency_by_entropy import consistency_by_entropy
+from and_tf.report.plots.drawing import save_png
 from and_tf.report.record import read_record
 from and_tf.runs.workdir import Workdir
 
@@ -12,16 +14,19 @@ from and_tf.runs.workdir import Workdir
 def main(path: str) -> None:
     """Accuracy by round, and consistency against entropy, as in the paper's figures."""
     record = read_record(Workdir(path))
-    options = record.options
-    raw = record.facts.get("raw_pixels_knn_top1")
-    labels = open_source(options.data, options.train_split, options.data_dir or None).labels
-    pictures = {
+    data = record.settings.data
+    raw = record.metadata.get("raw_pixels_knn_top1")
+    labels = open_source(data.data, data.train_split, data.data_dir or None).labels
+    plots = {
         "rounds": accuracy_by_round(record.epochs, record.evaluations, raw),
-        "entropy": consistency_by_entropy(record.round_ends, labels),
+        "entropy": consistency_by_entropy(record.discoveries, labels),
     }
-    for name, figure in pictures.items():
-        file = Path("docs") / f"{options.name}_{name}.png"
-        save_png(figure, file)
+    for name, plot in plots.items():
+        if plot is None:
+            print(f"{path} has nothing to draw for {name}")
+            continue
+        file = Path("docs") / f"{record.settings.run.name}_{name}.png"
+        save_png(plot, file)
         print(f"{file}: {file.stat().st_size / 1000:.0f} kB")
 
 

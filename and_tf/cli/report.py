@@ -1,6 +1,6 @@
 """report.py: one HTML page on a run, and its data for TensorBoard."""
 
-import types
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,11 +30,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare(values: dict[str, Any]) -> Callable[[], object]:
-    build(RunChoice, values), build(ReportSettings, values)
+    choice, settings = build(RunChoice, values), build(ReportSettings, values)
 
     def start() -> None:
-        from and_tf.report.run import write_report
+        from and_tf.report.write import write_report
 
-        write_report(types.SimpleNamespace(**values))
+        written = write_report(choice, settings, _command(values))
+        size = written.page.stat().st_size / 1e6
+        print(f"Report: {written.page} ({size:.1f} MB)")
+        print(f"TensorBoard: {written.tensorboard / 'report'}")
+        print(f"To see it: tensorboard --logdir={shlex.quote(str(written.tensorboard))}")
 
     return start
+
+
+def _command(values: dict[str, Any]) -> str:
+    """The command that writes the page again."""
+    fields = flags().fields
+    given = [name for name, value in values.items() if value != fields[name].default]
+    return shlex.join(["python", "report.py", *(f"--{name}={values[name]}" for name in given)])

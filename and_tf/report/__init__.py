@@ -1,7 +1,4 @@
-"""What a run has learned, as one HTML page and for TensorBoard."""
+"""What a run has learned, as one HTML page and for TensorBoard.
 
-import importlib.util
-
-for _package in ("jinja2", "matplotlib"):
-    if importlib.util.find_spec(_package) is None:
-        raise ImportError(f"A report needs {_package}: pip install jinja2 matplotlib")
+A section of the page is one file in `sections` and its entry in the list there.
+"""

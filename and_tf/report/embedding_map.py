@@ -1,10 +1,82 @@
-"""The embeddings of a run as a map in the plane."""
+"""The embeddings as a map in the plane: a point per image, coloured by class or entropy."""
+
+from typing import Any
 
 import numpy as np
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
+from and_tf.data.subsets import evenly_spaced
+from and_tf.errors import UserError
+from and_tf.report.sample import Sample
+
+MOST = 2_000  # images in the map: t-SNE takes seconds for them
+COLOURS = 10  # classes beyond these could not be told apart
+ENTROPY_STEPS = 5
+MARGIN = 2.5  # percent of the side
 PERPLEXITY = 30  # the usual one: about how many neighbours each point minds
+
+
+def map_points(
+    sample: Sample, rank: np.ndarray, pool: np.ndarray, classes: list[str], seed: int
+) -> dict[str, Any]:
+    """The map of a sample's images as a page draws it.
+
+    Args:
+        sample: of the training images.
+        rank: (n,) float in 0..1, of each image's entropy.
+        pool: (p,) int, rows that can be chosen.
+        classes: names of the labels; empty without labels.
+        seed: of the map.
+
+    Returns:
+        dict: pool and back, lists of points (x, y in 0..100, colour, a class of page.css), pool in
+        its order; legend, names by colour; count; colours, what they mean.
+    """
+    rows = choose_rows(pool, len(sample))
+    places = embedding_map(sample.embeddings[rows], seed)  # (n, 2) in 0..1
+    places = MARGIN + (100 - 2 * MARGIN) * places
+    colours = _colours(sample.labels[rows], rank[rows], classes)
+    points = [
+        {"x": f"{x:.2f}", "y": f"{y:.2f}", "colour": colour}
+        for (x, y), colour in zip(places, colours, strict=True)
+    ]
+    return {
+        "pool": points[: len(pool)],
+        "back": points[len(pool) :],
+        "count": f"{len(rows):,}",
+        **_legend(classes),
+    }
+
+
+def choose_rows(pool: np.ndarray, count: int, most: int = MOST) -> np.ndarray:
+    """The pool's rows, then an even spread of the other rows below `count`; `most` together."""
+    others = np.setdiff1d(np.arange(count), pool)
+    places = min(len(others), max(0, most - len(pool)))
+    spread = evenly_spaced(len(others), places)
+    return np.concatenate([pool, others[spread]])
+
+
+def _colours(labels: np.ndarray, rank: np.ndarray, classes: list[str]) -> list[str]:
+    """A class of page.css for each point; empty for none."""
+    if not classes:
+        steps = np.minimum(rank * ENTROPY_STEPS, ENTROPY_STEPS - 1).astype(int)
+        return [f"e{step}" for step in steps]
+    if len(classes) > COLOURS:
+        return [""] * len(labels)
+    return [f"c{label}" if label >= 0 else "" for label in labels]
+
+
+def _legend(classes: list[str]) -> dict[str, Any]:
+    if not classes:
+        names = ["lowest fifth of entropy", "second", "third", "fourth", "highest fifth"]
+        legend = [{"colour": f"e{i}", "name": name} for i, name in enumerate(names)]
+        return {"legend": legend, "colours": "Colours: entropy."}
+    if len(classes) > COLOURS:
+        reason = f"{len(classes)} classes are too many for colours: choose one in the filter above."
+        return {"legend": [], "colours": reason}
+    legend = [{"colour": f"c{i}", "name": name} for i, name in enumerate(classes)]
+    return {"legend": legend, "colours": "Colours: classes, which the training never saw."}
 
 
 def embedding_map(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -18,14 +90,14 @@ def embedding_map(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
         (n, 2) float32 in 0..1, both axes at one scale, centred.
 
     Raises:
-        ValueError: if a value is not finite.
+        UserError: if a value is not finite.
 
     Reference: van der Maaten and Hinton, JMLR 2008, by scikit-learn, started from the two principal
     components.
     """
     embeddings = np.asarray(embeddings, np.float32)
     if not np.isfinite(embeddings).all():
-        raise ValueError("Embeddings must be finite to be mapped: the encoder gave NaN, retrain.")
+        raise UserError("Embeddings must be finite to be mapped: the encoder gave NaN, retrain.")
     if len(np.unique(embeddings, axis=0)) < 3:
         return _to_unit_square(_on_a_line(embeddings))  # too few for a start in two dimensions
     perplexity = min(PERPLEXITY, (len(embeddings) - 1) / 3)

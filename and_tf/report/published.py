@@ -1,15 +1,22 @@
-"""The figures of the papers, and whether a run's may be held against them."""
+"""The results of the papers, in published.json, and whether a run's may be compared with them."""
 
 import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-AND_PAPER = "https://arxiv.org/abs/1904.11567"  # Huang et al., ICML 2019
-SUPER_AND_PAPER = "https://arxiv.org/abs/2002.12158"  # Han et al., 2020, for ResNet18
-ISL_PAPER = "https://arxiv.org/abs/2108.02721"  # Wang et al., ICCV 2021: its small AlexNet
+FILE = Path(__file__).with_name("published.json")
+
+Column = tuple[str, str]  # protocol and layer
+KNN: Column = ("weighted kNN", "fc")
+LINEAR = "linear"
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What a figure depends on besides the method.
+    """What a result depends on besides the method; None where it is not known.
 
     Attributes:
         data: `CIFAR-10`, `CIFAR-100`, `SVHN`, `ImageNet`, or another data set's own name.
@@ -17,121 +24,131 @@ class Setting:
         encoder: name of the network.
         image_size: side of its input in pixels.
         embedding_dim: length of an embedding.
-        epochs: of training; None where it does not matter or is not known.
+        epochs: of training; None also where it does not matter.
     """
 
     data: str
     images: int
     held_out_images: int
-    encoder: str
-    image_size: int = 32
-    embedding_dim: int = 128
+    encoder: str | None
+    image_size: int | None = 32
+    embedding_dim: int | None = 128
     epochs: int | None = 1000
+
+    def __str__(self) -> str:
+        names = {"alexnet": "AlexNet", "resnet18": "ResNet18"}
+        network = names.get(self.encoder or "", self.encoder)
+        return f"{self.data} with {network}" if network else self.data
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """Top-1 in percent of a method by each protocol, None where there is none, and the source."""
+
+    values: tuple[float | None, ...]
+    source: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Caveat:
+    """What to mind when comparing, and the address of its source."""
+
+    text: str
+    source: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Published top-1 figures in percent, all of one setting.
+    """Published results, all of one setting.
 
     Attributes:
         setting: theirs.
-        source: address of the paper.
-        columns: the protocol and layer of each figure, as `("weighted kNN", "fc")`.
-        rows: figures by method, None where the paper has none.
+        columns: the protocol and layer of each result, as `("weighted kNN", "fc")`.
+        rows: by method.
+        caveats: of this setting.
     """
 
     setting: Setting
-    source: str
-    columns: tuple[tuple[str, str], ...]
-    rows: dict[str, tuple[float | None, ...]]
+    columns: tuple[Column, ...]
+    rows: Mapping[str, Row]
+    caveats: tuple[Caveat, ...]
 
-    def figure(self, method: str, column: tuple[str, str]) -> float | None:
-        """A method's figure by a protocol on a layer, or None."""
+    def result(self, method: str, column: Column | None) -> float | None:
+        """A method's result by a protocol on a layer, or None."""
         if method not in self.rows or column not in self.columns:
             return None
-        return self.rows[method][self.columns.index(column)]
+        return self.rows[method].values[self.columns.index(column)]
 
 
-KNN, LINEAR = ("weighted kNN", "fc"), "linear"
+@functools.cache
+def tables() -> tuple[Table, ...]:
+    """All published tables."""
+    contents = _contents()
+    return tuple(_table(contents, entry) for entry in contents["tables"])
 
 
-def _small_alexnet(data: str, images: int, held_out: int, **rows) -> Table:
-    setting = Setting(data, images, held_out, "alexnet")
-    rows = {name.replace("_", "-"): figures for name, figures in rows.items()}
-    return Table(setting, AND_PAPER, (KNN, (LINEAR, "conv5")), rows)
+@functools.cache
+def _contents() -> dict[str, Any]:
+    return json.loads(FILE.read_text(encoding="utf-8"))
 
 
-def _resnet18(data: str, images: int, held_out: int, **rows) -> Table:
-    setting = Setting(data, images, held_out, "resnet18")
-    rows = {name.replace("_", "-"): (figure,) for name, figure in rows.items()}
-    return Table(setting, SUPER_AND_PAPER, (KNN,), rows)
+def _table(contents: dict[str, Any], entry: dict[str, Any]) -> Table:
+    url = {name: source["url"] for name, source in contents["sources"].items()}
+    counts = contents["data_sets"][entry["data"]]
+    fields = ("data", "encoder", "image_size", "embedding_dim", "epochs")
+    setting = Setting(
+        images=counts["images"],
+        held_out_images=counts["held_out_images"],
+        **{name: entry[name] for name in fields},
+    )
+    return Table(
+        setting,
+        tuple((protocol, layer) for protocol, layer in entry["columns"]),
+        {row["method"]: Row(tuple(row["values"]), url[row["source"]]) for row in entry["rows"]},
+        tuple(
+            Caveat(caveat["text"], url[caveat["source"]])
+            for caveat in contents["caveats"]
+            if caveat["applies_to"].items() <= _conditions(entry).items()
+        ),
+    )
 
 
-CIFAR10, CIFAR100 = ("CIFAR-10", 50_000, 10_000), ("CIFAR-100", 50_000, 10_000)
-SVHN = ("SVHN", 73_257, 26_032)
-
-TABLES = (
-    _small_alexnet(
-        *CIFAR10, Split_Brain=(11.7, 67.1), DeepCluster=(62.3, 77.9), Instance=(60.3, 70.1),
-        AND=(74.8, 77.6), supervised=(91.9, 91.8),
-    ),
-    _small_alexnet(
-        *CIFAR100, Split_Brain=(1.3, 39.0), DeepCluster=(22.7, 41.9), Instance=(32.7, 39.4),
-        AND=(41.5, 47.9), supervised=(69.7, 71.0),
-    ),
-    _small_alexnet(
-        *SVHN, Split_Brain=(19.7, 77.3), DeepCluster=(84.9, 92.0), Instance=(79.8, 89.3),
-        AND=(90.9, 93.7), supervised=(96.5, 96.1),
-    ),
-    _resnet18(*CIFAR10, Instance=80.8, AND=86.3, Super_AND=89.2),
-    _resnet18(*CIFAR100, Instance=50.7, AND=57.2, Super_AND=61.5),
-    _resnet18(*SVHN, Instance=93.6, AND=94.4, Super_AND=94.9),
-    Table(
-        Setting("ImageNet", 1_281_167, 50_000, "alexnet", image_size=224, epochs=None),
-        AND_PAPER,
-        (*((LINEAR, f"conv{i}") for i in range(1, 6)), (LINEAR, "fc"), KNN),
-        {
-            "random": (11.6, 17.1, 16.9, 16.3, 14.1, None, 3.5),
-            "Split-Brain": (17.7, 29.3, 35.4, 35.2, 32.8, None, 11.8),
-            "DeepCluster": (13.4, 32.3, 41.0, 39.6, 38.2, None, 26.8),
-            "Instance": (16.8, 26.5, 31.8, 34.1, 35.6, None, 31.3),
-            "AND": (15.6, 27.0, 35.9, 39.7, 37.9, 36.7, 31.3),
-            "supervised": (19.3, 36.3, 44.2, 48.3, 50.5, None, None),
-        },
-    ),
-)  # fmt: skip
-
-_DATA_NAMES = {
-    "tfds:cifar10": "CIFAR-10",
-    "tfds:cifar100": "CIFAR-100",
-    "tfds:svhn_cropped": "SVHN",
-    "tfds:imagenet2012": "ImageNet",
-}
+def _conditions(entry: dict[str, Any]) -> dict[str, Any]:
+    """What of a table a caveat may ask for."""
+    return {name: entry[name] for name in ("data", "encoder", "image_size")}
 
 
 def data_name(spec: str) -> str:
-    """The papers' name of a data set given by `--data`, else that name itself."""
-    if spec.startswith("mat:"):
-        return "SVHN"
-    return _DATA_NAMES.get(spec.split("/")[0].lower(), spec)
+    """The papers' name of a data set given as for `open_source`, else that itself."""
+    kind = spec.split(":")[0]
+    found = spec.split("/")[0].lower() if kind == "tfds" else kind
+    for name, data_set in _contents()["data_sets"].items():
+        if found in data_set["specs"]:
+            return name
+    return spec
 
 
 def nearest_table(setting: Setting) -> Table:
     """The published table whose data set, else whose size of images and network, is nearest."""
 
-    def distance(table: Table) -> tuple:
+    def distance(table: Table) -> tuple[bool, ...]:
         theirs = table.setting
         return (
             theirs.data != setting.data,
-            (theirs.image_size > 64) != (setting.image_size > 64),
-            theirs.encoder.startswith("resnet") != setting.encoder.startswith("resnet"),
+            theirs.encoder is None,
+            ((theirs.image_size or 0) > 64) != ((setting.image_size or 0) > 64),
+            _is_resnet(theirs) != _is_resnet(setting),
         )
 
-    return min(TABLES, key=distance)  # of equally near ones the first: CIFAR-10
+    return min(tables(), key=distance)  # of equally near ones the first: CIFAR-10
+
+
+def _is_resnet(setting: Setting) -> bool:
+    return (setting.encoder or "").startswith("resnet")
 
 
 def differences(ours: Setting, theirs: Setting) -> list[str]:
-    """Why figures of one setting may not be held against those of another; empty: they may."""
+    """Why results of one setting may not be compared with those of another; empty: they may."""
     if ours.data != theirs.data:
         return [f"the data set is {ours.data}, not {theirs.data}"]
     reasons = []
@@ -141,6 +158,8 @@ def differences(ours: Setting, theirs: Setting) -> list[str]:
     ):
         if here != there:
             reasons.append(f"{here:,} {name} images, not {there:,}")
+    if theirs.encoder is None:
+        return [*reasons, "network and image size of the published results are not recorded here"]
     if ours.encoder != theirs.encoder:
         reasons.append(f"the encoder is {ours.encoder}, not {theirs.encoder}")
     if ours.image_size != theirs.image_size:

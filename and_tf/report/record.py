@@ -1,16 +1,56 @@
-"""What a run has left in its folder, as far as it has come."""
+"""What a run has left in its folder, up to the checkpoint that is reported on."""
 
 import dataclasses
 import json
-import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from and_tf.errors import BrokenFile
 from and_tf.evaluation import results
+from and_tf.evaluation.protocols import PROTOCOLS
 from and_tf.methods.rounds import RoundPlan
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
-from and_tf.training.settings import read_options
+from and_tf.training.settings import ExperimentSettings, read_settings
+
+
+@dataclasses.dataclass(frozen=True)
+class RoundEnd:
+    """What a finished round has left; a method may keep none of the arrays.
+
+    Attributes:
+        number: of the round.
+        step: optimiser steps at its end.
+        entropy: (N,) float32 in nats, of each image's neighbourhood; all 0 before any is known.
+        neighbours: (N, k) int, nearest first.
+        is_anchor: (N,) bool.
+    """
+
+    number: int
+    step: int
+    entropy: np.ndarray | None = None
+    neighbours: np.ndarray | None = None
+    is_anchor: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Discovery:
+    """The neighbourhoods that a round began with.
+
+    Attributes:
+        round: its number.
+        entropy: (N,) float32 in nats.
+        neighbours: (N, k) int, nearest first.
+        is_anchor: (N,) bool; all False where the method selects none.
+    """
+
+    round: int
+    entropy: np.ndarray
+    neighbours: np.ndarray
+    is_anchor: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,28 +58,26 @@ class Record:
     """The files of a run, read.
 
     Attributes:
-        options: the flags it was started with.
-        facts: run.json.
-        epochs: one record an epoch, with `loss`, from metrics.jsonl.
-        evaluations: one record an evaluation during training, from metrics.jsonl.
-        round_ends: one dict a finished round: round, epoch, entropy (N,) float32 in nats,
-            neighbours (N, k) int32, is_anchor (N,) bool. Round 0 has no neighbours yet: zeros.
-        protocols: what evaluate.py wrote, one dict a file.
-        step: optimiser steps of the checkpoint that the report is of; None where not known.
+        settings: what it was started with.
+        metadata: run.json.
+        epochs: one record per epoch, with `loss`, from metrics.jsonl.
+        evaluations: one record per evaluation during training, from metrics.jsonl.
+        round_ends: of the finished rounds, in order.
+        protocols: what evaluate.py wrote, one dict per file.
+        step: optimiser steps of the checkpoint that is reported on; None where not known.
     """
 
-    options: types.SimpleNamespace
-    facts: dict
-    epochs: list[dict]
-    evaluations: list[dict]
-    round_ends: list[dict]
-    protocols: list[dict]
+    settings: ExperimentSettings
+    metadata: dict[str, Any]
+    epochs: list[dict[str, Any]]
+    evaluations: list[dict[str, Any]]
+    round_ends: list[RoundEnd]
+    protocols: list[dict[str, Any]]
     step: int | None = None
 
     @property
     def plan(self) -> RoundPlan:
-        options = self.options
-        return RoundPlan(options.rounds, options.epochs_per_round, options.first_round_epochs)
+        return self.settings.method.plan
 
     @property
     def epochs_done(self) -> int:
@@ -53,7 +91,7 @@ class Record:
     def hours(self) -> float:
         """Time spent on training steps; evaluation and checkpoints are not counted."""
         rates = [record["images_per_second"] for record in self.epochs]
-        return sum(self.facts["images"] / rate for rate in rates if rate > 0) / 3600
+        return sum(self.metadata["images"] / rate for rate in rates if rate > 0) / 3600
 
     @property
     def images_per_second(self) -> float | None:
@@ -62,69 +100,84 @@ class Record:
         return float(np.median(rates)) if rates else None
 
     @property
-    def discovery(self) -> dict | None:
-        """The last finished round that began with discovery, or None."""
-        found = [end for end in self.round_ends if end["round"] > 0]
-        return found[-1] if found else None
+    def discoveries(self) -> list[Discovery]:
+        """The neighbourhoods of the finished rounds that began with some, in order of rounds."""
+        return discoveries(self.round_ends)
 
     def latest(self, name: str) -> float | None:
-        """The newest value of a figure of the evaluations, or None where it was never measured."""
+        """The newest value of a metric of the evaluations, or None where it was never measured."""
         values = [record[name] for record in self.evaluations if name in record]
         return values[-1] if values else None
 
     def by_round(self, name: str) -> dict[int, float]:
-        """The last value of a figure of the evaluations in each round."""
+        """The last value of a metric of the evaluations in each round."""
         return {record["round"]: record[name] for record in self.evaluations if name in record}
 
 
+def discoveries(round_ends: Sequence[RoundEnd]) -> list[Discovery]:
+    """The neighbourhoods of those rounds that began with some."""
+    found = []
+    for end in round_ends:
+        if end.entropy is None or end.neighbours is None or not end.entropy.any():
+            continue
+        no_anchor = np.zeros(len(end.entropy), bool)
+        is_anchor = no_anchor if end.is_anchor is None else end.is_anchor.astype(bool)
+        found.append(Discovery(end.number, end.entropy, end.neighbours, is_anchor))
+    return found
+
+
 def read_record(run: Workdir, step: int | None = None) -> Record:
-    """Reads a run's folder, whether finished or not.
+    """Reads a run's folder, whether finished or not; files that are not the run's are ignored.
 
     Args:
         run: the folder.
-        step: optimiser steps of its last checkpoint.
+        step: optimiser steps of the checkpoint that is reported on: what came later is left out.
 
     Raises:
-        FileNotFoundError: if the folder holds no run.
-        ValueError: if a file in it is damaged.
+        NotFound: if the folder holds no run.
+        BrokenFile: if a file of the run is corrupt.
     """
-    options = read_options(run)
-    metrics = run.read_metrics()
+    settings = read_settings(run)
+    metrics = [m for m in run.read_metrics() if step is None or m["step"] <= step]
+    ends = [e for e in _round_ends(run, settings.method.plan) if step is None or e.step <= step]
     return Record(
-        options=options,
-        facts=run.read_facts(),
+        settings=settings,
+        metadata=run.read_facts(),
         epochs=[record for record in metrics if "loss" in record],
         evaluations=[record for record in metrics if "loss" not in record],
-        round_ends=_round_ends(run, options.rounds),
-        protocols=_protocols(run),
+        round_ends=ends,
+        protocols=_protocols(run.evaluations),
         step=step,
     )
 
 
-def _round_ends(run: Workdir, rounds: int) -> list[dict]:
+def _round_ends(run: Workdir, plan: RoundPlan) -> list[RoundEnd]:
     ends = []
-    for number in range(rounds + 1):
+    for number in range(plan.rounds + 1):
         if run.round_file(number).is_file():
-            arrays, facts = checkpoint.load(run.round_file(number))
-            kept = {name: arrays[name] for name in ("entropy", "neighbours", "is_anchor")}
-            ends.append({"round": number, "epoch": facts["epoch"], **kept})
+            arrays, metadata = checkpoint.load(run.round_file(number))
+            kept = {name: arrays.get(name) for name in ("entropy", "neighbours", "is_anchor")}
+            ends.append(RoundEnd(number, metadata["step"], **kept))
     return ends
 
 
-def _protocols(run: Workdir) -> list[dict]:
+def _protocols(folder: Path) -> list[dict[str, Any]]:
+    """What evaluate.py wrote: files whose name begins with that of a protocol."""
     found = []
-    for path in sorted(run.evaluations.glob("*.json")):
+    for path in sorted(folder.glob("*.json")):
+        if path.stem.split("_")[0] not in PROTOCOLS or not path.is_file():
+            continue
         try:
-            figures = json.loads(path.read_text(encoding="utf-8"))
+            report = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            figures = None
-        if not _is_sound(figures):
-            raise ValueError(f"{path} cannot be read: remove it, or run that evaluate.py again.")
-        found.append(figures)
+            report = None
+        if not _is_valid(report):
+            raise BrokenFile(f"{path} cannot be read: remove it, or run that evaluate.py again.")
+        found.append(report)
     return found
 
 
-def _is_sound(report) -> bool:
+def _is_valid(report: object) -> bool:
     """Whether a file of evaluate.py holds what the page shows of it."""
     if not isinstance(report, dict) or "protocol" not in report:
         return False
@@ -140,16 +193,15 @@ def _is_sound(report) -> bool:
     return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
-def anchor_since(round_ends: list[dict], indices: np.ndarray) -> list[int | None]:
+def anchor_since(found: Sequence[Discovery], indices: np.ndarray) -> list[int | None]:
     """The round since which each image has been an anchor without a break; None: it is none now.
 
     Args:
-        round_ends: as in `Record`, in the order of rounds.
+        found: in the order of rounds.
         indices: (n,) int, of training images.
     """
-    ends = [end for end in round_ends if end["round"] > 0]
-    if not ends:
+    if not found:
         return [None] * len(indices)
-    is_anchor = np.stack([end["is_anchor"][indices] for end in reversed(ends)])  # (R, n)
+    is_anchor = np.stack([each.is_anchor[indices] for each in reversed(found)])  # (R, n)
     unbroken = np.logical_and.accumulate(is_anchor).sum(axis=0)  # (n,) rounds, counted back
-    return [ends[-count]["round"] if count else None for count in unbroken]
+    return [found[-count].round if count else None for count in unbroken]

@@ -1,4 +1,4 @@
-"""The images that a report looks at, with their embeddings by the last checkpoint."""
+"""The images that a report looks at, with their embeddings by the reported checkpoint."""
 
 import dataclasses
 import functools
@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from and_tf.data.sources.source import Source
+from and_tf.data.subsets import evenly_spaced, has_labels
 from and_tf.evaluation import extract, weighted_knn
 from and_tf.search import nearest as search
 from and_tf.training.online_evaluation import QUERIES
@@ -40,31 +41,51 @@ class Sample:
 
     @property
     def is_labelled(self) -> bool:
-        return bool((self.labels >= 0).any())
+        return has_labels(self.labels)
 
     def load(self, rows: np.ndarray, side: int) -> np.ndarray:
         """Images of some rows of the sample, (len(rows), side, side, 3) uint8."""
         return self.whole.load(self.indices[rows], side)
 
-    def words(self, kind: str) -> str:
+    def take(self, rows: np.ndarray) -> "Sample":
+        """The sample of some of its rows, (m,) int."""
+        return Sample(self.whole, self.indices[rows], self.embeddings[rows])
+
+    def embedded_by(self, encoder: keras.Model, size: int) -> "Sample":
+        """The same images with the embeddings of another encoder for images of `size` pixels."""
+        images = self.whole.take(self.indices)
+        return Sample(self.whole, self.indices, extract(encoder, images, size, progress=False))
+
+    def describe(self, kind: str) -> str:
         """How much of the source it is, as `an evenly spread 5,000 of the 50,000 KIND images`."""
         if len(self) == len(self.whole):
             return f"all {len(self):,} {kind} images"
         return f"an evenly spread {len(self):,} of the {len(self.whole):,} {kind} images"
 
+    def image_name(self, row: int | np.integer) -> str:
+        """A file's relative path, else the image's number in the source."""
+        index = int(self.indices[row])
+        if self.whole.names is not None:
+            return str(self.whole.names[index])
+        return f"image {index:,}"
 
-def embed_sample(encoder: keras.Model, source: Source, size: int, most: int) -> Sample:
-    """Embeds all images of a source, or of a larger one `most` of them, evenly spread.
+    def class_name(self, row: int | np.integer, classes: list[str]) -> str:
+        """The name of an image's class, or an empty string."""
+        label = int(self.labels[row])
+        return classes[label] if label >= 0 else ""
+
+
+def embed_sample(encoder: keras.Model, source: Source, size: int, at_most: int) -> Sample:
+    """Embeds all images of a source, or of a larger one `at_most` of them, evenly spread.
 
     Args:
         encoder: from (B, size, size, 3) to (B, D).
         source: at least one image.
         size: side of the encoder's input in pixels.
-        most: at least 1.
+        at_most: at least 1.
     """
-    count = min(len(source), most)
-    indices = np.linspace(0, len(source) - 1, count).round().astype(int)
-    part = source if count == len(source) else source.take(indices)
+    indices = evenly_spaced(len(source), at_most)
+    part = source if len(indices) == len(source) else source.take(indices)
     return Sample(source, indices, extract(encoder, part, size))
 
 
@@ -99,7 +120,7 @@ def voters(labels: np.ndarray | None) -> int:
     return 0 if labels is None else min(VOTERS, int((labels >= 0).sum()))
 
 
-def named_training_labels(labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def training_queries(labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Labels of the training images that `knn_top1_train` is of, and of the others, which vote.
 
     Args:
@@ -110,14 +131,17 @@ def named_training_labels(labels: np.ndarray | None) -> tuple[np.ndarray, np.nda
     """
     if labels is None:
         return np.array([], int), np.array([], int)
-    asked = np.linspace(0, len(labels) - 1, min(QUERIES, len(labels) // 2)).round().astype(int)
-    is_asked = np.isin(np.arange(len(labels)), asked)
-    return labels[is_asked & (labels >= 0)], labels[~is_asked]
+    is_query = np.zeros(len(labels), bool)
+    is_query[evenly_spaced(len(labels), min(QUERIES, len(labels) // 2))] = True
+    return labels[is_query & (labels >= 0)], labels[~is_query]
 
 
 def names_of_classes(*sources: Source | None) -> list[str]:
     """The name of each label that occurs, its number where it has none; empty without labels."""
-    sources = [source for source in sources if source is not None and source.labels is not None]
-    count = max((int(source.labels.max()) + 1 for source in sources), default=0)
-    given = next((source.class_names for source in sources if source.class_names), None) or []
+    labels = [s.labels for s in sources if s is not None and s.labels is not None]
+    count = max((int(each.max()) + 1 for each in labels), default=0)
+    named = [
+        s.class_names for s in sources if s is not None and s.class_names and s.labels is not None
+    ]
+    given = named[0] if named else []
     return [str(given[i]) if i < len(given) else str(i) for i in range(max(count, len(given)))]

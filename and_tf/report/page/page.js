@@ -81,7 +81,7 @@ function start(data) {
     if (className(i)) words.push(`Class ${className(i)}.`);
     words.push(`Entropy ${image.entropy.toFixed(2)} nats, higher than that of ${Math.round(100 * image.rank)} % of the images.`);
     if (image.since !== null) words.push(`Anchor since round ${image.since}.`);
-    else if (data.has_rounds) words.push("Not an anchor in the last round.");
+    else if (data.has_anchors) words.push("Not an anchor in the last round.");
     byId("detail-words").textContent = words.join(" ");
     byId("detail-near").replaceChildren(...image.near.map(([tile, cosine]) => neighbour(i, tile, cosine)));
   }

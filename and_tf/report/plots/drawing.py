@@ -6,12 +6,14 @@ stands out from white and from near black (contrast 3.4 to 5.4) and from the oth
 colour-blind readers (after Okabe and Ito 2008). Markers tell the series apart without colour.
 """
 
+import dataclasses
 import html
 import io
 import re
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -24,7 +26,7 @@ COLOURS = ("#2f81c7", "#d55e00", "#009e73", "#b565a7", "#a67c00", INK)
 MARKERS = ("o", "s", "^", "D", "v", "X")
 
 WIDTH = 4.8  # inches, 100 pixels each: letters of 13 are still 9 pixels high on a phone
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "and_tf",
     "figure.dpi": 100,
@@ -54,11 +56,28 @@ STYLE = {
     "legend.columnspacing": 1.2,
 }
 
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+    """A plot as a section shows it.
+
+    Attributes:
+        svg: element of an HTML page, from `save_svg`.
+        title, caption: below it.
+    """
+
+    svg: str
+    title: str
+    caption: str
+
+
 # A decorator: whatever a plot function draws is drawn in this style, and the global one is kept.
 styled = rc_context(STYLE)
 
 
-def new_figure(height: float, rows: int = 1, columns: int = 1, **options) -> tuple[Figure, list]:
+def new_figure(
+    height: float, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, list[Axes]]:
     """A figure of a page's width and `height` inches, and its axes row by row."""
     figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots(rows, columns, squeeze=False, **options)
@@ -68,8 +87,7 @@ def new_figure(height: float, rows: int = 1, columns: int = 1, **options) -> tup
 def legend_above(axes: Axes, columns: int = 2) -> None:
     """Names the series of `axes` above all axes, where no line can run through the names."""
     handles, names = axes.get_legend_handles_labels()
-    figure = axes.get_figure()
-    figure.legend(handles, names, loc="outside upper left", ncols=columns, borderaxespad=0)
+    axes.figure.legend(handles, names, loc="outside upper left", ncols=columns, borderaxespad=0)
 
 
 def whole_numbers(axes: Axes, most: int = 9) -> None:
@@ -78,11 +96,18 @@ def whole_numbers(axes: Axes, most: int = 9) -> None:
     axes.xaxis.set_major_locator(locator)
 
 
-def evenly_chosen(items: Sequence, most: int) -> list:
-    """At most `most` of the items, evenly spread, the first and the last among them."""
-    if len(items) <= most:
-        return list(items)
-    return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
+def mark_rounds(axes: Axes, records: Sequence[dict], named: bool = False) -> None:
+    """A dotted line after the last epoch of each round but the last."""
+    last = {record["round"]: record["epoch"] for record in records}
+    for number, epoch in sorted(last.items())[:-1]:
+        axes.axvline(epoch + 0.5, color=INK, linestyle=":", linewidth=0.9, alpha=0.7)
+        if named:
+            axes.annotate(
+                f" round {number + 1}",
+                (epoch + 0.5, 1),
+                xycoords=("data", "axes fraction"),
+                va="top",
+            )
 
 
 def save_svg(figure: Figure, alt: str) -> str:
@@ -112,7 +137,7 @@ def save_svg(figure: Figure, alt: str) -> str:
 
 
 def _opening(tag: str, key: str, alt: str) -> str:
-    view_box = re.search(r'viewBox="([^"]*)"', tag)[1]
+    view_box = re.findall(r'viewBox="([^"]*)"', tag)[0]
     return (
         f'<svg class="plot" xmlns="http://www.w3.org/2000/svg" '
         f'xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{view_box}" width="100%" '

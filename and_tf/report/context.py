@@ -1,0 +1,147 @@
+"""What all sections of the page are made of, read and computed once."""
+
+import dataclasses
+import logging
+
+import keras
+import numpy as np
+
+from and_tf.data.sources.opening import open_train_and_held_out
+from and_tf.data.sources.source import Source
+from and_tf.errors import UserError
+from and_tf.report.entropy import Entropy, entropy_of
+from and_tf.report.record import Record, read_record
+from and_tf.report.sample import Sample, embed_sample, names_of_classes, predictions
+from and_tf.report.settings import ReportSettings
+from and_tf.runs.restore import restore_encoder
+from and_tf.runs.workdir import Workdir
+from and_tf.training.settings import ExperimentSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportContext:
+    """A run as the sections of its page see it.
+
+    Attributes:
+        run: the folder.
+        checkpoint: which one is reported on: `last`, `best` or `round_N`.
+        checkpoint_bytes: size of its file.
+        record: the files of the run, up to that checkpoint.
+        encoder: of that checkpoint.
+        reference: sample of the training images.
+        queries: sample of the held-out images, or None.
+        predicted: (Q,) int, the classes that weighted kNN gives the queries; None without labels.
+        classes: names of the labels; empty without labels.
+        entropy: of the reference images.
+        command: how to write the page again, for the reader; may be empty.
+    """
+
+    run: Workdir
+    checkpoint: str
+    checkpoint_bytes: int
+    record: Record
+    encoder: keras.Model
+    reference: Sample
+    queries: Sample | None
+    predicted: np.ndarray | None
+    classes: list[str]
+    entropy: Entropy
+    command: str = ""
+
+    @property
+    def settings(self) -> ExperimentSettings:
+        return self.record.settings
+
+    @property
+    def image_size(self) -> int:
+        """Side of the encoder's input in pixels."""
+        return self.settings.augmentation.image_size
+
+    @property
+    def train(self) -> Source:
+        """All training images."""
+        return self.reference.whole
+
+    @property
+    def held_out(self) -> Source | None:
+        """All held-out images."""
+        return None if self.queries is None else self.queries.whole
+
+    @property
+    def held_out_labels(self) -> np.ndarray:
+        """(n,) int, of the held-out images that have one."""
+        if self.held_out is None or self.held_out.labels is None:
+            return np.array([], int)
+        return self.held_out.labels[self.held_out.labels >= 0]
+
+
+def read_context(
+    run: Workdir, checkpoint: str, settings: ReportSettings, command: str = ""
+) -> ReportContext:
+    """Restores the encoder, opens the images of the run and embeds samples of them.
+
+    Args:
+        run: the folder.
+        checkpoint: `last`, `best` or `round_N`.
+        settings: which images are looked at, and where they lie.
+        command: how to write the page again.
+
+    Raises:
+        NotFound: if there is no run, no checkpoint or no image.
+        BrokenFile: if a file of the run is corrupt.
+        UserError: if its images have changed.
+    """
+    restored = restore_encoder(run, checkpoint)
+    record = read_record(run, restored.step)
+    train, held_out = _open_sources(run, record, settings)
+    size = record.settings.augmentation.image_size
+    logger.info("Embedding training images of %s", train.name)
+    reference = embed_sample(restored.encoder, train, size, settings.images)
+    queries = None
+    if held_out is not None:
+        logger.info("Embedding held-out images of %s", held_out.name)
+        queries = embed_sample(restored.encoder, held_out, size, settings.queries)
+    classes = names_of_classes(train, held_out)
+    predicted = None
+    if reference.is_labelled and queries is not None and queries.is_labelled:
+        predicted = predictions(reference, queries, len(classes))
+    return ReportContext(
+        run=run,
+        checkpoint=checkpoint,
+        checkpoint_bytes=restored.path.stat().st_size,
+        record=record,
+        encoder=restored.encoder,
+        reference=reference,
+        queries=queries,
+        predicted=predicted,
+        classes=classes,
+        entropy=entropy_of(record, reference),
+        command=command,
+    )
+
+
+def _open_sources(
+    run: Workdir, record: Record, settings: ReportSettings
+) -> tuple[Source, Source | None]:
+    """The images that the run was trained on, and those it was evaluated on."""
+    data = record.settings.data
+    moved = {n: v for n in ("data", "data_dir") if (v := getattr(settings, n)) is not None}
+    chosen = dataclasses.replace(data, **moved)
+    train, held_out = open_train_and_held_out(
+        chosen.data,
+        chosen.train_split,
+        chosen.eval_split,
+        chosen.eval_data,
+        chosen.data_dir,
+        chosen.labels,
+        chosen.skip_broken,
+    )
+    if record.metadata["fingerprint"] != train.fingerprint:
+        raise UserError(
+            f"{train.name} has changed since the run in {run.path} began: it held "
+            f"{record.metadata['images']} images and holds {len(train)}, or names or sizes differ. "
+            "Restore the images that the run was trained on."
+        )
+    return train, held_out

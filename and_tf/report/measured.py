@@ -1,0 +1,156 @@
+"""Every result of a run by a protocol, with the published one that answers to it."""
+
+import dataclasses
+from typing import Any
+
+from and_tf.evaluation import results
+from and_tf.report.comparison import Comparison
+from and_tf.report.metric_tables import NOTHING
+from and_tf.report.published import KNN, LINEAR, Column
+from and_tf.report.record import Record
+from and_tf.report.standard_error import standard_error
+
+PAPER_LAYERS = {"stem": "conv1", "stage1": "conv2", "stage2": "conv3", "stage3": "conv4",
+                "stage4": "conv5"}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasuredRow:
+    """A result of a run.
+
+    Attributes:
+        protocol: how it was measured.
+        results: each metric with its value.
+        column: the published one it answers to, for the run's own row in the published table; None
+            where it may not stand there.
+        top1: in percent, or None.
+        published: the published result, or an empty string.
+        note: whether they may be compared.
+        is_one_of_many: whether it belongs to a sweep, or to one of several layers.
+    """
+
+    protocol: str
+    results: list[str]
+    column: Column | None
+    top1: float | None
+    published: str
+    note: str
+    is_one_of_many: bool = False
+
+
+def measured_rows(
+    record: Record, comparison: Comparison, count: int, k: int, own_data: set[str]
+) -> list[MeasuredRow]:
+    """kNN during training, and what evaluate.py has measured.
+
+    Args:
+        record: of the run.
+        comparison: with the published results.
+        count: held-out images with a label.
+        k: training images that vote for the class of one, see `sample.voters`.
+        own_data: `reference` and `queries` of evaluate.py on the run's own images.
+    """
+    rows = []
+    for name, features in (("knn_top1", "recomputed features"), ("knn_top1_bank", "memory bank")):
+        top1 = record.latest(name)
+        if top1 is not None and count:
+            protocol = f"weighted kNN, K = {k}, temperature 0.1, {features}"
+            value = f"top-1 {top1:.1f} ± {standard_error(top1, count):.1f} %"
+            published, note = _beside(comparison, KNN, [])
+            rows.append(MeasuredRow(protocol, [value], KNN, top1, published, note))
+    for report in record.protocols:
+        rows += _evaluated(report, comparison, own_data, record.step)
+    return rows
+
+
+def _evaluated(
+    report: dict[str, Any], comparison: Comparison, own_data: set[str], last_step: int | None
+) -> list[MeasuredRow]:
+    """The rows of one file of evaluate.py; see `and_tf.evaluation.results`."""
+    others = {str(report[key]) for key in ("reference", "queries") if key in report} - own_data
+    age = _age(report, last_step)
+    reasons = [*filter(None, [age]), *(f"measured on {name}" for name in sorted(others))]
+    found = report.get("rows") or [report]
+    rows = []
+    for row in found:
+        column = _column(str(report.get("classifier")), row)
+        published, note = _beside(comparison, column, reasons)
+        if age and not note.startswith("not comparable"):
+            note += f"; {age}"
+        rows.append(
+            MeasuredRow(
+                protocol=_protocol(report, row, len(found)),
+                results=[_result(row, name) for name in results.FIGURES if name in row],
+                column=None if reasons else column,
+                top1=row.get("top1"),
+                published=published,
+                note=note,
+                is_one_of_many=len(found) > 1,
+            )
+        )
+    return rows
+
+
+def _age(report: dict[str, Any], last_step: int | None) -> str:
+    """Of which epoch a file of evaluate.py is, where that is not the reported checkpoint's."""
+    if "step" not in report or "epoch" not in report or last_step is None:
+        return "epoch not recorded"
+    if report["step"] == last_step:
+        return ""
+    return f"of epoch {report['epoch']:,}, not the last"
+
+
+def _protocol(report: dict[str, Any], row: dict[str, Any], count: int) -> str:
+    """The protocol, of several rows with the settings of this one."""
+    if count == 1:
+        return str(report["protocol"])
+    names = [name for name in results.SETTINGS if name in row]
+    settings = [f"{results.TITLES[name]} = {row[name]:g}" for name in names]
+    kind, *parts = str(report["protocol"]).split(", ")
+    bank = [part for part in parts if part.startswith("bank ")]
+    return ", ".join([kind, f"layer {row.get('layer')}", *settings, *bank])
+
+
+def _result(row: dict[str, Any], name: str) -> str:
+    title, percent, _ = f"{results.TITLES[name]} ".partition(" %")
+    digits = 2 if percent else 3
+    std = row.get(f"{name}_deviation")
+    spread = "" if std is None else f" (std {std:.{digits}f})"
+    return f"{title.strip()} {row[name]:.{digits}f}{percent}{spread}"
+
+
+def _column(classifier: str, row: dict[str, Any]) -> Column | None:
+    """The published column that a row of evaluate.py answers to, or None."""
+    layer = str(row.get("layer"))
+    if classifier == "knn" and (row.get("k"), row.get("temperature")) == (200, 0.1):
+        return (KNN[0], layer)
+    if classifier == "linear" and "shots" not in row:
+        return (LINEAR, PAPER_LAYERS.get(layer, layer))
+    return None
+
+
+def _beside(comparison: Comparison, column: Column | None, reasons: list[str]) -> tuple[str, str]:
+    """The published result, and whether one may be compared with it."""
+    result = comparison.result(column)
+    if result is None:
+        return "", "no published result of this protocol"
+    reasons = [*comparison.reasons, *reasons]
+    note = f"not comparable: {'; '.join(reasons)}" if reasons else "comparable"
+    return "" if comparison.is_other_data else f"{result:.1f} %", note
+
+
+def own_row(comparison: Comparison, rows: list[MeasuredRow]) -> list[str] | None:
+    """The run's own results in the columns of the published table.
+
+    Returns:
+        A cell for each column; None where the published results are of another data set.
+    """
+    if comparison.is_other_data:
+        return None
+    own = {row.column: row.top1 for row in reversed(rows)}  # the first of a column stays
+    return [percent(own.get(column)) for column in comparison.table.columns]
+
+
+def percent(value: float | None) -> str:
+    """A cell of the published table."""
+    return NOTHING if value is None else f"{value:.1f}"

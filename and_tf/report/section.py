@@ -1,0 +1,70 @@
+"""The contract of a section of the page, and how its piece of the template is filled in.
+
+A section is a function from a `ReportContext` to a `Section`, or to None where the run has nothing
+for it. Its file in `sections` holds all of it: data, captions and the piece of the template.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from and_tf.report.context import ReportContext
+
+PAGE = Path(__file__).parent / "page"
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Attributes:
+        anchor: its id, unique on the page.
+        title: its heading.
+        html: what stands below the heading, from `fill`.
+        link: its name in the list of contents; empty for the title.
+        is_summary: whether it stands above that list, and not in it.
+        css_class: of its element.
+        style: CSS rules of its own.
+    """
+
+    anchor: str
+    title: str
+    html: Markup
+    link: str = ""
+    is_summary: bool = False
+    css_class: str = ""
+    style: str = ""
+
+
+BuildSection = Callable[[ReportContext], Section | None]
+
+
+def fill(template: str, **variables: Any) -> Markup:
+    """HTML of a piece of a template, in which the macros of page/macros.html are `page.NAME`.
+
+    Names of files and classes come from a user's folders: all that is not a `Markup` is escaped.
+
+    Args:
+        template: in Jinja's language.
+        **variables: that it names; each must be given.
+    """
+    return Markup(environment().from_string(template).render(**variables))
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Jinja as this page needs it: everything is escaped, and a missing variable is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["page"] = made.get_template("macros.html").module
+    return made

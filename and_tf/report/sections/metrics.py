@@ -1,0 +1,162 @@
+"""The metrics: by round, by each protocol, and the papers' own."""
+
+import numpy as np
+
+from and_tf.data.subsets import has_labels
+from and_tf.report.comparison import Comparison, comparison_of
+from and_tf.report.context import ReportContext
+from and_tf.report.measured import measured_rows, own_row, percent
+from and_tf.report.metric_tables import NOTHING, by_round
+from and_tf.report.sample import training_queries, voters
+from and_tf.report.section import Section, fill
+from and_tf.report.standard_error import standard_error
+
+TITLES = {
+    "knn_top1": "kNN, recomputed (%)",
+    "knn_top1_bank": "kNN, bank (%)",
+    "knn_top1_train": "kNN, among training images (%)",
+    "consistency": "consistency (%)",
+}
+
+TEMPLATE = """
+{%- macro protocols(rows, title) -%}
+<div class="scroll" role="region" tabindex="0" aria-label="{{ title }}"><table class="wordy">
+<thead><tr><th scope="col">protocol</th><th scope="col">this run</th><th scope="col">published</th>
+<th scope="col" class="words">may they be compared?</th></tr></thead>
+<tbody>{% for row in rows %}
+<tr><th scope="row">{{ row.protocol }}</th>
+<td>{% for result in row.results %}<span>{{ result }}</span>{% endfor %}</td>
+<td>{{ row.published or nothing }}</td><td class="words">{{ row.note }}</td></tr>
+{%- endfor %}</tbody></table></div>
+{%- endmacro -%}
+
+{% if rounds %}{{ page.table(rounds, "By round.", rounds_caption) }}{% endif %}
+{% if no_accuracy %}<p>No accuracy of held-out images: {{ no_accuracy }}.</p>{% endif %}
+{% if single or many %}
+<figure class="table"><figcaption><b>Measured and published.</b> {{ measured_caption }}</figcaption>
+{{ protocols(single, "Measured results") }}</figure>
+{% if many %}
+<details>
+<summary>Each layer and setting of evaluate.py</summary>
+{{ protocols(many, "Results of each layer and setting") }}
+</details>
+{% endif %}
+{% for note in notes %}<p class="note">{{ note }}</p>{% endfor %}
+{% endif %}
+<figure class="table"><figcaption>
+<b>The papers' results{% if comparison.is_other_data %}, of another data set{% endif %}.</b>
+Top-1 in percent on {{ comparison.table.setting }}, the nearest published setting; each method
+links to the source of its row.
+{% if comparison.reasons %}Not comparable with this run: {{ comparison.reasons|join("; ") }}.
+{% else %}The setting is that of this run.{% endif %}</figcaption>
+<div class="scroll" role="region" tabindex="0" aria-label="Published results"><table>
+<thead><tr><th scope="col">method</th>{% for protocol, layer in comparison.table.columns %}
+<th scope="col">{{ protocol }}, {{ "FC" if layer == "fc" else layer }}</th>{% endfor %}</tr></thead>
+<tbody>{% for method, row in comparison.table.rows.items() %}
+<tr><th scope="row"><a href="{{ row.source }}">{{ method }}</a></th>
+{%- for value in row.values %}<td>{{ percent(value) }}</td>{% endfor %}</tr>
+{%- endfor %}
+{% if own %}<tr class="own">
+<th scope="row">this run{% if comparison.reasons %}, not comparable{% endif %}</th>
+{%- for cell in own %}<td>{{ cell }}</td>{% endfor %}</tr>{% endif %}
+</tbody></table></div></figure>
+{% if comparison.caveats %}
+<details{% if not comparison.is_other_data %} open{% endif %}>
+<summary>What to mind when comparing with published results</summary>
+{% for caveat in comparison.caveats %}
+<p class="note">{{ caveat.text }} (<a href="{{ caveat.source }}">source</a>)</p>
+{% endfor %}
+</details>
+{% endif %}
+"""
+
+
+def metrics_section(context: ReportContext) -> Section:
+    """What was measured, by which protocol, and what the papers have."""
+    comparison = comparison_of(context)
+    sources = (context.train, context.held_out)
+    rows = measured_rows(
+        context.record,
+        comparison,
+        count=len(context.held_out_labels),
+        k=voters(context.train.labels),
+        own_data={f"{s.name}, {len(s)} images" for s in sources if s is not None},
+    )
+    titles = {
+        name: context.settings.method.metric_titles.get(name, TITLES[name]) for name in TITLES
+    }
+    html = fill(
+        TEMPLATE,
+        nothing=NOTHING,
+        percent=percent,
+        rounds=by_round(context.record, titles),
+        rounds_caption=_rounds_caption(context),
+        no_accuracy=_why_no_accuracy(context),
+        single=[row for row in rows if not row.is_one_of_many],
+        many=[row for row in rows if row.is_one_of_many],
+        measured_caption=_measured_caption(comparison),
+        notes=sorted({str(note) for p in context.record.protocols for note in p.get("notes", [])}),
+        comparison=comparison,
+        own=own_row(comparison, rows),
+    )
+    return Section("metrics", "Metrics and their protocol", html, link="Metrics")
+
+
+def _rounds_caption(context: ReportContext) -> str:
+    """Protocol of the kNN by round."""
+    record, labels, train_labels = context.record, context.held_out_labels, context.train.labels
+    sentences = []
+    if (accuracy := record.latest("knn_top1")) is not None and len(labels):
+        sentences.append(
+            f"Top-1 by weighted kNN, K = {voters(train_labels)}, temperature 0.1, of "
+            f"{len(labels):,} held-out images against clean features recomputed, and against the "
+            f"memory bank; standard error {standard_error(accuracy, len(labels)):.1f} points in "
+            "the last row (Agresti and Coull 1998: never 0, not even at 100 %)."
+        )
+        if (raw := record.metadata.get("raw_pixels_knn_top1")) is not None:
+            sentences.append(f"The same kNN on raw pixels: {raw:.1f} %.")
+        largest = 100 * np.bincount(labels).max() / len(labels)
+        sentences.append(f"Always naming the largest class: {largest:.1f} %.")
+    sentences += _training_protocol(context)
+    sentences.append(
+        "Consistency: fraction of the neighbours at the round's start that are of their anchor's "
+        "class. Labels are never used in training."
+    )
+    return " ".join(sentences)
+
+
+def _training_protocol(context: ReportContext) -> list[str]:
+    """Protocol of kNN among the training images, where it was measured."""
+    accuracy = context.record.latest("knn_top1_train")
+    asked, others = training_queries(context.train.labels)
+    if accuracy is None or not len(asked):
+        return []
+    return [
+        f"Among training images: the same kNN, K = {voters(others)}, of {len(asked):,} training "
+        f"images by the others; standard error {standard_error(accuracy, len(asked)):.1f} points."
+    ]
+
+
+def _why_no_accuracy(context: ReportContext) -> str:
+    """Why there is no kNN accuracy, or an empty string."""
+    if context.record.latest("knn_top1") is not None:
+        return ""
+    if context.held_out is None:
+        return "there are no held-out images (eval_split or eval_data)"
+    for source in (context.train, context.held_out):
+        if not has_labels(source.labels):
+            return f"{source.name} has no labels"
+    return "no evaluation has been made yet"
+
+
+def _measured_caption(comparison: Comparison) -> str:
+    result = (
+        "What this run reached by each protocol, ± one standard error (Agresti and Coull 1998) "
+        "where it is known"
+    )
+    if comparison.is_other_data:
+        return f"{result}; nothing is published on this data set."
+    return (
+        f"{result}, beside the published result of {comparison.method} on "
+        f"{comparison.table.setting}."
+    )

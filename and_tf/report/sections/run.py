@@ -1,0 +1,95 @@
+"""The run: cost, settings, and what wrote it and the page."""
+
+import datetime
+import importlib.metadata
+
+from and_tf.report.context import ReportContext
+from and_tf.report.metric_tables import NOTHING
+from and_tf.report.record import Record
+from and_tf.report.section import Section, fill
+from and_tf.settings import fields_of, flat_values
+from and_tf.training.durations import clock
+from and_tf.training.settings import ExperimentSettings
+
+Pairs = list[tuple[str, str]]
+
+TEMPLATE = """
+<h3>Cost</h3>
+{{ page.definitions(cost) }}
+<h3>Settings</h3>
+<details open>
+<summary>{{ changed|length }} settings that differ from their defaults</summary>
+{{ values(changed) }}
+</details>
+<details>
+<summary>{{ same|length }} settings at their defaults</summary>
+{{ values(same) }}
+</details>
+<h3>This page</h3>
+{% if command %}<pre tabindex="0">{{ command }}</pre>{% endif %}
+{{ page.definitions(versions) }}
+"""
+
+MACROS = """
+{%- macro values(pairs) -%}
+<dl class="flags">{% for name, value in pairs %}
+<dt><code>{{ name }}</code></dt><dd><code>{{ value }}</code></dd>{% endfor %}</dl>
+{%- endmacro -%}
+"""
+
+
+def run_section(context: ReportContext) -> Section:
+    """What the run took, was given and was made with."""
+    changed, same = setting_values(context.settings)
+    html = fill(
+        MACROS + TEMPLATE,
+        cost=_cost(context),
+        changed=changed,
+        same=same,
+        command=context.command,
+        versions=_versions(context.record),
+    )
+    return Section("run", "The run", html)
+
+
+def _cost(context: ReportContext) -> Pairs:
+    record, rate = context.record, context.record.images_per_second
+    return [
+        ("epochs", f"{record.epochs_done:,} of {record.plan.total_epochs:,}"),
+        ("images per second", NOTHING if rate is None else f"{rate:,.0f} (median of the epochs)"),
+        ("training steps", f"{clock(3600 * record.hours)} ({record.hours:.2f} hours), "
+                           "without evaluation and checkpoints"),
+        ("checkpoint", f"{context.checkpoint}, {context.checkpoint_bytes / 1e6:,.1f} MB"),
+        ("parameters", f"{context.encoder.count_params():,}"),
+    ]  # fmt: skip
+
+
+def setting_values(settings: ExperimentSettings) -> tuple[Pairs, Pairs]:
+    """Names and values of a run's settings: those that differ from the defaults, and the others."""
+    standard = {field.name: field.default for field in fields_of(settings)}
+    changed: Pairs = []
+    same: Pairs = []
+    for name, value in flat_values(settings).items():
+        pairs = same if value == standard[name] else changed
+        pairs.append((name, "(empty)" if value in ("", None) else str(value)))
+    return changed, same
+
+
+def _versions(record: Record) -> Pairs:
+    """What wrote the run and the page, and when."""
+    metadata = record.metadata
+    trained = [f"TensorFlow {metadata.get('tensorflow')}", f"Keras {metadata.get('keras')}",
+               f"Python {metadata.get('python')}"]  # fmt: skip
+    now = datetime.datetime.now().astimezone().replace(microsecond=0)
+    return [
+        ("trained with", ", ".join(trained)),
+        ("written by", f"and_tf {_version()}".strip()),
+        ("written on", now.isoformat(" ")),
+    ]
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("and-tf")
+    except importlib.metadata.PackageNotFoundError:
+        return ""  # run from a folder, not installed

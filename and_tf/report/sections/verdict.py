@@ -1,0 +1,286 @@
+"""The verdict: one line on what a run is worth and a few on what that rests on."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from and_tf.evaluation.label_free import NEIGHBOURS, effective_rank, uniformity
+from and_tf.report.comparison import comparison_of
+from and_tf.report.context import ReportContext
+from and_tf.report.record import Record
+from and_tf.report.sample import training_queries
+from and_tf.report.section import Section, fill
+from and_tf.report.standard_error import error_of_difference, standard_error
+
+TEMPLATE = """
+<p class="headline">{{ verdict.headline|replace(" %", "\u00a0%") }}</p>
+<ul>{% for reason in verdict.reasons %}<li>{{ reason }}</li>{% endfor %}</ul>
+"""
+
+SURE = 2  # standard errors that a difference must exceed before a word is made of it
+FLAT = -0.5  # uniformity above this: nearly all embeddings are equal
+CLOSE = -1.5  # and above this they lie close together; trained on digits or CIFAR-10, below -3
+NARROW = 0.1  # fraction of the possible effective rank below which few directions are used
+
+
+def verdict_section(context: ReportContext) -> Section:
+    """What the run is worth, and compared with what."""
+    embeddings = context.reference.embeddings
+    spread = Spread(
+        images=len(embeddings),
+        dim=embeddings.shape[1],
+        uniformity=uniformity(embeddings),
+        effective_rank=effective_rank(embeddings),
+    )
+    verdict = judge(
+        context.record,
+        context.held_out_labels,
+        spread,
+        comparison_of(context).describe_knn(),
+        training_queries(context.train.labels)[0],
+        context.checkpoint,
+    )
+    html = fill(TEMPLATE, verdict=verdict)
+    css_class = f"verdict {verdict.tone}"
+    return Section("verdict", "Verdict", html, is_summary=True, css_class=css_class)
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """How the embeddings of the last checkpoint lie, measured for the report.
+
+    Attributes:
+        images: n, how many were embedded.
+        dim: D, length of an embedding.
+        uniformity: 0 (all equal) down to about -4.
+        effective_rank: 1 to min(n, D).
+    """
+
+    images: int
+    dim: int
+    uniformity: float
+    effective_rank: float
+
+    @property
+    def is_flat(self) -> bool:
+        """Nearly all embeddings are equal, by its measure."""
+        return self.uniformity > FLAT
+
+    @property
+    def is_line(self) -> bool:
+        """The embeddings use a single direction, by its measure."""
+        return self.effective_rank < min(2, self.dim)
+
+    @property
+    def is_narrow(self) -> bool:
+        is_close = self.uniformity > CLOSE or self.is_line
+        return is_close or self.effective_rank < NARROW * self.possible_rank
+
+    @property
+    def possible_rank(self) -> int:
+        return min(self.images, self.dim)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What a run is worth.
+
+    Attributes:
+        tone: `good`, `mixed`, `poor` or `unknown`.
+        headline: one sentence.
+        reasons: sentences on what it rests on.
+    """
+
+    tone: str
+    headline: str
+    reasons: list[str]
+
+
+def judge(
+    record: Record,
+    labels: np.ndarray | None,
+    spread: Spread,
+    published: str = "",
+    train_labels: np.ndarray | None = None,
+    checkpoint: str = "last",
+) -> Verdict:
+    """Is it good, and compared with what?
+
+    Args:
+        record: the run.
+        labels: (n,) int, of the held-out images that have one; None or empty where none has.
+        spread: of the embeddings of the reported checkpoint.
+        published: a sentence on the published result, or nothing.
+        train_labels: (m,) int, of the training images that `knn_top1_train` is of; it stands in
+            where there is no accuracy of held-out images.
+        checkpoint: which one is reported on.
+    """
+    # Embeddings that tell classes apart are not all equal, however close they lie.
+    may_have_collapsed = spread.is_flat or spread.is_line
+    if _is_measured(record, "knn_top1", labels):
+        verdict = _with_labels(record, labels, "knn_top1")
+        verdict.reasons.append(published)
+        is_collapsed = verdict.tone != "good" and may_have_collapsed
+    elif _is_measured(record, "knn_top1_train", train_labels):
+        verdict = _with_labels(record, train_labels, "knn_top1_train")
+        is_collapsed = verdict.tone != "good" and may_have_collapsed
+    else:
+        is_collapsed = spread.is_flat and spread.is_line
+        verdict = _without_labels(record, spread, is_collapsed)
+    tone, headline = verdict.tone, verdict.headline
+    if is_collapsed:
+        tone = "poor"
+        headline = f"The embeddings have collapsed: images can hardly be told apart. {headline}"
+    headline = _progress(record, checkpoint) + headline
+    reasons = [*verdict.reasons, describe_spread(spread, is_collapsed)]
+    return Verdict(tone, headline, [reason for reason in reasons if reason])
+
+
+def _progress(record: Record, checkpoint: str) -> str:
+    """How far training had come, where that is not the end."""
+    if record.is_finished:
+        return ""
+    epochs = f"{record.epochs_done:,} of {record.plan.total_epochs:,} epochs"
+    if checkpoint != "last":
+        return f"Checkpoint {checkpoint}, after {epochs}. By then: "
+    return f"Unfinished, {epochs}. So far: "
+
+
+def _is_measured(record: Record, name: str, labels: np.ndarray | None) -> bool:
+    return record.latest(name) is not None and labels is not None and len(labels) > 0
+
+
+def _with_labels(record: Record, labels: np.ndarray | None, name: str) -> Verdict:
+    assert labels is not None
+    count, accuracy = len(labels), record.latest(name) or 0.0
+    error = standard_error(accuracy, count)
+    knn, images = _CLASSIFIED[name]
+    measured = (
+        f"{knn} names the class of {accuracy:.1f} % of {count:,} {images} "
+        f"(standard error {error:.1f} points)"
+    )
+    raw = record.metadata.get("raw_pixels_knn_top1") if name == "knn_top1" else None
+    tone, comparison = _compare_with_baseline(raw, labels, accuracy)
+    reasons = [trend(record.by_round(name), count), _describe_consistency(record)]
+    if name == "knn_top1_train":
+        reasons.append(
+            "No held-out image has a label: these images were trained on, though without labels."
+        )
+    return Verdict(tone, f"{comparison}: {measured}.", reasons)
+
+
+# By which classifier, and of which images, each accuracy is.
+_CLASSIFIED = {
+    "knn_top1": ("weighted kNN", "held-out images"),
+    "knn_top1_train": ("kNN among the training images", "training images by the others"),
+}
+
+
+def _compare_with_baseline(
+    raw: float | None, labels: np.ndarray, accuracy: float
+) -> tuple[str, str]:
+    """Tone and sentence beside raw pixels, else beside always naming the most frequent class."""
+    if raw is None:
+        name = "always naming the largest class"
+        baseline = float(100 * np.bincount(labels).max() / len(labels))
+    else:
+        name, baseline = "the same kNN on raw pixels", raw
+    gain = accuracy - baseline
+    beside = f"{name} ({baseline:.1f} %)"
+    if abs(gain) <= SURE * error_of_difference(accuracy, baseline, len(labels)):
+        return "mixed", f"Not clearly different from {beside}"
+    if gain > 0:
+        return "good", f"Better than {beside} by {gain:.1f} points"
+    return "poor", f"Worse than {beside} by {-gain:.1f} points"
+
+
+def trend(by_round: Mapping[int, float], count: int) -> str:
+    """Whether accuracy still rises, in a sentence; empty with fewer than two rounds.
+
+    Args:
+        by_round: top-1 in percent, the last of each round.
+        count: images that it was measured on.
+    """
+    if len(by_round) < 2:
+        return ""
+    rounds = sorted(by_round)
+    previous, last = (by_round[number] for number in rounds[-2:])
+    best = max(rounds, key=lambda number: by_round[number])
+    change, error = last - previous, error_of_difference(last, previous, count)
+    details = f"{change:+.1f} points from round {rounds[-2]} to {rounds[-1]}, error {error:.1f}"
+    drop = by_round[best] - last
+    if drop > SURE * error_of_difference(last, by_round[best], count):
+        return f"Falling: {drop:.1f} points below round {best}, the best ({details})."
+    if change > SURE * error:
+        return f"Still rising: {details}. More rounds or epochs may add to it."
+    return f"Level over the last rounds within the error: {details}."
+
+
+def _describe_consistency(record: Record) -> str:
+    values = [epoch["consistency"] for epoch in record.epochs if "consistency" in epoch]
+    if not values:
+        return ""
+    return (
+        f"{values[-1]:.1f} % of the neighbours that the last round began with are of their "
+        "anchor's class."
+    )
+
+
+def _without_labels(record: Record, spread: Spread, is_collapsed: bool) -> Verdict:
+    tone, headline = "unknown", "How accurate it is cannot be known without labels"
+    if spread.is_narrow and not is_collapsed:
+        tone = "mixed"
+        headline += "; the embeddings lie close together, as after too little training"
+    elif not is_collapsed:
+        headline += "; nothing points to a collapse"
+    reasons = [
+        neighbour_overlap(record.evaluations, describe_nearest(record.metadata.get("images"))),
+        "What no metric here can say is whether near images belong together for your purpose: "
+        "look at the neighbours below, or label some held-out images (sub-folders, or y_test) and "
+        "run evaluate.py.",
+    ]
+    return Verdict(tone, f"{headline}.", reasons)
+
+
+def describe_nearest(images: int | None) -> str:
+    """How many nearest images the label-free metrics are of, among so many training images."""
+    if images is None or images > NEIGHBOURS:
+        return f"{NEIGHBOURS} nearest"
+    return f"{images - 1} nearest" if images > 2 else "nearest"
+
+
+def neighbour_overlap(evaluations: Sequence[dict], nearest: str) -> str:
+    """How many neighbours stayed lately, in a sentence; empty before the second evaluation.
+
+    Args:
+        evaluations: records of metrics.jsonl.
+        nearest: from `describe_nearest`.
+    """
+    measured = [record for record in evaluations if "neighbours_kept" in record]
+    if not measured:
+        return ""
+    last = measured[-1]
+    sentence = (
+        f"Of the {nearest} of each image {last['neighbours_kept']:.0f} % stayed from the "
+        f"previous evaluation to that of epoch {last['epoch']}"
+    )
+    if len(measured) > 1:
+        before = measured[-2]
+        sentence += f" ({before['neighbours_kept']:.0f} % to that of epoch {before['epoch']})"
+    return f"{sentence}: much, where neighbourhoods have settled or the learning rate is low."
+
+
+def describe_spread(spread: Spread, is_collapsed: bool = False) -> str:
+    """Effective rank and uniformity in a sentence, and a warning that the headline did not give."""
+    sentence = (
+        f"The embeddings spread over {spread.effective_rank:.0f} of {spread.possible_rank} "
+        f"directions (effective rank); uniformity is {spread.uniformity:.2f} (0: all equal; near "
+        "-4: even)."
+    )
+    if spread.is_narrow and not is_collapsed:
+        sentence += (
+            " The embeddings lie close together. That is little, unless the images hardly differ: "
+            "train longer, or look for a learning rate that is too high or too low."
+        )
+    return sentence

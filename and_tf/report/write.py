@@ -1,0 +1,63 @@
+"""report.py: reads a run, embeds a sample of its images and writes the page."""
+
+import importlib.util
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+from and_tf.errors import Argument, MissingPackage, NotFound
+from and_tf.report.settings import ReportSettings
+from and_tf.runs.atomic_files import replace_file
+from and_tf.runs.settings import RunChoice
+from and_tf.runs.workdir import open_run
+
+PACKAGES = ("jinja2", "matplotlib")
+
+logger = logging.getLogger(__name__)
+
+
+class WrittenReport(NamedTuple):
+    """What `write_report` wrote.
+
+    Attributes:
+        page: the file.
+        tensorboard: the folder of the run to start TensorBoard on.
+    """
+
+    page: Path
+    tensorboard: Path
+
+
+def write_report(choice: RunChoice, settings: ReportSettings, command: str = "") -> WrittenReport:
+    """Writes the page of a run, finished or not, and its data for TensorBoard.
+
+    Args:
+        choice: the run and its checkpoint.
+        settings: of the report.
+        command: how to write the page again, shown on it.
+
+    Raises:
+        MissingPackage: if a package that only reports need is not installed.
+        NotFound: if there is no run, no checkpoint or no folder for the page.
+        BrokenFile: if a file of the run is corrupt.
+        UserError: if its images have changed.
+    """
+    for name in PACKAGES:
+        if importlib.util.find_spec(name) is None:
+            raise MissingPackage(f"A report needs {name}: pip install {' '.join(PACKAGES)}")
+    from and_tf.report.context import read_context
+    from and_tf.report.page.rendering import render_report
+    from and_tf.report.tensorboard.run_board import write_board
+    from and_tf.report.tensorboard.writer import check_folder
+
+    run = open_run(choice.workdir)
+    page = Path(settings.output).expanduser() if settings.output else run.path / "report.html"
+    if settings.output and (page.is_dir() or not page.absolute().parent.is_dir()):
+        raise NotFound(
+            Argument("output", settings.output), " must be a file in a folder that exists."
+        )
+    check_folder(run.tensorboard / "report")
+    context = read_context(run, choice.checkpoint, settings, command)
+    replace_file(page, render_report(context))
+    logger.info("Writing neighbours by round and the projector for TensorBoard")
+    return WrittenReport(page, write_board(context))
