@@ -15,6 +15,7 @@ give small sizes (`--rows=2000 --steps=5 --product=1024`).
 import argparse
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -95,7 +96,8 @@ def in_a_process(part: str, options: argparse.Namespace) -> dict:
             return {"stopped": f"over its limit of {options.limit_s:g} s (--limit_s)"}
         except subprocess.CalledProcessError as error:
             lines = error.stderr.strip().splitlines() or [f"exit status {error.returncode}"]
-            return {"failed": lines[-1][:300].replace("|", "/")}
+            line = re.sub(r"^(\w+\.)+", "", lines[-1])  # the error's name without its module
+            return {"failed": line[:300].replace("|", "/")}
         return json.loads(path.read_text())
 
 

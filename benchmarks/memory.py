@@ -13,11 +13,11 @@ import keras
 
 from and_tf.cli.train import read_settings
 from and_tf.data.pipeline import train_pipeline
+from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
 from and_tf.training import loop as training
 from and_tf.training.build import build_experiment, start_devices
-from and_tf.training.stopping import StopRequest
 from benchmarks.timing import arguments, peak_mb, resident_mb, show
 
 
@@ -50,10 +50,8 @@ def measure(flags: list[str], steps: int, folder: Path) -> list[dict]:
     folder.mkdir()
     phase("begin, with kNN on raw pixels", lambda: training.begin_run(experiment, monitor))
     phase(f"{steps} steps", lambda: _train(experiment, steps))
-    context = training.training_context(experiment, StopRequest())
-    curriculum = settings.method.callbacks(context)[0]
-    curriculum.set_model(experiment.model)
-    phase("discovery", lambda: curriculum._enter(min(1, experiment.plan.rounds)))
+    rows_of_bank = experiment.model.image_embeddings()
+    phase("discovery", lambda: discover(rows_of_bank, temperature=experiment.model.temperature))
     phase("evaluation", lambda: monitor.measure(experiment.model))
     state = checkpoint.training_state(experiment.model) | monitor.state
     save = functools.partial(checkpoint.save, run.checkpoint, metadata={})
