@@ -82,8 +82,7 @@ def seconds_per_step(experiment, options: argparse.Namespace) -> float:
             experiment.settings.optimizer.batch_size,
             experiment.settings.augmentation,
             experiment.settings.run.seed,
-            load_size=experiment.load_size,
-            sends=experiment.sends,
+            yields=experiment.yields,
         ),
     )
     step()

@@ -143,7 +143,7 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
     source, augmentation = array_source(pixels, name="random"), AugmentationSettings()
     at_once = min(50, options.steps // 2) if is_gpu else 1
     with tf.device(main_device()):
-        make_views = views.from_draws(source, augmentation) if is_gpu else None
+        make_views = views.from_noise(pixels, augmentation) if is_gpu else None
     model.compile(
         and_tf.TorchSGD(0.03, momentum=0.9, nesterov=True, weight_decay=5e-4),
         jit_compile=is_gpu,
@@ -151,7 +151,7 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
         views=make_views,
     )
     data = and_tf.data.train_pipeline(
-        source, options.batch, augmentation, sends="draws" if is_gpu else "views"
+        source, options.batch, augmentation, yields="noise" if is_gpu else "augmented"
     )
     ends = []  # of executions: `fit` has waited for the device there
     note = keras.callbacks.LambdaCallback(

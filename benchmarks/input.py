@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from and_tf.data import array_source, open_source, train_pipeline
-from and_tf.data.passes import cached
+from and_tf.data.cache import cached
 from and_tf.data.settings import AugmentationSettings
 from benchmarks.peers.input import augmented
 from benchmarks.timing import arguments, medians, peak_mb, resident_mb, show
@@ -63,13 +63,13 @@ def measure(folder: Path, options) -> tuple[dict[str, tuple[float, int]], float]
     generator = np.random.default_rng(0)
     small = generator.integers(0, 256, (options.images, SMALL, SMALL, 3), np.uint8)
     photos = open_source(f"folder:{folder}")
-    streams = Stream(photos, CROP, LOADED, options.batch)
+    streams = Stream(photos, CROP, options.batch)
     before = resident_mb()
     streamed_mb = peak_mb(lambda: streams.seconds(2 * options.files)) - before
     cases = {
-        "32 px in memory": (Stream(array_source(small), SMALL, SMALL, options.batch), len(small)),
+        "32 px in memory": (Stream(array_source(small), SMALL, options.batch), len(small)),
         "500 px JPEG, held": (
-            Stream(cached(photos, LOADED), CROP, LOADED, options.batch),
+            Stream(cached(photos, CROP), CROP, options.batch),
             options.files,
         ),
         "500 px JPEG, streamed": (streams, options.files),
@@ -92,9 +92,9 @@ class Stream:
     for by what it has made ahead when it stops.
     """
 
-    def __init__(self, source, side: int, load_size: int, batch: int):
+    def __init__(self, source, side: int, batch: int):
         augmentation, batch = AugmentationSettings(image_size=side), min(batch, len(source))
-        self.pipeline = train_pipeline(_Repeated(source), batch, augmentation, load_size=load_size)
+        self.pipeline = train_pipeline(_Repeated(source), batch, augmentation)
 
     def seconds(self, images: int) -> float:
         batches = iter(self.pipeline)
@@ -113,8 +113,8 @@ class _Repeated:
     def __len__(self) -> int:
         return REPEATED * len(self.source)
 
-    def load(self, indices: np.ndarray, size: int) -> np.ndarray:
-        return self.source.load(indices % len(self.source), size)
+    def load_crops(self, indices, noise, augmentation):
+        return self.source.load_crops(indices % len(self.source), noise, augmentation)
 
 
 def _take(batches: Iterator, images: int) -> None:

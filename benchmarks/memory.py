@@ -66,8 +66,7 @@ def _train(experiment, steps: int) -> None:
         experiment.settings.optimizer.batch_size,
         experiment.settings.augmentation,
         experiment.settings.run.seed,
-        load_size=experiment.load_size,
-        sends=experiment.sends,
+        yields=experiment.yields,
     )
     stop = _StopAfter(steps)
     experiment.model.fit(images, callbacks=[stop], verbose=0, shuffle=False)

@@ -5,25 +5,29 @@ from typing import TYPE_CHECKING
 from and_tf import lazy_attributes
 
 if TYPE_CHECKING:
-    from and_tf.data.passes import cached, channel_statistics
+    from and_tf.data.cache import cached
     from and_tf.data.pipeline import train_pipeline
     from and_tf.data.settings import AugmentationSettings, DataSettings
+    from and_tf.data.sources.arrays import ArraySource, array_source
+    from and_tf.data.sources.encoded import EncodedSource
     from and_tf.data.sources.opening import (
+        absolute_spec,
         available_splits,
         open_source,
         open_train_and_held_out,
     )
-    from and_tf.data.sources.source import ArraySource, EncodedSource, array_source
+    from and_tf.data.statistics import channel_statistics
 
 _HOMES = {
-    "ArraySource": "sources.source",
+    "ArraySource": "sources.arrays",
     "AugmentationSettings": "settings",
     "DataSettings": "settings",
-    "EncodedSource": "sources.source",
-    "array_source": "sources.source",
+    "EncodedSource": "sources.encoded",
+    "absolute_spec": "sources.opening",
+    "array_source": "sources.arrays",
     "available_splits": "sources.opening",
-    "cached": "passes",
-    "channel_statistics": "passes",
+    "cached": "cache",
+    "channel_statistics": "statistics",
     "open_source": "sources.opening",
     "open_train_and_held_out": "sources.opening",
     "train_pipeline": "pipeline",
@@ -34,6 +38,7 @@ __all__ = [
     "AugmentationSettings",
     "DataSettings",
     "EncodedSource",
+    "absolute_spec",
     "array_source",
     "available_splits",
     "cached",

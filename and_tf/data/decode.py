@@ -1,12 +1,15 @@
-"""Decoding one image, the same way for training caches, evaluation and embedding."""
+"""Decoding one image, the same way for training, evaluation and embedding."""
 
 import io
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from and_tf.errors import BrokenImage
 
 # Only what is asked for: Pillow's other readers (EPS, TIFF, ...) are more than photos need.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
@@ -18,7 +21,9 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", message="Corrupt EXIF data", category=UserWarning)
 
 
-def load_image(path_or_bytes: str | Path | bytes, at_least: int | None = None) -> Image.Image:
+def load_image(
+    path_or_bytes: str | Path | bytes, reduction: Callable[[int, int], int] = lambda *shape: 1
+) -> Image.Image:
     """Decodes an image file to RGB.
 
     EXIF rotation is applied, transparency is laid over white, 16-bit grey is scaled to 8 bits, and
@@ -26,28 +31,42 @@ def load_image(path_or_bytes: str | Path | bytes, at_least: int | None = None) -
 
     Args:
         path_or_bytes: the path of a file, or its encoded bytes.
-        at_least: if given, a JPEG with both sides of at least twice this many pixels may be decoded
-            at 1/2, 1/4 or 1/8 of its size, with no side below `at_least`; much faster for photos.
+        reduction: given height and width of the upright image, the factor 1, 2, 4 or 8 by which a
+            JPEG is decoded smaller: much faster for photos. Others are decoded at their size. The
+            factor must follow from what the image is decoded for, so that pixels do.
 
     Returns:
         PIL image of mode RGB.
 
     Raises:
-        ValueError: the image cannot be read, is damaged, or has more than 179 megapixels.
+        BrokenImage: the image cannot be read, is corrupt, or has more than 179 megapixels.
     """
-    is_bytes = isinstance(path_or_bytes, bytes)
     try:
-        file = io.BytesIO(path_or_bytes) if is_bytes else path_or_bytes
+        file = io.BytesIO(path_or_bytes) if isinstance(path_or_bytes, bytes) else path_or_bytes
         with Image.open(file, formats=FORMATS) as image:
-            if at_least:
-                image.draft(None, (at_least, at_least))
+            factor = reduction(*upright_shape(image))
+            if factor > 1:
+                image.draft(None, (image.width // factor, image.height // factor))
             image.load()
             return _rgb(_upright(image))
     except MemoryError:
         raise
-    except Exception as error:  # damaged files make Pillow raise nearly anything
-        where = f"{len(path_or_bytes)} encoded bytes" if is_bytes else os.fspath(path_or_bytes)
-        raise ValueError(f"cannot decode {where} ({_reason(error)})") from error
+    except Exception as error:  # corrupt files make Pillow raise nearly anything
+        if isinstance(path_or_bytes, bytes):
+            where = f"{len(path_or_bytes)} encoded bytes"
+        else:
+            where = os.fspath(path_or_bytes)
+        raise BrokenImage(f"cannot decode {where} ({reason(error)})") from error
+
+
+def reduction_to(at_least: int) -> Callable[[int, int], int]:
+    """The largest reduction that leaves both sides at least so many pixels, for `load_image`."""
+    return lambda height, width: largest_reduction(min(height, width) / at_least)
+
+
+def largest_reduction(at_most: float) -> int:
+    """The largest factor that a JPEG can be decoded smaller by."""
+    return next((factor for factor in (8, 4, 2) if factor <= at_most), 1)
 
 
 def square(image: Image.Image, size: int) -> np.ndarray:
@@ -70,32 +89,26 @@ def square(image: Image.Image, size: int) -> np.ndarray:
 
 
 def load_square(path_or_bytes: str | Path | bytes, size: int) -> np.ndarray:
-    """`load_image`, then `square`: (size, size, 3) uint8, the way to decode an image file here."""
-    return square(load_image(path_or_bytes, at_least=2 * size), size)
+    """An image file as evaluation, embedding and export see it: a function of file and size alone.
 
+    The shorter side is resized with antialiasing and the centre cropped, from the original; of a
+    JPEG, from one that is decoded no smaller than twice `size`.
 
-def why_broken(path: str | Path, decode: bool = False) -> str | None:
-    """Says in a few words why a file is no readable image, or None if it is one.
-
-    Args:
-        path: the file.
-        decode: read all pixels; else only the header.
+    Returns:
+        (size, size, 3) uint8.
     """
+    return square(load_image(path_or_bytes, reduction_to(2 * size)), size)
+
+
+def upright_shape(image: Image.Image) -> tuple[int, int]:
+    """Height and width once the EXIF rotation is applied, before anything is decoded."""
     try:
-        size = os.path.getsize(path)
-        if not os.path.isfile(path):  # reading a pipe would hang
-            return "no regular file"
-        if size == 0:
-            return "empty file"
-        if decode:
-            load_image(path)
-        else:
-            Image.open(path, formats=FORMATS).close()
+        is_turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     except MemoryError:
         raise
-    except Exception as error:
-        return _reason(error.__cause__ or error)
-    return None
+    except Exception:  # corrupt EXIF beside valid pixels
+        is_turned = False
+    return (image.width, image.height) if is_turned else (image.height, image.width)
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -103,7 +116,7 @@ def _upright(image: Image.Image) -> Image.Image:
         ImageOps.exif_transpose(image, in_place=True)
     except MemoryError:
         raise
-    except Exception:  # damaged EXIF beside sound pixels
+    except Exception:  # corrupt EXIF beside valid pixels
         return image
     return image
 
@@ -120,7 +133,8 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Why a file is no readable image, in a few words."""
     if isinstance(error, UnidentifiedImageError):  # its message repeats the path
         return "not an image of a known format"
     if isinstance(error, Image.DecompressionBombError):

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 from and_tf.errors import UserError
 
@@ -14,7 +15,7 @@ def recorded(function: Callable, failures: list[UserError]) -> Callable:
     """
 
     @functools.wraps(function)
-    def wrapped(*args):
+    def wrapped(*args: Any) -> Any:
         try:
             return function(*args)
         except UserError as error:

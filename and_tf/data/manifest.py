@@ -2,15 +2,16 @@
 
 import os
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from and_tf.data.file_checks import CHECKED_BYTES
 from and_tf.data.progress import progress_bar
-from and_tf.data.sources.source import ArraySource, Source
+from and_tf.data.sources.source import ArraySource, CachedSource, Source
 from and_tf.data.workers import thread_pool
 
-CHECKED_BYTES = 4 << 30  # larger sets are compared by names and sizes alone: reading takes minutes
 LISTED = 3  # names in a message, of each kind of change
 
 
@@ -59,15 +60,19 @@ class Manifest:
 
 
 def manifest(source: Source) -> Manifest:
-    """Names, sizes and checksums of a source's images; reads every file of a folder once."""
+    """Names, sizes and checksums of a source's images; those of files are known since the start."""
+    if isinstance(source, CachedSource):
+        return manifest(source.source)
     names = np.array(source.names or [], dtype=object)
     if isinstance(source, ArraySource):
         sizes = np.full(len(source), source.images[0].nbytes, np.int64)
         return Manifest(names, sizes, _checksums(source.images, sizes))
+    if source.checksums is not None and source.sizes.sum() <= CHECKED_BYTES:
+        return Manifest(names, source.sizes, source.checksums)
     return Manifest(names, source.sizes, _checksums(source.items, source.sizes))
 
 
-def _checksums(items, sizes: np.ndarray) -> np.ndarray:
+def _checksums(items: Sequence[str | bytes] | np.ndarray, sizes: np.ndarray) -> np.ndarray:
     checksums = np.zeros(len(items), np.uint32)
     if sizes.sum() > CHECKED_BYTES:
         return checksums
@@ -80,7 +85,7 @@ def _checksums(items, sizes: np.ndarray) -> np.ndarray:
 
 def _checksum(item: str | bytes | np.ndarray) -> int:
     if isinstance(item, np.ndarray):
-        return zlib.crc32(np.ascontiguousarray(item))
+        return zlib.crc32(np.ascontiguousarray(item).data)
     if isinstance(item, bytes):
         return zlib.crc32(item)
     with open(item, "rb") as file:

@@ -1,21 +1,25 @@
 """The tf.data pipelines: which images a step sees is a pure function of the seed and the step."""
 
-import math
+from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
+import keras
 import numpy as np
 import tensorflow as tf
 
-from and_tf.data.augmentation.augment import augment, draw
+from and_tf.data.augmentation.augment import augment
+from and_tf.data.augmentation.noise import augmentation_noise
 from and_tf.data.failures import recorded
 from and_tf.data.settings import AugmentationSettings
-from and_tf.data.sources.source import ArraySource, EncodedSource
+from and_tf.data.sources.source import Source
 from and_tf.data.workers import NUM_THREADS
-from and_tf.errors import UserError
-
-Source = ArraySource | EncodedSource
+from and_tf.errors import Argument, UserError
 
 # Of batches that tf.data makes ahead of the step; by default it may take half of the memory.
 PREFETCH_BYTES = 1 << 30
+YIELDS = ("augmented", "images", "noise")
 
 
 def steps_per_epoch(num_samples: int, batch_size: int) -> int:
@@ -28,78 +32,99 @@ def train_pipeline(
     batch_size: int = 128,
     augmentation: AugmentationSettings | None = None,
     seed: int = 0,
-    first_step: int = 0,
-    load_size: int | None = None,
-    sends: str = "views",
+    step: int | keras.Variable = 0,
+    yields: str = "augmented",
     failures: list[UserError] | None = None,
 ) -> tf.data.Dataset:
-    """One epoch of shuffled, augmented batches; each iteration over it gives the next epoch.
+    """The shuffled, augmented batches of one epoch: from a global step to the end of its epoch.
 
     The order is a perfect shuffle keyed by (seed, epoch) and the augmentation is keyed by
-    (seed, global step), so that a pipeline that starts at any step gives the very batches of one
-    that started at 0.
+    (seed, global step). The data set holds no state: iterating over it, or looking at a batch,
+    changes nothing. To train for several epochs give the optimizer's counter of steps, which is
+    read whenever an iteration begins; with a number, each iteration gives the same epoch again.
 
     Args:
         source: images with random access.
         batch_size: B, over all replicas; the last batch of an epoch may be smaller.
         augmentation: what is done to the images, by default the paper's for 32x32.
         seed: of order and augmentation.
-        first_step: global step of the first batch. In the middle of an epoch the data set holds the
-            rest of that epoch alone, for a `fit` of its own.
-        load_size: L, side in pixels of the squares that the crops are cut from, by default the side
-            of the augmented image.
-        sends: `views`, augmented images; `images` and `draws`, for which the step itself makes the
-            views, on its device, by `views.from_images` and `views.from_draws`.
+        step: global step of the first batch: a number, or the variable that counts the steps,
+            `model.optimizer.iterations`. In the middle of an epoch the data set holds the rest of
+            that epoch alone, for a `fit` of its own. It is read with the first batch, so a step
+            must not count itself before it has its batch; the models of this package do not.
+        yields: `augmented` images; or `images` or `noise`, of which the step itself makes them, on
+            its device, by `views.from_images` and `views.from_noise`.
         failures: takes the errors of the source, such as of a broken image, which TensorFlow
             reports as text.
 
     Returns:
-        Dataset of (inputs, indices (B,) int64). The inputs are views (B, S, S, 3) float32 in
-        0..255; or images (B, L, L, 3) uint8 and draws (B, DRAWS_PER_IMAGE) float32; or draws.
+        Dataset of (inputs, indices (B,) int64). The inputs are augmented images (B, S, S, 3)
+        float32 in 0..255; or images (B, S, S, 3) uint8 and noise (B, VALUES_PER_IMAGE) float32, for
+        images that are crops already without a crop; or noise.
 
     Raises:
-        ValueError: if the source has fewer images than a batch, or `sends` is unknown.
+        UserError: if the source has fewer images than a batch, or `yields` is unknown.
+
+    Example:
+
+    >>> data = train_pipeline(source, batch_size=128, step=model.optimizer.iterations)
+    >>> model.fit(data, epochs=50)  # another order and other crops in each epoch
     """
-    augmentation = augmentation or AugmentationSettings()
-    load_size = load_size or augmentation.image_size
+    settings = augmentation or AugmentationSettings()
     num_samples = len(source)
     if batch_size < 1 or num_samples < batch_size:
-        raise ValueError(
-            f"batch_size must be from 1 to the number of images. Received batch_size={batch_size} "
-            f"for {num_samples} images from {source.name}: lower --batch_size or add images."
+        raise UserError(
+            Argument("batch_size", batch_size),
+            f" must be from 1 to the number of images, {num_samples} from {source.name}: lower it "
+            "or add images.",
         )
-    if sends not in ("views", "images", "draws"):
-        raise ValueError(f"sends must be views, images or draws. Received sends={sends!r}.")
-    per_epoch = steps_per_epoch(num_samples, batch_size)
+    if yields not in YIELDS:
+        raise UserError(Argument("yields", yields), f" must be one of {', '.join(YIELDS)}.")
 
-    def choose(step):
-        """Random draws (B, P) and indices (B,) of a global step."""
+    def choose(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Noise (B, P) and indices (B,) of a global step."""
         indices = batch_indices(num_samples, batch_size, seed, step)
-        return draw(tf.shape(indices)[0], seed, step), indices
+        return augmentation_noise(tf.shape(indices)[0], seed, step), indices
 
-    # float32 at once for views: TensorFlow would transpose uint8 planes by a slow, noisy fallback.
-    dtype = np.float32 if sends == "views" else np.uint8
+    def load(noise: tf.Tensor, indices: tf.Tensor) -> tuple:
+        return _load(source, noise, indices, settings, yields, failures), indices
 
-    def load_images(places):
-        return source.load(places, load_size).astype(dtype, copy=False)
+    def transform(inputs: tuple, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images, noise = inputs
+        return augment(images, noise, settings), indices
 
-    def load(draws, indices):
-        function = load_images if failures is None else recorded(load_images, failures)
-        images = tf.numpy_function(function, [indices], tf.as_dtype(dtype))
-        return (tf.ensure_shape(images, (None, load_size, load_size, 3)), draws), indices
-
-    def transform(inputs, indices):
-        return augment(*inputs, augmentation), indices
-
-    batches = _epoch_steps(first_step, per_epoch).map(choose, num_parallel_calls=tf.data.AUTOTUNE)
-    if sends != "draws":
+    steps = _steps_of_epoch(step, steps_per_epoch(num_samples, batch_size))
+    batches = steps.map(choose, num_parallel_calls=tf.data.AUTOTUNE)
+    if yields != "noise":
         batches = batches.map(load, num_parallel_calls=tf.data.AUTOTUNE)
-    if sends == "views":
+    if yields == "augmented":
         batches = batches.map(transform, num_parallel_calls=tf.data.AUTOTUNE)
     options = tf.data.Options()
     options.autotune.ram_budget = PREFETCH_BYTES
     options.autotune.initial_parallelism = NUM_THREADS  # an epoch may end before it is found out
     return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def _load(
+    source: Source,
+    noise: tf.Tensor,
+    indices: tf.Tensor,
+    settings: AugmentationSettings,
+    yields: str,
+    failures: list[UserError] | None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Images (B, S, S, 3) and noise (B, P) of a step, for `augment`."""
+    # float32 at once for `augment`: TensorFlow would transpose uint8 planes by a slow fallback.
+    dtype = np.float32 if yields == "augmented" else np.uint8
+
+    def load_crops(noise: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        images, rest = source.load_crops(indices, noise, settings)
+        return images.astype(dtype, copy=False), rest
+
+    function = load_crops if failures is None else recorded(load_crops, failures)
+    images, rest = tf.numpy_function(function, [noise, indices], [dtype, tf.float32])
+    size = settings.image_size
+    return tf.ensure_shape(images, (None, size, size, 3)), tf.ensure_shape(rest, noise.shape)
 
 
 def batch_indices(num_samples: int, batch_size: int, seed: int, step: int | tf.Tensor) -> tf.Tensor:
@@ -113,31 +138,57 @@ def batch_indices(num_samples: int, batch_size: int, seed: int, step: int | tf.T
     return tf.random.experimental.index_shuffle(places, key, last)
 
 
-def _epoch_steps(first_step: int, per_epoch: int) -> tf.data.Dataset:
-    """Global steps of an epoch, from the first step on; of the next epoch at each iteration."""
-    upcoming = iter(range(first_step // per_epoch, 1 << 40))
-    epochs = tf.data.Dataset.from_generator(  # one call of Python an epoch, and none a step
-        lambda: iter([next(upcoming)]), output_signature=tf.TensorSpec((), tf.int64)
-    )
+def _steps_of_epoch(step: int | keras.Variable, per_epoch: int) -> tf.data.Dataset:
+    """Global steps from the one at which an iteration begins to the end of its epoch."""
+    left = per_epoch - _number(step) % per_epoch
 
-    def steps_of(epoch):
-        start = epoch * per_epoch
-        return tf.data.Dataset.range(tf.maximum(start, first_step), start + per_epoch)
+    def first_step() -> Iterator[int]:
+        first = _number(step)  # read anew by each iteration
+        if per_epoch - first % per_epoch != left:
+            raise RuntimeError(
+                f"The pipeline was made for {left} step(s) of an epoch and is begun at step "
+                f"{first} of epochs of {per_epoch}: make another one to go on from there."
+            )
+        yield first
 
-    # Keras finds the end of data of unknown length by running into it, and the optimiser counts
+    # One call of Python an epoch, and none a step. A variable that the graph itself reads could not
+    # be distributed over replicas.
+    begin = tf.data.Dataset.from_generator(first_step, output_signature=tf.TensorSpec((), tf.int64))
+    steps = begin.flat_map(lambda first: tf.data.Dataset.range(first, first + left))
+    # Keras finds the end of data of unknown length by running into it, and the optimizer counts
     # that as a step.
-    left = per_epoch - first_step % per_epoch
-    return epochs.flat_map(steps_of).apply(tf.data.experimental.assert_cardinality(left))
+    return steps.apply(tf.data.experimental.assert_cardinality(left))
+
+
+def _number(step: int | keras.Variable) -> int:
+    return int(step.numpy() if hasattr(step, "numpy") else step)  # also of a mirrored variable
+
+
+def augmented_images(
+    source: Source,
+    indices: np.ndarray,
+    noise: np.ndarray,
+    augmentation: AugmentationSettings,
+) -> np.ndarray:
+    """Images as a training step sees them, outside of a pipeline.
+
+    Args:
+        source: images with random access.
+        indices: (B,) int.
+        noise: (B, VALUES_PER_IMAGE) float32 from `augmentation_noise`.
+        augmentation: what is done to the images.
+
+    Returns:
+        (B, S, S, 3) float32 in 0..255.
+    """
+    images, rest = source.load_crops(indices, noise, augmentation)
+    return augment(images, rest, augmentation).numpy()
 
 
 def sample_augmented(
-    source: Source,
-    augmentation: AugmentationSettings,
-    load_size: int,
-    count: int = 64,
-    seed: int = 0,
+    source: Source, augmentation: AugmentationSettings, count: int = 64, seed: int = 0
 ) -> np.ndarray:
-    """Augmented views of the first images, (count, S, S, 3) float32 in 0..255, to look at."""
+    """The first images, augmented, (count, S, S, 3) float32 in 0..255, to look at."""
     indices = np.arange(count) % len(source)
-    images = source.load(indices, load_size)
-    return augment(images, draw(count, seed, 0), augmentation).numpy()
+    noise = augmentation_noise(count, seed, 0).numpy()
+    return augmented_images(source, indices, noise, augmentation)

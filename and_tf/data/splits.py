@@ -1,43 +1,95 @@
-"""Splits in the notation of TFDS, for the data sets that are not TFDS's own.
+"""The splits of a data set by name, and parts of them in the notation of TFDS."""
 
-Such a data set is a dict from split names to functions that open them.
-"""
+from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from and_tf.data.sources.source import EncodedSource, Source
-from and_tf.data.sources.tfds_prepare import import_tfds
+from and_tf.errors import Argument, BrokenFile, NotFound
+
+if TYPE_CHECKING:
+    from and_tf.data.sources.arrays import ArraySource
+    from and_tf.data.sources.encoded import EncodedSource
+
+    Opened = ArraySource | EncodedSource
+
+# Other names that the splits of a data set are known by, each preferred before those after it.
+SYNONYMS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val"),
+    "test": ("test",),
+}
+HELD_OUT = ("validation", "test")  # in the order in which they are preferred
 
 
-def open_split(openers: dict[str, Callable[[], Source]], split: str, spec: str) -> Source:
-    """Opens a split in TFDS notation, made of the splits that `openers` names."""
-    if split in openers:
-        return openers[split]()
-    named = [part.partition("[")[0].strip() for part in split.split("+")]
-    if split == "all":
-        named = list(openers)
-    if unknown := [name for name in named if name not in openers]:
-        raise _split_error(split, spec, openers, f"there is no split {unknown[0]!r}")
-    sources = {name: openers[name]() for name in dict.fromkeys(named)}
-    lengths = {name: len(source) for name, source in sources.items()}
-    ranges = split_ranges(split, spec, lengths, openers)
-    rows: dict[str, list[np.ndarray]] = {}
-    for name, start, stop in ranges:
-        rows.setdefault(name, []).append(np.arange(start, stop))
-    parts = [sources[name].take(np.concatenate(pieces)) for name, pieces in rows.items()]
-    return functools.reduce(_joined, parts)
+def known_as(name: str, available: Iterable[str]) -> str | None:
+    """The available split that a name means, by the name itself or one of its synonyms."""
+    names = [name, *next((group for group in SYNONYMS.values() if name in group), ())]
+    return next((other for other in names if other in set(available)), None)
 
 
-def split_ranges(
-    split: str, spec: str, lengths: dict[str, int], available: Iterable[str]
-) -> list[tuple[str, int, int]]:
+@dataclass(frozen=True)
+class SourceOptions:
+    """What a data set is opened with besides its path; each kind uses what concerns it.
+
+    Attributes:
+        data_dir: where TFDS keeps its data sets; None for its own default.
+        labels: `folders` or `none`; of a folder.
+        skip_broken: whether images of a folder that cannot be decoded are left out.
+    """
+
+    data_dir: str | Path | None = None
+    labels: str = "folders"
+    skip_broken: bool = False
+
+
+class Splits(dict[str, Callable[[], "Opened"]]):
+    """Functions that open the splits of a data set, by the names of these."""
+
+    def open(self, split: str, spec: str) -> Opened:
+        """Opens a split in TFDS notation.
+
+        Args:
+            split: such as `train`, `train[:5000]` or `train+test`.
+            spec: of the data set, for messages.
+
+        Raises:
+            NotFound: if there is no such split, or it holds no image.
+        """
+        split = known_as(split, self) or split
+        if split in self:
+            return self[split]()
+        split = re.sub(
+            r"\w+(?=\s*(?:\[|\+|$))", lambda name: known_as(name[0], self) or name[0], split
+        )
+        named = [part.partition("[")[0].strip() for part in split.split("+")]
+        if split == "all":
+            named = list(self)
+        if unknown := [name for name in named if name not in self]:
+            raise split_error(split, spec, self, f"there is no split {unknown[0]!r}")
+        sources = {name: self[name]() for name in dict.fromkeys(named)}
+        lengths = {name: len(source) for name, source in sources.items()}
+        rows: dict[str, list[np.ndarray]] = {}
+        for name, start, stop in split_ranges(split, spec, lengths):
+            rows.setdefault(name, []).append(np.arange(start, stop))
+        parts: list[Any] = [
+            sources[name].take(np.concatenate(pieces)) for name, pieces in rows.items()
+        ]
+        return functools.reduce(lambda first, second: first.join(second), parts)
+
+
+def split_ranges(split: str, spec: str, lengths: Mapping[str, int]) -> list[tuple[str, int, int]]:
     """Parts of a split in TFDS notation, as (name, start, stop)."""
     if split in lengths:
         return [(split, 0, lengths[split])]
+    from and_tf.data.sources.tfds_prepare import import_tfds
+
     tfds = import_tfds()
     infos = {
         name: tfds.core.SplitInfo(
@@ -47,43 +99,31 @@ def split_ranges(
     }
     try:
         parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(infos)
-    except Exception as error:
+    except Exception as error:  # of many types
         reason = str(error).strip().splitlines()[-1].rstrip(".")
-        raise _split_error(split, spec, available, reason) from error
+        raise split_error(split, spec, lengths, reason) from error
     ranges = []
     for part in parts:
         stop = lengths[part.splitname] if part.to is None else part.to
         ranges.append((part.splitname, part.from_ or 0, stop))
     if all(start >= stop for _, start, stop in ranges):
-        raise _split_error(split, spec, available, "it holds no image")
+        raise split_error(split, spec, lengths, "it holds no image")
     return ranges
 
 
-def _split_error(split: str, spec: str, available: Iterable[str], reason: str) -> ValueError:
-    return ValueError(
-        f"Cannot open split {split!r} of --data={spec}: {reason}. "
-        f"Available: {', '.join(available)}, and parts of them such as train[:5000] or train[10%:]."
+def split_error(split: str, spec: str, available: Iterable[str], reason: str) -> NotFound:
+    """The error of a split that cannot be opened; names those that can."""
+    return NotFound(
+        f"Cannot open split {split!r} of ",
+        Argument("data", spec),
+        f": {reason}. Available: {', '.join(available)}, and parts of them such as train[:5000] or "
+        "train[10%:].",
     )
 
 
-def _joined(first: Source, second: Source) -> Source:
-    notes = {
-        "labels": _concatenated(first.labels, second.labels),
-        "names": None if first.names is None else first.names + second.names,
-    }
-    if notes["labels"] is None:
-        notes["class_names"] = None
-    if isinstance(first, EncodedSource):
-        sizes = _concatenated(first.sizes, second.sizes)
-        return replace(first, items=first.items + second.items, sizes=sizes, **notes)
-    if first.images.shape[1:] != second.images.shape[1:]:
-        raise ValueError(
-            "Splits can be joined if their images have one size. Received "
-            f"{first.images.shape[1:]} in {first.name} and {second.images.shape[1:]} in "
-            f"{second.name}."
-        )
-    return replace(first, images=_concatenated(first.images, second.images), **notes)
-
-
-def _concatenated(first: np.ndarray | None, second: np.ndarray | None) -> np.ndarray | None:
-    return None if first is None or second is None else np.concatenate([first, second])
+def corrupt(spec: str, error: Exception) -> BrokenFile:
+    """The error of a data set whose file cannot be read."""
+    reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
+    return BrokenFile(
+        "Cannot read ", Argument("data", spec), f" ({reason}): write or fetch the file again."
+    )

@@ -1,6 +1,10 @@
 """Parts of a data set: evenly spaced images, and whether any has a label."""
 
+from collections.abc import Iterator
+
 import numpy as np
+
+BATCH_BYTES = 32 << 20  # of decoded images
 
 
 def evenly_spaced(count: int, at_most: int) -> np.ndarray:
@@ -19,3 +23,10 @@ def has_labels(labels: np.ndarray | None) -> bool:
         labels: (N,) int, -1 where an image has none; or None.
     """
     return labels is not None and bool((np.asarray(labels) >= 0).any())
+
+
+def batches(indices: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Parts of the indices, each of at most `BATCH_BYTES` of images of a side of `size` pixels."""
+    step = max(1, BATCH_BYTES // (size * size * 3))
+    for start in range(0, len(indices), step):
+        yield indices[start : start + step]

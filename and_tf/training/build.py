@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from and_tf.data import passes
+from and_tf.data import cache, statistics
 from and_tf.data.augmentation import views
 from and_tf.data.manifest import Manifest, changes, manifest
 from and_tf.data.pipeline import steps_per_epoch
 from and_tf.data.sources import opening
-from and_tf.data.sources.source import ArraySource, Source
+from and_tf.data.sources.source import Source
 from and_tf.encoders.build import build_encoder
 from and_tf.errors import Argument, UserError
 from and_tf.methods.method_model import MethodModel
@@ -26,7 +26,6 @@ from and_tf.training.optimizers import TorchSGD
 from and_tf.training.settings import ExperimentSettings
 from and_tf.training.strategy import check_last_batch, choose_strategy
 
-LARGEST_WHOLE = 64  # pixels; larger crops are cut from squares with a margin
 HELD_BYTES = 2 << 30  # of images that a GPU holds: a quarter of the 8 GB that the smaller ones have
 
 
@@ -39,8 +38,7 @@ class Experiment:
         run: its folder.
         train, held_out: images to train on, and to classify, or None.
         images: names, sizes and checksums of the training images.
-        load_size: side in pixels of the squares that crops are cut from.
-        sends: what the pipeline yields, see `train_pipeline`.
+        yields: what the pipeline yields, see `train_pipeline`.
         metadata: what run.json holds.
         schedule: learning rate by step.
         model: the method's, compiled.
@@ -51,8 +49,7 @@ class Experiment:
     train: Source
     held_out: Source | None
     images: Manifest
-    load_size: int
-    sends: str
+    yields: str
     metadata: dict[str, Any]
     schedule: RoundSchedule
     model: MethodModel
@@ -104,21 +101,17 @@ def build_experiment(settings: ExperimentSettings, run: Workdir) -> Experiment:
     train, held_out = _open_images(settings)
     images, others = manifest(train), _label_metadata(train, held_out)
     check_unchanged(run, train, images, others)
-    size = load_size = settings.augmentation.image_size
-    if size > LARGEST_WHOLE:
-        load_size = round(size * 8 / 7)
+    size = settings.augmentation.image_size
     budget = settings.devices.cache_mb << 20
-    train = passes.cached(train, load_size, budget)
+    train = cache.cached(train, size, budget)
     if held_out is not None:
-        held_out = passes.cached(held_out, size, budget)
+        held_out = cache.cached(held_out, size, budget)
     metadata = others | _image_metadata(run, train, size)
-    sends = _sends(settings, train, load_size)
+    yields = _yields(settings, train)
     schedule = _schedule(settings, len(train))
     model = _build_model(settings, train, metadata)
-    _compile(model, settings, schedule, _views(sends, train, settings))
-    return Experiment(
-        settings, run, train, held_out, images, load_size, sends, metadata, schedule, model
-    )
+    _compile(model, settings, schedule, _views(yields, train, settings))
+    return Experiment(settings, run, train, held_out, images, yields, metadata, schedule, model)
 
 
 def _open_images(settings: ExperimentSettings) -> tuple[Source, Source | None]:
@@ -180,7 +173,7 @@ def _image_metadata(run: Workdir, train: Source, size: int) -> dict[str, Any]:
     """What is measured once of the images, kept in the run."""
     if run.facts.is_file():
         return run.read_facts()
-    mean, std = passes.channel_statistics(train, size)
+    mean, std = statistics.channel_statistics(train, size)
     return {
         "images": len(train),
         "fingerprint": train.fingerprint,
@@ -192,25 +185,26 @@ def _image_metadata(run: Workdir, train: Source, size: int) -> dict[str, Any]:
     }
 
 
-def _sends(settings: ExperimentSettings, train: Source, load_size: int) -> str:
+def _yields(settings: ExperimentSettings, train: Source) -> str:
     """What the pipeline yields: augmented images, or that of which the step makes them."""
     devices = settings.devices
     is_on_device = has_gpu() if devices.augment_on == "auto" else devices.augment_on == "device"
     if not is_on_device:
-        return "views"
-    if not isinstance(train, ArraySource) or devices.strategy != "none":
+        return "augmented"
+    images = cache.whole_images(train, settings.augmentation.image_size)
+    if images is None or devices.strategy != "none":
         return "images"  # on several devices each would need a copy
-    fits = train.images.nbytes <= min(devices.cache_mb << 20, HELD_BYTES)
-    return "draws" if fits and train.images.shape[1:3] == (load_size, load_size) else "images"
+    return "noise" if images.nbytes <= min(devices.cache_mb << 20, HELD_BYTES) else "images"
 
 
-def _views(sends: str, train: Source, settings: ExperimentSettings) -> views.Views | None:
-    if sends == "views":
+def _views(yields: str, train: Source, settings: ExperimentSettings) -> views.Views | None:
+    if yields == "augmented":
         return None
-    if sends == "images" or not isinstance(train, ArraySource):
+    images = cache.whole_images(train, settings.augmentation.image_size)
+    if yields == "images" or images is None:
         return views.from_images(settings.augmentation)
     with tf.device(main_device()):
-        return views.from_draws(train, settings.augmentation)
+        return views.from_noise(images, settings.augmentation)
 
 
 def _schedule(settings: ExperimentSettings, num_samples: int) -> RoundSchedule:

@@ -130,7 +130,6 @@ def make_monitor(experiment: Experiment) -> Monitor:
         experiment.train,
         experiment.held_out,
         settings.augmentation,
-        experiment.load_size,
         settings.run.eval_images,
     )
 
@@ -160,7 +159,7 @@ def begin_run(experiment: Experiment, monitor: Monitor) -> None:
     run.forget_after(-1)
     if run.can_write():
         augmented = sample_augmented(
-            experiment.train, settings.augmentation, experiment.load_size, seed=settings.run.seed
+            experiment.train, settings.augmentation, seed=settings.run.seed
         )
         save_grid(augmented, run.augmented)
 
@@ -246,9 +245,8 @@ def _fit_part(experiment: Experiment, callbacks: list[keras.callbacks.Callback])
         experiment.settings.optimizer.batch_size,
         experiment.settings.augmentation,
         experiment.settings.run.seed,
-        first_step=experiment.step,
-        load_size=experiment.load_size,
-        sends=experiment.sends,
+        step=experiment.model.optimizer.iterations,
+        yields=experiment.yields,
         failures=failures,
     )
     try:

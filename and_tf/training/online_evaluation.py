@@ -5,7 +5,8 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from and_tf.data.augmentation.augment import augment, draw
+from and_tf.data.augmentation.noise import augmentation_noise
+from and_tf.data.pipeline import augmented_images
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import evenly_spaced, has_labels
@@ -48,7 +49,6 @@ class Monitor:
         held_out: images to classify, or None. kNN needs labels in both; the metric that tells the
             best checkpoint, `knn_top1_train`, in the training images alone.
         augmentation: of the augmented images that are compared.
-        load_size: side in pixels of the squares that they are cut from.
         max_images: training images that kNN looks at, at most, evenly spaced.
     """
 
@@ -57,7 +57,6 @@ class Monitor:
         train: Source,
         held_out: Source | None,
         augmentation: AugmentationSettings,
-        load_size: int,
         max_images: int = ALL_IMAGES,
     ):
         self.train, self.held_out = train, held_out
@@ -65,7 +64,7 @@ class Monitor:
         self.sample = evenly_spaced(len(train), SAMPLE)
         self.voters = evenly_spaced(len(train), max_images)
         pairs = train.take(evenly_spaced(len(train), PAIRS))
-        self.views = [_Views(pairs, augmentation, load_size, seed) for seed in (1, 2)]
+        self.views = [_Views(pairs, augmentation, seed) for seed in (1, 2)]
         self.best = -1.0  # the highest knn_top1_train so far, in percent
         k = min(NEIGHBOURS, len(self.sample) - 1)
         self.neighbours = keras.Variable(
@@ -175,17 +174,14 @@ class Monitor:
 class _Views:
     """One augmented view of each image, always the same, with what `extract` asks of a source."""
 
-    def __init__(
-        self, source: Source, augmentation: AugmentationSettings, load_size: int, seed: int
-    ):
-        self.source, self.augmentation, self.load_size = source, augmentation, load_size
+    def __init__(self, source: Source, augmentation: AugmentationSettings, seed: int):
+        self.source, self.augmentation = source, augmentation
         self.name = f"augmented images of {source.name}"
-        self.draws = draw(len(source), seed, 0).numpy()
+        self.noise = augmentation_noise(len(source), seed, 0).numpy()
 
     def __len__(self) -> int:
         return len(self.source)
 
     def load(self, indices, size: int) -> np.ndarray:
-        images = self.source.load(indices, self.load_size)
-        views = augment(images, self.draws[indices], self.augmentation)  # (B, size, size, 3)
+        views = augmented_images(self.source, indices, self.noise[indices], self.augmentation)
         return np.clip(np.rint(views), 0, 255).astype(np.uint8)

@@ -36,8 +36,8 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
     replicas = model.distribute_strategy.num_replicas_in_sync
     for line in model.describe_memory(-(-experiment.settings.optimizer.batch_size // replicas)):
         logger.info("%s", line)
-    if experiment.sends != "views":
-        held = "" if experiment.sends == "images" else f", which holds all {len(train):,} images"
+    if experiment.yields != "augmented":
+        held = "" if experiment.yields == "images" else f", which holds all {len(train):,} images"
         logger.info("Augmentation within the step, on its device%s.", held)
     if disk > free:
         logger.warning("the disk may not hold the checkpoints.")

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from and_tf.data.augmentation.augment import augment, draw
+from and_tf.data.augmentation.augment import augment
+from and_tf.data.augmentation.noise import augmentation_noise
 from and_tf.data.pipeline import (
     PREFETCH_BYTES,
     sample_augmented,
@@ -24,13 +25,28 @@ def source(count=N, side=8):
     return array_source(pixels, name="noise")
 
 
-def pipeline(first_step=0, seed=5, count=N, batch_size=BATCH, augmentation=AUGMENTATION, **kwargs):
-    return train_pipeline(source(count), batch_size, augmentation, seed, first_step, **kwargs)
+def pipeline(step=0, seed=5, count=N, batch_size=BATCH, augmentation=AUGMENTATION, **kwargs):
+    return train_pipeline(source(count), batch_size, augmentation, seed, step, **kwargs)
 
 
-def epochs(data, count):
-    """Batches (images, indices) of the next epochs, a list each."""
-    return [[(i.numpy(), j.numpy()) for i, j in data] for _ in range(count)]
+def batches_of(data):
+    """Batches (images, indices) of one iteration."""
+    return [(images.numpy(), indices.numpy()) for images, indices in data]
+
+
+def epochs(numbers, count=N, batch_size=BATCH, **kwargs):
+    """Batches of the epochs of these numbers, a list each."""
+    starts = [number * steps_per_epoch(count, batch_size) for number in numbers]
+    return [
+        batches_of(pipeline(start, count=count, batch_size=batch_size, **kwargs))
+        for start in starts
+    ]
+
+
+def assert_same(batches, others):
+    for (images, indices), (again, places) in zip(batches, others, strict=True):
+        np.testing.assert_array_equal(indices, places)
+        np.testing.assert_array_equal(images, again)
 
 
 def order(epoch):
@@ -39,7 +55,7 @@ def order(epoch):
 
 @pytest.mark.parametrize("count, batch_size", [(21, 8), (24, 8), (2, 2), (3, 1), (9, 4)])
 def test_each_epoch_shows_every_image_once_and_ends_in_the_rest(count, batch_size):
-    for epoch in epochs(pipeline(count=count, batch_size=batch_size), 2):
+    for epoch in epochs(range(2), count, batch_size):
         assert sorted(order(epoch)) == list(range(count))
         sizes = [len(indices) for _, indices in epoch]
         assert len(sizes) == steps_per_epoch(count, batch_size)
@@ -49,66 +65,79 @@ def test_each_epoch_shows_every_image_once_and_ends_in_the_rest(count, batch_siz
 
 
 def test_order_differs_by_epoch_and_by_seed():
-    orders = [order(epoch) for seed in (0, 1) for epoch in epochs(pipeline(seed=seed), 4)]
+    orders = [order(epoch) for seed in (0, 1) for epoch in epochs(range(4), seed=seed)]
     assert len({tuple(one) for one in orders}) == 8
     assert list(range(N)) not in orders
 
 
 def test_every_image_comes_to_every_place_equally_often():
-    orders = np.array([order(epoch) for epoch in epochs(pipeline(count=6, batch_size=6), 60)])
+    data = train_pipeline(source(6), 6, AUGMENTATION, 5, step := keras.Variable(0, dtype="int64"))
+    orders = []
+    for number in range(60):
+        step.assign(number)
+        orders.append(order(batches_of(data)))
+    orders = np.array(orders)
     counts = np.array([np.bincount(places, minlength=6) for places in orders.T])
-    chi_square = ((counts - 10) ** 2 / 10).sum()  # a fair shuffle has 25 on average, deviation 7
+    chi_square = ((counts - 10) ** 2 / 10).sum()  # a fair shuffle has 25 on average, std 7
     assert 4 < chi_square < 60
-
-
-def test_a_second_pipeline_gives_the_same_batches():
-    for one, other in zip(*(sum(epochs(pipeline(), 2), []) for _ in range(2)), strict=True):
-        np.testing.assert_array_equal(one[0], other[0])
-        np.testing.assert_array_equal(one[1], other[1])
 
 
 @pytest.mark.parametrize("first_step", range(PER_EPOCH + 2))
 def test_a_start_at_any_step_gives_the_batches_of_an_uninterrupted_run(first_step):
-    whole = sum(epochs(pipeline(), 2), [])[first_step:]
-    rest = PER_EPOCH - first_step % PER_EPOCH
-    begun = epochs(pipeline(first_step), 1)[0]
-    assert len(begun) == rest
-    for (images, indices), (again, places) in zip(whole, begun, strict=False):
-        np.testing.assert_array_equal(indices, places)
-        np.testing.assert_array_equal(images, again)
+    whole = sum(epochs(range(2)), [])[first_step:]
+    begun = batches_of(pipeline(first_step))
+    assert len(begun) == PER_EPOCH - first_step % PER_EPOCH
+    assert_same(whole[: len(begun)], begun)
 
 
-def test_a_start_at_a_later_epoch_goes_on_with_the_epochs_after_it():
-    whole, begun = epochs(pipeline(), 4)[2:], epochs(pipeline(2 * PER_EPOCH), 2)
-    assert [order(epoch) for epoch in begun] == [order(epoch) for epoch in whole]
+def test_iterating_and_peeking_change_nothing():
+    data, expected = pipeline(), batches_of(pipeline())
+    next(iter(data))  # a peek
+    half_done = iter(data)
+    next(half_done)
+    assert_same(batches_of(data), expected)
+    assert_same([(i.numpy(), j.numpy()) for i, j in half_done], expected[1:])
+    assert_same(batches_of(data.take(2)), expected[:2])
 
 
-def test_images_are_those_of_the_source_augmented_by_the_step():
+@pytest.mark.parametrize("variable", [tf.Variable, keras.Variable])
+def test_the_epoch_is_that_of_the_step_at_which_an_iteration_begins(variable):
+    step = variable(0, dtype="int64")
+    data = pipeline(step)
+    for number, expected in enumerate(epochs(range(3))):
+        step.assign(number * PER_EPOCH)
+        next(iter(data))
+        iteration = iter(data)
+        begun = [next(iteration)]
+        step.assign_add(1)  # as training does meanwhile
+        begun += list(iteration)
+        assert_same([(i.numpy(), j.numpy()) for i, j in begun], expected)
+
+
+def test_a_pipeline_is_not_begun_at_a_step_that_leaves_another_number():
+    step = keras.Variable(0, dtype="int64")
+    data = pipeline(step)
+    step.assign(1)
+    with pytest.raises(tf.errors.OpError, match="make another one"):
+        next(iter(data))
+
+
+@pytest.mark.parametrize("side", [5, 8])
+def test_small_images_are_enlarged_and_then_augmented_by_the_step(side):
+    images_of = source(side=side)
     full = AugmentationSettings(image_size=8, flip=True)
-    images_of = source(side=12)
-    data = train_pipeline(images_of, BATCH, full, 5, first_step=4, load_size=12)
+    data = train_pipeline(images_of, BATCH, full, 5, step=4)
     for step, (images, indices) in enumerate(data.as_numpy_iterator(), start=4):
-        expected = augment(images_of.load(indices, 12), draw(len(indices), 5, step), full)
+        noise = augmentation_noise(len(indices), 5, step)
+        expected = augment(images_of.load(indices, 8), noise, full)
         np.testing.assert_allclose(images, expected, atol=1e-3)
         assert images.dtype == np.float32 and indices.dtype == np.int64
 
 
 def test_whole_crops_give_the_pixels_of_each_index():
     whole = AugmentationSettings(image_size=8, crop_min_area=1.0, color_jitter=0.0, grey=0.0)
-    for images, indices in epochs(pipeline(augmentation=whole), 1)[0]:
+    for images, indices in epochs([0], augmentation=whole)[0]:
         np.testing.assert_allclose(images, source().images[indices], atol=1e-3)
-
-
-def test_images_are_cut_from_squares_of_the_load_size():
-    asked = []
-    images_of = source(side=12)
-    load = images_of.load
-    images_of.load = lambda indices, size: asked.append(size) or load(indices, size)
-    for images, _ in train_pipeline(images_of, BATCH, AUGMENTATION, load_size=10):
-        assert images.shape[1:] == (8, 8, 3)
-    for _ in train_pipeline(images_of, BATCH, AUGMENTATION):
-        pass
-    assert asked == [10] * PER_EPOCH + [8] * PER_EPOCH
 
 
 @pytest.mark.parametrize("first_step, batches", [(0, 3), (3, 3), (21, 3), (1, 2), (2, 1), (5, 1)])
@@ -116,10 +145,46 @@ def test_the_number_of_batches_is_known(first_step, batches):
     assert pipeline(first_step).cardinality() == batches
 
 
-class Still(keras.Model):
-    """A model that looks at its batches and does nothing."""
+class Seen(keras.Model):
+    """A model that keeps which images it is shown, in the order of steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.shown = self.add_weight(shape=(4 * N,), initializer="zeros", dtype="int64")
+        self.count = self.add_weight(shape=(), initializer="zeros", dtype="int64")
+        self.built = True
 
     def train_step(self, data):
+        _, indices = data
+        with tf.control_dependencies([indices]):  # a step is not counted before it has its batch
+            self.optimizer.iterations.assign_add(1)
+        places = self.count + tf.range(tf.shape(indices, out_type="int64")[0])
+        self.shown.assign(tf.tensor_scatter_nd_update(self.shown, places[:, None], indices))
+        self.count.assign_add(tf.shape(indices, out_type="int64")[0])
+        return {"seen": self.count}
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_fit_shows_another_order_in_each_epoch_and_continues_within_one(steps_per_execution):
+    model = Seen()
+    model.compile("sgd", steps_per_execution=steps_per_execution, jit_compile=False)
+    iterations = model.optimizer.iterations
+    data = pipeline(iterations)
+    model.fit(data, epochs=2, verbose=0, shuffle=False)
+    assert int(iterations) == 2 * PER_EPOCH
+    model.fit(data.take(1), verbose=0, shuffle=False)  # broken off
+    model.fit(pipeline(iterations), verbose=0, shuffle=False)  # the rest of that epoch
+    model.fit(data, verbose=0, shuffle=False)
+    shown = model.shown.numpy()[: int(model.count)].tolist()
+    assert shown == sum((order(epoch) for epoch in epochs(range(4))), [])
+
+
+class Still(keras.Model):
+    """A model that counts its steps and does nothing else."""
+
+    def train_step(self, data):
+        with tf.control_dependencies([data[1]]):
+            self.optimizer.iterations.assign_add(1)
         return {"seen": tf.shape(data[1])[0]}
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
@@ -127,41 +192,43 @@ class Still(keras.Model):
 
 
 @pytest.mark.parametrize("replicas", [1, 2])
-def test_fit_shows_each_epoch_once_and_none_in_between(two_replicas, replicas):
+def test_fit_on_replicas_loads_each_epoch_once_and_none_in_between(two_replicas, replicas):
     shown = []
     images_of = source()
-    load = images_of.load
-    images_of.load = lambda indices, size: shown.append(indices.tolist()) or load(indices, size)
-    data = train_pipeline(images_of, BATCH, AUGMENTATION, seed=5)
+    load = images_of.load_crops
+    images_of.load_crops = lambda indices, *rest: (
+        shown.append(indices.tolist()) or load(indices, *rest)
+    )
     with (two_replicas if replicas == 2 else tf.distribute.get_strategy()).scope():
         model = Still()
-        model.compile()
+        model.compile("sgd")
+    data = train_pipeline(images_of, BATCH, AUGMENTATION, seed=5, step=model.optimizer.iterations)
     model.fit(data, epochs=2, verbose=0)
     model.fit(data, epochs=1, verbose=0)
-    for number, batches in enumerate(epochs(pipeline(), 3)):
+    for number, batches in enumerate(epochs(range(3))):
         epoch = shown[number * PER_EPOCH : (number + 1) * PER_EPOCH]  # loaded side by side
         assert sorted(epoch) == sorted(indices.tolist() for _, indices in batches)
 
 
 @pytest.mark.parametrize("batch_size", [N + 1, 1000, 0, -1])
 def test_a_batch_that_does_not_fit_is_refused_naming_both_numbers(batch_size):
-    with pytest.raises(ValueError, match=rf"batch_size={batch_size} for {N} images from noise"):
+    with pytest.raises(ValueError, match=rf"batch_size={batch_size} .* images, {N} from noise"):
         pipeline(batch_size=batch_size)
 
 
 def test_a_broken_image_stops_the_iteration_with_its_name():
     images_of = source()
 
-    def load(indices, size):
+    def load_crops(indices, noise, augmentation):
         raise ValueError("Image 3 of noise is broken")
 
-    images_of.load = load
+    images_of.load_crops = load_crops
     with pytest.raises(tf.errors.OpError, match="Image 3 of noise is broken"):
         next(iter(train_pipeline(images_of, BATCH, AUGMENTATION)))
 
 
 def test_a_grid_of_augmented_images_wraps_around_a_small_source():
-    views = sample_augmented(source(5), AUGMENTATION, load_size=8, count=12, seed=1)
+    views = sample_augmented(source(5), AUGMENTATION, count=12, seed=1)
     assert views.shape == (12, 8, 8, 3) and views.dtype == np.float32
     assert views.min() >= 0 and views.max() <= 255
 

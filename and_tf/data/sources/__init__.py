@@ -1,1 +1,39 @@
-"""Data sets with random access, one file for each kind."""
+"""Data sets with random access, one file for each kind; `SOURCES` names them."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from and_tf.data.sources.digits import digits_splits
+from and_tf.data.sources.folder import folder_splits
+from and_tf.data.sources.mat import mat_splits
+from and_tf.data.sources.npz import npz_splits
+from and_tf.data.sources.tfds import tfds_splits
+from and_tf.data.splits import SourceOptions, Splits
+
+
+class Kind(NamedTuple):
+    """A kind of data set.
+
+    Attributes:
+        splits: gives the splits of the data set at a path (or of a name), decoding nothing.
+        argument: what follows the kind and a colon: PATH, NAME, or nothing.
+    """
+
+    splits: Callable[[str, SourceOptions], Splits]
+    argument: str = "PATH"
+
+
+SOURCES = {
+    "digits": Kind(digits_splits, ""),
+    "tfds": Kind(tfds_splits, "NAME"),
+    "folder": Kind(folder_splits),
+    "npz": Kind(npz_splits),
+    "mat": Kind(mat_splits),
+}
+
+
+def accepted_specs() -> str:
+    """What `open_source` takes, such as "digits, tfds:NAME"."""
+    return ", ".join(
+        f"{name}:{kind.argument}" if kind.argument else name for name, kind in SOURCES.items()
+    )

@@ -1,20 +1,20 @@
-"""Data sets by name: `digits`, `tfds:NAME`, `folder:PATH`, `npz:PATH` or `mat:PATH`."""
+"""Data sets by name, such as `digits`, `tfds:NAME` or `folder:PATH`: the keys of `SOURCES`."""
+
+from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from and_tf.data.sources.array_files import digits_splits, mat_splits, npz_splits
-from and_tf.data.sources.folder import folder_splits
-from and_tf.data.sources.source import Source
-from and_tf.data.sources.tfds import open_tfds
-from and_tf.data.sources.tfds_prepare import tfds_builder
-from and_tf.data.splits import open_split
+from and_tf.data.sources import SOURCES, accepted_specs
+from and_tf.data.sources.arrays import ArraySource
+from and_tf.data.sources.encoded import EncodedSource
+from and_tf.data.splits import HELD_OUT, SourceOptions, Splits, known_as
+from and_tf.errors import Argument, UserError
 
-SPECS = "digits, tfds:NAME, folder:PATH, npz:PATH, mat:PATH"
+Opened = ArraySource | EncodedSource
 
 
 def open_source(
@@ -23,7 +23,7 @@ def open_source(
     data_dir: str | Path | None = None,
     labels: str = "folders",
     skip_broken: bool = False,
-) -> Source:
+) -> Opened:
     """Opens a data set.
 
     Args:
@@ -39,16 +39,12 @@ def open_source(
         The source of the split's images.
 
     Raises:
-        ValueError, FileNotFoundError: the data set or the split does not exist or is damaged.
+        UserError: the data set or the split does not exist or is corrupt; or of a kind of it.
     """
     if labels not in ("folders", "none"):
-        raise ValueError(f"labels must be folders or none. Received labels={labels!r}.")
-    kind, path = _parse(spec)
-    if kind == "tfds":
-        source = open_tfds(path, split, data_dir)
-    else:
-        source = open_split(_split_openers(kind, path, labels, skip_broken), split, spec)
-    source = replace(source, name=f"{spec} {split}")
+        raise UserError(Argument("labels", labels), " must be folders or none.")
+    splits = _open_splits(spec, SourceOptions(data_dir, labels, skip_broken))
+    source = replace(splits.open(split, spec), name=f"{spec} {split}")
     return replace(source, labels=None, class_names=None) if labels == "none" else source
 
 
@@ -57,10 +53,18 @@ def available_splits(spec: str, data_dir: str | Path | None = None) -> list[str]
 
     Arguments and errors are those of `open_source`.
     """
-    kind, path = _parse(spec)
-    if kind == "tfds":
-        return list(tfds_builder(path, data_dir).info.splits)
-    return list(_split_openers(kind, path, labels="none", skip_broken=False))
+    return list(_open_splits(spec, SourceOptions(data_dir, labels="none")))
+
+
+def absolute_spec(spec: str) -> str:
+    """The spec with an absolute path, so that it means the same from any folder.
+
+    `~` is the home folder. What is not a spec of a path, such as `digits`, stays as it is.
+    """
+    kind, colon, path = spec.partition(":")
+    if kind not in SOURCES or SOURCES[kind].argument != "PATH" or not path:
+        return spec
+    return f"{kind}{colon}{os.path.abspath(os.path.expanduser(path))}"
 
 
 def open_train_and_held_out(
@@ -71,7 +75,7 @@ def open_train_and_held_out(
     data_dir: str | Path | None = None,
     labels: str = "folders",
     skip_broken: bool = False,
-) -> tuple[Source, Source | None]:
+) -> tuple[Opened, Opened | None]:
     """Opens the images to train on and those held out, with the same classes.
 
     Args:
@@ -88,7 +92,7 @@ def open_train_and_held_out(
         The training source, and the held-out one: None if nothing names or holds one.
 
     Raises:
-        ValueError, FileNotFoundError: a source cannot be opened, or the held-out images have a
+        UserError: a source cannot be opened, or the held-out images have a
             class that the training images lack.
     """
     options = (data_dir or None, labels, skip_broken)
@@ -102,46 +106,40 @@ def open_train_and_held_out(
 
 def _default_eval_split(data: str, eval_data: str, data_dir: str | Path | None) -> str:
     available = available_splits(eval_data or data, data_dir)
-    for split in ("validation", "test"):
-        if split in available:
+    for name in HELD_OUT:
+        if split := known_as(name, available):
             return split
     return available[0] if eval_data else ""
 
 
-def _with_classes_of(train: Source, held_out: Source) -> Source:
+def _with_classes_of(train: Opened, held_out: Opened) -> Opened:
     """Held-out labels that mean what those of training mean, where both name their classes."""
-    known = train.class_names
-    if not known or not held_out.class_names or held_out.class_names == known:
+    known, names, labels = train.class_names, held_out.class_names, held_out.labels
+    if not known or not names or names == known or labels is None:
         return held_out
+    known_ids = {class_name: number for number, class_name in enumerate(known)}
     ids = {}
-    for label in np.unique(held_out.labels[held_out.labels >= 0]):
-        class_name = held_out.class_names[label]
-        if class_name not in known:
-            raise ValueError(
+    for label in np.unique(labels[labels >= 0]).tolist():
+        class_name = names[label]
+        if class_name not in known_ids:
+            raise UserError(
                 f"{held_out.name} holds the class {class_name!r}, which {train.name} does not: "
-                "rename or remove it, or pass --labels=none."
+                "rename or remove it, or pass ",
+                Argument("labels", "none"),
+                ".",
             )
-        ids[label] = known.index(class_name)
-    mapped = [ids.get(label, -1) for label in held_out.labels]
+        ids[label] = known_ids[class_name]
+    mapped = [ids.get(label, -1) for label in labels.tolist()]
     return replace(held_out, labels=np.array(mapped, np.int32), class_names=known)
 
 
-def _parse(spec: str) -> tuple[str, str]:
-    kind, _, path = spec.partition(":")
-    if kind == "digits" and not path:
-        return kind, path
-    if kind not in ("tfds", "folder", "npz", "mat") or not path:
-        raise ValueError(f"Unknown data set: --data={spec}. Accepted: {SPECS}.")
-    return kind, path if kind == "tfds" else os.path.expanduser(path)
-
-
-def _split_openers(
-    kind: str, path: str, labels: str, skip_broken: bool
-) -> dict[str, Callable[[], Source]]:
-    if kind == "digits":
-        return digits_splits()
-    if kind == "npz":
-        return npz_splits(path)
-    if kind == "mat":
-        return mat_splits(path)
-    return folder_splits(path, labels, skip_broken)
+def _open_splits(spec: str, options: SourceOptions) -> Splits:
+    name, _, path = spec.partition(":")
+    kind = SOURCES.get(name)
+    if kind is None or bool(path) != bool(kind.argument):
+        raise UserError(
+            "Unknown data set: ", Argument("data", spec), f". Accepted: {accepted_specs()}."
+        )
+    if kind.argument == "PATH":
+        path = os.path.expanduser(path)
+    return kind.splits(path, options)

@@ -1,25 +1,53 @@
 """Data sets of TensorFlow Datasets as sources of encoded images."""
 
+import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from and_tf.data.progress import progress_bar
-from and_tf.data.sources.source import EncodedSource
+from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.tfds_prepare import import_tfds, quiet_logs, tfds_builder, tfds_error
-from and_tf.data.splits import split_ranges
+from and_tf.data.splits import SourceOptions, Splits, split_ranges
+from and_tf.errors import Argument, UserError
 
 
-def open_tfds(name: str, split: str, data_dir: str | Path | None) -> EncodedSource:
+class TfdsSplits(Splits):
+    """The splits of a TFDS set, which reads a part of one without the rest.
+
+    Args:
+        name: of the set.
+        data_dir: where TFDS keeps its data sets; None for its own default.
+    """
+
+    def __init__(self, name: str, data_dir: str | Path | None):
+        self.name, self.data_dir = name, data_dir
+        self.builder = tfds_builder(name, data_dir)
+        super().__init__(
+            {split: functools.partial(self.open, split) for split in self.builder.info.splits}
+        )
+
+    def open(self, split: str, spec: str = "") -> EncodedSource:
+        """Opens a split in TFDS notation."""
+        return _read(self.builder, self.name, split, self.data_dir)
+
+
+def tfds_splits(path: str, options: SourceOptions) -> TfdsSplits:
+    """The splits of the TFDS set of this name, which is prepared if need be."""
+    return TfdsSplits(path, options.data_dir)
+
+
+def _read(builder: Any, name: str, split: str, data_dir: str | Path | None) -> EncodedSource:
     """A split of a TFDS set, its encoded images in memory, in the stored order."""
     tfds = import_tfds()
     spec = f"tfds:{name}"
-    builder = tfds_builder(name, data_dir)
     lengths = {key: info.num_examples for key, info in builder.info.splits.items()}
-    num_images = sum(stop - start for _, start, stop in split_ranges(split, spec, lengths, lengths))
+    num_images = sum(stop - start for _, start, stop in split_ranges(split, spec, lengths))
     image_key, label_key = _tfds_keys(builder.info)
     read = dict.fromkeys(filter(None, (image_key, label_key)), True)
-    items, labels = [], []
+    items: list[bytes] = []
+    labels: list[int] = []
     try:
         with quiet_logs(), progress_bar(num_images, f"reading {spec}") as progress:
             records = builder.as_dataset(
@@ -46,7 +74,7 @@ def open_tfds(name: str, split: str, data_dir: str | Path | None) -> EncodedSour
     )
 
 
-def _tfds_keys(info) -> tuple[str, str | None]:
+def _tfds_keys(info: Any) -> tuple[str, str | None]:
     """Names of the image feature and of the label feature, if there is one."""
     tfds = import_tfds()
     features = dict(info.features.items()) if hasattr(info.features, "items") else {}
@@ -55,9 +83,10 @@ def _tfds_keys(info) -> tuple[str, str | None]:
         key for key, value in features.items() if isinstance(value, tfds.features.ClassLabel)
     ]
     if not images:
-        raise ValueError(
-            f"--data=tfds:{info.name} holds no image, only {', '.join(features) or 'nothing'}: "
-            "choose a data set of images."
+        raise UserError(
+            Argument("data", f"tfds:{info.name}"),
+            f" holds no image, only {', '.join(features) or 'nothing'}: "
+            "choose a data set of images.",
         )
     preferred = ("image", "label", *(info.supervised_keys or ()))
     return (

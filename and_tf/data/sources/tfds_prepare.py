@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from and_tf.data.sources.connection import fail_fast_offline
+from and_tf.errors import Argument, MissingPackage, NotFound, UserError
+
+logger = logging.getLogger(__name__)
 
 
-def tfds_builder(name: str, data_dir: str | Path | None):
+def tfds_builder(name: str, data_dir: str | Path | None) -> Any:
     """The builder of a prepared data set; prepares it if need be.
 
     A set that is prepared is opened without the network.
@@ -26,9 +29,9 @@ def tfds_builder(name: str, data_dir: str | Path | None):
         known = tfds.list_builders(with_community_datasets=False)  # the others ask the network
         close = difflib.get_close_matches(name.partition("/")[0], known, n=3)
         hint = f"did you mean {', '.join(close)}?" if close else "see tfds.list_builders()."
-        raise ValueError(f"TFDS knows no data set of that name: --data=tfds:{name}: {hint}") from (
-            error
-        )
+        raise NotFound(
+            "TFDS knows no data set of that name: ", Argument("data", f"tfds:{name}"), f": {hint}"
+        ) from error
     except Exception as error:
         raise tfds_error("open", name, data_dir, error) from error
     if not is_prepared:
@@ -36,27 +39,31 @@ def tfds_builder(name: str, data_dir: str | Path | None):
     return builder
 
 
-def _prepare(builder, name: str, data_dir: str | None) -> None:
-    print(f"tfds:{name} is not prepared in {builder.data_path}: downloading it.", flush=True)
+def _prepare(builder: Any, name: str, data_dir: str | None) -> None:
+    logger.info("tfds:%s is not prepared in %s: downloading it.", name, builder.data_path)
     if not sys.stderr.isatty():
         import_tfds().disable_progress_bar()
     try:
-        with quiet_logs(), fail_fast_offline(builder.url_infos or ()):
+        with quiet_logs():
             builder.download_and_prepare()
     except Exception as error:
         raise tfds_error("download and prepare", name, data_dir, error) from error
 
 
-def tfds_error(action: str, name: str, data_dir: str | Path | None, error: Exception) -> ValueError:
+def tfds_error(action: str, name: str, data_dir: str | Path | None, error: Exception) -> UserError:
+    """The error of a data set that cannot be opened, prepared or read."""
     reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
-    return ValueError(
-        f"Cannot {action} --data=tfds:{name} with --data_dir={data_dir or '~/tensorflow_datasets'} "
-        f"({reason}): name the folder that holds it, or prepare it where there is a connection, "
-        f"with `tfds build {name}`, and copy the folder."
+    return UserError(
+        f"Cannot {action} ",
+        Argument("data", f"tfds:{name}"),
+        " with ",
+        Argument("data_dir", str(data_dir or "~/tensorflow_datasets")),
+        f" ({reason}): name the folder that holds it, or prepare it where there is a connection, "
+        f"with `tfds build {name}`, and copy the folder.",
     )
 
 
-def import_tfds():
+def import_tfds() -> Any:
     """TensorFlow Datasets, imported at first use because it is slow, without its log lines."""
     try:
         with quiet_logs():
@@ -64,7 +71,7 @@ def import_tfds():
 
             _ = tfds.core, tfds.features, tfds.decode  # imported at first use
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackage(
             f"{error}: tfds:NAME and splits in TFDS notation need "
             "`pip install tensorflow-datasets importlib_resources`"
         ) from error

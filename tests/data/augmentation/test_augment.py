@@ -9,8 +9,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from and_tf.data.augmentation import augment as aug
-from and_tf.data.augmentation.augment import augment, crop_boxes, draw
+from and_tf.data.augmentation import color, columns
+from and_tf.data.augmentation.augment import augment
+from and_tf.data.augmentation.crop import crop_boxes
+from and_tf.data.augmentation.crop_box import crop_box, without_crop
+from and_tf.data.augmentation.noise import augmentation_noise
 from and_tf.data.settings import AugmentationSettings
 
 CROP_ONLY = {"color_jitter": 0.0, "grey": 0.0}
@@ -27,25 +30,25 @@ def photos(count, height=32, width=32, seed=0):
     return np.array(images).astype("uint8").reshape(count, height, width, 3)
 
 
-def draws_of(count, seed=0):
-    return draw(count, seed, step=0).numpy()
+def noise_of(count, seed=0):
+    return augmentation_noise(count, seed, step=0).numpy()
 
 
 # The naive loop.
 
 
-def naive_box(draws, height, width, settings):
+def naive_box(noise, height, width, settings):
     """RandomResizedCrop.get_params."""
     for attempt in range(10):
-        share = settings.crop_min_area + (1 - settings.crop_min_area) * float(draws[attempt])
+        fraction = settings.crop_min_area + (1 - settings.crop_min_area) * float(noise[attempt])
         log_ratio = math.log(3 / 4) + (math.log(4 / 3) - math.log(3 / 4)) * float(
-            draws[10 + attempt]
+            noise[10 + attempt]
         )
-        area, ratio = share * height * width, math.exp(log_ratio)
+        area, ratio = fraction * height * width, math.exp(log_ratio)
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
-            top = math.floor(float(draws[20]) * (height - h + 1))
-            left = math.floor(float(draws[21]) * (width - w + 1))
+            top = math.floor(float(noise[20]) * (height - h + 1))
+            left = math.floor(float(noise[21]) * (width - w + 1))
             return top, left, h, w
     return naive_centre_box(height, width)
 
@@ -81,16 +84,16 @@ def naive_grey(image):
     return np.repeat((image @ GREY_OF_PIL)[..., None], 3, axis=-1)
 
 
-def naive_augment(image, draws, settings):
-    top, left, h, w = naive_box(draws, *image.shape[:2], settings)
+def naive_augment(image, noise, settings):
+    top, left, h, w = naive_box(noise, *image.shape[:2], settings)
     image = naive_resize(image[top : top + h, left : left + w], settings.image_size) / 255.0
-    if settings.flip and draws[22] < 0.5:
+    if settings.flip and noise[22] < 0.5:
         image = image[:, ::-1]
     strength = settings.color_jitter
     low, high = max(0.0, 1 - strength), 1 + strength
-    brightness, contrast, saturation = (low + (high - low) * float(u) for u in draws[24:27])
-    shift = min(strength, 0.5) * (2 * float(draws[27]) - 1)
-    order = list(itertools.permutations(range(4)))[int(24 * float(draws[23]))]
+    brightness, contrast, saturation = (low + (high - low) * float(u) for u in noise[24:27])
+    shift = min(strength, 0.5) * (2 * float(noise[27]) - 1)
+    order = list(itertools.permutations(range(4)))[int(24 * float(noise[23]))]
     for operation in order if strength else ():
         if operation == 0:
             image = naive_blend(image, 0.0, brightness)
@@ -100,7 +103,7 @@ def naive_augment(image, draws, settings):
             image = naive_blend(image, naive_grey(image), saturation)
         else:
             image = naive_hue(image, shift)
-    if draws[28] < settings.grey:
+    if noise[28] < settings.grey:
         image = naive_grey(image)
     return 255.0 * image
 
@@ -113,7 +116,7 @@ def naive_augment(image, draws, settings):
     [
         AugmentationSettings(image_size=16),
         AugmentationSettings(
-            image_size=16, crop_min_area=0.08, color_jitter=1.2, grey=0.5, flip=True
+            image_size=16, crop_min_area=0.08, color_jitter=1.0, grey=0.5, flip=True
         ),
         AugmentationSettings(image_size=20, color_jitter=0.0),
         AugmentationSettings(image_size=12, crop_min_area=1.0, grey=0.0),
@@ -123,20 +126,20 @@ def naive_augment(image, draws, settings):
 )
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (21, 34)])
 def test_images_equal_those_of_the_naive_loop(settings, height, width):
-    images, draws = photos(24, height, width), draws_of(24, seed=3)
-    draws[:, aug.ORDER] = (np.arange(24) + 0.5) / 24  # each order once
-    expected = [naive_augment(*pair, settings) for pair in zip(images, draws, strict=True)]
-    found = augment(images, draws, settings)
+    images, noise = photos(24, height, width), noise_of(24, seed=3)
+    noise[:, columns.ORDER] = (np.arange(24) + 0.5) / 24  # each order once
+    expected = [naive_augment(*pair, settings) for pair in zip(images, noise, strict=True)]
+    found = augment(images, noise, settings)
     np.testing.assert_allclose(found, expected, atol=0.02)
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (50, 75), (100, 40), (200, 200)])
 @pytest.mark.parametrize("size", [24, 64])
 def test_crops_are_within_a_grey_level_of_pil(height, width, size):
-    images, draws = photos(8, height, width), draws_of(8)
+    images, noise = photos(8, height, width), noise_of(8)
     settings = AugmentationSettings(image_size=size, crop_min_area=0.1, **CROP_ONLY)
-    found = augment(images, draws, settings).numpy()
-    boxes = crop_boxes(draws, height, width, settings).numpy()
+    found = augment(images, noise, settings).numpy()
+    boxes = crop_boxes(noise, height, width, settings).numpy()
     for image, crop, (top, left, h, w) in zip(images, found, boxes, strict=True):
         pil = Image.fromarray(image).crop((left, top, left + w, top + h))
         pil = np.asarray(pil.resize((size, size), Image.BILINEAR), "float32")
@@ -144,28 +147,28 @@ def test_crops_are_within_a_grey_level_of_pil(height, width, size):
 
 
 def test_pixels_outside_the_crop_do_not_count():
-    images, draws = photos(16), draws_of(16)
+    images, noise = photos(16), noise_of(16)
     settings = AugmentationSettings(image_size=8, **CROP_ONLY)
     outside = np.ones(images.shape, bool)
-    for mask, (top, left, h, w) in zip(outside, crop_boxes(draws, 32, 32, settings), strict=True):
+    for mask, (top, left, h, w) in zip(outside, crop_boxes(noise, 32, 32, settings), strict=True):
         mask[top : top + h, left : left + w] = False
     changed = np.where(outside, 255 - images, images)
     np.testing.assert_array_equal(
-        augment(images, draws, settings), augment(changed, draws, settings)
+        augment(images, noise, settings), augment(changed, noise, settings)
     )
 
 
 def test_without_crop_jitter_and_grey_an_image_stays_as_it_is():
     images = photos(8)
     settings = AugmentationSettings(crop_min_area=1.0, color_jitter=0.0, grey=0.0)
-    np.testing.assert_allclose(augment(images, draws_of(8), settings), images, atol=1e-3)
+    np.testing.assert_allclose(augment(images, noise_of(8), settings), images, atol=1e-3)
 
 
 def test_a_flip_mirrors_the_images_drawn_and_only_those():
-    images, draws = photos(32), draws_of(32)
-    plain = augment(images, draws, AugmentationSettings(flip=False)).numpy()
-    flipped = augment(images, draws, AugmentationSettings(flip=True)).numpy()
-    mirrored = draws[:, aug.FLIP] < 0.5
+    images, noise = photos(32), noise_of(32)
+    plain = augment(images, noise, AugmentationSettings(flip=False)).numpy()
+    flipped = augment(images, noise, AugmentationSettings(flip=True)).numpy()
+    mirrored = noise[:, columns.FLIP] < 0.5
     assert 0 < mirrored.sum() < 32
     np.testing.assert_allclose(flipped[mirrored], plain[mirrored][:, :, ::-1], atol=1e-3)
     np.testing.assert_array_equal(flipped[~mirrored], plain[~mirrored])
@@ -173,7 +176,7 @@ def test_a_flip_mirrors_the_images_drawn_and_only_those():
 
 def test_values_stay_within_0_and_255():
     images = np.random.default_rng(0).choice([0, 255], (64, 32, 32, 3)).astype("uint8")
-    found = augment(images, draws_of(64), AugmentationSettings(color_jitter=2.0, flip=True)).numpy()
+    found = augment(images, noise_of(64), AugmentationSettings(color_jitter=1.0, flip=True)).numpy()
     assert found.dtype == np.float32 and np.isfinite(found).all()
     assert found.min() >= -1e-3 and found.max() <= 255.001
 
@@ -181,15 +184,15 @@ def test_values_stay_within_0_and_255():
 @pytest.mark.parametrize("shift", [-0.5, -0.3, 0.0, 0.1, 0.5])
 def test_the_hue_shift_is_that_of_colorsys(shift):
     levels = np.array(list(itertools.product([0, 51, 128, 255], repeat=3))) / 255.0  # (64, 3)
-    found = aug.shift_hue(tf.constant(255.0 * levels.T[None], tf.float32), tf.constant([shift]))
+    found = color.shift_hue(tf.constant(255.0 * levels.T[None], tf.float32), tf.constant([shift]))
     expected = naive_hue(levels[None], shift)[0]
     np.testing.assert_allclose(found[0].numpy().T, 255.0 * expected, atol=1e-2)
 
 
 def test_uint8_and_float_images_give_the_same():
-    images, draws = photos(4), draws_of(4)
-    as_float = augment(images.astype("float32"), draws, AugmentationSettings())
-    np.testing.assert_array_equal(augment(images, draws, AugmentationSettings()), as_float)
+    images, noise = photos(4), noise_of(4)
+    as_float = augment(images.astype("float32"), noise, AugmentationSettings())
+    np.testing.assert_array_equal(augment(images, noise, AugmentationSettings()), as_float)
 
 
 # The distributions.
@@ -217,8 +220,8 @@ def torchvision_boxes(count, height, width, smallest, seed):
 def largest_gap(sample, other):
     """The Kolmogorov-Smirnov distance of two samples."""
     points = np.concatenate([sample, other])
-    shares = [np.searchsorted(np.sort(s), points, side="right") / len(s) for s in (sample, other)]
-    return np.abs(shares[0] - shares[1]).max()
+    below = [np.searchsorted(np.sort(s), points, side="right") / len(s) for s in (sample, other)]
+    return np.abs(below[0] - below[1]).max()
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (37, 60), (90, 30)])
@@ -226,7 +229,7 @@ def largest_gap(sample, other):
 def test_crops_are_distributed_as_torchvisions(height, width, smallest):
     count = 10_000
     settings = AugmentationSettings(crop_min_area=smallest)
-    found = crop_boxes(draws_of(count, seed=11), height, width, settings).numpy()
+    found = crop_boxes(noise_of(count, seed=11), height, width, settings).numpy()
     expected = torchvision_boxes(count, height, width, smallest, seed=5)
     for figure in (
         lambda top, left, h, w: h * w,
@@ -240,33 +243,52 @@ def test_crops_are_distributed_as_torchvisions(height, width, smallest):
         assert largest_gap(figure(*found.T), figure(*expected.T)) < 0.0276
 
 
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (37, 60), (90, 30), (480, 640), (9, 900)])
+@pytest.mark.parametrize("smallest", [0.08, 1.0])
+def test_the_box_of_one_image_is_that_of_a_batch(height, width, smallest):
+    settings, noise = AugmentationSettings(crop_min_area=smallest), noise_of(500, seed=3)
+    expected = crop_boxes(noise, height, width, settings).numpy()
+    found = [crop_box(row, height, width, settings) for row in noise]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("size", [8, 31, 32, 96, 224, 513])
+@pytest.mark.parametrize("smallest", [0.08, 0.2, 0.333])
+def test_without_a_crop_the_whole_square_stays_bit_for_bit(size, smallest):
+    settings = AugmentationSettings(image_size=size, crop_min_area=smallest, **CROP_ONLY)
+    noise, images = without_crop(noise_of(2)), photos(2, size, size)
+    assert (crop_boxes(noise, size, size, settings).numpy() == [0, 0, size, size]).all()
+    np.testing.assert_array_equal(augment(images, noise, settings), images)
+    assert not np.array_equal(noise, noise_of(2)) and noise.dtype == np.float32
+
+
 def test_crop_corners_are_uniform_over_the_room_left():
     settings = AugmentationSettings(crop_min_area=0.2)
-    boxes = crop_boxes(draws_of(40_000), 32, 32, settings).numpy()
+    boxes = crop_boxes(noise_of(40_000), 32, 32, settings).numpy()
     for start, length in [(0, 2), (1, 3)]:
         corners = boxes[boxes[:, length] == 24][:, start]
-        shares = np.bincount(corners, minlength=9) / len(corners)
-        assert len(shares) == 9  # 0..8
-        np.testing.assert_allclose(shares, 1 / 9, atol=5 * math.sqrt(0.1 / len(corners)))
+        fractions = np.bincount(corners, minlength=9) / len(corners)
+        assert len(fractions) == 9  # 0..8
+        np.testing.assert_allclose(fractions, 1 / 9, atol=5 * math.sqrt(0.1 / len(corners)))
 
 
 @pytest.mark.parametrize("value", [0.0, np.nextafter(np.float32(1), np.float32(0))])
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (500, 333), (1, 1), (2, 9)])
 def test_the_outermost_draws_stay_inside_the_image(value, height, width):
-    draws = np.full((1, aug.DRAWS_PER_IMAGE), value, "float32")
-    (top, left, h, w), *_ = crop_boxes(draws, height, width, AugmentationSettings()).numpy()
+    noise = np.full((1, columns.VALUES_PER_IMAGE), value, "float32")
+    (top, left, h, w), *_ = crop_boxes(noise, height, width, AugmentationSettings()).numpy()
     assert 0 <= top <= top + h <= height and 0 <= left <= left + w <= width and h > 0 and w > 0
     assert np.isfinite(
-        augment(photos(1, height, width), draws, AugmentationSettings(flip=True))
+        augment(photos(1, height, width), noise, AugmentationSettings(flip=True))
     ).all()
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (24, 40), (40, 24), (30, 40), (10, 100)])
 def test_the_fallback_is_the_centre_crop_of_torchvision(height, width):
     settings = AugmentationSettings(crop_min_area=1.0)
-    draws = draws_of(200)
-    draws[:, aug.RATIO] = 0.0 if width > height else 0.9999  # no attempt fits
-    boxes = crop_boxes(draws, height, width, settings).numpy()
+    noise = noise_of(200)
+    noise[:, columns.RATIO] = 0.0 if width > height else 0.9999  # no attempt fits
+    boxes = crop_boxes(noise, height, width, settings).numpy()
     assert (boxes == naive_centre_box(height, width)).all()
 
 
@@ -274,7 +296,7 @@ def test_the_fallback_is_the_centre_crop_of_torchvision(height, width):
     ("strength", "low", "high", "turn"), [(0.4, 0.6, 1.4, 0.4), (1.5, 0.0, 2.5, 0.5)]
 )
 def test_jitter_amounts_fill_their_ranges_evenly(strength, low, high, turn):
-    factors, shift = map(np.asarray, aug.jitter_amounts(draws_of(20_000), strength))
+    factors, shift = map(np.asarray, color.jitter_amounts(noise_of(20_000), strength))
     assert factors.shape == (20_000, 3)
     even = np.linspace(0, 1, 20_000)
     for column in factors.T:
@@ -285,52 +307,52 @@ def test_jitter_amounts_fill_their_ranges_evenly(strength, low, high, turn):
 
 
 def test_each_of_the_24_orders_comes_equally_often():
-    orders = aug.operation_order(draws_of(48_000)).numpy()
+    orders = color.operation_order(noise_of(48_000)).numpy()
     seen, counts = np.unique(orders, axis=0, return_counts=True)
     assert len(seen) == 24 and (np.sort(seen, axis=1) == np.arange(4)).all()
     np.testing.assert_allclose(counts, 2000, atol=5 * math.sqrt(2000))
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.2, 1.0])
-def test_the_share_of_grey_images_is_the_probability(probability):
+def test_the_fraction_of_grey_images_is_the_probability(probability):
     pixel = np.full((20_000, 1, 1, 3), [200, 100, 50], "uint8")
-    settings = AugmentationSettings(image_size=1, color_jitter=0.0, grey=probability)
-    found = augment(pixel, draws_of(20_000), settings).numpy()
+    settings = AugmentationSettings(image_size=8, color_jitter=0.0, grey=probability)
+    found = augment(pixel, noise_of(20_000), settings).numpy()
     is_grey = np.ptp(found, axis=-1) < 1e-3
     assert is_grey.mean() == pytest.approx(probability, abs=0.012)
 
 
 def test_the_draws_of_an_image_are_not_correlated():
-    correlation = np.corrcoef(draws_of(20_000).T)
-    assert np.abs(correlation - np.eye(aug.DRAWS_PER_IMAGE)).max() < 5 / math.sqrt(20_000)
+    correlation = np.corrcoef(noise_of(20_000).T)
+    assert np.abs(correlation - np.eye(columns.VALUES_PER_IMAGE)).max() < 5 / math.sqrt(20_000)
 
 
-# What the draws depend on, and what the images depend on.
+# What the noise depend on, and what the images depend on.
 
 
 def test_draws_are_uniform_and_repeat_for_the_same_seed_and_step():
-    first = draw(500, seed=1, step=2).numpy()
-    assert first.dtype == np.float32 and first.shape == (500, aug.DRAWS_PER_IMAGE)
+    first = augmentation_noise(500, seed=1, step=2).numpy()
+    assert first.dtype == np.float32 and first.shape == (500, columns.VALUES_PER_IMAGE)
     assert first.min() >= 0 and first.max() < 1
-    np.testing.assert_array_equal(first, draw(500, seed=1, step=2))
-    as_tensors = draw(tf.constant(500), tf.constant(1), tf.constant(2, tf.int64))
+    np.testing.assert_array_equal(first, augmentation_noise(500, seed=1, step=2))
+    as_tensors = augmentation_noise(tf.constant(500), tf.constant(1), tf.constant(2, tf.int64))
     np.testing.assert_array_equal(first, as_tensors)
 
 
 def test_other_seeds_and_steps_give_other_draws():
     pairs = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 1), (2**40, 1), (0, 2**40)]
-    batches = [draw(3, seed, step).numpy() for seed, step in pairs]
+    batches = [augmentation_noise(3, seed, step).numpy() for seed, step in pairs]
     for one, other in itertools.combinations(batches, 2):
         assert not np.isclose(one, other).any(axis=1).all()
 
 
 def test_an_image_depends_on_its_own_draws_alone():
     settings = AugmentationSettings(flip=True)
-    images, draws = photos(5), draws_of(5)
-    whole = augment(images, draws, settings).numpy()
-    parts = [augment(images[a:b], draws[a:b], settings) for a, b in [(0, 3), (3, 5)]]
+    images, noise = photos(5), noise_of(5)
+    whole = augment(images, noise, settings).numpy()
+    parts = [augment(images[a:b], noise[a:b], settings) for a, b in [(0, 3), (3, 5)]]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
-    alone = [augment(images[j : j + 1], draws[j : j + 1], settings)[0] for j in range(5)]
+    alone = [augment(images[j : j + 1], noise[j : j + 1], settings)[0] for j in range(5)]
     np.testing.assert_array_equal(whole, alone)
 
 
@@ -341,7 +363,7 @@ def test_eager_function_and_pipeline_give_the_same(batch_size):
     starts = range(0, 10, batch_size)  # the last batch is a partial one
 
     def view(step, batch):
-        return augment(batch, draw(tf.shape(batch)[0], 7, step), settings)
+        return augment(batch, augmentation_noise(tf.shape(batch)[0], 7, step), settings)
 
     eager = [view(s, images[a : a + batch_size]) for s, a in enumerate(starts)]
     graph = tf.function(view, input_signature=[tf.TensorSpec([]), tf.TensorSpec([None] * 4)])
@@ -356,9 +378,9 @@ def test_eager_function_and_pipeline_give_the_same(batch_size):
 @pytest.mark.parametrize("batch_size", [0, 1])
 def test_empty_and_single_batches_pass(batch_size):
     images = photos(max(batch_size, 1))[:batch_size]
-    draws = draw(batch_size, 0, 0)
+    noise = augmentation_noise(batch_size, 0, 0)
     for call in (augment, tf.function(augment)):
-        assert call(images, draws, AugmentationSettings(flip=True)).shape == (batch_size, 32, 32, 3)
+        assert call(images, noise, AugmentationSettings(flip=True)).shape == (batch_size, 32, 32, 3)
 
 
 @pytest.mark.parametrize(
@@ -374,5 +396,5 @@ def test_empty_and_single_batches_pass(batch_size):
     ],
 )
 def test_a_setting_out_of_range_names_its_flag_and_value(flag, value):
-    with pytest.raises(ValueError, match=f"--{flag}={value}"):
+    with pytest.raises(ValueError, match=f"{flag}={value}"):
         AugmentationSettings(**{flag: value})

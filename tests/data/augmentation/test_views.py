@@ -16,28 +16,28 @@ from and_tf.training import build as experiment
 from and_tf.training.optimizers import TorchSGD
 
 N, BATCH, PER_EPOCH = 21, 8, 3  # the last batch has 5 images
-FULL = AugmentationSettings(image_size=8, flip=True)
+FULL = AugmentationSettings(image_size=10, flip=True)
 PIXELS = np.random.default_rng(0).integers(0, 256, (N, 10, 10, 3), "uint8")
 SOURCE = array_source(PIXELS, name="noise")
 TOLERANCE = 1e-3  # of 255
 
 
-def pipeline(sends, first_step=0, source=SOURCE):
-    return train_pipeline(source, BATCH, FULL, 5, first_step, load_size=10, sends=sends)
+def pipeline(yields, step=0, source=SOURCE):
+    return train_pipeline(source, BATCH, FULL, 5, step, yields)
 
 
-def maker(sends):
-    return {"images": views.from_images(FULL), "draws": views.from_draws(SOURCE, FULL)}[sends]
+def maker(yields):
+    return {"images": views.from_images(FULL), "noise": views.from_noise(PIXELS, FULL)}[yields]
 
 
-ways = pytest.mark.parametrize(("sends", "jit_compile"), [("images", False), ("draws", True)])
+ways = pytest.mark.parametrize(("yields", "jit_compile"), [("images", False), ("noise", True)])
 
 
 @ways
-def test_views_made_on_the_device_are_those_of_the_host(sends, jit_compile):
-    make = tf.function(maker(sends), jit_compile=jit_compile, reduce_retracing=True)
-    for first_step in (0, PER_EPOCH + 1):  # from the start, and continued within the next epoch
-        pairs = zip(pipeline("views", first_step), pipeline(sends, first_step), strict=True)
+def test_views_made_on_the_device_are_those_of_the_host(yields, jit_compile):
+    make = tf.function(maker(yields), jit_compile=jit_compile, reduce_retracing=True)
+    for step in (0, PER_EPOCH + 1):  # from the start, and continued within the next epoch
+        pairs = zip(pipeline("augmented", step), pipeline(yields, step), strict=True)
         for (expected, indices), (inputs, same) in pairs:
             np.testing.assert_array_equal(indices, same)
             found = make(inputs, same)
@@ -47,29 +47,38 @@ def test_views_made_on_the_device_are_those_of_the_host(sends, jit_compile):
 
 def test_nothing_but_numbers_is_sent_where_the_device_holds_the_images():
     unread = array_source(PIXELS, name="noise")
-    unread.load = lambda indices, size: pytest.fail("the host read images")
+    unread.load_crops = lambda *arguments: pytest.fail("the host read images")
     sizes = []
-    for draws, indices in pipeline("draws", source=unread):
-        assert draws.dtype == tf.float32 and indices.dtype == tf.int64
-        sizes.append((len(draws), len(indices)))
+    for noise, indices in pipeline("noise", source=unread):
+        assert noise.dtype == tf.float32 and indices.dtype == tf.int64
+        sizes.append((len(noise), len(indices)))
     assert sizes == [(8, 8), (8, 8), (5, 5)]
 
 
 def test_images_are_sent_as_bytes():
-    for (images, draws), indices in pipeline("images"):
-        assert images.dtype == tf.uint8 and len(draws) == len(indices)
+    for (images, noise), indices in pipeline("images"):
+        assert images.dtype == tf.uint8 and len(noise) == len(indices)
         np.testing.assert_array_equal(images, PIXELS[indices.numpy()])
 
 
-def test_what_a_pipeline_cannot_send_is_refused():
-    with pytest.raises(ValueError, match="sends='pixels'"):
+def test_photos_are_sent_as_crops_with_noise_that_crops_no_more():
+    rng = np.random.default_rng(1)
+    photos = array_source(rng.integers(0, 256, (N, 15, 20, 3), "uint8"))
+    pairs = zip(pipeline("augmented", 0, photos), pipeline("images", 0, photos), strict=True)
+    for (expected, _), (inputs, same) in pairs:
+        assert inputs[0].shape[1:] == (10, 10, 3)
+        np.testing.assert_allclose(maker("images")(inputs, same), expected, atol=TOLERANCE)
+
+
+def test_what_a_pipeline_cannot_yield_is_refused():
+    with pytest.raises(ValueError, match="yields='pixels'"):
         pipeline("pixels")
 
 
-def build(strategy, sends="views", jit_compile=False):
+def build(strategy, yields="augmented", jit_compile=False):
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        x = images = keras.Input((8, 8, 3))
+        x = images = keras.Input((10, 10, 3))
         x = keras.layers.Rescaling(1 / 64, offset=-2)(x)
         x = keras.layers.Conv2D(4, 3, strides=2)(x)
         x = keras.layers.Dense(4)(keras.layers.Flatten()(keras.layers.ReLU()(x)))
@@ -77,15 +86,16 @@ def build(strategy, sends="views", jit_compile=False):
         model.compile(
             TorchSGD(0.05, momentum=0.9, nesterov=True),
             jit_compile=jit_compile,
-            views=None if sends == "views" else maker(sends),
+            views=None if yields == "augmented" else maker(yields),
         )
     return model
 
 
-def trained(strategy, sends="views", jit_compile=False):
+def trained(strategy, yields="augmented", jit_compile=False):
     """A model after two epochs."""
-    model = build(strategy, sends, jit_compile)
-    model.fit(pipeline(sends), epochs=2, verbose=0, shuffle=False)
+    model = build(strategy, yields, jit_compile)
+    data = pipeline(yields, model.optimizer.iterations)
+    model.fit(data, epochs=2, verbose=0, shuffle=False)
     return model
 
 
@@ -96,17 +106,17 @@ def assert_equal(model, other):
 
 
 @ways
-def test_training_is_that_of_the_host(sends, jit_compile):
+def test_training_is_that_of_the_host(yields, jit_compile):
     here = tf.distribute.get_strategy()
-    assert_equal(trained(here, sends, jit_compile), trained(here))
+    assert_equal(trained(here, yields, jit_compile), trained(here))
 
 
 def test_a_continued_run_is_that_of_the_host():
     here = tf.distribute.get_strategy()
-    model, rest = build(here, "draws"), build(here, "draws")
-    model.fit(pipeline("draws"), verbose=0, shuffle=False)
-    rest.fit(pipeline("draws").take(1), verbose=0, shuffle=False)
-    rest.fit(pipeline("draws", first_step=1), verbose=0, shuffle=False)
+    model, rest = build(here, "noise"), build(here, "noise")
+    model.fit(pipeline("noise"), verbose=0, shuffle=False)
+    rest.fit(pipeline("noise").take(1), verbose=0, shuffle=False)
+    rest.fit(pipeline("noise", step=1), verbose=0, shuffle=False)
     assert_equal(rest, model)
 
 
@@ -115,12 +125,12 @@ def test_two_replicas_augment_what_is_sent_to_each(two_replicas):
 
 
 def test_a_saved_model_expects_images(tmp_path):
-    trained(tf.distribute.get_strategy(), "draws").save(tmp_path / "model.keras")
+    trained(tf.distribute.get_strategy(), "noise").save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    history = again.fit(pipeline("views"), verbose=0, shuffle=False).history
+    history = again.fit(pipeline("augmented"), verbose=0, shuffle=False).history
     assert np.isfinite(history["loss"]).all()
-    with pytest.raises((ValueError, TypeError)):  # draws are no images
-        again.fit(pipeline("draws"), verbose=0, shuffle=False)
+    with pytest.raises((ValueError, TypeError)):  # noise is not images
+        again.fit(pipeline("noise"), verbose=0, shuffle=False)
 
 
 ENCODED = EncodedSource([b"1", b"2"], "files")
@@ -129,24 +139,26 @@ ENCODED = EncodedSource([b"1", b"2"], "files")
 @pytest.mark.parametrize(
     ("gpus", "flag", "source", "settings", "expected"),
     [
-        ([], "auto", SOURCE, {}, "views"),
-        (["a"], "auto", SOURCE, {}, "draws"),
-        (["a"], "host", SOURCE, {}, "views"),
-        ([], "device", SOURCE, {}, "draws"),
+        ([], "auto", SOURCE, {}, "augmented"),
+        (["a"], "auto", SOURCE, {}, "noise"),
+        (["a"], "host", SOURCE, {}, "augmented"),
+        ([], "device", SOURCE, {}, "noise"),
         ([], "device", ENCODED, {}, "images"),
         ([], "device", SOURCE, {"cache_mb": 0}, "images"),
-        ([], "device", SOURCE, {"load_size": 12}, "images"),
+        ([], "device", SOURCE, {"image_size": 12}, "images"),
         ([], "device", SOURCE, {"strategy": "mirrored"}, "images"),
     ],
 )
 def test_the_device_holds_images_that_fit(monkeypatch, gpus, flag, source, settings, expected):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
-    settings = {"cache_mb": 4096, "strategy": "none", "load_size": 10} | settings
+    settings = {"cache_mb": 4096, "strategy": "none", "image_size": 10} | settings
     options = types.SimpleNamespace(augment_on=flag, **settings)
-    assert experiment._sends(options, source, options.load_size) == expected
+    assert experiment._yields(options, source) == expected
 
 
 def test_more_images_than_a_gpu_holds_are_sent(monkeypatch):
     monkeypatch.setattr(experiment, "HELD_BYTES", PIXELS.nbytes - 1)
-    options = types.SimpleNamespace(augment_on="device", cache_mb=4096, strategy="none")
-    assert experiment._sends(options, SOURCE, 10) == "images"
+    options = types.SimpleNamespace(
+        augment_on="device", cache_mb=4096, strategy="none", image_size=10
+    )
+    assert experiment._yields(options, SOURCE) == "images"

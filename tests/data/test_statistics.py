@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from and_tf.data.passes import cached, channel_statistics
 from helpers.pictures import pixels, write_images
 
 from and_tf.data import passes
-from and_tf.data.passes import cached, channel_statistics
 from and_tf.data.sources.opening import open_source
 from and_tf.data.sources.source import ArraySource, array_source
 

@@ -1,0 +1,105 @@
+"""What a training step sees of one image, before flips and colours.
+
+A crop is cut from the original photo, as RandomResizedCrop means it, not from a thumbnail. Only
+a square image of at most the training size S is first enlarged to S x S (which changes nothing at
+S x S) and given whole, for `augmentation.crop` to cut on floats, all images of a batch at once:
+crops of small images are small, and there both the whole pixels of a box on the original and
+rounding to 8 bits would show.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from and_tf.data.augmentation.crop_box import Box, crop_box
+from and_tf.data.decode import largest_reduction, load_image, square
+
+if TYPE_CHECKING:
+    from and_tf.data.settings import AugmentationSettings
+
+MARGIN = 2  # a JPEG is decoded smaller as long as a crop keeps this many times the size it gets
+UNREDUCED = 2 * MARGIN  # times the training size: below it no crop is decoded smaller
+
+
+class TrainingImage(NamedTuple):
+    """An image of a step.
+
+    Attributes:
+        pixels: (S, S, 3) uint8.
+        is_cropped: whether they are the random crop, rather than the whole image.
+        original: the decoded image where every crop of it is cut from these very pixels, so that
+            it may be kept in memory; or None.
+    """
+
+    pixels: np.ndarray
+    is_cropped: bool
+    original: Image.Image | None = None
+
+
+def is_whole(height: int, width: int, size: int) -> bool:
+    """Whether a training image is given whole and cut on floats later."""
+    return height == width <= size
+
+
+def training_image(
+    item: str | bytes | np.ndarray, noise: np.ndarray, settings: AugmentationSettings
+) -> TrainingImage:
+    """The random crop of an image, or the image where it is small; see above.
+
+    Args:
+        item: path, encoded bytes, or pixels (H, W, 3) uint8.
+        noise: (VALUES_PER_IMAGE,) float32.
+        settings: `image_size` and `crop_min_area` are used.
+
+    Raises:
+        BrokenImage: it cannot be decoded.
+    """
+    size = settings.image_size
+    shape: tuple[int, int] = (0, 0)
+    box = Box(0, 0, 0, 0)
+
+    def reduction(height: int, width: int) -> int:
+        nonlocal shape, box
+        shape = height, width
+        box = crop_box(noise, *_enlarged(height, width, size), settings)
+        return largest_reduction(min(box.height, box.width) / (MARGIN * size))
+
+    if isinstance(item, np.ndarray):
+        reduction(*item.shape[:2])
+        image = Image.fromarray(item)
+    else:
+        image = load_image(item, reduction)
+    kept = image if min(shape) < UNREDUCED * size else None
+    if is_whole(*shape, size):
+        return TrainingImage(square(image, size), False, kept)
+    return TrainingImage(_cut(image, shape, box, size), True, kept)
+
+
+def _enlarged(height: int, width: int, size: int) -> tuple[int, int]:
+    """Height and width once a shorter side below `size` is enlarged to it."""
+    scale = max(1.0, size / min(height, width))
+    return round(height * scale), round(width * scale)
+
+
+def _cut(image: Image.Image, shape: tuple[int, int], box: Box, size: int) -> np.ndarray:
+    """The box of an image, resized to (size, size, 3) uint8.
+
+    Args:
+        image: the original, or decoded smaller.
+        shape: height and width of the original.
+        box: in pixels of the original, enlarged where it is small.
+    """
+    height, width = _enlarged(*shape, size)
+    if (height, width) != shape:
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    reduction = round(height / image.height)
+    left, top = box.left / reduction, box.top / reduction
+    right, bottom = left + box.width / reduction, top + box.height / reduction
+    # Cropped to whole pixels first: a resize with a box would blend in what lies beside the box.
+    outer = int(left), int(top), -int(-right // 1), -int(-bottom // 1)
+    inner = left - outer[0], top - outer[1], right - outer[0], bottom - outer[1]
+    resized = image.crop(outer).resize((size, size), Image.Resampling.BILINEAR, box=inner)
+    return np.asarray(resized)

@@ -1,0 +1,153 @@
+"""Images in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from and_tf.data.crops import is_whole
+from and_tf.data.decode import square
+from and_tf.data.sources.loading import joined, load_crops, taken
+from and_tf.errors import UserError
+
+if TYPE_CHECKING:
+    from and_tf.data.settings import AugmentationSettings
+
+
+@dataclass(eq=False, repr=False)
+class ArraySource:
+    """Images in memory.
+
+    Args:
+        images: (N, H, W, 3) uint8.
+        name: for messages.
+        labels: (N,) int32, -1 where an image has no label; or None.
+        class_names: name of each label; or None.
+        names: name of each image, for folders the relative path; or None.
+        given_fingerprint: what `fingerprint` gives instead of a hash of the pixels.
+    """
+
+    images: np.ndarray
+    name: str
+    labels: np.ndarray | None = None
+    class_names: list[str] | None = None
+    names: list[str] | None = None
+    given_fingerprint: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of shape, dtype and pixels."""
+        if self.given_fingerprint:
+            return self.given_fingerprint
+        digest = hashlib.sha256(f"{self.images.shape} {self.images.dtype}".encode())
+        digest.update(np.ascontiguousarray(self.images).data)
+        return digest.hexdigest()
+
+    def load(self, indices: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
+        """Images at `indices` (B,), as (B, size, size, 3) uint8."""
+        images = self.images[np.asarray(indices, dtype=np.int64)]  # (B, H, W, 3)
+        if images.shape[1:3] == (size, size):
+            return images
+        resized = np.empty((len(images), size, size, 3), np.uint8)
+        for row, image in enumerate(images):
+            resized[row] = square(Image.fromarray(image), size)
+        return resized
+
+    def load_crops(
+        self, indices: np.ndarray, noise: np.ndarray, augmentation: AugmentationSettings
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Images of a training step; see `EncodedSource.load_crops`."""
+        if is_whole(self.images.shape[1], self.images.shape[2], augmentation.image_size):
+            return self.load(indices, augmentation.image_size), noise
+        return load_crops([self.images[index] for index in indices], noise, augmentation)
+
+    def take(self, indices: Sequence[int] | np.ndarray | slice) -> ArraySource:
+        """The source of the images at `indices`, in their order."""
+        rows = np.arange(len(self))[indices]
+        given = self.given_fingerprint
+        if given:
+            given = hashlib.sha256(given.encode() + rows.astype("<i8").tobytes()).hexdigest()
+        return replace(self, images=self.images[rows], given_fingerprint=given, **taken(self, rows))
+
+    def join(self, other: ArraySource) -> ArraySource:
+        """The images of this source, then those of another split of the same data set."""
+        if self.images.shape[1:] != other.images.shape[1:]:
+            raise UserError(
+                "Splits can be joined if their images have one size. Received "
+                f"{self.images.shape[1:]} in {self.name} and {other.images.shape[1:]} in "
+                f"{other.name}."
+            )
+        images = np.concatenate([self.images, other.images])
+        return replace(self, images=images, **joined(self, other))
+
+
+def array_source(
+    images: np.ndarray,
+    labels: Sequence[int] | np.ndarray | None = None,
+    name: str = "arrays",
+    class_names: Sequence[str] | None = None,
+) -> ArraySource:
+    """Wraps arrays as a source.
+
+    Args:
+        images: (N, H, W), (N, H, W, 1) or (N, H, W, 3) uint8; grey becomes RGB.
+        labels: (N,) or (N, 1) integers from 0 on, -1 for an image without a label; or None.
+        name: for messages.
+        class_names: name of each label; or None.
+
+    Raises:
+        UserError: a wrong dtype, shape or label.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8:
+        raise UserError(
+            f"Images must be uint8 in 0..255. Received dtype {images.dtype} in {name}: convert "
+            "them, from 0..1 with (images * 255).round().astype('uint8')."
+        )
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
+        raise UserError(
+            "Images must have the shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), with no side 0. "
+            f"Received shape {images.shape} in {name}."
+        )
+    if images.shape[-1] == 1:
+        images = np.repeat(images, 3, axis=-1)
+    class_names = None if class_names is None else list(class_names)
+    if labels is not None:
+        labels = _checked_labels(labels, len(images), class_names, name)
+    return ArraySource(images, name, labels, class_names)
+
+
+def _checked_labels(
+    labels: Sequence[int] | np.ndarray, num_images: int, class_names: list[str] | None, name: str
+) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.shape == (num_images, 1):
+        labels = labels[:, 0]
+    if labels.shape != (num_images,):
+        raise UserError(
+            f"Labels must be one integer for each of the {num_images} images of {name}. "
+            f"Received shape {labels.shape}."
+        )
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise UserError(
+            f"Labels must be integers. Received dtype {labels.dtype} in {name}: convert them, "
+            "one-hot rows with labels.argmax(axis=1)."
+        )
+    upper = len(class_names) if class_names else np.iinfo(np.int32).max
+    if labels.min() < -1 or labels.max() >= upper:
+        raise UserError(
+            f"Labels must lie in -1 (none) .. {upper - 1}. Received {labels.min()} .. "
+            f"{labels.max()} in {name}."
+        )
+    return labels.astype(np.int32)

@@ -1,0 +1,147 @@
+"""Image files, or encoded images in memory, decoded on demand."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from and_tf.data.decode import FORMATS, load_square, upright_shape
+from and_tf.data.sources.loading import Originals, in_threads, joined, load_crops, taken
+from and_tf.data.workers import thread_pool
+from and_tf.errors import Argument, BrokenImage
+
+if TYPE_CHECKING:
+    from and_tf.data.settings import AugmentationSettings
+
+
+@dataclass(eq=False, repr=False)
+class EncodedSource:
+    """Image files, or encoded images in memory, decoded on demand.
+
+    Args:
+        items: path, or encoded bytes, of each image.
+        name: for messages.
+        labels: (N,) int32, -1 where an image has no label; or None.
+        class_names: name of each label; or None.
+        names: name of each image, for folders the relative path; or None.
+        sizes: (N,) int64, encoded size of each image in bytes; needed where items are paths.
+        identity: what the fingerprint begins with, where images have no names.
+        checksums: (N,) uint32, CRC-32 of each encoded image, where they are known; or None.
+        shapes: (N, 2) int32, height and width in pixels, where they are known; or None.
+    """
+
+    items: list[str] | list[bytes]
+    name: str
+    labels: np.ndarray | None = None
+    class_names: list[str] | None = None
+    names: list[str] | None = None
+    sizes: np.ndarray = None  # type: ignore[assignment]
+    identity: str = ""
+    checksums: np.ndarray | None = None
+    shapes: np.ndarray | None = None
+
+    def __post_init__(self):
+        if self.sizes is None:
+            self.sizes = np.array([len(item) for item in self.items], np.int64)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 (hex) of the names and the encoded sizes, in order."""
+        digest = hashlib.sha256(f"{self.identity}\n{len(self)}\n".encode())
+        digest.update("\0".join(self.names or []).encode(errors="surrogateescape"))
+        digest.update(self.sizes.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    @cached_property
+    def image_shapes(self) -> np.ndarray:
+        """(N, 2) int32, height and width of each image in pixels, from its header."""
+        if self.shapes is not None:
+            return self.shapes
+        shapes = list(thread_pool().map(_header_shape, self.items))
+        return np.array(shapes, np.int32).reshape(-1, 2)
+
+    def load(self, indices: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
+        """Images at `indices` (B,), as (B, size, size, 3) uint8, as `load_square` gives them.
+
+        Raises:
+            BrokenImage: an image cannot be decoded; names it.
+        """
+        indices = np.asarray(indices, dtype=np.int64)
+        images = np.empty((len(indices), size, size, 3), np.uint8)
+
+        def fill(row: int) -> None:
+            with self._naming(indices[row]):
+                images[row] = load_square(self.items[indices[row]], size)
+
+        in_threads(fill, len(indices))
+        return images
+
+    def load_crops(
+        self,
+        indices: np.ndarray,
+        noise: np.ndarray,
+        augmentation: AugmentationSettings,
+        originals: Originals | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Images of a training step, cut from their originals; see `and_tf.data.crops`.
+
+        Args:
+            indices: (B,) int.
+            noise: (B, VALUES_PER_IMAGE) float32.
+            augmentation: its size S and smallest crop are used.
+            originals: keeps decoded images for other steps; the result does not depend on it.
+
+        Returns:
+            images: (B, S, S, 3) uint8.
+            noise: that `augment` gets with them: without a crop where an image is one already.
+
+        Raises:
+            BrokenImage: an image cannot be decoded; names it.
+        """
+        items = [self.items[index] for index in indices]
+        return load_crops(items, noise, augmentation, indices, self._naming, originals)
+
+    def take(self, indices: Sequence[int] | np.ndarray | slice) -> EncodedSource:
+        """The source of the images at `indices`, in their order."""
+        rows = np.arange(len(self))[indices]
+        items = [self.items[row] for row in rows]
+        return replace(self, items=items, **taken(self, rows))
+
+    def join(self, other: EncodedSource) -> EncodedSource:
+        """The images of this source, then those of another split of the same data set."""
+        items: list = [*self.items, *other.items]
+        return replace(self, items=items, **joined(self, other))
+
+    @contextlib.contextmanager
+    def _naming(self, index: int) -> Iterator[None]:
+        """Says of an image that cannot be decoded which one it is."""
+        try:
+            yield
+        except BrokenImage as error:
+            raise BrokenImage(
+                f"Image {index} of {self.name} is broken: {error}: repair or remove it, or pass ",
+                Argument("skip_broken", True),
+                ".",
+            ) from error
+
+
+def _header_shape(item: str | bytes) -> tuple[int, int]:
+    file = io.BytesIO(item) if isinstance(item, bytes) else item
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            return upright_shape(image)
+    except MemoryError:
+        raise
+    except Exception:  # a broken image is named when it is loaded
+        return 0, 0

@@ -1,0 +1,110 @@
+"""What the sources share: threads over the images of a batch, and what a part of a source keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from and_tf.data.augmentation.crop_box import without_crop
+from and_tf.data.crops import training_image
+from and_tf.data.workers import NUM_THREADS, thread_pool
+
+if TYPE_CHECKING:
+    from and_tf.data.settings import AugmentationSettings
+
+
+class Originals:
+    """Decoded images by index, kept up to a budget; those that crops are cut from.
+
+    Args:
+        budget_bytes: of pixels.
+    """
+
+    def __init__(self, budget_bytes: int):
+        self.bytes_left = budget_bytes
+        self.images: dict[int, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def get(self, index: int) -> np.ndarray | None:
+        """(H, W, 3) uint8; None where the image is not kept."""
+        return self.images.get(int(index))
+
+    def offer(self, index: int, image: Image.Image) -> None:
+        """Keeps an image if there is room for it."""
+        needed = 3 * image.width * image.height
+        with self._lock:
+            if int(index) in self.images or needed > self.bytes_left:
+                return
+            self.bytes_left -= needed
+            self.images[int(index)] = np.asarray(image)
+
+
+def load_crops(
+    items: Sequence[str | bytes | np.ndarray],
+    noise: np.ndarray,
+    augmentation: AugmentationSettings,
+    indices: Sequence[int] | np.ndarray | None = None,
+    naming: Callable[[int], contextlib.AbstractContextManager] = contextlib.nullcontext,
+    originals: Originals | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The images of a training step; arguments and result as of `EncodedSource.load_crops`.
+
+    Args:
+        naming: context of the work on one index, which names it in errors.
+    """
+    size = augmentation.image_size
+    places = np.arange(len(items)) if indices is None else np.asarray(indices)
+    images = np.empty((len(items), size, size, 3), np.uint8)
+    is_cropped = np.zeros(len(items), bool)
+
+    def fill(row: int) -> None:
+        held = None if originals is None else originals.get(places[row])
+        with naming(places[row]):
+            found = training_image(items[row] if held is None else held, noise[row], augmentation)
+        images[row], is_cropped[row] = found.pixels, found.is_cropped
+        if originals is not None and held is None and found.original is not None:
+            originals.offer(places[row], found.original)
+
+    in_threads(fill, len(items))
+    return images, np.where(is_cropped[:, None], without_crop(noise), noise)
+
+
+def in_threads(work: Callable[[int], object], count: int) -> None:
+    """Calls a function with each number below `count`; the first error is raised."""
+
+    def work_on(rows: np.ndarray) -> None:
+        for row in rows:
+            work(row)
+
+    chunks = np.array_split(np.arange(count), 4 * NUM_THREADS)
+    list(thread_pool().map(work_on, [rows for rows in chunks if len(rows)]))
+
+
+# Members with one value for each image, besides the images themselves and their names.
+PER_IMAGE = ("labels", "sizes", "checksums", "shapes")
+
+
+def taken(source: Any, rows: np.ndarray) -> dict[str, Any]:
+    """The members of the part of a source at `rows`, besides the images."""
+    members = {name: getattr(source, name) for name in PER_IMAGE if hasattr(source, name)}
+    kept = {name: None if value is None else value[rows] for name, value in members.items()}
+    names = None if source.names is None else [source.names[row] for row in rows]
+    return {**kept, "names": names}
+
+
+def joined(first: Any, second: Any) -> dict[str, Any]:
+    """The members of two sources of a kind put together, besides the images."""
+    members: dict[str, Any] = {}
+    for name in PER_IMAGE:
+        if hasattr(first, name):
+            parts = getattr(first, name), getattr(second, name)
+            members[name] = None if any(x is None for x in parts) else np.concatenate(parts)
+    if members["labels"] is None:
+        members["class_names"] = None
+    members["names"] = None if first.names is None else first.names + second.names
+    return members

@@ -1,0 +1,37 @@
+"""Mean and standard deviation of each channel of a source."""
+
+import numpy as np
+
+from and_tf.data.progress import progress_bar
+from and_tf.data.sources.source import Source
+from and_tf.data.subsets import batches, evenly_spaced
+
+
+def channel_statistics(
+    source: Source, size: int, max_images: int = 50_000
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel over all pixels of all images.
+
+    Args:
+        source: the images.
+        size: side in pixels at which they are measured.
+        max_images: of more images than this, as many are measured, evenly spaced.
+
+    Returns:
+        mean, std: (3,) float64 in 0..255; std is at least 1, so that it can be divided by.
+    """
+    chosen = evenly_spaced(len(source), max_images)
+    num_images = len(chosen)
+    total = np.zeros(3, np.uint64)
+    total_of_squares = np.zeros(3, np.uint64)
+    with progress_bar(num_images, "channel statistics") as progress:
+        for batch in batches(chosen, size):
+            pixels = source.load(batch, size)  # (B, size, size, 3)
+            total += pixels.sum(axis=(0, 1, 2), dtype=np.uint64)
+            squares = np.square(pixels, dtype=np.uint32)
+            total_of_squares += squares.sum(axis=(0, 1, 2), dtype=np.uint64)
+            progress.update(len(batch))
+    count = num_images * size * size
+    mean = total / count
+    variance = np.maximum(total_of_squares / count - mean**2, 0.0)
+    return mean, np.maximum(np.sqrt(variance), 1.0)
