@@ -76,7 +76,7 @@ class Splits(dict[str, Callable[[], "Opened"]]):
         sources = {name: self[name]() for name in dict.fromkeys(named)}
         lengths = {name: len(source) for name, source in sources.items()}
         rows: dict[str, list[np.ndarray]] = {}
-        for name, start, stop in split_ranges(split, spec, lengths):
+        for name, start, stop in split_ranges(split, spec, lengths, self):
             rows.setdefault(name, []).append(np.arange(start, stop))
         parts: list[Any] = [
             sources[name].take(np.concatenate(pieces)) for name, pieces in rows.items()
@@ -84,8 +84,16 @@ class Splits(dict[str, Callable[[], "Opened"]]):
         return functools.reduce(lambda first, second: first.join(second), parts)
 
 
-def split_ranges(split: str, spec: str, lengths: Mapping[str, int]) -> list[tuple[str, int, int]]:
-    """Parts of a split in TFDS notation, as (name, start, stop)."""
+def split_ranges(
+    split: str, spec: str, lengths: Mapping[str, int], available: Iterable[str]
+) -> list[tuple[str, int, int]]:
+    """Parts of a split in TFDS notation, as (name, start, stop).
+
+    Args:
+        split, spec: as of `Splits.open`.
+        lengths: number of images of each split that may be named.
+        available: all splits, for messages.
+    """
     if split in lengths:
         return [(split, 0, lengths[split])]
     from and_tf.data.sources.tfds_prepare import import_tfds
@@ -101,13 +109,13 @@ def split_ranges(split: str, spec: str, lengths: Mapping[str, int]) -> list[tupl
         parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(infos)
     except Exception as error:  # of many types
         reason = str(error).strip().splitlines()[-1].rstrip(".")
-        raise split_error(split, spec, lengths, reason) from error
+        raise split_error(split, spec, available, reason) from error
     ranges = []
     for part in parts:
         stop = lengths[part.splitname] if part.to is None else part.to
         ranges.append((part.splitname, part.from_ or 0, stop))
     if all(start >= stop for _, start, stop in ranges):
-        raise split_error(split, spec, lengths, "it holds no image")
+        raise split_error(split, spec, available, "it holds no image")
     return ranges
 
 

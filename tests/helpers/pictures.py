@@ -25,3 +25,18 @@ def error_of(call, *args, **kwargs):
         call(*args, **kwargs)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+def photo(width, height, seed=0):
+    """A PIL image of smooth colours, as photos have them."""
+    coarse = pixels(1, 6, seed)[0]
+    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def write_photos(folder, shapes, suffix="png", **options):
+    """Writes photos of these (width, height) as 00.png and so on; gives the PIL images."""
+    folder.mkdir(parents=True, exist_ok=True)
+    photos = [photo(*shape, seed) for seed, shape in enumerate(shapes)]
+    for number, image in enumerate(photos):
+        image.save(folder / f"{number:02}.{suffix}", **options)
+    return photos

@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import pytest
-from and_tf.report.pictures import confusion_picture
 from helpers import programs
 from helpers.report_runs import make_run, save_images
 from PIL import Image
@@ -15,6 +14,7 @@ from PIL import Image
 from and_tf.data.sources import opening
 from and_tf.report import run as report_run
 from and_tf.report.page import HERE
+from and_tf.report.pictures import confusion_picture
 
 HOSTILE = "</script><b>x"
 

@@ -77,18 +77,18 @@ def test_a_stopped_run_continues_as_if_never_stopped(tmp_path, monkeypatch, caps
 
 
 def test_a_step_that_is_no_number_is_named_with_its_images(tmp_path, monkeypatch, capsys):
-    indices, plain = batch_indices(192, 32, seed=0, step=4).numpy(), views.from_draws
+    indices, plain = batch_indices(192, 32, seed=0, step=4).numpy(), views.from_noise
 
     def spoiled(*args):
         make = plain(*args)
 
-        def spoil(draws, chosen):
+        def spoil(noise, chosen):
             is_broken = tf.reduce_any(chosen == indices[0])
-            return tf.where(is_broken, np.nan, make(draws, chosen))
+            return tf.where(is_broken, np.nan, make(noise, chosen))
 
         return spoil
 
-    monkeypatch.setattr(views, "from_draws", spoiled)
+    monkeypatch.setattr(views, "from_noise", spoiled)
     assert programs.train([*FLAGS, f"--workdir={tmp_path / 'run'}"]) == 2
     shown = ", ".join(map(str, indices))
     assert f"in step 5, images {shown}:" in capsys.readouterr().err

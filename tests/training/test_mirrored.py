@@ -46,7 +46,8 @@ def train(strategy, count, kind):
     """A model after all rounds and its History."""
     model = build(strategy, count, kind)
     augmentation = AugmentationSettings(image_size=8, crop_min_area=0.5, color_jitter=0.0, grey=0.0)
-    data = train_pipeline(array_source(pixels(count)), BATCH, augmentation, seed=3)
+    steps = model.optimizer.iterations
+    data = train_pipeline(array_source(pixels(count)), BATCH, augmentation, seed=3, step=steps)
     curriculum = NeighbourhoodCurriculum(ROUNDS, EPOCHS, labels=np.arange(count) % 3)
     epochs = (ROUNDS + 1) * EPOCHS
     history = model.fit(data, epochs=epochs, callbacks=[curriculum], verbose=0, shuffle=False)

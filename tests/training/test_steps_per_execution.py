@@ -186,7 +186,8 @@ def fitted(strategy, **settings):
     tell = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: counts.append(counter.step)
     )
-    data = train_pipeline(array_source(images), 8, AugmentationSettings(image_size=16))
+    augmentation, steps = AugmentationSettings(image_size=16), model.optimizer.iterations
+    data = train_pipeline(array_source(images), 8, augmentation, step=steps)
     model.fit(data, epochs=2, callbacks=[counter, tell], verbose=0, shuffle=False)
     return checkpoint.values(checkpoint.round_state(model) | {"bank": model.bank.rows}), counts
 

@@ -43,7 +43,7 @@ def _read(builder: Any, name: str, split: str, data_dir: str | Path | None) -> E
     tfds = import_tfds()
     spec = f"tfds:{name}"
     lengths = {key: info.num_examples for key, info in builder.info.splits.items()}
-    num_images = sum(stop - start for _, start, stop in split_ranges(split, spec, lengths))
+    num_images = sum(stop - start for _, start, stop in split_ranges(split, spec, lengths, lengths))
     image_key, label_key = _tfds_keys(builder.info)
     read = dict.fromkeys(filter(None, (image_key, label_key)), True)
     items: list[bytes] = []

@@ -1,7 +1,5 @@
 """Views that the step makes on its device are those of the host's pipeline."""
 
-import types
-
 import keras
 import numpy as np
 import pytest
@@ -12,8 +10,9 @@ from and_tf.data.pipeline import train_pipeline
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import EncodedSource, array_source
 from and_tf.methods.anchor_neighbourhoods.model import AND
-from and_tf.training import build as experiment
+from and_tf.training import build
 from and_tf.training.optimizers import TorchSGD
+from and_tf.training.settings import experiment_settings
 
 N, BATCH, PER_EPOCH = 21, 8, 3  # the last batch has 5 images
 FULL = AugmentationSettings(image_size=10, flip=True)
@@ -75,7 +74,7 @@ def test_what_a_pipeline_cannot_yield_is_refused():
         pipeline("pixels")
 
 
-def build(strategy, yields="augmented", jit_compile=False):
+def model_of(strategy, yields="augmented", jit_compile=False):
     keras.utils.set_random_seed(0)
     with strategy.scope():
         x = images = keras.Input((10, 10, 3))
@@ -93,7 +92,7 @@ def build(strategy, yields="augmented", jit_compile=False):
 
 def trained(strategy, yields="augmented", jit_compile=False):
     """A model after two epochs."""
-    model = build(strategy, yields, jit_compile)
+    model = model_of(strategy, yields, jit_compile)
     data = pipeline(yields, model.optimizer.iterations)
     model.fit(data, epochs=2, verbose=0, shuffle=False)
     return model
@@ -113,7 +112,7 @@ def test_training_is_that_of_the_host(yields, jit_compile):
 
 def test_a_continued_run_is_that_of_the_host():
     here = tf.distribute.get_strategy()
-    model, rest = build(here, "noise"), build(here, "noise")
+    model, rest = model_of(here, "noise"), model_of(here, "noise")
     model.fit(pipeline("noise"), verbose=0, shuffle=False)
     rest.fit(pipeline("noise").take(1), verbose=0, shuffle=False)
     rest.fit(pipeline("noise", step=1), verbose=0, shuffle=False)
@@ -151,14 +150,11 @@ ENCODED = EncodedSource([b"1", b"2"], "files")
 )
 def test_the_device_holds_images_that_fit(monkeypatch, gpus, flag, source, settings, expected):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
-    settings = {"cache_mb": 4096, "strategy": "none", "image_size": 10} | settings
-    options = types.SimpleNamespace(augment_on=flag, **settings)
-    assert experiment._yields(options, source) == expected
+    given = experiment_settings({"image_size": 10, "augment_on": flag} | settings)
+    assert build._yields(given, source) == expected
 
 
 def test_more_images_than_a_gpu_holds_are_sent(monkeypatch):
-    monkeypatch.setattr(experiment, "HELD_BYTES", PIXELS.nbytes - 1)
-    options = types.SimpleNamespace(
-        augment_on="device", cache_mb=4096, strategy="none", image_size=10
-    )
-    assert experiment._yields(options, SOURCE) == "images"
+    monkeypatch.setattr(build, "HELD_BYTES", PIXELS.nbytes - 1)
+    given = experiment_settings({"image_size": 10, "augment_on": "device"})
+    assert build._yields(given, SOURCE) == "images"

@@ -37,7 +37,7 @@ def test_npz_without_labels_or_test(tmp_path):
 def test_damaged_npz_files_are_refused(tmp_path):
     path = tmp_path / "x.npz"
     spec = f"npz:{path}"
-    assert "is no file" in error_of(open_source, spec)
+    assert "does not exist" in error_of(open_source, spec)
     np.savez(path, images=pixels(3))
     assert "x_train" in error_of(open_source, spec) and "images" in error_of(open_source, spec)
     np.savez(path, x_train=np.array([{"an": "object"}], dtype=object))

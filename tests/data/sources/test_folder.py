@@ -3,9 +3,15 @@
 import os
 
 import numpy as np
+import pytest
 from helpers.pictures import error_of, write_images
 
-from and_tf.data.sources.opening import available_splits, open_source
+from and_tf.data.sources.folder import _class_ids
+from and_tf.data.sources.opening import (
+    available_splits,
+    open_source,
+    open_train_and_held_out,
+)
 
 
 def test_folder_is_sorted_nested_and_labelled_by_the_first_part(tmp_path):
@@ -60,28 +66,27 @@ def test_train_alone_is_a_class_and_not_a_split(tmp_path):
 
 
 def test_folders_without_images_are_refused(tmp_path):
-    assert "is no folder" in error_of(open_source, f"folder:{tmp_path}/missing")
+    assert "is not a directory" in error_of(open_source, f"folder:{tmp_path}/missing")
     assert "holds no image (jpg, jpeg" in error_of(open_source, f"folder:{tmp_path}")
     (tmp_path / "a.txt").write_text("")
     (tmp_path / "b.jpg").mkdir()
     assert f"{tmp_path} holds no image" in error_of(open_source, f"folder:{tmp_path}")
 
 
-def test_broken_images_are_named_or_skipped(tmp_path, capsys):
+def test_broken_images_are_named_or_skipped(tmp_path, caplog):
     images = write_images(tmp_path, ["a/1.png", "a/2.png", "b/3.png", "b/4.png"], side=32)
     (tmp_path / "a/0.jpg").write_bytes(b"")
     (tmp_path / "b/9.gif").write_bytes(b"nonsense")
     message = error_of(open_source, f"folder:{tmp_path}")
     assert message.startswith("2 broken image(s), the first: ")
-    assert f"{os.path.join('a', '0.jpg')} (empty file)" in message and "--skip_broken" in message
+    assert f"{os.path.join('a', '0.jpg')} (empty file)" in message and "skip_broken=True" in message
 
     whole = (tmp_path / "b/3.png").read_bytes()
-    (tmp_path / "b/3.png").write_bytes(whole[:-100])  # its header is still sound
+    (tmp_path / "b/3.png").write_bytes(whole[:-100])  # its header is still valid
     source = open_source(f"folder:{tmp_path}", skip_broken=True)
     assert source.names == ["a/1.png", "a/2.png", "b/4.png"]
     np.testing.assert_array_equal(source.load([2], 32)[0], images["b/4.png"])
-    printed = capsys.readouterr().err
-    assert printed.count("\n") == 1 and "skipped 3 broken image(s) of 6: " in printed
+    assert ["skipped 3 broken image(s) of 6: " in r.message for r in caplog.records] == [True]
 
 
 def test_an_image_that_breaks_on_loading_is_named(tmp_path):
@@ -90,7 +95,7 @@ def test_an_image_that_breaks_on_loading_is_named(tmp_path):
     source = open_source(f"folder:{tmp_path}")
     assert len(source.load([0], 32)) == 1
     message = error_of(source.load, [0, 1], 32)
-    assert str(tmp_path / "2.png") in message and "--skip_broken" in message
+    assert str(tmp_path / "2.png") in message and "skip_broken=True" in message
 
 
 def test_only_broken_images_are_refused_even_if_skipped(tmp_path):
@@ -130,3 +135,60 @@ def test_linked_folders_are_followed_and_circles_are_not(tmp_path):
     source = open_source(f"folder:{tmp_path / 'photos'}")
     assert source.names == ["a/1.png", "a/2.png", "b/3.png"]
     assert source.class_names == ["a", "b"]
+
+
+@pytest.mark.parametrize("train", ["train", "training"])
+@pytest.mark.parametrize("held_out", ["validation", "valid", "val", "test"])
+def test_folders_called_like_splits_are_splits(tmp_path, caplog, train, held_out):
+    write_images(tmp_path / train, ["a/1.png", "b/1.png"])
+    write_images(tmp_path / held_out, ["b/2.png"])
+    spec = f"folder:{tmp_path}"
+    first = "test" if held_out == "test" else "validation"
+    assert available_splits(spec) == ["train", first]
+    for name in {"train", train}:
+        assert open_source(spec, name).class_names == ["a", "b"]
+    for name in {first, held_out}:
+        assert open_source(spec, name).labels.tolist() == [1]
+    assert open_source(spec, f"{train}[:1]+{held_out}").names == ["a/1.png", "b/2.png"]
+    _, opened = open_train_and_held_out(spec)
+    assert opened.names == ["b/2.png"] and not caplog.records
+
+
+def test_of_two_held_out_folders_validation_is_taken(tmp_path, caplog):
+    for number, name in enumerate(("train", "val", "validation", "test")):
+        write_images(tmp_path / name, [f"a/{number}.png"])
+    _, held_out = open_train_and_held_out(f"folder:{tmp_path}")
+    assert held_out.names == ["a/2.png"]
+    assert f"{tmp_path / 'val'} is left out" in caplog.text
+
+
+@pytest.mark.parametrize("names", [("Train", "Val"), ("TEST", "apples"), ("train", "apples")])
+def test_classes_called_like_splits_are_warned_of(tmp_path, caplog, names):
+    write_images(tmp_path, [f"{name}/1.png" for name in names])
+    assert open_source(f"folder:{tmp_path}").class_names == sorted(names)
+    suspects = [name for name in sorted(names) if name != "apples"]
+    assert f"{', '.join(suspects)} are read as classes" in caplog.text
+
+
+def test_usual_classes_are_not_warned_of(tmp_path, caplog):
+    write_images(tmp_path, ["cat/1.png", "trains/1.png"])
+    open_source(f"folder:{tmp_path}")
+    assert not caplog.records
+
+
+def test_the_work_of_looking_up_classes_grows_with_the_images_alone():
+    compared = []
+
+    class Name(str):
+        __slots__ = ()
+
+        def __eq__(self, other):
+            compared.append(other)
+            return str(self) == str(other)
+
+        __hash__ = str.__hash__
+
+    names = [f"class{number:04}" for number in range(2000)]
+    ids = _class_ids([f"{name}/1.png" for name in names], [Name(name) for name in names])
+    assert ids.tolist() == list(range(2000))
+    assert len(compared) <= 2 * len(names)

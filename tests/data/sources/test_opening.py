@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from helpers.pictures import error_of, pixels, write_images
 
-from and_tf.data.sources.opening import _with_classes_of, open_source, open_train_and_held_out
-from and_tf.data.sources.source import array_source
+from and_tf.data.sources import SOURCES, Kind
+from and_tf.data.sources.arrays import array_source
+from and_tf.data.sources.opening import (
+    _with_classes_of,
+    absolute_spec,
+    open_source,
+    open_train_and_held_out,
+)
+from and_tf.data.splits import Splits
 
 
 def test_labels_none_leaves_them_out_everywhere(tmp_path):
@@ -19,7 +26,7 @@ def test_labels_none_leaves_them_out_everywhere(tmp_path):
 @pytest.mark.parametrize("spec", ["", "digits:3", "cifar10", "folder:", "http://x/y", "tfds:"])
 def test_unknown_data_sets_are_refused(spec):
     message = error_of(open_source, spec)
-    assert f"--data={spec}." in message and "tfds:NAME" in message
+    assert f"data={spec!r}." in message and "tfds:NAME" in message
 
 
 def write_npz(path, **lengths):
@@ -75,3 +82,35 @@ def test_images_without_a_label_stay_without_one():
     train = array_source(pixels(2), [0, 1], class_names=["ant", "bee"])
     held_out = array_source(pixels(3), [1, -1, 1], class_names=["wasp", "ant"])
     assert _with_classes_of(train, held_out).labels.tolist() == [0, -1, 0]
+
+
+def test_paths_may_begin_with_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_images(tmp_path / "photos", ["1.png"])
+    assert len(open_source("folder:~/photos")) == 1
+    write_npz(tmp_path / "a.npz", train=3)
+    assert len(open_source("npz:~/a.npz")) == 3
+
+
+@pytest.mark.parametrize("spec", ["digits", "tfds:cifar10", "", "nonsense:x", "folder:"])
+def test_specs_without_a_path_stay(spec):
+    assert absolute_spec(spec) == spec
+
+
+def test_specs_become_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    assert absolute_spec("folder:photos/") == f"folder:{tmp_path}/photos"
+    assert absolute_spec("npz:../a.npz") == f"npz:{tmp_path.parent}/a.npz"
+    assert absolute_spec("mat:~/svhn") == "mat:/home/me/svhn"
+    assert absolute_spec("folder:/a/b") == "folder:/a/b"
+
+
+def test_another_kind_of_data_set_is_one_function_and_one_line(monkeypatch):
+    def noise_splits(path, options):
+        return Splits(train=lambda: array_source(pixels(int(path))))
+
+    monkeypatch.setitem(SOURCES, "noise", Kind(noise_splits, "NUMBER"))
+    assert len(open_source("noise:5")) == 5
+    assert len(open_source("noise:5", "train[1:3]")) == 2
+    assert "noise:NUMBER" in error_of(open_source, "noise")

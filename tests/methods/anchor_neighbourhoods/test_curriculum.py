@@ -26,9 +26,9 @@ def source():
     return array_source(pixels, name="noise")
 
 
-def pipeline(first_step=0):
+def pipeline(step=0):
     cheap = AugmentationSettings(image_size=4, crop_min_area=0.5, color_jitter=0.0, grey=0.0)
-    return train_pipeline(source(), BATCH, cheap, seed=1, first_step=first_step)
+    return train_pipeline(source(), BATCH, cheap, seed=1, step=step)
 
 
 def fresh_model(k=2):
@@ -47,7 +47,7 @@ def callback(**settings):
 
 def fit(model, *callbacks, data=None, **settings):
     settings = {"epochs": TOTAL, "verbose": 0, "callbacks": list(callbacks)} | settings
-    return model.fit(data or pipeline(), **settings).history
+    return model.fit(data or pipeline(model.optimizer.iterations), **settings).history
 
 
 def train_in_one_fit(model, **settings):
@@ -55,7 +55,7 @@ def train_in_one_fit(model, **settings):
 
 
 def train_epoch_by_epoch_and_keras_counts_from_zero(model, **settings):
-    data, callbacks = pipeline(), callback(**settings)
+    data, callbacks = pipeline(model.optimizer.iterations), callback(**settings)
     for _ in range(TOTAL):
         fit(model, callbacks, data=data, epochs=1)
 
@@ -72,7 +72,7 @@ def train_with_a_break_in_the_middle_of_a_round_and_of_an_epoch(model, **setting
     fit(model, callback(steps_per_epoch=STEPS, **settings), data=part, initial_epoch=4, epochs=5)
     rest = pipeline(4 * STEPS + 1)
     fit(model, callback(steps_per_epoch=STEPS, **settings), data=rest, initial_epoch=4, epochs=5)
-    fit(model, callback(**settings), data=pipeline(5 * STEPS), initial_epoch=5)
+    fit(model, callback(**settings), initial_epoch=5)
 
 
 WAYS = [
