@@ -78,6 +78,8 @@ class Flags:
             return f"--{name}"
         value = argument.value
         text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        if not text.isprintable():  # line breaks, and bytes that are not UTF-8
+            text = repr(text)[1:-1]
         return f"--{name}={text}"
 
     def help(self) -> str:

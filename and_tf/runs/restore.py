@@ -60,9 +60,9 @@ def restore_encoder(run: Workdir, which: str = "last") -> RestoredEncoder:
     Raises:
         NotFound, BrokenFile: as `load_encoder`.
     """
-    metadata = run.read_facts()
     settings = run.read_settings(EncoderSettings)
     size = run.read_settings(AugmentationSettings).image_size
+    metadata = run.read_facts()
     encoder = build_encoder(
         settings.encoder, (size, size, 3), settings.embedding_dim, metadata["mean"], metadata["std"]
     )

@@ -76,6 +76,7 @@ def test_home_is_expanded_at_the_start_of_a_value(monkeypatch):
         (Argument("count", 3), "--count=3"), (Argument("count"), "--count"),
         (Argument("is_on", True), "--is_on"), (Argument("is_on", False), "--nois_on"),
         (Argument("sizes", (1, 5)), "--sizes=1,5"), (Argument("other", 3), "other=3"),
+        (Argument("folder", "a\n\udce9"), r"--folder=a\n\udce9"),
     ],
 )  # fmt: skip
 def test_an_argument_is_spelled_as_its_flag_where_there_is_one(argument, text):

@@ -83,7 +83,7 @@ FLAGS = [
     ("memory", "train", nothing, ["--image_size=10000000"], ["out of memory", "--image_size"]),
     ("dim", "train", nothing, ["--embedding_dim=1"], ["--embedding_dim=1", "at least 2"]),
     ("neighbours", "train", nothing, ["--neighbourhood_size=64"],
-     ["--neighbourhood_size=64", "64 from digits", "lower it or add images"]),
+     ["--neighbourhood_size=64", "images, 64", "lower it or add images"]),
     ("batch", "train", nothing, ["--batch_size=65"], ["--batch_size=65", "64", "lower it"]),
     ("encoder", "train", nothing, ["--encoder=resnet19"], ["--encoder=resnet19", "resnet18"]),
     ("policy", "train", nothing, ["--lr_policy=warm"], ["--lr_policy=warm", "cosine"]),
@@ -124,7 +124,7 @@ SOURCES = [
     ("empty folder", "train", folder("photos"), ON_IMAGES, ["{here}/photos", "jpg, jpeg, png"]),
     ("no image", "train", photos(notes_txt=b"mine"), ON_IMAGES, ["{here}/photos", "jpg, jpeg"]),
     ("one image", "train", photos("a.png"), [*ON_IMAGES, "--batch_size=1"],
-     ["--neighbourhood_size=1", "1 from folder:{here}/photos", "add images"]),
+     ["--neighbourhood_size=1", "images, 1", "add images"]),
     ("new class", "train", photos("train/a/1.png", "train/a/2.png", "test/b/1.png"),
      [*ON_IMAGES, "--eval_split=test"], ["'b'", "{here}/photos/test", "--labels=none"]),
     ("no npz", "train", nothing, ON_ARRAYS, ["npz:{here}/arrays.npz", "correct the path"]),
@@ -192,7 +192,7 @@ ARRAYS = [
     ("N = 0", "train", arrays(x_train=ones(0, 8, 8, 3)), ON_ARRAYS,
      ["{here}/arrays.npz", "(0, 8, 8, 3)"]),
     ("N = 1", "train", arrays(x_train=ones(1, 8, 8, 3)), [*ON_ARRAYS, "--batch_size=1"],
-     ["--neighbourhood_size=1", "1 from npz:{here}/arrays.npz", "add images"]),
+     ["--neighbourhood_size=1", "images, 1", "add images"]),
     ("no held-out image", "train", arrays(x_train=ones(4, 8, 8), x_test=ones(0, 8, 8)), ON_ARRAYS,
      ["{here}/arrays.npz test", "(0, 8, 8, 1)"]),
     ("few labels", "train", arrays(x_train=ones(4, 8, 8), y_train=np.arange(3)), ON_ARRAYS,
@@ -219,29 +219,29 @@ ARRAYS = [
 
 CHECKPOINTS = [
     ("finished with other flags", "train", nothing, ["--workdir={world}/run", "--temperature=0.2"],
-     ["{world}/run", "--temperature=0.1, now 0.2", "choose another --workdir"]),
+     ["{world}/run", "--temperature=0.1, now 0.2", "choose another"]),
     ("other flags", "train", run(), [*CONTINUED, "--encoder=alexnet"],
-     ["{here}/run", "--encoder=resnet_small, now alexnet", "repeat its flags"]),
+     ["{here}/run", "--encoder=resnet_small, now alexnet", "repeat its settings"]),
     ("foreign checkpoint", "train", run(with_(facts=None)), CONTINUED,
-     ["{here}/run/checkpoints/previous.npz", "damaged", "train anew"]),
+     ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
     ("text for a checkpoint", "train",
      run(*(replaced(f"checkpoints/{n}.npz", b"no zip") for n in ("last", "previous"))), CONTINUED,
-     ["{here}/run/checkpoints/previous.npz", "damaged", "train anew"]),
+     ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
     ("cut checkpoint", "train",
      run(*(replaced(f"checkpoints/{n}.npz", lambda old: old[:9999]) for n in ("last", "previous"))),
-     CONTINUED, ["{here}/run/checkpoints/previous.npz", "damaged", "restore it"]),
+     CONTINUED, ["{here}/run/checkpoints/previous.npz", "corrupt", "restore it"]),
     ("pickled checkpoint", "train", run(with_(bank=pickled)), CONTINUED,
-     ["{here}/run/checkpoints/previous.npz", "damaged", "train anew"]),
+     ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
     ("facts are no JSON", "train", run(with_(facts=np.array("{step"))), CONTINUED,
-     ["{here}/run/checkpoints/previous.npz", "damaged", "train anew"]),
+     ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
     ("facts are no names", "train", run(facts(lambda held: [1])), CONTINUED,
-     ["{here}/run/checkpoints/previous.npz", "damaged", "train anew"]),
+     ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
     ("facts of an older version", "train", run(facts(lambda held: {"step": held["step"]})),
      CONTINUED, ["{here}/run/checkpoints/last.npz", "lacks best, curriculum", "version"]),
     ("older version", "train", run(with_(monitor__neighbours=None)), CONTINUED,
      ["{here}/run/checkpoints/last.npz", "monitor/neighbours", "version"]),
     ("other bank", "train", run(with_(bank=np.zeros((3, 8), "float32"))), CONTINUED,
-     ["{here}/run/checkpoints/last.npz", "bank has shape (3, 8) there", "Use the flags"]),
+     ["{here}/run/checkpoints/last.npz", "bank has shape (3, 8) there", "Use the settings"]),
     ("words for numbers", "train", run(with_(bank=np.full((64, 8), "x"))), CONTINUED,
      ["{here}/run/checkpoints/last.npz", "bank holds <U1 and not float32", "Restore it"]),
     ("no run.json", "train", run(removed("run.json"), removed("images.npz")),
@@ -280,10 +280,11 @@ CHECKPOINTS = [
      ["{here}/run/flags.cfg", "restore it"]),
     ("other encoder", "export",
      run(replaced("flags.cfg", lambda old: old.replace(b"resnet_small", b"alexnet"))), CONTINUED,
-     ["{here}/run/checkpoints/last.npz", "another model", "Use the flags"]),
+     ["{here}/run/checkpoints/last.npz", "another model", "Use the settings"]),
     ("other encoder", "embed",
      run(replaced("flags.cfg", lambda old: old.replace(b"embedding_dim=8", b"embedding_dim=9"))),
-     ["--model={here}/run"], ["{here}/run/checkpoints/last.npz", "(128, 9) here", "Use the flags"]),
+     ["--model={here}/run"],
+     ["{here}/run/checkpoints/last.npz", "(128, 9) here", "Use the settings"]),
     ("no checkpoint", "embed", run(removed("checkpoints/last.npz"),
      removed("checkpoints/previous.npz")), ["--model={here}/run"],
      ["{here}/run/checkpoints/last.npz", "train first"]),
@@ -457,7 +458,7 @@ def test_an_image_that_breaks_under_the_run_ends_it_at_its_last_checkpoint(
     assert "Traceback" not in line and (tmp_path / "new" / "checkpoints" / "last.npz").is_file()
 
 
-# name, program, what is made, flags, words of stdout: odd, but no error
+# name, program, what is made, flags, words of the output: odd, but no error
 FINE = [
     ("a copy", "embed", photos("a.png", "b.png", c_png=png(seed=0)), IMAGES,
      ["3 images", "1.0000  a.png  c.png"]),
@@ -492,6 +493,6 @@ def test_odd_input_is_no_error(program, make, flags, words, world, tmp_path, cap
     before = states(world)
     capfd.readouterr()
     assert getattr(programs, program)(command(program, flags, tmp_path, world)) == 0
-    said = capfd.readouterr().out
+    said = "".join(capfd.readouterr())
     assert all(word in said for word in words), said
     assert states(world) == before

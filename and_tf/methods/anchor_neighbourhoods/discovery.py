@@ -109,7 +109,8 @@ def check_numbers(num_rows: int, neighbourhood_size: int, temperature: float) ->
     if not 1 <= neighbourhood_size < num_rows:
         raise UserError(
             Argument("neighbourhood_size", neighbourhood_size),
-            f" must be at least 1 and smaller than the number of images, {num_rows}.",
+            f" must be at least 1 and smaller than the number of images, {num_rows}: lower it or "
+            "add images.",
         )
     if not temperature > 0:
         raise UserError(Argument("temperature", temperature), " must be above 0.")

@@ -54,7 +54,7 @@ class AND(BankModel):
         if not 1 <= neighbourhood_size < num_samples:
             raise UserError(
                 Argument("neighbourhood_size", neighbourhood_size), " must be at least 1 and "
-                f"smaller than the number of images, {num_samples}.",
+                f"smaller than the number of images, {num_samples}: lower it or add images.",
             )  # fmt: skip
         super().__init__(encoder, num_samples, temperature, rate, seed, logits_budget_mb, **kwargs)
         self.neighbourhood_size = neighbourhood_size
