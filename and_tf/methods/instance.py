@@ -34,8 +34,11 @@ class Instance(Method):
 
     def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> MethodModel:
         from and_tf.methods.anchor_neighbourhoods.model import AND
+        from and_tf.methods.instance_model import InstanceModel
 
-        return AND(
+        # Without an anchor AND is Instance, and holds what is discovered.
+        model = AND if self.diagnostics else InstanceModel
+        return model(
             encoder,
             num_samples=num_samples,
             temperature=self.bank.temperature,
@@ -45,6 +48,8 @@ class Instance(Method):
         )
 
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
+        if not self.diagnostics:
+            return []
         from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
 
         return [
@@ -57,5 +62,6 @@ class Instance(Method):
                 labels=context.train.labels,
                 seed=context.seed,
                 progress=True,
+                interruptible=context.interruptible,
             )
         ]

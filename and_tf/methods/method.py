@@ -5,8 +5,10 @@ Training loop, checkpoints, evaluation, report and export know a method by this 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from and_tf.methods.rounds import RoundPlan
@@ -41,15 +43,15 @@ class TrainingContext:
         seed: of the run.
         extract_features: embeds all training images, clean, by the encoder as it stands:
             () to (N, D) float32.
-        should_stop: whether a stop has been asked for; long work then raises `Stopped` within
-            seconds, and leaves the model as it found it.
+        interruptible: opens a block that a request to stop ends at once, by raising `Stopped`:
+            for long work, whose results are assigned after the block.
     """
 
     train: Source
     steps_per_epoch: int
     seed: int
     extract_features: Callable[[], np.ndarray]
-    should_stop: Callable[[], bool] = lambda: False
+    interruptible: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
 
 
 @dataclasses.dataclass(frozen=True)

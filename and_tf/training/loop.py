@@ -144,7 +144,7 @@ def training_context(experiment: Experiment, stop: StopRequest) -> TrainingConte
         extract_features=lambda: extract(
             experiment.model.encoder, experiment.train, size, progress=False
         ),
-        should_stop=lambda: stop.is_asked,
+        interruptible=stop.interruptible,
     )
 
 

@@ -1,16 +1,19 @@
 """The curriculum: neighbourhoods are discovered anew at the start of each round."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
 
 import keras
 import numpy as np
 
+from and_tf.errors import Argument, UserError
 from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency, stability
-from and_tf.methods.anchor_neighbourhoods.discovery import discover
-from and_tf.methods.anchor_neighbourhoods.discovery_by_index import discover_by_index
-from and_tf.methods.anchor_neighbourhoods.selection import select_anchors
+from and_tf.methods.anchor_neighbourhoods.discovery import Neighbourhoods, discover
+from and_tf.methods.anchor_neighbourhoods.discovery_by_index import discover_by_index, import_faiss
+from and_tf.methods.anchor_neighbourhoods.selection import RULES
 from and_tf.methods.rounds import RoundPlan
-from and_tf.search.faiss_index import import_faiss
 
 
 class NeighbourhoodCurriculum(keras.callbacks.Callback):
@@ -26,16 +29,19 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         epochs_per_round: epochs of each round.
         first_round_epochs: epochs of round 0; 0 means the same as the others.
         steps_per_epoch: optimiser steps of a whole epoch; by default those that `fit` counts.
-        anchors: `entropy` (the method) or `random` (its control).
-        anchor_share: share of the images that are anchors in the last round; 0 leaves the method
-            Instance, with discovery for its figures alone.
+        anchors: which images become anchors, a key of `RULES`: `entropy` (the method) or `random`
+            (its control).
+        anchor_share: fraction of the images that are anchors in the last round; 0 leaves the method
+            Instance, with discovery for its metrics alone.
         features: function without arguments that returns (N, D) embeddings to discover from, such
             as clean ones; None takes the bank, as the authors do.
-        labels: (N,) int, -1 where unknown, or None. Only for the figure `consistency`.
+        labels: (N,) int, -1 where unknown, or None. Only for the metric `consistency`.
         seed: of the random anchors and of the faiss search.
-        search: `exact`, or `faiss` for tens of millions of images: approximate, its recall printed.
+        search: `exact`, or `faiss` for tens of millions of images: approximate, its recall logged.
         precision: of the similarities of exact search, see `discover`.
-        progress: show how far discovery is, and print its estimate where it takes over a minute.
+        progress: show how far discovery is, and log its estimate where it takes over a minute.
+        interruptible: opens a block in which discovery runs, and which may be left by an exception
+            at any moment: the round is then not entered, and a later `fit` discovers it again.
 
     Reference: Huang et al., ICML 2019, section 3.3 and algorithm 1.
     """
@@ -54,72 +60,93 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         search: str = "exact",
         precision: str = "float32",
         progress: bool = False,
+        interruptible: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ):
         super().__init__()
         if search not in ("exact", "faiss"):
-            raise ValueError(f"search must be 'exact' or 'faiss'. Received {search!r}.")
+            raise UserError(Argument("search", search), " must be one of exact, faiss.")
         if search == "faiss":
             import_faiss()  # not missed hours later
-        if anchors not in ("entropy", "random"):
-            raise ValueError(f"anchors must be 'entropy' or 'random'. Received {anchors!r}.")
+        if anchors not in RULES:
+            raise UserError(Argument("anchors", anchors), f" must be one of {', '.join(RULES)}.")
         if not 0 <= anchor_share <= 1:
-            raise ValueError(f"anchor_share must be in [0, 1]. Received {anchor_share}.")
+            raise UserError(Argument("anchor_share", anchor_share), " must be from 0 to 1.")
         self.plan = RoundPlan(rounds, epochs_per_round, first_round_epochs)
         self.steps_per_epoch = steps_per_epoch
-        self.anchors, self.anchor_share = anchors, anchor_share
+        self.rule, self.anchor_share = RULES[anchors], anchor_share
         self.features, self.seed = features, seed
         self.search, self.precision, self.progress = search, precision, progress
         self.labels = None if labels is None else np.asarray(labels)
-        self.figures: dict[str, float] = {}
+        self.interruptible = interruptible
+        self.metrics: dict[str, float] = {}  # of the round that the model is in
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         steps_per_epoch = self.steps_per_epoch or self.params.get("steps")
         if steps_per_epoch:
             epoch = int(self.model.optimizer.iterations.numpy()) // steps_per_epoch
         number = self.plan.round_of(epoch)
         if number != int(self.model.round.numpy()):
             self._enter(number)
-        elif number > 0 and not self.figures:  # a resumed run
-            self.figures = self._measure()
+        elif number > 0 and not self.metrics:  # a resumed run
+            self.metrics = self._measure()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
-            logs.update(self.figures, round=int(self.model.round.numpy()))
+            logs.update(self.metrics, round=int(self.model.round.numpy()))
+
+    def metadata(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the metrics of the round, of which not all could be measured
+        again."""
+        return {"curriculum": self.metrics}
+
+    def restore(self, metadata: Mapping[str, Any]) -> None:
+        """Takes the metrics back from a checkpoint's metadata."""
+        self.metrics = dict(metadata["curriculum"])
 
     def _enter(self, number: int) -> None:
+        """Begins a round; until discovery is over nothing is changed."""
         model = self.model
         before, had_neighbours = model.neighbours.numpy(), int(model.round.numpy()) > 0
-        rows = model.bank.rows.numpy() if self.features is None else self.features()
-        found = self._discover(rows, model.neighbourhood_size, model.bank.temperature)
+        with self.interruptible():
+            rows = model.bank.rows.numpy() if self.features is None else self.features()  # (N, D)
+            found = self._discover(rows, model.neighbourhood_size, model.temperature)
         is_anchor = self._select(found.entropy, number)
         model.neighbours.assign(found.neighbours)
         model.entropy.assign(found.entropy)
         model.is_anchor.assign(is_anchor)
         model.round.assign(number)
-        self.figures = self._measure()
+        self.metrics = self._measure()
         if had_neighbours:
-            self.figures["stability"] = stability(before, found.neighbours)
+            self.metrics["stability"] = stability(before, found.neighbours)
 
-    def _discover(self, rows: np.ndarray, neighbourhood_size: int, temperature: float):
-        settings = {"progress": self.progress}
+    def _discover(
+        self, rows: np.ndarray, neighbourhood_size: int, temperature: float
+    ) -> Neighbourhoods:
         if self.search == "faiss":
-            return discover_by_index(rows, neighbourhood_size, temperature, self.seed, **settings)
-        settings |= {"precision": self.precision}
-        return discover(rows, neighbourhood_size, temperature, **settings)
+            return discover_by_index(
+                rows, neighbourhood_size, temperature, self.seed, progress=self.progress
+            )
+        return discover(
+            rows,
+            neighbourhood_size,
+            temperature,
+            precision=self.precision,
+            progress=self.progress,
+        )
+
+    def _select(self, entropy: np.ndarray, number: int) -> np.ndarray:
+        """(N,) bool, the anchors of a round: their number grows by equal steps."""
+        fraction = self.anchor_share * number / self.plan.rounds
+        num_anchors = int(len(entropy) * fraction + 1e-9)  # exact, where rounding falls short
+        return self.rule(entropy, num_anchors, seed=[self.seed, number])
 
     def _measure(self) -> dict[str, float]:
         is_anchor = self.model.is_anchor.numpy()
-        figures = {
+        metrics = {
             "anchors": int(is_anchor.sum()),
             "entropy_mean": float(self.model.entropy.numpy().mean()),
         }
         if self.labels is not None:
-            share = consistency(self.model.neighbours.numpy(), is_anchor, self.labels)
-            figures |= {} if share is None else {"consistency": share}
-        return figures
-
-    def _select(self, entropy: np.ndarray, number: int) -> np.ndarray:
-        if self.anchors == "random":
-            entropy = np.random.default_rng([self.seed, number]).random(len(entropy))
-        share = self.anchor_share * number / self.plan.rounds
-        return select_anchors(entropy, int(len(entropy) * share + 1e-9))
+            percent = consistency(self.model.neighbours.numpy(), is_anchor, self.labels)
+            metrics |= {} if percent is None else {"consistency": percent}
+        return metrics

@@ -92,5 +92,6 @@ class AnchorNeighbourhoods(Method):
                 search=self.neighbour_search,
                 precision=self.discovery_precision,
                 progress=True,
+                interruptible=context.interruptible,
             )
         ]

@@ -8,18 +8,17 @@ import tensorflow as tf
 from and_tf.bank.rows import read_rows
 from and_tf.errors import Argument, UserError
 from and_tf.methods.anchor_neighbourhoods.loss import bank_loss_and_gradient
-from and_tf.methods.bank_model import BankModel
+from and_tf.methods.instance_model import InstanceModel
 
 
 @keras.saving.register_keras_serializable("and_tf")
-class AND(BankModel):
+class AND(InstanceModel):
     """Anchor Neighbourhood Discovery around an encoder.
 
     A step is the non-parametric softmax of a batch against the bank: an anchor is to be found in
-    its neighbourhood, every other image alone. Without neighbours, in round 0, every image is a
-    class of its own: the method Instance. `NeighbourhoodCurriculum` sets `neighbours`, `is_anchor`,
-    `entropy` and `round`, which are weights of the model as the bank is, so that one checkpoint
-    holds all.
+    its neighbourhood, every other image in its own row, as by `InstanceModel`, which AND is in
+    round 0. `NeighbourhoodCurriculum` sets `neighbours`, `is_anchor`, `entropy` and `round`, which
+    are weights of the model as the bank is, so that one checkpoint holds all.
 
     Args:
         encoder: built `keras.Model` from images to unit embeddings (B, D).

@@ -83,8 +83,6 @@ def kept_metadata(of_method: list[keras.callbacks.Callback]) -> dict[str, Any]:
     for callback in of_method:
         if isinstance(callback, KeepsMetadata):
             kept |= callback.metadata()
-        elif hasattr(callback, "figures"):  # interim
-            kept["curriculum"] = callback.figures
     return kept
 
 
@@ -95,5 +93,3 @@ def restore_metadata(
     for callback in of_method:
         if isinstance(callback, KeepsMetadata):
             callback.restore(metadata)
-        elif hasattr(callback, "figures"):  # interim
-            callback.figures = metadata["curriculum"]

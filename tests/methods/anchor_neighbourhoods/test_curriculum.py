@@ -1,5 +1,7 @@
 """The curriculum: what is discovered, when, and from what, however `fit` is cut."""
 
+import contextlib
+import logging
 import sys
 
 import keras
@@ -9,10 +11,13 @@ import pytest
 from and_tf.data.pipeline import train_pipeline
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
+from and_tf.errors import Stopped
 from and_tf.methods.anchor_neighbourhoods import curriculum as module
 from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
 from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.anchor_neighbourhoods.model import AND
+from and_tf.methods.anchor_neighbourhoods.selection import RULES
+from and_tf.methods.method import KeepsMetadata
 from and_tf.training.optimizers import TorchSGD
 
 N, D, BATCH, STEPS = 21, 4, 8, 3
@@ -22,18 +27,18 @@ LABELS = np.arange(N) % 3
 
 
 def source():
-    pixels = np.random.default_rng(0).integers(0, 256, (N, 4, 4, 3), "uint8")
+    pixels = np.random.default_rng(0).integers(0, 256, (N, 8, 8, 3), "uint8")
     return array_source(pixels, name="noise")
 
 
 def pipeline(step=0):
-    cheap = AugmentationSettings(image_size=4, crop_min_area=0.5, color_jitter=0.0, grey=0.0)
+    cheap = AugmentationSettings(image_size=8, crop_min_area=0.5, color_jitter=0.0, grey=0.0)
     return train_pipeline(source(), BATCH, cheap, seed=1, step=step)
 
 
 def fresh_model(k=2):
     keras.utils.set_random_seed(0)
-    x = images = keras.Input((4, 4, 3))
+    x = images = keras.Input((8, 8, 3))
     x = keras.layers.Dense(D)(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(x)))
     encoder = keras.Model(images, keras.layers.UnitNormalization()(x))
     model = AND(encoder, N, neighbourhood_size=k, seed=0)
@@ -173,9 +178,46 @@ def test_a_missing_faiss_is_told_before_training(monkeypatch):
         callback(search="faiss")
 
 
-def test_the_agreement_of_half_precision_is_printed(capsys):
+def test_the_agreement_of_half_precision_is_logged(caplog):
+    caplog.set_level(logging.INFO)
     fit(fresh_model(), callback(precision="bfloat16", progress=True), epochs=3)
-    assert "Discovery in bfloat16" in capsys.readouterr().out
+    assert "Discovery in bfloat16" in caplog.text
+
+
+def test_a_rule_is_a_function_and_a_line(monkeypatch):
+    def last_images(entropy, num_anchors, seed):
+        return np.arange(len(entropy)) >= len(entropy) - num_anchors
+
+    monkeypatch.setitem(RULES, "last", last_images)
+    model = fresh_model()
+    fit(model, callback(anchors="last"), epochs=3)
+    np.testing.assert_array_equal(np.flatnonzero(model.is_anchor), np.arange(14, 21))
+
+
+def test_an_interrupted_discovery_changes_nothing_and_is_repeated():
+    @contextlib.contextmanager
+    def interrupted():
+        yield
+        raise Stopped
+
+    whole, cut = fresh_model(), fresh_model()
+    fit(whole, callback(), epochs=3)
+    with pytest.raises(Stopped):
+        fit(cut, callback(interruptible=interrupted), epochs=3)
+    assert int(cut.round.numpy()) == 0 and not cut.neighbours.numpy().any()
+    fit(cut, callback(), data=pipeline(2 * STEPS), initial_epoch=2, epochs=3)
+    for one, other in zip(whole.get_weights(), cut.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_metrics_that_cannot_be_measured_again_come_from_the_metadata():
+    model, first = fresh_model(), callback(labels=LABELS)
+    assert isinstance(first, KeepsMetadata)
+    before = fit(model, first, epochs=5)
+    resumed = callback(labels=LABELS)
+    resumed.restore({"step": 5 * STEPS, **first.metadata()})
+    after = fit(model, resumed, data=pipeline(5 * STEPS), initial_epoch=5, epochs=6)
+    assert after["stability"] == before["stability"][-1:]
 
 
 @pytest.mark.parametrize(
@@ -219,7 +261,7 @@ def test_random_anchors_follow_the_seed_and_change_with_the_round():
     assert (chosen[0, 1] != np.sort(chosen[0, 1])[::-1]).any()
 
 
-def test_history_gets_the_figures_of_each_epoch():
+def test_history_gets_the_metrics_of_each_epoch():
     recorder = Recorder()
     logs = []
     keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, figures: logs.append(figures))
@@ -260,7 +302,7 @@ def test_images_without_a_label_do_not_count_for_consistency():
     assert history["consistency"] == [50.0]
 
 
-def test_a_resumed_run_logs_the_figures_of_its_round():
+def test_a_resumed_run_logs_the_metrics_of_its_round():
     model = fresh_model()
     before = fit(model, callback(labels=LABELS), epochs=3)
     after = fit(model, callback(labels=LABELS), data=pipeline(3 * STEPS), initial_epoch=3, epochs=4)

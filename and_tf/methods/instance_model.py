@@ -1,16 +1,21 @@
-"""A model that learns by the softmax of a batch against the bank of all training images."""
+"""Instance discrimination as a Keras model: every image is a class of its own, a row of a bank."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from and_tf.bank.memory_bank import MemoryBank
-from and_tf.bank.softmax import rows_at_once
+from and_tf.bank.rows import gather_rows
+from and_tf.bank.softmax import rows_at_once, softmax_over_bank
 from and_tf.methods.method_model import MethodModel
 
 
-class BankModel(MethodModel):
+@keras.saving.register_keras_serializable("and_tf")
+class InstanceModel(MethodModel):
     """An encoder and the bank that it is trained against.
+
+    A step is the non-parametric softmax of a batch against all rows: an image is to be nearest to
+    its own. A subclass defines another `embedding_loss`.
 
     Args:
         encoder: built `keras.Model` from images to unit embeddings (B, D).
@@ -21,6 +26,8 @@ class BankModel(MethodModel):
         logits_budget_mb: memory in MiB for a replica's logits (B, N) float32; beyond it the loss
             runs over the bank in blocks. Their exponentials take as much.
         **kwargs: of `keras.Model`.
+
+    Reference: Wu et al., CVPR 2018, in its full softmax form.
     """
 
     def __init__(
@@ -49,9 +56,16 @@ class BankModel(MethodModel):
             indices: (B,) int.
 
         Returns:
-            Losses (B,) float32, and the gradient (B, D) of each with respect to its embedding.
+            Losses (B,) float32 in nats, and the gradient (B, D) of each with respect to its
+            embedding.
         """
-        raise NotImplementedError
+        bank = self.bank_rows()  # (N, D)
+        queries = tf.cast(embeddings, tf.float32) / self.temperature  # (B, D)
+        block_size = self.rows_at_once(tf.shape(indices)[0])
+        log_total, mean_row = softmax_over_bank(bank, queries, block_size)  # (B,), (B, D)
+        own = gather_rows(bank, indices)  # (B, D)
+        losses = log_total - tf.reduce_sum(queries * own, axis=1)  # (B,)
+        return losses, (mean_row - own) / self.temperature
 
     def losses_and_gradients(
         self, images: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor
@@ -74,11 +88,11 @@ class BankModel(MethodModel):
     def apply_update(self, update: tuple[tf.Tensor, tf.Tensor]) -> None:
         self.bank.write(*update)
 
-    def bank_rows(self) -> keras.Variable | tf.Tensor:
-        """The rows as the loss should read them: XLA where they lie, else block by block."""
-        if self._compiled_step is None:
-            return self.bank.rows
-        return self.bank.rows.value.read_value()
+    def bank_rows(self) -> tf.Variable | tf.Tensor:
+        """The rows (N, D) as a loss should take them: XLA reads them where they lie, otherwise a
+        dense read would copy them all, and a variable is read block by block."""
+        rows = self.bank.rows.value
+        return rows if self._compiled_step is None else rows.read_value()
 
     def rows_at_once(self, batch_size: int | tf.Tensor) -> tf.Tensor:
         """Rows of the bank that a step compares at once with so many images: a scalar int32."""

@@ -1,0 +1,30 @@
+"""Random weights: the encoder as it is built, the lower line of every comparison."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from and_tf.methods.method import Method
+
+if TYPE_CHECKING:
+    import keras
+
+    from and_tf.methods.method_model import MethodModel
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomWeights(Method):
+    """Random weights.
+
+    No step is taken, whatever the plan: the encoder is evaluated and exported as it is built.
+    """
+
+    title = "Random weights"
+    published_name = "Random"
+    trains = False
+
+    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> MethodModel:
+        from and_tf.methods.method_model import MethodModel
+
+        return MethodModel(encoder, num_samples)
