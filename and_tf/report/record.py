@@ -153,8 +153,8 @@ def read_record(run: Workdir, step: int | None = None) -> Record:
 
 def _round_ends(run: Workdir, plan: RoundPlan) -> list[RoundEnd]:
     ends = []
-    for number in range(plan.rounds + 1):
-        if run.round_file(number).is_file():
+    for number in run.ended_rounds():
+        if number <= plan.rounds:
             arrays, metadata = checkpoint.load(run.round_file(number))
             kept = {name: arrays.get(name) for name in ("entropy", "neighbours", "is_anchor")}
             ends.append(RoundEnd(number, metadata["step"], **kept))

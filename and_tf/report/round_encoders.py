@@ -25,6 +25,6 @@ def encoders_by_round(
         if encoder is None:
             encoder = restore_encoder(run, name).encoder
         else:
-            arrays, _, path = run.load_checkpoint(name)
+            arrays, _, path = run.load_checkpoint(name, checkpoint.ENCODER)
             checkpoint.restore(checkpoint.encoder_state(encoder), arrays, path)
         yield end.number, encoder

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from and_tf.report.embedding_map import embedding_map
+from and_tf.report.embedding_map import choose_rows, embedding_map
 
 
 def clustered_rows(per_cluster=20, dim=16, seed=0):
@@ -57,3 +57,11 @@ def test_rows_that_are_not_finite_are_refused():
     rows[3, 2] = np.nan
     with pytest.raises(ValueError, match="finite"):
         embedding_map(rows)
+
+
+def test_the_map_holds_the_pool_first_and_no_image_twice():
+    pool = np.array([5, 900, 17])
+    rows = choose_rows(pool, 1000, most=100)
+    assert list(rows[:3]) == [5, 900, 17] and len(set(rows)) == 100 and rows.max() > 950
+    assert sorted(choose_rows(pool, 1000, most=2000)) == list(range(1000))
+    assert list(choose_rows(pool, 1000, most=2)) == [5, 900, 17]

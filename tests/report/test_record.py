@@ -4,24 +4,26 @@ import json
 
 import numpy as np
 import pytest
+from helpers.report_runs import settings_of
 
-from and_tf.cli.flags import train_flags
-from and_tf.report.record import anchor_since, read_record
+from and_tf.errors import BrokenFile
+from and_tf.report.record import Discovery, RoundEnd, anchor_since, discoveries, read_record
 from and_tf.runs.workdir import Workdir
 
-FACTS = {"images": 100, "fingerprint": "f", "mean": [127.0] * 3, "std": [64.0] * 3}
+METADATA = {"images": 100, "fingerprint": "f", "mean": [127.0] * 3, "std": [64.0] * 3}
 
 
-def round_end(number, is_anchor):
-    return {"round": number, "is_anchor": np.array(is_anchor, bool)}
+def discovery(number, is_anchor):
+    return Discovery(number, np.ones(5), np.zeros((5, 1), int), np.array(is_anchor, bool))
 
 
 @pytest.fixture
 def run(tmp_path):
-    """Flags, facts, metrics and one kept round of a run that is half done."""
+    """Flags, metadata, metrics and one kept round of a run that is half done."""
     run = Workdir(tmp_path / "run")
-    run.write_flags(train_flags().read(["--rounds=1", "--epochs_per_round=2"]))
-    run.write_facts(FACTS)
+    run.path.mkdir()
+    run.write_flags(settings_of("--rounds=1", "--epochs_per_round=2"))
+    run.write_facts(METADATA)
     epochs = [
         {"step": 1, "epoch": 1, "round": 0, "loss": 5.0, "images_per_second": 100.0},
         {"step": 2, "epoch": 2, "round": 0, "loss": 4.0, "images_per_second": 50.0},
@@ -66,11 +68,42 @@ def test_a_run_before_its_first_epoch_is_read(run):
 
 def test_round_0_is_no_discovery(run):
     record = read_record(run)
-    assert [end["round"] for end in record.round_ends] == [0]
-    assert record.discovery is None
+    assert [end.number for end in record.round_ends] == [0]
+    assert record.discoveries == []
 
 
-def test_results_of_evaluate_are_read_and_a_damaged_one_is_named(run):
+def test_what_came_after_the_checkpoint_is_left_out(run):
+    record = read_record(run, step=1)
+    assert [epoch["epoch"] for epoch in record.epochs] == [1]
+    assert record.latest("knn_top1") == 10.0 and record.round_ends == []
+    assert [end.number for end in read_record(run, step=2).round_ends] == [0]
+
+
+def test_a_method_may_keep_nothing_but_the_encoder_of_a_round():
+    entropy, neighbours = np.ones(5), np.zeros((5, 1), int)
+    ends = [RoundEnd(1, 2), RoundEnd(2, 4, entropy), RoundEnd(3, 6, entropy, neighbours)]
+    (found,) = discoveries(ends)
+    assert found.round == 3 and not found.is_anchor.any()
+
+
+STRAY = ["round_x.npz", "round_1.npz.partial", ".DS_Store", "round_.npz", "._round_1.npz", "a.npz"]
+
+
+def test_stray_files_are_ignored(run):
+    before = read_record(run)
+    run.evaluations.mkdir()
+    for name in STRAY:
+        (run.rounds / name).write_bytes(b"stray")
+    for name in (".DS_Store", "notes.json", "._nn_fc.json", "knn.json.partial", "knn.csv"):
+        (run.evaluations / name).write_bytes(b"stray")
+    (run.evaluations / "linear_old.json").mkdir()
+    (run.rounds / "round_1.npz").mkdir()
+    after = read_record(run)
+    assert [end.number for end in after.round_ends] == [e.number for e in before.round_ends] == [0]
+    assert after.protocols == []
+
+
+def test_results_of_evaluate_are_read_and_a_corrupt_one_is_named(run):
     run.evaluations.mkdir()
     (run.evaluations / "nn.json").write_text(json.dumps({"protocol": "nearest", "top1": 50.0}))
     assert read_record(run).protocols == [{"protocol": "nearest", "top1": 50.0}]
@@ -80,23 +113,22 @@ def test_results_of_evaluate_are_read_and_a_damaged_one_is_named(run):
         '{"protocol": "x", "top1": null}', '{"protocol": "x", "step": "1"}',
     ):  # fmt: skip
         (run.evaluations / "nn.json").write_text(text)
-        with pytest.raises(ValueError, match=r"nn\.json cannot be read.*remove it"):
+        with pytest.raises(BrokenFile, match=r"nn\.json cannot be read.*remove it"):
             read_record(run)
 
 
-def test_a_damaged_round_end_is_named(run):
+def test_a_corrupt_round_end_is_named(run):
     run.round_file(1).write_bytes(b"no archive")
-    with pytest.raises(ValueError, match=r"round_1\.npz"):
+    with pytest.raises(BrokenFile, match=r"round_1\.npz"):
         read_record(run)
 
 
 def test_an_anchor_counts_from_its_last_unbroken_stretch():
-    ends = [
-        round_end(0, [0, 0, 0, 0, 0]),
-        round_end(1, [1, 1, 0, 0, 1]),
-        round_end(2, [1, 0, 1, 0, 1]),
-        round_end(3, [1, 1, 1, 0, 0]),
+    found = [
+        discovery(1, [1, 1, 0, 0, 1]),
+        discovery(2, [1, 0, 1, 0, 1]),
+        discovery(3, [1, 1, 1, 0, 0]),
     ]
-    assert anchor_since(ends, np.arange(5)) == [1, 3, 2, None, None]
-    assert anchor_since(ends, np.array([2, 0])) == [2, 1]
-    assert anchor_since(ends[:1], np.arange(5)) == [None] * 5
+    assert anchor_since(found, np.arange(5)) == [1, 3, 2, None, None]
+    assert anchor_since(found, np.array([2, 0])) == [2, 1]
+    assert anchor_since([], np.arange(5)) == [None] * 5

@@ -6,15 +6,16 @@ import types
 import numpy as np
 import pytest
 
+from and_tf.methods.rounds import RoundPlan
 from and_tf.report.record import Record
-from and_tf.report.verdict import (
+from and_tf.report.sections.verdict import (
     Spread,
+    describe_nearest,
     judge,
-    nearest_words,
-    neighbours_kept,
-    standard_error,
+    neighbour_overlap,
     trend,
 )
+from and_tf.report.standard_error import standard_error
 
 WIDE = Spread(images=1000, dim=128, uniformity=-3.2, effective_rank=40)
 LABELS = np.arange(1000) % 10
@@ -24,8 +25,8 @@ def record(knn=(), raw=30.0, epochs=6, **latest):
     """A run of three rounds of two epochs; `knn` by round."""
     evaluations = [{"round": i, "knn_top1": value} for i, value in enumerate(knn)]
     return Record(
-        options=types.SimpleNamespace(rounds=2, epochs_per_round=2, first_round_epochs=0),
-        facts={} if raw is None else {"raw_pixels_knn_top1": raw},
+        settings=types.SimpleNamespace(method=types.SimpleNamespace(plan=RoundPlan(2, 2))),
+        metadata={} if raw is None else {"raw_pixels_knn_top1": raw},
         epochs=[{"epoch": epoch + 1, "loss": 1.0} for epoch in range(epochs)],
         evaluations=[*evaluations, {"round": len(knn), **latest}],
         round_ends=[],
@@ -33,7 +34,7 @@ def record(knn=(), raw=30.0, epochs=6, **latest):
     )
 
 
-def test_the_standard_error_is_that_of_a_share():
+def test_the_standard_error_is_that_of_a_fraction():
     draws = np.random.default_rng(0).binomial(500, 0.3, 20_000) / 5  # percent
     assert standard_error(30.0, 500) == pytest.approx(draws.std(), rel=0.02)
 
@@ -99,14 +100,14 @@ def test_a_collapse_is_said_first(spread, knn, labels):
     verdict = judge(record([knn]), labels, spread)
     assert verdict.tone == "poor"
     assert verdict.headline.startswith("The embeddings have collapsed")
-    assert "lie close together" not in " ".join(verdict.grounds)
+    assert "lie close together" not in " ".join(verdict.reasons)
 
 
 @pytest.mark.parametrize("spread", [EQUAL, LINE, POINT])
 def test_embeddings_that_tell_classes_apart_have_not_collapsed(spread):
     verdict = judge(record([60]), LABELS, spread)
     assert verdict.tone == "good" and "collapsed" not in verdict.headline
-    assert "The embeddings lie close together." in verdict.grounds[-1]
+    assert "The embeddings lie close together." in verdict.reasons[-1]
 
 
 @pytest.mark.parametrize("spread", [EQUAL, LINE])
@@ -127,18 +128,18 @@ def test_without_labels_nothing_is_claimed_on_accuracy():
     verdict = judge(record(), None, WIDE)
     assert verdict.tone == "unknown"
     assert "cannot be known without labels; nothing points to a collapse" in verdict.headline
-    grounds = " ".join(verdict.grounds)
-    assert "40 of 128 directions" in grounds and "label some" in grounds
-    assert "class" not in grounds and "stayed" not in grounds
+    reasons = " ".join(verdict.reasons)
+    assert "40 of 128 directions" in reasons and "label some" in reasons
+    assert "class" not in reasons and "stayed" not in reasons
 
 
-def test_neighbours_kept_are_told_with_their_epochs():
+def test_neighbour_overlap_is_told_with_its_epochs():
     evaluations = [{"epoch": e, "neighbours_kept": 10.0 * e} for e in (2, 4, 8)]
-    words = neighbours_kept([{"epoch": 1}, *evaluations], nearest_words(8))
+    words = neighbour_overlap([{"epoch": 1}, *evaluations], describe_nearest(8))
     assert words.startswith("Of the 7 nearest of each image")
     assert "80 % stayed" in words and "of epoch 8 (40 % to that of epoch 4)" in words
-    assert neighbours_kept([{"epoch": 1}], "10 nearest") == ""
-    assert [nearest_words(n) for n in (2, 3, 11, 500)] == ["nearest", "2 nearest"] + [
+    assert neighbour_overlap([{"epoch": 1}], "10 nearest") == ""
+    assert [describe_nearest(n) for n in (2, 3, 11, 500)] == ["nearest", "2 nearest"] + [
         "10 nearest"
     ] * 2
 
@@ -147,14 +148,19 @@ def test_neighbours_kept_are_told_with_their_epochs():
 def test_close_embeddings_are_a_warning(spread):
     verdict = judge(record(), None, spread)
     assert verdict.tone == "mixed" and "close together" in verdict.headline
-    assert "That is little" in verdict.grounds[-1]
+    assert "That is little" in verdict.reasons[-1]
 
 
-def test_the_published_figure_is_named_beside():
+def test_the_published_result_is_named_beside():
     verdict = judge(record([60]), LABELS, WIDE, "Published: 86.3 %.")
-    assert "Published: 86.3 %." in verdict.grounds
+    assert "Published: 86.3 %." in verdict.reasons
 
 
 def test_an_unfinished_run_says_so():
     verdict = judge(record([40], epochs=3), LABELS, WIDE)
     assert verdict.headline.startswith("Unfinished, 3 of 6 epochs.")
+
+
+def test_a_checkpoint_before_the_end_is_not_called_unfinished():
+    verdict = judge(record([40], epochs=3), LABELS, WIDE, checkpoint="best")
+    assert verdict.headline.startswith("Checkpoint best, after 3 of 6 epochs. By then: ")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from and_tf.report.tensorboard import write_tensorboard
+from and_tf.report.tensorboard.projector import Points
+from and_tf.report.tensorboard.writer import write_tensorboard
 
 pytestmark = [pytest.mark.browser, pytest.mark.system]
 
@@ -42,13 +43,15 @@ def projector(tmp_path, browser, serve_tensorboard):
     labels = np.arange(30) % 3
     images = np.zeros((30, 16, 16, 3), "uint8")
     images[np.arange(30), :, :, labels] = 255
-    write_tensorboard(
-        tmp_path / "tensorboard" / "report",
+    colours = np.array(["red", "green", "blue"])
+    points = Points(
         rng.normal(size=(30, 4)) + 4 * np.eye(4)[labels],
         images,
-        labels,
-        class_names=["red", "green", "blue"],
+        [str(i) for i in range(30)],
+        list(colours[labels]),
     )
+    (tmp_path / "tensorboard").mkdir()
+    write_tensorboard(tmp_path / "tensorboard" / "report", points)
     browser.get(f"{serve_tensorboard(tmp_path / 'tensorboard')}/#projector")
     for _ in range(2):  # a plugin's page lies in a frame, and the projector in a frame of that
         browser.switch_to.frame(eventually(lambda: find_all(browser, "iframe"))[0])

@@ -10,9 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from and_tf.report import plots
-from and_tf.report.drawing import GRID, INK, evenly_chosen
-from and_tf.report.neighbourhood_plots import consistency_deciles, stability_deciles
+from and_tf.report.plots.accuracy_by_round import accuracy_by_round
+from and_tf.report.plots.consistency_by_entropy import consistency_by_entropy
+from and_tf.report.plots.deciles import consistency_deciles, stability_deciles
+from and_tf.report.plots.drawing import GRID, INK, save_png, save_svg
+from and_tf.report.plots.entropy_distribution import entropy_distribution
+from and_tf.report.plots.label_free_curves import label_free_curves
+from and_tf.report.plots.training_curves import training_curves
+from and_tf.report.record import Discovery
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -40,21 +45,19 @@ def evaluations(per_round=2, count=6, labels=True):
     return records
 
 
-def round_ends(count=40, rounds=3, k=2):
+def found(count=40, rounds=3, k=2):
+    """The discoveries of rounds 1 and 2."""
     rng = np.random.default_rng(0)
-    ends = []
+    made = []
     for number in range(rounds):
         entropy = rng.uniform(2, 3, count) - 0.2 * number
         is_anchor = np.argsort(np.argsort(entropy)) < count * number // 2 // (rounds - 1) * 2
-        neighbours = rng.integers(0, count, (count, k))
-        ends.append(
-            {"round": number, "entropy": entropy, "neighbours": neighbours, "is_anchor": is_anchor}
-        )
-    return ends
+        made.append(Discovery(number, entropy, rng.integers(0, count, (count, k)), is_anchor))
+    return made[1:]
 
 
 def texts(figure):
-    root = ElementTree.fromstring(plots.save_svg(figure, "alt"))
+    root = ElementTree.fromstring(save_svg(figure, "alt"))
     return [element.text for element in root.iter(f"{SVG}text")]
 
 
@@ -111,7 +114,7 @@ def test_stability_deciles_match_a_loop():
 
 
 def test_training_curves_show_every_epoch_and_mark_the_rounds_after_the_first():
-    figure = plots.training_curves(epochs())
+    figure = training_curves(epochs())
     loss, rate = figure.axes
     np.testing.assert_allclose(loss.get_lines()[0].get_ydata(), [9 / e for e in range(1, 7)])
     assert rate.get_yscale() == "log"
@@ -120,9 +123,9 @@ def test_training_curves_show_every_epoch_and_mark_the_rounds_after_the_first():
     assert [text.strip() for text in texts(figure) if "round" in text] == ["round 1", "round 2"]
 
 
-def test_accuracy_by_round_takes_each_rounds_last_figures_and_draws_raw_pixels():
+def test_accuracy_by_round_takes_each_rounds_last_metrics_and_draws_raw_pixels():
     early = {"epoch": 1, "round": 0, "knn_top1": 10.0, "knn_top1_bank": 9.0}
-    figure = plots.accuracy_by_round(epochs(), [early, *evaluations()], raw_pixels=27.4)
+    figure = accuracy_by_round(epochs(), [early, *evaluations()], raw_pixels=27.4)
     drawn = lines(figure.axes[0])
     np.testing.assert_allclose(
         drawn["kNN top-1, recomputed"].get_xydata(), [[0, 42], [1, 44], [2, 46]]
@@ -134,56 +137,56 @@ def test_accuracy_by_round_takes_each_rounds_last_figures_and_draws_raw_pixels()
 
 def test_accuracy_by_round_without_held_out_labels_shows_knn_among_the_training_images():
     records = [r | {"knn_top1_train": 30.0 + r["round"]} for r in evaluations(labels=False)]
-    drawn = lines(plots.accuracy_by_round(epochs(), records, raw_pixels=27.4).axes[0])
+    drawn = lines(accuracy_by_round(epochs(), records, raw_pixels=27.4).axes[0])
     assert set(drawn) == {"kNN top-1, among training images", "consistency of neighbours"}
     with_held_out = [r | {"knn_top1_train": 30.0} for r in evaluations()]
-    drawn = lines(plots.accuracy_by_round(epochs(), with_held_out, None).axes[0])
+    drawn = lines(accuracy_by_round(epochs(), with_held_out, None).axes[0])
     assert "kNN top-1, among training images" not in drawn
 
 
 def test_accuracy_by_round_without_labels_shows_stability_and_bank_agreement():
     records = [{k: v for k, v in r.items() if k != "consistency"} for r in epochs()]
-    figure = plots.accuracy_by_round(records, evaluations(labels=False), raw_pixels=None)
+    figure = accuracy_by_round(records, evaluations(labels=False), raw_pixels=None)
     drawn = lines(figure.axes[0])
     assert set(drawn) == {"stability of neighbours", "bank agreement"}
     np.testing.assert_allclose(drawn["stability of neighbours"].get_xydata(), [[2, 36]])
 
 
-def test_consistency_by_entropy_has_a_line_for_each_round_but_the_initial_one():
+def test_consistency_by_entropy_has_a_line_for_each_round():
     labels = np.arange(40) % 3
-    ends = round_ends()
-    drawn = lines(plots.consistency_by_entropy(ends, labels).axes[0])
+    rounds = found()
+    drawn = lines(consistency_by_entropy(rounds, labels).axes[0])
     assert {name for name in drawn if name.startswith("round")} == {"round 1", "round 2"}
-    expected = consistency_deciles(ends[1]["entropy"], ends[1]["neighbours"], labels)
+    expected = consistency_deciles(rounds[0].entropy, rounds[0].neighbours, labels)
     np.testing.assert_allclose(drawn["round 1"].get_ydata(), expected)
 
 
 def test_consistency_by_entropy_is_solid_up_to_the_end_of_the_anchors():
-    end = round_ends()[1]
-    assert end["is_anchor"].mean() == 0.5
-    axes = plots.consistency_by_entropy([end], np.arange(40) % 3).axes[0]
+    first = found()[0]
+    assert first.is_anchor.mean() == 0.5
+    axes = consistency_by_entropy([first], np.arange(40) % 3).axes[0]
     solid = next(line for line in axes.get_lines() if line.get_linestyle() == "-")
     assert solid.get_xdata()[-1] == 5.5  # between the fifth decile and the sixth
 
 
 def test_consistency_by_entropy_without_labels_compares_with_the_next_round():
-    ends = round_ends()
+    rounds = found()
     for labels in (None, np.full(40, -1)):
-        drawn = lines(plots.consistency_by_entropy(ends, labels).axes[0])
+        drawn = lines(consistency_by_entropy(rounds, labels).axes[0])
         assert {name for name in drawn if name.startswith("round")} == {"round 1"}
-    assert plots.consistency_by_entropy(ends[:2], None) is None
+    assert consistency_by_entropy(rounds[:1], None) is None
 
 
 def test_entropy_distribution_has_a_row_a_round_and_counts_all_images():
-    figure = plots.entropy_distribution(round_ends())
+    figure = entropy_distribution(found())
     assert len(figure.axes) == 2
     everyone = [patch.get_data().values for patch in figure.axes[0].patches][-1]
     assert everyone.sum() == 40
 
 
-def test_label_free_curves_have_a_panel_for_each_figure_and_for_knn():
+def test_label_free_curves_have_a_panel_for_each_metric_and_for_knn():
     def titles(records):
-        figure = plots.label_free_curves(records)
+        figure = label_free_curves(records)
         return [axes.get_title(loc="left") for axes in figure.axes if axes.has_data()]
 
     assert titles(evaluations())[0].startswith("kNN top-1")
@@ -192,25 +195,25 @@ def test_label_free_curves_have_a_panel_for_each_figure_and_for_knn():
 
 
 def test_plots_without_data_are_left_out():
-    assert plots.training_curves([]) is None
-    assert plots.accuracy_by_round([], [], 27.4) is None
-    assert plots.consistency_by_entropy([], None) is None
-    assert plots.entropy_distribution(round_ends()[:1]) is None
-    assert plots.label_free_curves([{"epoch": 1, "round": 0, "knn_top1": 40.0}]) is None
+    assert training_curves([]) is None
+    assert accuracy_by_round([], [], 27.4) is None
+    assert consistency_by_entropy([], None) is None
+    assert entropy_distribution([]) is None
+    assert label_free_curves([{"epoch": 1, "round": 0, "knn_top1": 40.0}]) is None
 
 
 def all_figures(count=40):
     return {
-        "training": plots.training_curves(epochs()),
-        "accuracy": plots.accuracy_by_round(epochs(), evaluations(), 27.4),
-        "consistency": plots.consistency_by_entropy(round_ends(), np.arange(count) % 3),
-        "entropy": plots.entropy_distribution(round_ends()),
-        "free": plots.label_free_curves(evaluations()),
+        "training": training_curves(epochs()),
+        "accuracy": accuracy_by_round(epochs(), evaluations(), 27.4),
+        "consistency": consistency_by_entropy(found(), np.arange(count) % 3),
+        "entropy": entropy_distribution(found()),
+        "free": label_free_curves(evaluations()),
     }
 
 
 def test_svgs_of_one_page_share_no_id_and_refer_to_their_own():
-    pictures = [plots.save_svg(figure, name) for name, figure in all_figures().items()]
+    pictures = [save_svg(figure, name) for name, figure in all_figures().items()]
     ids = [re.findall(r'\bid="([^"]*)"', picture) for picture in pictures]
     everything = sum(ids, [])
     assert len(everything) == len(set(everything))
@@ -222,7 +225,7 @@ def test_svgs_of_one_page_share_no_id_and_refer_to_their_own():
 
 @pytest.mark.parametrize("name", ["training", "accuracy", "consistency", "entropy", "free"])
 def test_an_svg_follows_the_pages_theme_and_scales(name):
-    picture = plots.save_svg(all_figures()[name], 'accuracy < 50 % & "more"')
+    picture = save_svg(all_figures()[name], 'accuracy < 50 % & "more"')
     root = ElementTree.fromstring(picture)  # well-formed
     assert (
         picture.startswith("<svg") and "<!DOCTYPE" not in picture and "http://purl" not in picture
@@ -240,12 +243,12 @@ def test_an_svg_follows_the_pages_theme_and_scales(name):
 
 
 def test_an_svg_is_the_same_each_time():
-    first, second = (plots.save_svg(all_figures()["consistency"], "alt") for _ in range(2))
+    first, second = (save_svg(all_figures()["consistency"], "alt") for _ in range(2))
     assert first == second
 
 
 def test_a_png_is_drawn_on_white(tmp_path):
-    plots.save_png(all_figures()["accuracy"], tmp_path / "accuracy.png")
+    save_png(all_figures()["accuracy"], tmp_path / "accuracy.png")
     image = Image.open(tmp_path / "accuracy.png").convert("RGB")
     assert image.width == 960
     assert image.getpixel((2, image.height - 2)) == (255, 255, 255)
@@ -254,12 +257,5 @@ def test_a_png_is_drawn_on_white(tmp_path):
 def test_drawing_leaves_the_global_style_alone():
     before = dict(matplotlib.rcParams)
     for figure in all_figures().values():
-        plots.save_svg(figure, "alt")
+        save_svg(figure, "alt")
     assert dict(matplotlib.rcParams) == before
-
-
-@pytest.mark.parametrize(("count", "most"), [(3, 6), (6, 6), (7, 6), (40, 6), (9, 2)])
-def test_evenly_chosen_keeps_the_ends_and_the_order(count, most):
-    chosen = evenly_chosen(range(count), most)
-    assert len(chosen) == min(count, most) and chosen == sorted(set(chosen))
-    assert (chosen[0], chosen[-1]) == (0, count - 1)

@@ -3,6 +3,7 @@
 import dataclasses
 import html.parser
 import json
+import os
 import re
 
 import numpy as np
@@ -12,9 +13,12 @@ from helpers.report_runs import make_run, save_images
 from PIL import Image
 
 from and_tf.data.sources import opening
-from and_tf.report import run as report_run
-from and_tf.report.page import HERE
-from and_tf.report.pictures import confusion_picture
+from and_tf.errors import MissingPackage, NotFound
+from and_tf.report import context as report_context
+from and_tf.report import sections, write
+from and_tf.report.section import PAGE, Section, fill
+from and_tf.report.settings import ReportSettings
+from and_tf.runs.settings import RunChoice
 
 HOSTILE = "</script><b>x"
 
@@ -49,10 +53,11 @@ class Reader(html.parser.HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def page_of(run, *flags):
-    """The parsed page that report.py writes for a run."""
-    assert programs.report([f"--workdir={run.path}", *flags]) == 0
-    return Reader((run.path / "report.html").read_text(encoding="utf-8"))
+def page_of(run, *flags, name="report.html"):
+    """The parsed page that report.py writes for a run, under a name of its own."""
+    page = run.path / name
+    assert programs.report([f"--workdir={run.path}", f"--output={page}", *flags]) == 0
+    return Reader(page.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ def test_the_page_holds_every_part(labelled):
     _, page = labelled
     headings = {attributes["id"] for attributes in page.all("h2")}
     assert headings == {
-        "verdict", "figures", "training", "label-free", "attention", "neighbours", "explorer",
+        "verdict", "metrics", "training", "label-free", "attention", "neighbours", "explorer",
         "confusion", "run",
     }  # fmt: skip
     links = {a["href"] for a in page.all("a") if a["href"].startswith("#")}
@@ -80,11 +85,11 @@ def test_the_page_holds_every_part(labelled):
     for words in (
         "Better than the same kNN on raw pixels (20.0 %) by 46.0 points",
         "not comparable: the data set is npz:", "86.3", "top-1 61.25 %", "Mind this.",
-        "epoch not recorded", "The papers' figures, of another data set.", "Agresti and Coull",
+        "epoch not recorded", "The papers' results, of another data set.", "Agresti and Coull",
         "Watch the effective rank", "6 epochs in 3 rounds", "Weighted kNN (K = 40,",
-        "by weighted kNN, K = 40,", "Stability and entropy are those of the bank",
-        "--rounds", "python report.py --workdir=", "memory bank", "TensorFlow",
-        "lowest entropy first",
+        "by weighted kNN, K = 40,", "as discovered at a round's start",
+        "settings that differ from their defaults", "python report.py --workdir=", "memory bank",
+        "TensorFlow", "lowest entropy first",
     ):  # fmt: skip
         assert words in page.text, words
 
@@ -132,23 +137,24 @@ def test_the_explorer_knows_its_images_and_their_neighbours(labelled):
         ((40, 4, False), ["--rounds=0", "--epochs_per_round=1"], {}, {"confusion"},
          "kNN among the training images names the class of 51.0 % of 20 training images"),
         ((40, 4), ["--rounds=1", "--anchors=random"], {}, set(),
-         "Random images, filled, become anchors"),
-        ((40, 4), ["--rounds=1", "--method=instance"], {}, set(), "the method is Instance"),
-        ((40, 4), ["--rounds=1", "--discovery_features=clean"], {}, set(),
-         "Stability and entropy are those of clean embeddings"),
+         "Anchors, filled, are not the images of lowest entropy"),
+        ((40, 4), ["--rounds=1", "--method=instance"], {}, set(),
+         "Instance discrimination on 40 images"),
         ((40, 4), ["--rounds=2"], {"rounds_done": 1}, set(), "Unfinished, 2 of 6 epochs"),
         ((40, 4), ["--rounds=2"], {"rounds_done": 0}, {"attention"}, "Unfinished, 0 of 6 epochs"),
         ((40, 4), ["--rounds=0"], {}, set(), "Better than"),
         ((40, 1), ["--rounds=1"], {}, set(), "No held-out image was named wrongly."),
-        ((40, 1), ["--rounds=1"], {}, set(), "Right after round 0 and at the end"),
+        ((40, 1), ["--rounds=1"], {}, set(), "Correct after round 0 and at the end"),
         ((200, 100), ["--rounds=1"], {}, set(), "100 classes are too many for colours"),
         ((10, 2), ["--rounds=1"], {"label_free": False}, set(), "10 training images"),
+        ((40, 4), ["--rounds=1"], {"method_arrays": False}, set(),
+         "Entropy is from the embeddings"),
     ],
     ids=[
         "unlabelled", "no held-out images", "labels of -1", "labels but no held-out images",
-        "kNN among training images", "random anchors", "Instance", "clean features",
+        "kNN among training images", "random anchors", "Instance",
         "unfinished", "not one round", "rounds=0", "nothing wrong", "one class", "100 classes",
-        "ten images, old",
+        "ten images, old", "a method that keeps no neighbourhoods",
     ],
 )  # fmt: skip
 def test_every_kind_of_run_has_a_page(tmp_path, images, flags, made, absent, words):
@@ -166,13 +172,13 @@ def test_names_of_classes_are_text_everywhere(tmp_path, monkeypatch):
     run = make_run(tmp_path / "run", save_images(tmp_path / "i.npz", 20, 2), "--rounds=1")
     plain = opening.open_train_and_held_out
 
-    def named(*arguments):
+    def named(*arguments, **others):
         return tuple(
             dataclasses.replace(source, class_names=[HOSTILE, "$x_{y"], names=None)
-            for source in plain(*arguments)
+            for source in plain(*arguments, **others)
         )
 
-    monkeypatch.setattr(report_run.opening, "open_train_and_held_out", named)
+    monkeypatch.setattr(report_context, "open_train_and_held_out", named)
     page = page_of(run)
     assert page.data["classes"] == [HOSTILE, "$x_{y"]
     assert not page.all("b") or all(not attributes for attributes in page.all("b"))
@@ -226,7 +232,7 @@ def contrast(first, second):
 
 
 def test_the_maps_colours_can_be_seen_on_their_card_in_light_and_in_dark():
-    style = (HERE / "page.css").read_text()
+    style = (PAGE / "page.css").read_text()
     card, dark_card = re.findall(r"--card: (#\w{6})", style)
     colours = re.findall(r"\.([ce]\d) \{ --c: (#\w{6}); \}", style)
     light = dict(reversed(colours))  # the first of each name
@@ -235,9 +241,67 @@ def test_the_maps_colours_can_be_seen_on_their_card_in_light_and_in_dark():
         assert {name: c for name, c in shown.items() if contrast(c, on) < 3} == {}
 
 
-def test_many_classes_are_not_named_in_the_confusion_picture():
-    names = [f"class {i}" for i in range(31)]
-    labels = np.arange(31)
-    many, few = (confusion_picture(labels[:n], labels[:n], names[:n]) for n in (31, 30))
-    assert not many["is_named"] and ">class 0<" not in many["svg"]
-    assert few["is_named"] and ">class 29<" in few["svg"]
+def test_a_section_takes_one_function_and_one_entry(labelled, monkeypatch):
+    def dummy_section(context):
+        """The file of a new section."""
+        html = fill(
+            "<p>Seed {{ seed }} of {{ name }}</p>", seed=context.settings.run.seed, name="<b>"
+        )
+        return Section("dummy", "A dummy section", html, link="Dummy")
+
+    def absent_section(context):
+        """One for which this run holds nothing."""
+
+    monkeypatch.setattr(sections, "SECTIONS", [dummy_section, absent_section])
+    run, _ = labelled
+    page = page_of(run, name="dummy.html")
+    assert "Seed 0 of <b>" in page.text and "Dummy" in page.text
+    assert [a["id"] for a in page.all("h2")] == ["dummy"]
+    assert {"href": "#dummy"} in page.all("a")
+
+
+@pytest.mark.system
+def test_a_report_of_an_earlier_checkpoint_ends_with_it(labelled):
+    run, _ = labelled
+    page = page_of(run, "--checkpoint=round_1", name="round.html")
+    assert "Checkpoint round_1, after 4 of 6 epochs. By then:" in page.text
+    assert "by the round_1 checkpoint" in page.text and "--checkpoint=round_1" in page.text
+    assert "64.0 %" in page.text and "66.0 %" not in page.text
+    with pytest.raises(NotFound, match="round_7"):
+        write.write_report(RunChoice(workdir=str(run.path), checkpoint="round_7"), ReportSettings())
+
+
+@pytest.mark.system
+def test_stray_files_change_nothing(labelled):
+    run, before = labelled
+    for name in ("rounds/round_x.npz", "rounds/.DS_Store", "rounds/round_1.npz.partial",
+                 "evaluations/.DS_Store", "evaluations/notes.json", "checkpoints/.DS_Store",
+                 "tensorboard/report/.DS_Store"):  # fmt: skip
+        (run.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (run.path / name).write_bytes(b"stray")
+    after = page_of(run, name="stray.html")
+    assert after.data == before.data
+    assert len(after.all("img")) == len(before.all("img"))
+
+
+@pytest.mark.system
+def test_images_that_have_moved_are_named_anew_from_any_directory(tmp_path, monkeypatch):
+    (tmp_path / "old").mkdir()
+    make_run(tmp_path / "run", save_images(tmp_path / "old" / "i.npz", 20, 2), "--rounds=0")
+    os.rename(tmp_path / "old", tmp_path / "new")
+    monkeypatch.chdir(tmp_path / "new")
+    choice = RunChoice(workdir="../run")
+    with pytest.raises(FileNotFoundError):
+        write.write_report(choice, ReportSettings())
+    written = write.write_report(choice, ReportSettings(data="npz:i.npz", output="page.html"))
+    assert written.page.is_file()
+
+
+@pytest.mark.parametrize("package", write.PACKAGES)
+def test_a_missing_package_is_named_with_its_install_line(labelled, monkeypatch, package):
+    find = write.importlib.util.find_spec
+    monkeypatch.setattr(
+        write.importlib.util, "find_spec", lambda name: None if name == package else find(name)
+    )
+    with pytest.raises(MissingPackage, match=rf"needs {package}: pip install jinja2 matplotlib"):
+        write.write_report(RunChoice(workdir=str(labelled[0].path)), ReportSettings())
