@@ -1,6 +1,9 @@
 """Which images a run is about, and how they are augmented."""
 
+from __future__ import annotations
+
 import dataclasses
+import os
 
 from and_tf.settings import Settings, at_least, between, setting
 
@@ -9,22 +12,37 @@ from and_tf.settings import Settings, at_least, between, setting
 class DataSettings(Settings):
     """Images."""
 
+    # Where the images lie may change: a run goes on only if they are those that it began with.
     data: str = setting(
         "digits",
         "Images to train on: digits, tfds:NAME, folder:PATH, npz:PATH or mat:PATH.",
+        may_change=True,
     )
     data_dir: str = setting("", "Folder of prepared TFDS data sets.", may_change=True)
     train_split: str = setting("train", "Split in TFDS notation, such as train[:5000].")
     eval_split: str = setting(
         "", "Split to evaluate on; by default validation, else test, where they exist."
     )
-    eval_data: str = setting("", "Images to evaluate on; by default those to train on.")
+    eval_data: str = setting(
+        "", "Images to evaluate on; by default those to train on.", may_change=True
+    )
     labels: str = setting(
         "folders",
         "Where the labels of a folder come from; used for metrics only, never for training.",
         choices=("folders", "none"),
     )
     skip_broken: bool = setting(False, "Leave out images that cannot be decoded.")
+
+    def absolute(self) -> DataSettings:
+        """The same images, by absolute paths, so that they are found from any folder."""
+        from and_tf.data.sources.opening import absolute_spec
+
+        return dataclasses.replace(
+            self,
+            data=absolute_spec(self.data),
+            eval_data=absolute_spec(self.eval_data),
+            data_dir=os.path.abspath(os.path.expanduser(self.data_dir)) if self.data_dir else "",
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -155,8 +155,9 @@ def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict)
     different = ""
     if run.facts.is_file():
         known = run.read_facts()
-        for name, value in others.items():
-            if known.get(name, value) != value:
+        for name in ("labels", "held_out_labels", "held_out_fingerprint"):
+            # Runs of older versions kept none of these.
+            if "labels" in known and known.get(name) != others.get(name):
                 different = f"{name.replace('_', ' ')} differ"
     if run.images.is_file():
         different = changes(run.read_images(), images) or different

@@ -41,6 +41,7 @@ def run_experiment(settings: ExperimentSettings) -> None:
         OSError: if something cannot be written; the same command continues at the last checkpoint.
     """
     run = Workdir(settings.run.workdir or f"runs/{settings.run.name}", is_chief())
+    settings = dataclasses.replace(settings, data=settings.data.absolute())
     settings = _with_precision(settings, run)
     is_continued = check_run_folder(run, settings)
     if run.summary.is_file():
@@ -106,7 +107,11 @@ def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
     kept = read_settings(run)
     before, after = flat_values(kept), flat_values(settings)
     different: list[Any] = []
-    for name in differences(kept, settings, settings.run.deterministic):
+    names = differences(kept, settings, settings.run.deterministic)
+    if run.summary.is_file():  # its images are not looked at: a run of others is not this one
+        known = flat_values(kept.data.absolute())
+        names += [name for name in ("data", "eval_data") if known[name] != after[name]]
+    for name in names:
         if name in before:
             different += [", " if different else "", Argument(name, before[name])]
             different += [f", now {after[name]}"]
@@ -187,6 +192,9 @@ def continue_run(
         # Not to take the place of the valid one.
         os.replace(run.checkpoint, run.checkpoint.with_suffix(".damaged"))
     restore_metadata(of_method, metadata)
+    kept = read_settings(run)
+    if kept.data != experiment.settings.data:  # the images were moved: to find them from now on
+        run.write_flags(dataclasses.replace(kept, data=experiment.settings.data))
     monitor.best = metadata["best"]
     run.forget_after(metadata["step"])
     logger.info(

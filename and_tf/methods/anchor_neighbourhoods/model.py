@@ -34,7 +34,8 @@ class AND(InstanceModel):
     Example:
         model = AND(encoder, num_samples=len(source))
         model.compile(optimizer=TorchSGD(0.03, momentum=0.9, nesterov=True, weight_decay=5e-4))
-        model.fit(train_pipeline(source), epochs=1000, callbacks=[NeighbourhoodCurriculum()])
+        data = train_pipeline(source, step=model.optimizer.iterations)
+        model.fit(data, epochs=1000, callbacks=[NeighbourhoodCurriculum()])
 
     Reference: Huang et al., "Unsupervised Deep Learning by Neighbourhood Discovery", ICML 2019.
     """
