@@ -43,31 +43,30 @@ def write_exports(folder, encoder):
 
 
 def write_features(folder, encoder):
-    from and_tf.collection.table import nearest, write_table
+    from and_tf.collection.embed import embed_folder
+    from and_tf.collection.settings import CollectionSettings
 
-    source = and_tf.open_source("folder:photos")
-    embeddings = and_tf.evaluation.extract(encoder, source, 32, progress=False)
-    indices, similarity = nearest(embeddings, 10)
-    write_table(
-        folder / "features.parquet",
-        source.names,
-        embeddings,
-        neighbours=indices,
-        similarity=similarity,
-        clusters=np.arange(len(source)) % 20,
+    encoder.save(folder / "encoder.keras")
+    settings = CollectionSettings(
+        model="encoder.keras", images="photos", neighbours=10, clusters=20
     )
+    embed_folder(settings)
 
 
 @pytest.fixture
 def choices():
     """Takes out of the dicts of choices what a page has put in."""
+    from and_tf.data.sources import SOURCES
     from and_tf.encoders import ENCODERS
+    from and_tf.evaluation.protocols import PROTOCOLS
     from and_tf.methods import METHODS
     from and_tf.methods.anchor_neighbourhoods.selection import RULES
+    from and_tf.report.sections import SECTIONS
 
-    dicts = [ENCODERS, METHODS, RULES]
-    before = [dict(each) for each in dicts]
+    dicts = [ENCODERS, METHODS, PROTOCOLS, RULES, SOURCES]
+    before, sections = [dict(each) for each in dicts], list(SECTIONS)
     yield
+    SECTIONS[:] = sections
     for each, entries in zip(dicts, before, strict=True):
         each.clear()
         each.update(entries)
