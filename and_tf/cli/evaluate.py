@@ -1,18 +1,12 @@
 """evaluate.py: what the features of a run are worth on held-out images."""
 
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
-from and_tf.evaluation.settings import (
-    EvaluationImageSettings,
-    EvaluationSettings,
-    ProtocolSettings,
-)
-from and_tf.runs.settings import RunChoice
-from and_tf.settings import build
+from and_tf.evaluation.protocols import PROTOCOLS
+from and_tf.evaluation.settings import EvaluationSettings, evaluation_settings
 
 
 def flags() -> Flags:
@@ -24,7 +18,7 @@ def flags() -> Flags:
             "python evaluate.py --workdir=runs/digits",
             "python evaluate.py --classifier=linear --layer=conv4",
         ),
-        [RunChoice, EvaluationImageSettings, EvaluationSettings, ProtocolSettings],
+        [EvaluationSettings, *PROTOCOLS.values()],
     )
 
 
@@ -34,12 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare(values: dict[str, Any]) -> Callable[[], object]:
-    for cls in (EvaluationImageSettings, EvaluationSettings, ProtocolSettings):
-        build(cls, values)
+    settings = evaluation_settings(values)
 
     def start() -> None:
         from and_tf.evaluation.run import evaluate_run
 
-        evaluate_run(types.SimpleNamespace(**values))
+        evaluate_run(settings)
 
     return start

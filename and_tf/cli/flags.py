@@ -154,7 +154,10 @@ def _help_lines(field: Field) -> list[str]:
     else:
         head = f"  --{field.name}={field.kind.__name__.upper().replace('STR', 'TEXT')}"
         head += ",..." if field.is_list else ""
-    notes = [] if field.default in (None, "", False) else [f"default: {field.default}"]
+    default = field.default
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    notes = [] if default in (None, "", False) else [f"default: {default}"]
     if field.details.range is not None:
         notes.append(str(field.details.range))
     text = inspect.cleandoc(field.details.help)

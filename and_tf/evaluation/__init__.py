@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from and_tf import lazy_attributes
 
 if TYPE_CHECKING:
-    from and_tf.evaluation.clustering import cluster_figures, clusters
+    from and_tf.evaluation.clustering import cluster_metrics, clusters
     from and_tf.evaluation.features import extract, extract_layers
     from and_tf.evaluation.few_shot import few_shot_accuracy
     from and_tf.evaluation.knn import accuracy, nearest_neighbour, sweep_knn, weighted_knn
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "LinearClassifier": "linear",
     "accuracy": "knn",
-    "cluster_figures": "clustering",
+    "cluster_metrics": "clustering",
     "clusters": "clustering",
     "extract": "features",
     "extract_layers": "features",
@@ -30,7 +30,7 @@ _HOMES = {
 __all__ = [
     "LinearClassifier",
     "accuracy",
-    "cluster_figures",
+    "cluster_metrics",
     "clusters",
     "extract",
     "extract_layers",

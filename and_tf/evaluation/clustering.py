@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 
+from and_tf.errors import Argument, UserError
+
 # From here on k-means works on small batches: all rows in each step would take minutes.
 MINI_BATCH_ROWS = 50_000
 
@@ -25,7 +27,7 @@ def clusters(embeddings: np.ndarray, num_clusters: int, seed: int = 0) -> np.nda
         (N,) int32, numbered by size, the largest cluster 0.
 
     Raises:
-        ValueError: num_clusters not in 1..N.
+        UserError: num_clusters not in 1..N.
     """
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
@@ -35,9 +37,9 @@ def clusters(embeddings: np.ndarray, num_clusters: int, seed: int = 0) -> np.nda
     embeddings = np.asarray(embeddings, np.float32)
     num_images = len(embeddings)
     if not 1 <= num_clusters <= num_images:
-        raise ValueError(
-            "num_clusters must be at least 1 and at most the number of images. Received "
-            f"num_clusters={num_clusters} for {num_images} images: lower --clusters or add images."
+        raise UserError(
+            Argument("num_clusters", num_clusters),
+            f" must be at least 1 and at most the number of images, {num_images}.",
         )
     if num_images > MINI_BATCH_ROWS:
         kmeans = MiniBatchKMeans(num_clusters, batch_size=4096, n_init=3, random_state=seed)
@@ -51,7 +53,7 @@ def clusters(embeddings: np.ndarray, num_clusters: int, seed: int = 0) -> np.nda
     return np.argsort(by_size).astype(np.int32)[found]
 
 
-def cluster_figures(
+def cluster_metrics(
     embeddings: np.ndarray, found: np.ndarray, labels: np.ndarray | None = None, seed: int = 0
 ) -> dict[str, float]:
     """How good clusters are: by the embeddings alone, and by labels where there are some.
@@ -72,15 +74,15 @@ def cluster_figures(
     """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-    figures = {}
+    metrics = {}
     known = np.zeros(len(found), bool) if labels is None else np.asarray(labels) >= 0
     if known.any():
         truth, clustered = np.asarray(labels)[known], np.asarray(found)[known]
-        figures["nmi"] = float(normalized_mutual_info_score(truth, clustered))
-        figures["ari"] = float(adjusted_rand_score(truth, clustered))
-        figures["hungarian_accuracy"] = hungarian_accuracy(clustered, truth)
+        metrics["nmi"] = float(normalized_mutual_info_score(truth, clustered))
+        metrics["ari"] = float(adjusted_rand_score(truth, clustered))
+        metrics["hungarian_accuracy"] = hungarian_accuracy(clustered, truth)
     silhouette = _silhouette(embeddings, np.asarray(found), seed)
-    return figures if silhouette is None else figures | {"silhouette": silhouette}
+    return metrics if silhouette is None else metrics | {"silhouette": silhouette}
 
 
 def hungarian_accuracy(found: np.ndarray, labels: np.ndarray) -> float:
@@ -103,7 +105,7 @@ def hungarian_accuracy(found: np.ndarray, labels: np.ndarray) -> float:
     return 100.0 * float(shared[pairs].sum() / len(labels))
 
 
-def _silhouette(embeddings, found, seed):
+def _silhouette(embeddings: np.ndarray, found: np.ndarray, seed: int) -> float | None:
     """Mean silhouette by cosine of at most 5,000 images; None where it is not defined."""
     from sklearn.metrics import silhouette_score
 

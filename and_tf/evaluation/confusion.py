@@ -6,8 +6,11 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+
+from and_tf.errors import UserError
 
 NUMBERED_CLASSES = 20  # with more there is no room for numbers in the cells
 NAMED_CLASSES = 100  # with more some rows and columns go without a name
@@ -27,13 +30,13 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: i
         (C, C) int64.
 
     Raises:
-        ValueError: a label or prediction out of range.
+        UserError: a label or prediction out of range.
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     labels, predictions = labels[labels >= 0], predictions[labels >= 0]
     for values, name in ((labels, "labels"), (predictions, "predictions")):
         if len(values) and not 0 <= values.min() <= values.max() < num_classes:
-            raise ValueError(
+            raise UserError(
                 f"{name} must lie in 0..{num_classes - 1}. Received {values.min()}..{values.max()}."
             )
     cells = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
@@ -41,7 +44,7 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: i
 
 
 def per_class_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """CSV with each class, its images, those classified rightly, and that as top-1 in percent.
+    """CSV with each class, its images, those classified correctly, and top-1 in percent.
 
     Args:
         matrix: (C, C) int, from `confusion_matrix`.
@@ -50,7 +53,7 @@ def per_class_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     Returns:
         Text of C + 1 lines; `top1` is empty for a class without an image.
     """
-    rows = [["class", "images", "correct", "top1"]]
+    rows: list[list[object]] = [["class", "images", "correct", "top1"]]
     for name, images, correct in zip(
         class_names, matrix.sum(axis=1), matrix.diagonal(), strict=True
     ):
@@ -60,12 +63,12 @@ def per_class_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
 
 def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
     """CSV of the matrix: a line for each class, a column for each predicted class, named both."""
-    rows = [["class / predicted", *class_names]]
+    rows: list[list[object]] = [["class / predicted", *class_names]]
     rows += [[name, *counts] for name, counts in zip(class_names, matrix, strict=True)]
     return _csv(rows)
 
 
-def _csv(rows):
+def _csv(rows: Sequence[Sequence[object]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
@@ -105,7 +108,7 @@ def confusion_figure(
     return figure
 
 
-def _name_axes(axes, class_names, font_size):
+def _name_axes(axes: Axes, class_names: Sequence[str], font_size: int) -> None:
     step = -(-len(class_names) // NAMED_CLASSES)
     shown = range(0, len(class_names), step) if any(class_names) else ()
     names = [_plain(class_names[number]) for number in shown]
@@ -115,14 +118,14 @@ def _name_axes(axes, class_names, font_size):
     axes.set_ylabel("class")
 
 
-def _plain(name):
+def _plain(name: str) -> str:
     """A name that fits and is drawn as it stands: no formula between dollars, no broken UTF-8."""
     name = str(name).encode("utf-8", "replace").decode()
     name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
     return name.replace("$", r"\$")
 
 
-def _write_numbers(axes, percent):
+def _write_numbers(axes: Axes, percent: np.ndarray) -> None:
     for row, column in np.ndindex(percent.shape):
         if percent[row, column] >= 0.5:  # zeros would hide the few that matter
             colour = "white" if percent[row, column] > 30 else "black"

@@ -1,19 +1,18 @@
-"""Few labels: logistic regression on frozen features of a few labelled images a class."""
+"""Few labels: logistic regression on frozen features of a few labelled images per class."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
-from and_tf.evaluation.feature_store import Features, chosen_rows
+from and_tf.data.progress import progress_bar
+from and_tf.errors import Argument, UserError
 from and_tf.evaluation.inputs import count_classes, is_labelled
 from and_tf.evaluation.logistic import (
     Standardisation,
-    TrainingSet,
-    minimised,
+    fit_in_memory,
     moments,
-    progress_bar,
+    standardised,
     top1,
 )
 from and_tf.search.rows import check_widths
@@ -30,21 +29,21 @@ class FewShotAccuracy(NamedTuple):
     """Top-1 in percent: mean over the draws, and standard deviation (0 of a single draw)."""
 
     mean: float
-    deviation: float
+    std: float
 
 
 def few_shot_accuracy(
-    features: np.ndarray | Features,
+    features: np.ndarray,
     labels: np.ndarray,
-    queries: np.ndarray | Features,
+    queries: np.ndarray,
     query_labels: np.ndarray,
     shots: Sequence[int] = (1, 5, 10, 50),
     num_seeds: int = 5,
     seed: int = 0,
     class_names: Sequence[str] | None = None,
-    progress: bool | None = None,
+    progress: bool = True,
 ) -> dict[int, FewShotAccuracy]:
-    """Accuracy of logistic regression on a few labelled images a class, drawn at random.
+    """Accuracy of logistic regression on a few labelled images per class, drawn at random.
 
     Mean and scale of the features are those of all N images, which takes no label. The penalty is
     the same for all shots and is not fitted to any image.
@@ -54,17 +53,17 @@ def few_shot_accuracy(
         labels: (N,) int, -1 where unknown.
         queries: (Q, F) float, from the same layer.
         query_labels: (Q,) int; queries with label -1 are left out.
-        shots: labelled images a class; those of fewer shots are among those of more.
+        shots: labelled images per class; those of fewer shots are among those of more.
         num_seeds: number of draws.
         seed: of the first draw.
         class_names: for the errors; None for the labels as they are.
-        progress: show the fits if they take more than seconds; None for only on a terminal.
+        progress: show a bar if the fits take more than seconds.
 
     Returns:
-        {shots: mean and deviation of top-1 over the draws}.
+        {shots: mean and standard deviation of top-1 over the draws}.
 
     Raises:
-        ValueError: a class with fewer labelled images than shots, no shots or draws, shapes that
+        UserError: a class with fewer labelled images than shots, no shots or draws, shapes that
             do not fit, features that are not finite.
     """
     is_known = is_labelled(features, labels, "features")
@@ -75,79 +74,60 @@ def few_shot_accuracy(
     _check_numbers(shots, num_seeds)
     _check_counts(np.bincount(labels[is_known]), max(shots), class_names)
     standardisation = moments(features)
-    asked = TrainingSet(queries, query_labels, num_classes, standardisation)
-    found = {number: [] for number in shots}
-    with progress_bar("few labels", "fit", progress, total=len(shots) * num_seeds) as bar:
+    found: dict[int, list[float]] = {number: [] for number in shots}
+    with progress_bar(len(shots) * num_seeds, "few labels", "fit", progress) as bar:
         for draw in range(seed, seed + num_seeds):
-            by_class = _shuffled(labels, num_classes, draw)
+            by_class = _shuffle(labels, num_classes, draw)
             for number in shots:
                 indices = np.concatenate([members[:number] for members in by_class])
-                targets = np.repeat(np.arange(num_classes, dtype=np.int32), number)
-                rows = chosen_rows(features, indices)
-                weights = _weights(rows, targets, num_classes, standardisation)
-                found[number].append(top1(asked, is_asked, weights))
+                weights = _fit(features[indices], labels[indices], num_classes, standardisation)
+                found[number].append(
+                    top1(queries, query_labels, is_asked, weights, standardisation)
+                )
                 bar.update()
     return {number: _summary(values) for number, values in found.items()}
 
 
-def _check_numbers(shots, num_seeds):
-    if not shots or min(shots) < 1 or num_seeds < 1:
-        raise ValueError(
-            "shots and num_seeds must be at least 1. "
-            f"Received shots={tuple(shots)} and num_seeds={num_seeds}."
-        )
+def _check_numbers(shots: Sequence[int], num_seeds: int) -> None:
+    if not shots or min(shots) < 1:
+        raise UserError(Argument("shots", tuple(shots)), ": give numbers of at least 1.")
+    if num_seeds < 1:
+        raise UserError(Argument("num_seeds", num_seeds), " must be at least 1.")
 
 
-def _check_counts(counts, most_shots, class_names):
+def _check_counts(counts: np.ndarray, most_shots: int, class_names: Sequence[str] | None) -> None:
     """Refuses a class with too few images, the smallest one."""
     smallest = int(counts.argmin())
     if len(counts) < 2:
-        raise ValueError("A classifier needs images of at least two classes. Received class 0.")
+        raise UserError("A classifier needs images of at least two classes. Received class 0.")
     if counts[smallest] < most_shots:
         name = smallest if class_names is None else repr(class_names[smallest])
-        raise ValueError(
+        raise UserError(
             f"{most_shots} shots need as many labelled images of each class. Class {name} has "
             f"{counts[smallest]}: lower the shots or label more images."
         )
 
 
-def _shuffled(labels, num_classes, seed):
-    """Indices of the images of each class in random order, a list of num_classes arrays."""
+def _shuffle(labels: np.ndarray, num_classes: int, seed: int) -> list[np.ndarray]:
+    """Indices of the images of each class in random order, num_classes arrays."""
     order = np.random.default_rng(seed).permutation(len(labels))
-    return [order[labels[order] == number] for number in range(num_classes)]
+    order = order[labels[order] >= 0]
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    counts = np.bincount(labels[order], minlength=num_classes)
+    return np.split(by_class, np.cumsum(counts)[:-1])
 
 
-def _weights(rows, targets, num_classes, standardisation):
-    """Weights (F + 1, C) fitted to a few rows (n, F).
-
-    The kernel of least loss is a sum of the rows, rows.T @ a. With rows @ rows.T = L @ L.T, the
-    rows of L are features that give the same loss and the same penalty, n instead of thousands.
-    """
-    mean, scale = standardisation
-    rows = ((rows - mean) / scale).astype(np.float32)  # (n, F)
+def _fit(
+    rows: np.ndarray, targets: np.ndarray, num_classes: int, standardisation: Standardisation
+) -> np.ndarray:
+    """Weights (F + 1, C) fitted to a few rows (n, F)."""
     # The mean square length of a row is the number of features that vary.
-    regularisation = REGULARISATION / np.isfinite(scale).sum()
-    if rows.shape[0] >= rows.shape[1]:
-        return _fitted(rows, targets, num_classes, regularisation)
-    products = (rows @ rows.T).astype(np.float64)  # (n, n)
-    # Equal images, and rounding, must not make it singular; the logits change by less than 1e-3.
-    products[np.diag_indices(len(rows))] += 1e-5 * products.trace() / len(rows)
-    root = np.linalg.cholesky(products)
-    weights = _fitted(root.astype(np.float32), targets, num_classes, regularisation)
-    shares = solve_triangular(root, weights[:-1], trans="T", lower=True)  # (n, C)
-    return np.vstack([rows.T @ shares, weights[-1:]])
+    regularisation = REGULARISATION / np.isfinite(standardisation.scale).sum()
+    rows = standardised(rows, standardisation)
+    start = np.zeros((rows.shape[1] + 1, num_classes))
+    return fit_in_memory(rows, targets, start, regularisation, MAX_ITERATIONS, TOLERANCE).weights
 
 
-def _fitted(rows, targets, num_classes, regularisation):
-    """Weights fitted to all of the rows as they are."""
-    width = rows.shape[1]
-    as_they_are = Standardisation(np.zeros(width), np.ones(width))
-    drawn = TrainingSet(rows, targets, num_classes, as_they_are)
-    is_used = np.ones(len(rows), bool)
-    start = drawn.zeros()
-    return minimised(drawn, is_used, start, regularisation, MAX_ITERATIONS, TOLERANCE).weights
-
-
-def _summary(values):
-    deviation = np.std(values, ddof=1) if len(values) > 1 else 0.0
-    return FewShotAccuracy(float(np.mean(values)), float(deviation))
+def _summary(values: Sequence[float]) -> FewShotAccuracy:
+    std = np.std(values, ddof=1) if len(values) > 1 else 0.0
+    return FewShotAccuracy(float(np.mean(values)), float(std))

@@ -5,11 +5,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from and_tf.errors import Argument, UserError
 from and_tf.evaluation.inputs import count_classes, is_labelled
+from and_tf.evaluation.protocols.knn import LOWEST_TEMPERATURE
 from and_tf.search.nearest import nearest_blocks, nearest_rows
-
-# exp(1 / temperature), summed over the neighbours, must be a float64.
-LOWEST_TEMPERATURE = 1 / 690
 
 
 def weighted_knn(
@@ -40,7 +39,7 @@ def weighted_knn(
         (Q, C) float64: float32 ends at exp(88), which a temperature of 0.01 exceeds.
 
     Raises:
-        ValueError: shapes that do not fit, k < 1, a temperature out of range, no labelled row, a
+        UserError: shapes that do not fit, k < 1, a temperature out of range, no labelled row, a
             label outside -1..num_classes - 1, rows or queries that are not finite.
 
     Reference: Wu et al., CVPR 2018, section 3.4; Huang et al., ICML 2019, section 4.
@@ -80,9 +79,9 @@ def sweep_knn(
         as used, in the order given. Whole scores of many settings would exceed any budget.
 
     Raises:
-        ValueError: as `weighted_knn`.
+        UserError: as `weighted_knn`.
     """
-    ranked = {}
+    ranked: dict[tuple[int, float], np.ndarray] = {}
     for part, setting, scores in _voted_blocks(
         rows, labels, queries, ks, temperatures, num_classes, budget_bytes, progress
     ):
@@ -95,21 +94,29 @@ def sweep_knn(
 
 
 def _voted_blocks(
-    rows, labels, queries, ks, temperatures, num_classes, budget_bytes, progress
+    rows: np.ndarray,
+    labels: np.ndarray,
+    queries: np.ndarray,
+    ks: Sequence[int],
+    temperatures: Sequence[float],
+    num_classes: int | None,
+    budget_bytes: int | None,
+    progress: bool,
 ) -> Iterator[tuple[slice, tuple[int, float], np.ndarray]]:
     """Yields a slice of the queries, k and temperature, and the scores (block, C) by them."""
     for temperature in temperatures:
         if not temperature >= LOWEST_TEMPERATURE:
-            raise ValueError(
-                f"temperature must be at least {LOWEST_TEMPERATURE:.5f}, or exp(1 / temperature) "
-                f"overflows. Received temperature={temperature}: the usual value is 0.1."
+            raise UserError(
+                Argument("temperature", temperature),
+                f" must be at least {LOWEST_TEMPERATURE:.5f}, or exp(1 / temperature) overflows: "
+                "the usual value is 0.1.",
             )
     labels = np.asarray(labels)
     chosen = is_labelled(rows, labels, "rows")
     num_classes = count_classes(labels, num_classes)
     ks = list(dict.fromkeys(min(k, int(chosen.sum())) for k in ks))
     if min(ks) < 1:
-        raise ValueError(f"k must be at least 1. Received k={min(ks)}.")
+        raise UserError(Argument("k", min(ks)), " must be at least 1.")
     for part, indices, similarity in nearest_blocks(
         rows, queries, max(ks), chosen, budget_bytes, progress
     ):
@@ -119,7 +126,7 @@ def _voted_blocks(
             yield part, (k, temperature), _sums(weights, voters[:, :k], num_classes)
 
 
-def _sums(weights, voters, num_classes):
+def _sums(weights: np.ndarray, voters: np.ndarray, num_classes: int) -> np.ndarray:
     """(block, C) sums of the weights by class."""
     cells = np.arange(len(voters))[:, None] * num_classes + voters  # (block, k)
     sums = np.bincount(cells.ravel(), weights.ravel(), minlength=len(voters) * num_classes)
@@ -159,7 +166,7 @@ def nearest_neighbour(
         (Q,) labels, of the type of `labels`.
 
     Raises:
-        ValueError: as `weighted_knn`.
+        UserError: as `weighted_knn`.
     """
     labels = np.asarray(labels)
     chosen = is_labelled(rows, labels, "rows")
@@ -170,7 +177,7 @@ def nearest_neighbour(
 def accuracy(
     scores: np.ndarray, labels: np.ndarray, top: Sequence[int] = (1, 5)
 ) -> dict[str, float]:
-    """Share of the queries whose label is among the highest scores, in percent.
+    """Percentage of the queries whose label is among the highest scores.
 
     Of equal scores the lower class comes first. With fewer than n classes top-n takes them all. A
     label beyond the columns, or one that is scored -inf, is a miss.
@@ -184,23 +191,23 @@ def accuracy(
         {"top1": percent, "top5": percent} for the default `top`.
 
     Raises:
-        ValueError: shapes that do not fit, NaN scores, no labelled query.
+        UserError: shapes that do not fit, NaN scores, no labelled query.
     """
     scores, labels = np.asarray(scores), np.asarray(labels)
     if scores.ndim != 2 or labels.shape != scores.shape[:1]:
-        raise ValueError(
+        raise UserError(
             "scores must be (Q, C) and labels (Q,). "
             f"Received scores of shape {scores.shape} and labels of shape {labels.shape}."
         )
-    is_labelled = labels >= 0
-    if not is_labelled.any():
-        raise ValueError(
+    is_known = labels >= 0
+    if not is_known.any():
+        raise UserError(
             f"None of the {len(labels)} queries has a label (all are -1): "
             "accuracy needs a labelled evaluation set."
         )
-    scores, labels = scores[is_labelled], labels[is_labelled]
+    scores, labels = scores[is_known], labels[is_known]
     if np.isnan(scores).any():
-        raise ValueError(f"{int(np.isnan(scores).any(axis=1).sum())} rows of scores hold a NaN.")
+        raise UserError(f"{int(np.isnan(scores).any(axis=1).sum())} rows of scores hold a NaN.")
     columns = np.arange(scores.shape[1])
     known = labels < scores.shape[1]
     labels = np.where(known, labels, 0)[:, None]  # (Q, 1)
@@ -225,7 +232,7 @@ def ranking_accuracy(
         {"top1": percent, "top5": percent} for the default `top`.
 
     Raises:
-        ValueError: no labelled query.
+        UserError: no labelled query.
     """
     known = is_labelled(ranked, labels, "queries")
     hits = ranked[known] == labels[known, None]  # (Q, n)

@@ -4,10 +4,11 @@ import numpy as np
 import tensorflow as tf
 from scipy.stats import skew
 
+from and_tf.errors import UserError
 from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
 from and_tf.methods.anchor_neighbourhoods.discovery import Neighbourhoods
 
-NEIGHBOURS = 10  # nearest images of each image in the figures on neighbourhoods
+NEIGHBOURS = 10  # nearest images of each image in the metrics on neighbourhoods
 BLOCK_BYTES = 64 << 20  # squared distances held at once
 
 
@@ -23,7 +24,7 @@ def alignment(views: np.ndarray, other_views: np.ndarray) -> float:
     Reference: Wang and Isola, ICML 2020, section 4.1.1, with alpha = 2.
     """
     if views.shape != other_views.shape:
-        raise ValueError(
+        raise UserError(
             f"Both views must have one shape. Received {views.shape} and {other_views.shape}."
         )
     return float(np.mean(np.sum(np.square(views - other_views), axis=1, dtype=np.float64)))
@@ -50,7 +51,8 @@ def uniformity(embeddings: np.ndarray, t: float = 2.0) -> float:
         potentials = tf.exp(2 * t * (tf.minimum(cosines, 1.0) - 1))  # |x - y|^2 = 2 - 2 x.y
         total += float(tf.reduce_sum(tf.cast(potentials, tf.float64)))
     # Each image makes a pair with itself, of potential 1 but for rounding; pairs count twice.
-    return float(np.log(max((total - count) / (count * (count - 1)), np.finfo(np.float32).tiny)))
+    mean = (total - count) / (count * (count - 1))
+    return float(np.log(max(mean, float(np.finfo(np.float32).tiny))))
 
 
 def effective_rank(embeddings: np.ndarray) -> float:
@@ -65,8 +67,8 @@ def effective_rank(embeddings: np.ndarray) -> float:
     Reference: Garrido et al., "RankMe", ICML 2023, eq. 1 and 2.
     """
     values = np.linalg.svd(_checked(embeddings, at_least=1), compute_uv=False).astype(np.float64)
-    shares = values / max(values.sum(), np.finfo(np.float64).tiny) + 1e-7
-    return float(np.exp(-np.sum(shares * np.log(shares))))
+    fractions = values / max(values.sum(), np.finfo(np.float64).tiny) + 1e-7
+    return float(np.exp(-np.sum(fractions * np.log(fractions))))
 
 
 def hubness(neighbours: np.ndarray) -> float:
@@ -85,7 +87,7 @@ def hubness(neighbours: np.ndarray) -> float:
 
 
 def mutual_neighbours(neighbours: np.ndarray) -> float:
-    """Share of pairs (i, one of i's neighbours j) in which i is also a neighbour of j, in percent.
+    """Percentage of pairs (i, one of i's neighbours j) in which i is also a neighbour of j.
 
     Args:
         neighbours: (n, k) int.
@@ -95,35 +97,37 @@ def mutual_neighbours(neighbours: np.ndarray) -> float:
     return 100.0 * float(is_mutual.mean())
 
 
-def label_free_figures(
-    embeddings: np.ndarray, found: Neighbourhoods, bank_found: Neighbourhoods
+def label_free_metrics(
+    embeddings: np.ndarray, found: Neighbourhoods, bank_found: Neighbourhoods | None = None
 ) -> dict[str, float]:
-    """The figures on the embeddings of clean images.
+    """The metrics on the embeddings of clean images.
 
     Args:
         embeddings: (n, D) float32, unit rows.
         found: their neighbourhoods among themselves, k = `NEIGHBOURS`.
-        bank_found: those of the same images' bank rows.
+        bank_found: those of the same images' bank rows; None where there is no bank.
 
     Returns:
-        uniformity, effective_rank, hubness, mutual_neighbours and bank_agreement (percent; the
-        share of an image's neighbours that are its neighbours in the bank too) and entropy_clean
-        (nats, mean).
+        uniformity, effective_rank, hubness, mutual_neighbours (percent), entropy_clean (nats, mean)
+        and, with a bank, bank_agreement (percent of an image's neighbours in the bank that are its
+        neighbours).
     """
-    return {
+    metrics = {
         "uniformity": uniformity(embeddings),
         "effective_rank": effective_rank(embeddings),
         "hubness": hubness(found.neighbours),
         "mutual_neighbours": mutual_neighbours(found.neighbours),
-        "bank_agreement": stability(bank_found.neighbours, found.neighbours),
         "entropy_clean": float(np.mean(found.entropy, dtype=np.float64)),
     }
+    if bank_found is not None:
+        metrics["bank_agreement"] = stability(bank_found.neighbours, found.neighbours)
+    return metrics
 
 
 def _checked(embeddings: np.ndarray, at_least: int) -> np.ndarray:
     embeddings = np.asarray(embeddings, np.float32)
     if embeddings.ndim != 2 or len(embeddings) < at_least:
-        raise ValueError(
+        raise UserError(
             f"embeddings must be (n, D) with n of {at_least} or more. Received shape "
             f"{embeddings.shape}."
         )

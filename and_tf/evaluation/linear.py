@@ -1,21 +1,23 @@
 """The linear protocol: multinomial logistic regression on frozen features."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from and_tf.evaluation.feature_store import Features
+from and_tf.data.progress import progress_bar
+from and_tf.errors import Argument, UserError
 from and_tf.evaluation.inputs import count_classes, is_labelled
 from and_tf.evaluation.logistic import (
+    Fit,
     Standardisation,
-    TrainingSet,
+    fit_in_memory,
     logits,
-    minimised,
     moments,
-    progress_bar,
+    standardised,
     top1,
 )
+from and_tf.evaluation.logistic_streaming import TrainingSet, fit_streaming
 
 # Values of C as scikit-learn defines it: C times the summed loss plus half the squared kernel.
 # Features by the thousand want a small one (a strong penalty), tens of features a large one.
@@ -52,7 +54,7 @@ class LinearClassifier:
     converged: bool
     iterations: int
 
-    def predict_scores(self, features: np.ndarray | Features) -> np.ndarray:
+    def predict_scores(self, features: np.ndarray) -> np.ndarray:
         """Logits, -inf for classes without a training image.
 
         Args:
@@ -62,11 +64,11 @@ class LinearClassifier:
             (Q, C) float32.
 
         Raises:
-            ValueError: another number of features than in training.
+            UserError: another number of features than in training.
         """
         shape = np.shape(features)
         if len(shape) != 2 or shape[1] != len(self.mean):
-            raise ValueError(
+            raise UserError(
                 f"features must be (Q, {len(self.mean)}) as in training. "
                 f"Received shape {shape}: take them from the same layer and image size."
             )
@@ -75,7 +77,7 @@ class LinearClassifier:
 
 
 def fit_linear(
-    features: np.ndarray | Features,
+    features: np.ndarray,
     labels: np.ndarray,
     held_out: float = 0.1,
     seed: int = 0,
@@ -84,67 +86,68 @@ def fit_linear(
     max_iterations: int = 1000,
     tolerance: float = 1e-4,
     memory_mb: int = 4096,
-    progress: bool | None = None,
+    progress: bool = True,
 ) -> LinearClassifier:
-    """Fits multinomial logistic regression by L-BFGS on standardised features.
+    """Fits multinomial logistic regression on standardised features.
 
     The penalty is the one that does best on a stratified part of these training features, held out
-    for that; then all of them are fitted with it. No test image takes part.
+    for that; then all of them are fitted with it. No test image takes part. scikit-learn fits what
+    goes into memory; of larger features no copy is made, and each step of L-BFGS reads them anew.
 
     Args:
-        features: (N, F) float, of which no copy is made.
+        features: (N, F) float.
         labels: (N,) int; images with label -1 are left out.
-        held_out: share of each class held out to choose the penalty (at least one image of each
+        held_out: fraction of each class held out to choose the penalty (at least one image of each
             class that has two).
         seed: of the split.
         num_classes: columns of the scores; None for the highest label + 1.
         regularisations: values of C to choose from; a single one is simply used.
         max_iterations: bound of L-BFGS for each fit; every fit but the first has a warm start.
         tolerance: largest gradient (of the mean loss) at which the last fit ends.
-        memory_mb: features in a file that take no more MB (2**20 bytes) are loaded for the fit;
-            larger ones are read anew in every step.
-        progress: show the steps if they take more than seconds; None for only on a terminal.
+        memory_mb: MB (2**20 bytes) for the two copies of the features, as float32, that a fit in
+            memory takes: one standardised, one of the part that is fitted.
+        progress: show a bar if the fits take more than seconds.
 
     Returns:
         A `LinearClassifier`.
 
     Raises:
-        ValueError: shapes that do not fit, fewer than two classes, a label beyond num_classes,
+        UserError: shapes that do not fit, fewer than two classes, a label beyond num_classes,
             features that are not finite, no C, no class with two images to hold one out.
     """
     is_known = is_labelled(features, labels, "features")
     labels = np.asarray(labels)
     num_classes = count_classes(labels, num_classes)
     classes, targets = _targets(labels, is_known)
-    regularisations = sorted(float(value) for value in regularisations)
-    if not regularisations or regularisations[0] <= 0:
-        raise ValueError(f"regularisations must be positive. Received {regularisations}.")
+    candidates = sorted(float(value) for value in regularisations)
+    if not candidates or candidates[0] <= 0:
+        raise UserError(Argument("regularisations", tuple(candidates)), ": give positive values.")
     is_held_out = np.zeros(len(labels), bool)
-    if len(regularisations) > 1:  # else there is nothing to choose
+    if len(candidates) > 1:  # else there is nothing to choose
         is_held_out[is_known] = _split(targets[is_known], held_out, seed)
-    if isinstance(features, Features) and features.num_bytes <= memory_mb * 2**20:
-        features = features.load()
-    training = TrainingSet(features, targets, len(classes), moments(features, is_known))
+    standardisation = moments(features, is_known)
+    fit_rows = _fitter(features, targets, standardisation, memory_mb, max_iterations)
 
-    with progress_bar("linear classifier", "pass", progress) as bar:
-        starts, held_out_top1 = {}, {}
-        if is_held_out.any():
-            limits = max_iterations, SEARCH_TOLERANCE * tolerance
-            is_kept = is_known & ~is_held_out
-            starts, held_out_top1 = _search(
-                training, is_kept, is_held_out, regularisations, limits, bar
-            )
+    start = np.zeros((np.shape(features)[1] + 1, len(classes)))
+    starts, held_out_top1 = {}, {}
+    with progress_bar(len(candidates) + 1, "linear classifier", "fit", progress) as bar:
+        for value in candidates if is_held_out.any() else ():  # from strong to weak
+            fit = fit_rows(is_known & ~is_held_out, start, value, SEARCH_TOLERANCE * tolerance)
+            starts[value] = start = fit.weights
+            held_out_top1[value] = top1(features, targets, is_held_out, start, standardisation)
+            bar.update()
+            if held_out_top1[value] < max(held_out_top1.values()) - CLEARLY_WORSE:
+                break
         # Of equally good ones the strongest penalty, which comes first.
-        chosen = max(held_out_top1, key=held_out_top1.get, default=regularisations[0])
-        start = starts.get(chosen, training.zeros())
-        fit = minimised(training, is_known, start, chosen, max_iterations, tolerance, bar)
+        chosen = max(held_out_top1, key=lambda value: held_out_top1[value], default=candidates[0])
+        fit = fit_rows(is_known, starts.get(chosen, start), chosen, tolerance)
 
     kernel, bias = _all_columns(fit.weights, classes, num_classes)
     return LinearClassifier(
         kernel=kernel,
         bias=bias,
-        mean=training.standardisation.mean.astype(np.float32),
-        scale=training.standardisation.scale.astype(np.float32),
+        mean=standardisation.mean.astype(np.float32),
+        scale=standardisation.scale.astype(np.float32),
         regularisation=chosen,
         held_out_top1=held_out_top1,
         converged=fit.converged,
@@ -152,11 +155,32 @@ def fit_linear(
     )
 
 
-def _targets(labels, is_known):
+def _fitter(
+    features: np.ndarray,
+    targets: np.ndarray,
+    standardisation: Standardisation,
+    memory_mb: int,
+    max_iterations: int,
+) -> Callable[[np.ndarray, np.ndarray, float, float], Fit]:
+    """A function that fits some rows, (N,) bool, from a start, by C and to a tolerance."""
+    num_bytes = 4 * np.shape(features)[0] * np.shape(features)[1]
+    if 2 * num_bytes > memory_mb * 2**20:
+        training = TrainingSet(features, targets, standardisation)
+        return lambda is_used, start, value, tolerance: fit_streaming(
+            training, is_used, start, value, max_iterations, tolerance
+        )
+    rows = standardised(features, standardisation)
+    return lambda is_used, start, value, tolerance: fit_in_memory(
+        rows if is_used.all() else rows[is_used],
+        targets[is_used], start, value, max_iterations, tolerance,
+    )  # fmt: skip
+
+
+def _targets(labels: np.ndarray, is_known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The classes that have an image, and the place of each label among them (N,) int32."""
     classes, places = np.unique(labels[is_known], return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(
+        raise UserError(
             f"A classifier needs images of at least two classes. Received {len(places)} labels, "
             f"all of class {classes[0]}: is this the whole training split?"
         )
@@ -165,10 +189,10 @@ def _targets(labels, is_known):
     return classes, targets
 
 
-def _split(targets, held_out, seed):
-    """(N,) bool, a share of each class; a class of one image stays in training."""
+def _split(targets: np.ndarray, held_out: float, seed: int) -> np.ndarray:
+    """(N,) bool, a fraction of each class; a class of one image stays in training."""
     if not 0 < held_out < 1:
-        raise ValueError(f"held_out must lie between 0 and 1. Received held_out={held_out}.")
+        raise UserError(Argument("held_out", held_out), " must lie between 0 and 1.")
     is_held_out = np.zeros(len(targets), bool)
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(targets))
@@ -177,26 +201,16 @@ def _split(targets, held_out, seed):
         count = max(1, round(held_out * len(members)))
         is_held_out[members[: min(count, len(members) - 1)]] = True
     if not is_held_out.any():
-        raise ValueError(
+        raise UserError(
             "No class has two labelled images, so that none can be held out to choose the "
             "penalty: pass a single value, such as regularisations=(0.01,)."
         )
     return is_held_out
 
 
-def _search(training, is_kept, is_held_out, regularisations, limits, bar):
-    """For each C that was tried, weights from the rows kept, and percent on those held out."""
-    weights, accuracies = {}, {}
-    start = training.zeros()
-    for value in regularisations:  # from strong to weak
-        weights[value] = start = minimised(training, is_kept, start, value, *limits, bar).weights
-        accuracies[value] = top1(training, is_held_out, start)
-        if accuracies[value] < max(accuracies.values()) - CLEARLY_WORSE:
-            break
-    return weights, accuracies
-
-
-def _all_columns(weights, classes, num_classes):
+def _all_columns(
+    weights: np.ndarray, classes: np.ndarray, num_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Kernel and bias, float32, with columns for classes without an image, which never win."""
     kernel = np.zeros((len(weights) - 1, num_classes), np.float32)
     bias = np.full(num_classes, -np.inf, np.float32)

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.data.progress import progress_bar
+from and_tf.errors import Argument, UserError
 from and_tf.evaluation.inputs import is_labelled
 from and_tf.search.nearest import BLOCK_BYTES, LARGEST_QUERY_BLOCK, RowBlocks
 from and_tf.search.precision import full_float32
@@ -24,7 +25,7 @@ def retrieval(
 ) -> dict[str, float]:
     """How well the nearest reference images of a query show its class.
 
-    recall@n is the share of queries with at least one image of their class among the n nearest
+    recall@n is the fraction of queries with at least one image of their class among the n nearest
     (recall@K of metric learning); mAP is the mean of the average precision over the full ranking.
     Equally near rows: for recall@n the lower index comes first; for average precision they count
     as found at once, as in scikit-learn, so that equal embeddings earn no more than chance.
@@ -46,7 +47,7 @@ def retrieval(
         {"recall_at_1": percent, ..., "mean_average_precision": percent}.
 
     Raises:
-        ValueError: shapes that do not fit, rows or queries that are not finite, no query that
+        UserError: shapes that do not fit, rows or queries that are not finite, no query that
             could be answered.
 
     References: Jegou et al., TPAMI 2011 (recall@n); `sklearn.metrics.average_precision_score`.
@@ -55,13 +56,14 @@ def retrieval(
     check_widths(rows, queries)
     is_labelled(queries, query_labels, "queries")
     if exclude_self and len(rows) != len(queries):
-        raise ValueError(
-            "exclude_self is for queries that are the rows. "
-            f"Received {len(rows)} rows and {len(queries)} queries."
+        raise UserError(
+            Argument("exclude_self", True),
+            f" is for queries that are the rows. Received {len(rows)} rows and {len(queries)} "
+            "queries.",
         )
     asked = answerable(labels, query_labels, exclude_self)
     if not asked.any():
-        raise ValueError(
+        raise UserError(
             f"None of the {len(query_labels)} queries has another image of its class among the "
             f"{len(labels)} reference images: retrieval needs classes of at least two images."
         )
@@ -73,8 +75,8 @@ def retrieval(
             is_relevant = (labels == query_labels[query]) & (cosines > -np.inf)
             places.append(_first_place(cosines, is_relevant))
             precisions.append(_average_precision(cosines, is_relevant))
-    figures = {f"recall_at_{n}": 100.0 * float(np.mean(np.less(places, n))) for n in top}
-    return figures | {"mean_average_precision": 100.0 * float(np.mean(precisions))}
+    metrics = {f"recall_at_{n}": 100.0 * float(np.mean(np.less(places, n))) for n in top}
+    return metrics | {"mean_average_precision": 100.0 * float(np.mean(precisions))}
 
 
 def answerable(
@@ -95,13 +97,18 @@ def answerable(
 
 
 def _similarities(
-    rows, labels, queries, asked, budget_bytes, progress
+    rows: np.ndarray,
+    labels: np.ndarray,
+    queries: np.ndarray,
+    asked: np.ndarray,
+    budget_bytes: int | None,
+    progress: bool,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields indices of queries (block,) and their cosines (block, N), -inf for unlabelled rows."""
     num_rows, width = np.shape(rows)
     query_block, row_block = _block_sizes(num_rows, width, budget_bytes or BLOCK_BYTES)
     row_blocks = RowBlocks(rows, is_labelled(rows, labels, "rows"), row_block)
-    with progress_bar(len(asked) if progress else 0, "ranking images") as bar:
+    with progress_bar(len(asked), "ranking images", is_shown=progress) as bar:
         for start in range(0, len(asked), query_block):
             part = slice(start, min(start + query_block, len(asked)))
             units = unit_rows(queries[part], "queries", start)[asked[part]]
@@ -111,24 +118,23 @@ def _similarities(
                     products = tf.matmul(units, columns).numpy()
                 similarity[:, indices] = products[:, : len(indices)]
             yield start + np.flatnonzero(asked[part]), similarity
-            if progress:
-                bar.update(part.stop - part.start)
+            bar.update(part.stop - part.start)
 
 
-def _block_sizes(num_rows, width, budget_bytes):
+def _block_sizes(num_rows: int, width: int, budget_bytes: int) -> tuple[int, int]:
     """Queries and rows of a block: half of the budget is for rows, half for what queries find."""
     row_block = int(np.clip(budget_bytes // 2 // (12 * width), 1, num_rows))
     query_bytes = 12 * width + 4 * num_rows + 4 * row_block  # features, all cosines, a block's
     return int(np.clip(budget_bytes // 2 // query_bytes, 1, LARGEST_QUERY_BLOCK)), row_block
 
 
-def _first_place(cosines, is_relevant):
+def _first_place(cosines: np.ndarray, is_relevant: np.ndarray) -> int:
     """Place from 0 of the first relevant row in the ranking, of equals the lower index first."""
     best = np.argmax(np.where(is_relevant, cosines, -np.inf))
     return int(np.sum(cosines > cosines[best]) + np.sum(cosines[:best] == cosines[best]))
 
 
-def _average_precision(cosines, is_relevant):
+def _average_precision(cosines: np.ndarray, is_relevant: np.ndarray) -> float:
     """Mean over the relevant rows of the precision at their place, equals found at once."""
     every, relevant = np.sort(cosines), np.sort(cosines[is_relevant])
     found = len(every) - np.searchsorted(every, relevant)  # rows at least as near, (R,)

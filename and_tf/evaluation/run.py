@@ -1,180 +1,174 @@
 """evaluate.py: one protocol on the features of one layer, or of all layers, of a run."""
 
-import contextlib
-import types
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from and_tf import encoders
-from and_tf.data.pipeline import steps_per_epoch
+from and_tf.data.settings import AugmentationSettings, DataSettings
+from and_tf.data.sources.source import Source
+from and_tf.data.subsets import has_labels
+from and_tf.errors import Argument, UserError
 from and_tf.evaluation import results
 from and_tf.evaluation.confusion import confusion_matrix
 from and_tf.evaluation.features import extract_layers
-from and_tf.evaluation.images import EvaluationImages, has_labels, open_images
-from and_tf.evaluation.protocols import PROTOCOLS, Outcome, in_words, notes_on, num_clusters
+from and_tf.evaluation.images import EvaluationImages, open_images
+from and_tf.evaluation.protocols import Outcome
+from and_tf.evaluation.settings import EvaluationSettings
 from and_tf.runs.restore import restore_encoder
 from and_tf.runs.workdir import Workdir, open_run
-from and_tf.training.settings import read_options
 
 
-def evaluate_run(options: types.SimpleNamespace) -> dict:
-    """Evaluates a run by one protocol and writes the figures beside its checkpoint.
+def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
+    """Evaluates a run by one protocol and writes the results beside its checkpoint.
 
     Args:
-        options: values of `flags.evaluate_flags()`.
+        settings: the run and its checkpoint, images, features and protocol.
 
     Returns:
         What was written; see `results`.
 
     Raises:
-        FileNotFoundError: if there is no run or no checkpoint.
-        ValueError: if the layer, the data or the checkpoint do not fit.
+        NotFound: if there is no run or no checkpoint.
+        UserError: if the layer, the data or the checkpoint do not fit.
     """
-    run = open_run(options.workdir)
-    trained = read_options(run)
-    encoder, step, _ = restore_encoder(run)
-    layers = encoders.layer_names(encoder)
-    if options.layer != "all":
-        layers = [encoders.resolve_layer(encoder, options.layer)]
-        options = types.SimpleNamespace(**vars(options) | {"layer": layers[0]})
-    images = open_images(options, trained)
-    _check_counts(options, images)
-    outcomes = _measure(options, run, encoder, layers, images, trained.image_size)
-    per_epoch = steps_per_epoch(run.read_facts()["images"], trained.batch_size)
-    report = _report(options, images, layers, outcomes)
-    report |= {"step": step, "epoch": step // per_epoch}
+    run = open_run(settings.run.workdir)
+    restored = restore_encoder(run, settings.run.checkpoint)
+    layers = encoders.layer_names(restored.encoder)
+    layer = settings.features.layer
+    if layer != "all":
+        layer = encoders.resolve_layer(restored.encoder, layer)
+        layers = [layer]
+    of_run = run.read_settings(DataSettings)
+    images = open_images(settings.images.over(of_run), of_run, settings.protocol)
+    settings.protocol.check(images)
+    outcomes = _measure(settings, run, restored.encoder, layers, images)
+    report = _report(settings, images, layer, layers, outcomes)
+    report |= {"step": restored.step, "epoch": _epoch_at(run, restored.step)}
     matrices = _confusion_matrices(images, outcomes)
-    stem = results.file_stem(options)
+    stem = results.file_stem(settings, layer)
     path = results.write_results(run.evaluations, stem, report, matrices, images.class_names)
     _print(run, report, path)
     return report
 
 
-def _check_counts(options: types.SimpleNamespace, images: EvaluationImages) -> None:
-    """Refuses numbers that the images do not allow, before features are taken."""
-    if options.few_shot:
-        labels = images.reference.labels
-        counts = np.bincount(labels[labels >= 0], minlength=len(images.class_names))
-        if counts.min() < max(options.few_shot):
-            raise ValueError(
-                f"--few_shot={max(options.few_shot)} needs as many labelled images of each class, "
-                f"and {images.reference.name} has {counts.min()} of the class "
-                f"{images.class_names[counts.argmin()]!r}: lower it or add images."
-            )
-    if options.classifier == "clusters":
-        if options.clusters is None and not has_labels(images.queries):
-            raise ValueError(
-                f"{images.queries.name} has no labels, whose number of classes would be the number "
-                "of clusters: pass --clusters=NUMBER."
-            )
-        if num_clusters(options, images) < 2:
-            raise ValueError(f"{images.queries.name} shows a single class: pass --clusters=NUMBER.")
-        if num_clusters(options, images) > len(images.queries):
-            raise ValueError(
-                f"--clusters={options.clusters} exceeds the number of images, "
-                f"{len(images.queries)} from {images.queries.name}: lower it."
-            )
+def _epoch_at(run: Workdir, step: int) -> int:
+    """Epochs that were finished at a step, by the run's metrics."""
+    records = run.read_metrics()
+    return max((r["epoch"] for r in records if r["step"] <= step and "epoch" in r), default=0)
 
 
 def _measure(
-    options: types.SimpleNamespace,
+    settings: EvaluationSettings,
     run: Workdir,
     encoder: keras.Model,
     layers: list[str],
     images: EvaluationImages,
-    size: int,
 ) -> list[Outcome]:
     """The outcomes of every layer, from one pass over each source."""
-    with contextlib.ExitStack() as opened:
+    size = run.read_settings(AugmentationSettings).image_size
 
-        def features(source):
-            found = extract_layers(
-                encoder,
-                layers,
-                source,
-                size,
-                max_values=options.max_values,
-                memory_mb=options.memory_mb // 4,
-                folder=run.path,  # the disk that holds checkpoints; /tmp may be memory
-            )
-            for values in found.values():
-                opened.callback(values.close)
-            return found
+    def features(source: Source) -> dict[str, np.ndarray]:
+        return extract_layers(
+            encoder,
+            layers,
+            source,
+            size,
+            max_values=settings.features.max_values,
+            memory_mb=settings.features.memory_mb // 4,
+            folder=run.path,  # the disk that holds checkpoints; /tmp may be memory
+        )
 
-        if options.bank == "memory":
-            reference = {"fc": _memory(run, images.reference)}
-            queries = features(images.queries)
-        else:
-            queries = features(images.queries)
-            alone = images.same or options.classifier == "clusters"
-            reference = queries if alone else features(images.reference)
-        outcomes = []
-        for layer in layers:
-            found = PROTOCOLS[options.classifier](options, images, reference[layer], queries[layer])
-            for outcome in found:
-                outcome.row = {"layer": layer, "values": queries[layer].shape[1]} | outcome.row
-            outcomes += found
+    queries = features(images.queries)
+    if settings.features.bank == "memory":
+        reference = {"fc": _memory_bank(run, settings.run.checkpoint, images.reference)}
+    elif images.same or not settings.protocol.uses_reference:
+        reference = queries
+    else:
+        reference = features(images.reference)
+    outcomes = []
+    memory_bytes = settings.features.memory_mb << 20
+    for layer in layers:
+        found = settings.protocol.run(images, reference[layer], queries[layer], memory_bytes)
+        for outcome in found:
+            outcome.row = {"layer": layer, "values": queries[layer].shape[1]} | outcome.row
+        outcomes += found
     return outcomes
 
 
-def _memory(run: Workdir, reference) -> np.ndarray:
+def _memory_bank(run: Workdir, checkpoint: str, reference: Source) -> np.ndarray:
     """The rows of the training bank, which must belong to the reference images."""
-    arrays, _, _ = run.load_checkpoint()
+    arrays, _, path = run.load_checkpoint(checkpoint)
+    if "bank" not in arrays:
+        raise UserError(
+            f"{path} holds no bank: use ", Argument("checkpoint", "last"), " or ",
+            Argument("bank", "recomputed"), ".",
+        )  # fmt: skip
     if run.read_facts()["fingerprint"] != reference.fingerprint:
-        raise ValueError(
-            f"--bank=memory holds the images of the run, not {reference.name}: leave out --data "
-            "and --train_split, or use --bank=recomputed."
-        )
+        raise UserError(
+            Argument("bank", "memory"), f" holds the images of the run, not {reference.name}: "
+            "leave out ", Argument("data"), " and ", Argument("train_split"), ", or use ",
+            Argument("bank", "recomputed"), ".",
+        )  # fmt: skip
     return arrays["bank"]
 
 
-def _report(options, images, layers, outcomes) -> dict:
+def _report(
+    settings: EvaluationSettings,
+    images: EvaluationImages,
+    layer: str,
+    layers: list[str],
+    outcomes: list[Outcome],
+) -> dict[str, Any]:
     """What is written and printed; see `results`."""
-    rows = [_plain(outcome.row) for outcome in outcomes]
+    protocol = settings.protocol
+    rows = [_rounded(outcome.row) for outcome in outcomes]
     place = f"layer {layers[0]}, {rows[0]['values']} values"
     if len(layers) > 1:
         place = f"layers {', '.join(layers)}"
-    report = {
-        "classifier": options.classifier,
-        "protocol": f"{in_words(options, images, rows)}, {place}",
-        "layer": options.layer,
-        "reference": _counted(images.reference),
+    report: dict[str, Any] = {
+        "classifier": settings.choice.classifier,
+        "protocol": f"{protocol.describe(images, rows)}, {place}",
+        "layer": layer,
+        "checkpoint": settings.run.checkpoint,
         "queries": _counted(images.queries),
         "rows": rows,
     }
-    if options.classifier == "clusters":
-        del report["reference"]
-    else:
-        report["protocol"] += f", bank {options.bank}"
+    if protocol.uses_reference:
+        report["reference"] = _counted(images.reference)
+        report["protocol"] += f", bank {settings.features.bank}"
     if len(rows) == 1:
-        report |= {name: value for name, value in rows[0].items() if name in results.FIGURES}
-    return report | {"notes": images.notes + notes_on(options, images, rows)}
+        report |= {name: rows[0][name] for name in protocol.metric_titles if name in rows[0]}
+    return report | {"notes": images.notes + protocol.notes(images, rows)}
 
 
-def _counted(source) -> str:
-    known = 0 if source.labels is None else int((source.labels >= 0).sum())
-    labelled = f", {known} with a label" if 0 < known < len(source) else ""
-    return f"{source.name}, {len(source)} images{labelled}"
+def _counted(source: Source) -> str:
+    known = int((source.labels >= 0).sum()) if source.labels is not None else 0
+    is_partly = has_labels(source.labels) and known < len(source)
+    return f"{source.name}, {len(source)} images" + (f", {known} with a label" * is_partly)
 
 
-def _plain(row: dict) -> dict:
+def _rounded(row: dict[str, Any]) -> dict[str, Any]:
     return {n: round(value, 6) if isinstance(value, float) else value for n, value in row.items()}
 
 
-def _confusion_matrices(images, outcomes) -> dict[str, np.ndarray]:
+def _confusion_matrices(images: EvaluationImages, outcomes: list[Outcome]) -> dict[str, np.ndarray]:
     """{layer: matrix (C, C)} by the first setting of each layer."""
-    matrices = {}
+    matrices: dict[str, np.ndarray] = {}
     for outcome in outcomes:
         if outcome.predictions is not None and outcome.row["layer"] not in matrices:
             matrices[outcome.row["layer"]] = confusion_matrix(
-                images.queries.labels, outcome.predictions, len(images.class_names)
+                images.query_labels, outcome.predictions, len(images.class_names)
             )
     return matrices
 
 
-def _print(run: Workdir, report: dict, path) -> None:
-    print(f"{run.path}: {report['protocol']}")
+def _print(run: Workdir, report: dict[str, Any], path: Path) -> None:
+    checkpoint = report["checkpoint"]
+    of_checkpoint = "" if checkpoint == "last" else f", checkpoint {checkpoint}"
+    print(f"{run.path}{of_checkpoint}: {report['protocol']}")
     against = f" against {report['reference']}" if "reference" in report else ""
     print(f"{report['queries']}{against}\n\n{results.table(report['rows'])}\n")
     for note in report["notes"]:

@@ -1,8 +1,25 @@
-"""What an evaluation compares, and by which protocol."""
+"""All settings of an evaluation: which run, images and features, and by which protocol."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
-from and_tf.settings import Settings, at_least, setting
+from and_tf.data.settings import DataSettings
+from and_tf.errors import Argument
+from and_tf.evaluation.protocols import PROTOCOLS, Protocol
+from and_tf.runs.settings import RunChoice
+from and_tf.settings import (
+    SettingError,
+    Settings,
+    at_least,
+    build,
+    fields_of,
+    flat_values,
+    setting,
+)
+
+LAYERS: tuple[str, ...] = ("conv1", "conv2", "conv3", "conv4", "conv5")
+LAYERS += ("stem", "stage1", "stage2", "stage3", "stage4", "fc", "all")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,22 +42,29 @@ class EvaluationImageSettings(Settings):
         None, "Where the labels of a folder come from.", choices=("folders", "none")
     )
 
-
-LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
-LAYERS += ("stem", "stage1", "stage2", "stage3", "stage4", "fc", "all")
+    def over(self, of_run: DataSettings) -> DataSettings:
+        """The settings of a run with what is given here in their place."""
+        given = {name: value for name, value in flat_values(self).items() if value is not None}
+        return dataclasses.replace(of_run, **given)
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluationSettings(Settings):
-    """Evaluation."""
+class ProtocolChoice(Settings):
+    """Protocol."""
 
     classifier: str = setting(
         "knn",
-        "The protocol. knn: nearest images vote by similarity; nn: the single nearest image; "
-        "linear: logistic regression; retrieval: recall and mean average precision; clusters: "
-        "k-means, with or without labels.",
-        choices=("knn", "nn", "linear", "retrieval", "clusters"),
+        "The protocol. "
+        + "; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items())
+        + ".",
+        choices=tuple(PROTOCOLS),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureSettings(Settings):
+    """Features."""
+
     layer: str = setting(
         "fc",
         "Layer whose features are used; conv1..conv5 mean stem..stage4 on a ResNet; all: each in "
@@ -59,18 +83,63 @@ class EvaluationSettings(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class ProtocolSettings(Settings):
-    """Protocols."""
+class EvaluationSettings(Settings):
+    """All settings of an evaluation.
 
-    k: tuple[int, ...] | None = setting(
-        None, "Neighbours of weighted kNN, one or several: 1,5,20,200; by default 200.",
-        at_least(1),
-    )  # fmt: skip
-    knn_temperature: tuple[float, ...] | None = setting(
-        None, "Temperatures of weighted kNN, one or several; by default 0.1.", at_least(1 / 690)
+    Attributes:
+        protocol: the settings of the chosen protocol, which also measures; see `PROTOCOLS`.
+    """
+
+    run: RunChoice = dataclasses.field(default_factory=RunChoice)
+    images: EvaluationImageSettings = dataclasses.field(default_factory=EvaluationImageSettings)
+    choice: ProtocolChoice = dataclasses.field(default_factory=ProtocolChoice)
+    protocol: Protocol = dataclasses.field(default_factory=lambda: PROTOCOLS["knn"]())
+    features: FeatureSettings = dataclasses.field(default_factory=FeatureSettings)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.features.bank == "recomputed":
+            return
+        if self.features.layer != "fc" or not self.protocol.takes_bank:
+            names = [name for name, protocol in PROTOCOLS.items() if protocol.takes_bank]
+            raise SettingError(
+                Argument("bank", self.features.bank),
+                " holds embeddings of reference images only: use it with ",
+                Argument("layer", "fc"),
+                f" and the protocols {', '.join(names)}. Received ",
+                Argument("layer", self.features.layer),
+                " and ",
+                Argument("classifier", self.choice.classifier),
+                ".",
+            )
+
+
+def evaluation_settings(values: Mapping[str, Any]) -> EvaluationSettings:
+    """Settings of flat values, such as those of flags; missing ones take their default.
+
+    Raises:
+        SettingError: if a value is not taken, or is of another protocol than the chosen one.
+    """
+    choice = build(ProtocolChoice, values)
+    _check_used(choice.classifier, values)
+    return EvaluationSettings(
+        run=build(RunChoice, values),
+        images=build(EvaluationImageSettings, values),
+        choice=choice,
+        protocol=build(PROTOCOLS[choice.classifier], values),
+        features=build(FeatureSettings, values),
     )
-    few_shot: tuple[int, ...] | None = setting(
-        None, "Train the linear classifier on so many labels a class: 1,5,10,50.", at_least(1)
-    )
-    few_shot_seeds: int | None = setting(None, "Draws of these labels; by default 5.", at_least(1))
-    clusters: int | None = setting(None, "Clusters; by default the number of classes.", at_least(2))
+
+
+def _check_used(chosen: str, values: Mapping[str, Any]) -> None:
+    """Refuses a setting of another protocol: it would have no influence."""
+    used = {field.name for field in fields_of(PROTOCOLS[chosen])}
+    for name, protocol in PROTOCOLS.items():
+        for field in fields_of(protocol):
+            value = values.get(field.name, field.default)
+            if field.name not in used and value != field.default:
+                raise SettingError(
+                    Argument(field.name, value),
+                    " is for ", Argument("classifier", name),
+                    ", and not for ", Argument("classifier", chosen), ": leave it out.",
+                )  # fmt: skip

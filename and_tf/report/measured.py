@@ -80,7 +80,7 @@ def _evaluated(
         rows.append(
             MeasuredRow(
                 protocol=_protocol(report, row, len(found)),
-                results=[_result(row, name) for name in results.FIGURES if name in row],
+                results=[_result(row, name) for name in results.METRICS if name in row],
                 column=None if reasons else column,
                 top1=row.get("top1"),
                 published=published,

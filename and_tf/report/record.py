@@ -187,7 +187,7 @@ def _is_valid(report: object) -> bool:
     rows = rows or [report]
     if not all(isinstance(row, dict) for row in rows):
         return False
-    names = (*results.SETTINGS, *results.FIGURES, *(f"{n}_deviation" for n in results.FIGURES))
+    names = (*results.SETTINGS, *results.METRICS, *(f"{n}_deviation" for n in results.METRICS))
     values = [row[name] for row in rows for name in names if name in row]
     values += [report[name] for name in ("step", "epoch") if name in report]
     return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from and_tf.data.workers import num_cores
 from and_tf.search.progress import PairProgress
 
-# Two blocks of 1,000 x 1,000 floats per thread, 8 MB, stay in the cache: the passes over a block cost
+# Two blocks of 1,000 x 1,000 floats per thread, 8 MB, stay in the cache: passes over a block cost
 # little beside its matrix product. Smaller ones multiply slower, larger ones leave the cache.
 BLOCK_ROWS = 1000
 

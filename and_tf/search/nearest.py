@@ -111,13 +111,12 @@ def nearest_blocks(
         )
     query_block, row_block = block_sizes(num_rows, width, k, budget_bytes or BLOCK_BYTES)
     row_blocks = RowBlocks(rows, chosen, row_block)
-    with progress_bar(num_queries if progress else 0, "nearest images") as bar:
+    with progress_bar(num_queries, "nearest images", is_shown=progress) as bar:
         for start in range(0, num_queries, query_block):
             part = slice(start, min(start + query_block, num_queries))
             block = tf.constant(unit_rows(queries[part], "queries", start))
             yield part, *_nearest(row_blocks, block, k)
-            if progress:
-                bar.update(part.stop - part.start)
+            bar.update(part.stop - part.start)
 
 
 def block_sizes(num_rows: int, width: int, k: int, budget_bytes: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import evenly_spaced, has_labels
 from and_tf.evaluation import accuracy, extract, weighted_knn
-from and_tf.evaluation.label_free import NEIGHBOURS, alignment, label_free_figures
+from and_tf.evaluation.label_free import NEIGHBOURS, alignment, label_free_metrics
 from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
 from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.method_model import MethodModel
@@ -138,11 +138,9 @@ class Monitor:
         views = [self._extract(model, views) for views in self.views]
         k, temperature = self.neighbours.shape[1], model.temperature
         found = discover(embeddings, k, temperature)
-        bank_found = found if bank is None else discover(bank[self.sample], k, temperature)
+        bank_found = None if bank is None else discover(bank[self.sample], k, temperature)
         metrics = {"alignment": alignment(*views)}
-        metrics |= label_free_figures(embeddings, found, bank_found)
-        if bank is None:
-            del metrics["bank_agreement"]
+        metrics |= label_free_metrics(embeddings, found, bank_found)
         before = self.neighbours.numpy()
         if before[0, 0] >= 0:
             metrics["neighbours_kept"] = stability(before, found.neighbours)

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from and_tf import encoders
-from and_tf.evaluation import extract
-from and_tf.evaluation import features as features_module
-from and_tf.evaluation.features import extract_layers, pooled
+from and_tf.evaluation import extract, feature_store
+from and_tf.evaluation.features import extract_layers, pool
 
 SIZE = 8
 
@@ -99,7 +98,7 @@ def test_large_maps_are_pooled_and_small_ones_kept(model):
 )
 def test_pooling_matches_a_loop_over_bins(shape, max_values, expected):
     maps = np.random.default_rng(2).normal(size=(2, *shape)).astype("float32")
-    found = np.asarray(pooled(keras.ops.convert_to_tensor(maps), max_values))
+    found = np.asarray(pool(keras.ops.convert_to_tensor(maps), max_values))
     assert found.shape == (2, *expected)
     height, width, rows, columns = *shape[:2], *expected[:2]
     for i in range(rows):
@@ -112,7 +111,7 @@ def test_pooling_matches_a_loop_over_bins(shape, max_values, expected):
             np.testing.assert_allclose(found[:, i, j], region.mean(axis=(1, 2)), atol=1e-6)
 
 
-def test_flat_features_are_never_pooled():
+def test_flat_features_are_never_pool():
     flat = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Flatten()])
     assert extract(flat, FakeSource(2), SIZE, max_values=10).shape == (2, SIZE * SIZE * 3)
 
@@ -144,13 +143,6 @@ def test_a_model_with_two_outputs_is_refused():
     two = keras.Model(image, [keras.layers.Flatten()(image), image])
     with pytest.raises(ValueError, match="one tensor"):
         extract(two, FakeSource(2), SIZE)
-
-
-def test_progress_is_shown_only_where_asked_or_on_a_terminal(model, capsys):
-    extract(model, FakeSource(2), SIZE)
-    assert capsys.readouterr().out == ""
-    extract(model, FakeSource(2), SIZE, progress=True)
-    assert "2/2" in capsys.readouterr().out
 
 
 class Counting(keras.layers.Layer):
@@ -214,10 +206,9 @@ def test_all_layers_of_one_pass_are_those_of_each_layer_alone(encoder, tmp_path,
     assert list(found) == layers
     assert source.loaded == list(range(11))
     for layer, features in found.items():
-        assert features.in_memory == (memory_mb > 0)
+        assert isinstance(features, np.memmap) == (memory_mb == 0)
         expected = extract(encoders.features(encoder, layer), source, SIZE, 4, max_values=300)
-        np.testing.assert_allclose(features.load(), expected, rtol=1e-5, atol=1e-5)
-        features.close()
+        np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-5)
     assert found["conv1"].shape == (11, 4 * 4 * 16)
     assert list(tmp_path.iterdir()) == []
 
@@ -226,15 +217,15 @@ def test_the_budget_holds_for_all_layers_together(encoder, tmp_path):
     source = FakeSource(300)  # 300 x 1,024 float32 are 1.2 MB a layer
     for layers, in_memory in ((["stem"], True), (["stem", "stage1"], False)):
         found = extract_layers(encoder, layers, source, SIZE, memory_mb=2, folder=tmp_path)
-        assert [features.in_memory for features in found.values()] == [in_memory] * len(layers)
+        is_memory = [not isinstance(features, np.memmap) for features in found.values()]
+        assert is_memory == [in_memory] * len(layers)
 
 
 def test_without_room_on_disk_no_more_than_a_batch_is_computed(encoder, tmp_path, monkeypatch):
-    def refuse(num_bytes, folder):
-        assert (num_bytes, folder) == (4 * 50 * (1024 + 6), tmp_path)
+    def refuse(*_):
         raise OSError("no room")
 
-    monkeypatch.setattr(features_module, "check_room", refuse)
+    monkeypatch.setattr(feature_store, "_allocate", refuse)
     source = FakeSource(50)
     with pytest.raises(OSError, match="no room"):
         extract_layers(encoder, ["stem", "fc"], source, SIZE, 2, memory_mb=0, folder=tmp_path)
@@ -252,7 +243,7 @@ def test_a_diverged_layer_is_named_and_nothing_is_left(tmp_path):
 
 
 def test_no_layer_and_an_unknown_one_are_refused(encoder):
-    with pytest.raises(ValueError, match="No layer"):
+    with pytest.raises(ValueError, match="names no layer"):
         extract_layers(encoder, [], FakeSource(5), SIZE)
     with pytest.raises(ValueError, match="no layer 'conv9'"):
         extract_layers(encoder, ["conv9"], FakeSource(5), SIZE)

@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from and_tf.evaluation.feature_store import Features
+from and_tf.evaluation.feature_store import empty_features
 from and_tf.evaluation.few_shot import REGULARISATION, few_shot_accuracy
 
 
@@ -35,7 +35,7 @@ def test_accuracy_is_that_of_scikit_learn_on_the_labelled_images(digits, number)
     plain = LogisticRegression(C=REGULARISATION / varies.sum(), max_iter=1000)
     expected = 100 * plain.fit(rows, some[some >= 0]).score(queries, test_labels)
     assert found[number].mean == pytest.approx(expected, abs=0.2)
-    assert found[number].deviation == 0
+    assert found[number].std == 0
 
 
 def test_more_labels_tell_more(digits):
@@ -43,16 +43,16 @@ def test_more_labels_tell_more(digits):
     means = [found[number].mean for number in (1, 5, 10, 50)]
     assert means == sorted(means)
     assert means[0] > 30 and means[-1] > 90
-    assert found[1].deviation > found[50].deviation > 0
+    assert found[1].std > found[50].std > 0
 
 
-def test_mean_and_deviation_are_over_single_draws(digits):
+def test_mean_and_standard_deviation_are_over_single_draws(digits):
     single = [few_shot_accuracy(*digits, shots=[3], num_seeds=1, seed=s)[3] for s in (7, 8, 9)]
     found = few_shot_accuracy(*digits, shots=[3], num_seeds=3, seed=7)[3]
     values = [mean for mean, _ in single]
-    assert len(set(values)) > 1 and [deviation for _, deviation in single] == [0, 0, 0]
+    assert len(set(values)) > 1 and [std for _, std in single] == [0, 0, 0]
     assert found.mean == pytest.approx(np.mean(values))
-    assert found.deviation == pytest.approx(np.std(values, ddof=1))
+    assert found.std == pytest.approx(np.std(values, ddof=1))
 
 
 def test_shots_do_not_depend_on_one_another(digits):
@@ -85,8 +85,8 @@ def test_features_in_files_give_the_same(digits, tmp_path):
     train, labels, test, test_labels = digits
     stored = []
     for rows in (train, test):
-        stored.append(Features(rows.shape, tmp_path))
-        stored[-1].write(0, rows)
+        stored.append(empty_features(*rows.shape, tmp_path))
+        stored[-1][:] = rows
     found = few_shot_accuracy(stored[0], labels, stored[1], test_labels, [1, 5], num_seeds=2)
     assert found == few_shot_accuracy(train, labels, test, test_labels, [1, 5], num_seeds=2)
 

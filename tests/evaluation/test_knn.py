@@ -241,7 +241,7 @@ def test_no_query_gives_no_score(small):
         ({"temperature": 0.0}, "temperature=0.0"),
         ({"temperature": 0.001}, "temperature=0.001"),
         ({"temperature": float("nan")}, "temperature=nan"),
-        ({"num_classes": 4}, "num_classes=4 and a label 4"),
+        ({"num_classes": 4}, "num_classes=4 must exceed .* a label 4"),
         ({"labels": np.full(60, -1)}, "None of the 60 rows has a label"),
         ({"labels": np.zeros(59, int)}, r"labels of shape \(59,\)"),
         ({"labels": np.zeros(60)}, "float64 labels"),

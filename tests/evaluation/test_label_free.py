@@ -8,7 +8,7 @@ from and_tf.evaluation.label_free import (
     alignment,
     effective_rank,
     hubness,
-    label_free_figures,
+    label_free_metrics,
     mutual_neighbours,
     uniformity,
 )
@@ -96,7 +96,7 @@ def test_mutual_neighbours_matches_a_loop():
 def test_all_figures_are_finite_when_the_embeddings_have_collapsed():
     rows = np.repeat(unit_rows(1, 8), 30, axis=0)
     found = discover(rows, 3)
-    figures = label_free_figures(rows, found, found)
+    figures = label_free_metrics(rows, found, found)
     assert all(np.isfinite(list(figures.values())))
     assert figures["bank_agreement"] == 100
 

@@ -12,10 +12,9 @@ from helpers import programs
 from PIL import Image
 
 from and_tf import encoders, load_encoder
-from and_tf.cli.flags import evaluate_flags
 from and_tf.data import open_source
 from and_tf.data.sources.source import EncodedSource
-from and_tf.evaluation import accuracy, extract, images, results, weighted_knn
+from and_tf.evaluation import accuracy, extract, images, weighted_knn
 from and_tf.evaluation import features as features_module
 
 LAYERS = ["stem", "stage1", "stage2", "stage3", "stage4", "fc"]
@@ -93,7 +92,7 @@ def save_folder(root, classes, number=4):
             Image.fromarray(pixels).save(root / name / f"{i}.png")
 
 
-def test_the_knn_figure_is_that_of_the_features(run, evaluate):
+def test_knn_accuracy_is_that_of_the_features(run, evaluate):
     report, _ = evaluate("--layer=conv2", "--k=5")
     train, test = open_source("digits", "train[:200]"), open_source("digits", "test")
     network = encoders.features(load_encoder(run), "stage1")
@@ -111,7 +110,7 @@ def test_a_sweep_searches_once_and_is_not_called_fair(evaluate, monkeypatch):
     assert found == [(1, 0.07), (1, 0.1), (5, 0.07), (5, 0.1), (200, 0.07), (200, 0.1)]
     assert report["rows"][0]["top1"] == report["rows"][1]["top1"]  # of a single neighbour
     assert "top1" not in report  # which one would it be?
-    assert "no fair figure" in said and "K above 200" in said
+    assert "no fair result" in said and "K above 200" in said
     single, said = evaluate("--k=5")
     assert {**single["rows"][0]} == report["rows"][3] and single["top1"] == single["rows"][0][
         "top1"
@@ -146,19 +145,19 @@ def test_all_layers_are_those_of_single_layers_from_one_pass(evaluate, monkeypat
 
 
 @pytest.mark.system
-def test_features_beyond_the_memory_give_the_same_figures(evaluate, monkeypatch):
+def test_features_beyond_the_memory_give_the_same_results(evaluate, monkeypatch):
     whole, _ = evaluate("--layer=all", "--k=1,5")
-    monkeypatch.setattr("and_tf.evaluation.protocols._block_bytes", lambda options: 2_000_000)
-    stores = features_module._stores
+    passes = features_module.extract_layers
     monkeypatch.setattr(
-        features_module, "_stores", lambda n, widths, mb, folder: stores(n, widths, 0, folder)
+        "and_tf.evaluation.run.extract_layers",
+        lambda *args, **settings: passes(*args, **settings | {"memory_mb": 0}),
     )
-    small, _ = evaluate("--layer=all", "--k=1,5")
+    small, _ = evaluate("--layer=all", "--k=1,5", "--memory_mb=64")
     for row, other in zip(whole["rows"], small["rows"], strict=True):
         assert row == pytest.approx(other, abs=0.3)
 
 
-def test_tables_and_picture_stand_beside_the_figures(run, evaluate):
+def test_tables_and_picture_stand_beside_the_results(run, evaluate):
     for flags in (["--k=20,1"], ["--classifier=nn"], ["--classifier=linear"]):
         report, _ = evaluate(*flags)
         per_class, confusion, picture = (run / "evaluations" / name for name in report["files"])
@@ -180,7 +179,7 @@ def test_tables_of_all_layers_carry_their_names(run, evaluate):
     assert all((run / "evaluations" / name).is_file() for name in report["files"])
 
 
-def test_few_shot_gives_mean_and_deviation(evaluate):
+def test_few_shot_gives_mean_and_standard_deviation(evaluate):
     report, said = evaluate("--classifier=linear", "--few_shot=1,5", "--few_shot_seeds=3")
     assert [row["shots"] for row in report["rows"]] == [1, 5]
     assert report["rows"][0]["top1"] < report["rows"][1]["top1"]
@@ -206,7 +205,7 @@ def test_the_training_bank_serves_knn_nn_and_retrieval(evaluate):
         assert "bank memory" in report["protocol"]
 
 
-def test_clusters_have_as_many_as_classes_and_label_figures(evaluate):
+def test_there_are_as_many_clusters_as_classes_and_metrics_by_label(evaluate):
     report, _ = evaluate("--classifier=clusters")
     row = report["rows"][0]
     assert row["clusters"] == 10 and row["seeds"] == 5
@@ -219,7 +218,7 @@ def test_clusters_need_neither_labels_nor_held_out_images(evaluate, refuse, tmp_
     save_folder(tmp_path, ["photos"], number=12)
     flags = [f"--data=folder:{tmp_path / 'photos'}", "--train_split=train"]
     line = refuse(*flags, "--classifier=clusters")
-    assert "no labels" in line and "--clusters=NUMBER" in line
+    assert "no labels" in line and "--clusters" in line
     report, _ = evaluate(*flags, "--classifier=clusters", "--clusters=3")
     assert set(report["rows"][0]) & {"nmi", "ari", "hungarian_accuracy"} == set()
     assert -1 <= report["silhouette"] <= 1
@@ -234,59 +233,6 @@ def test_unlabelled_images_and_absent_classes_do_no_harm(evaluate, tmp_path):
             f"--data={data}", "--train_split=train", f"--classifier={classifier}", *flags
         )
         assert len(report["rows"]) == 1
-
-
-def test_the_file_name_tells_questions_apart_and_fits_any_file_system():
-    def stem(*given):
-        return results.file_stem(evaluate_flags().read(given))
-
-    questions = [
-        [], ["--k=5"], ["--k=5,6"], ["--knn_temperature=0.2"], ["--layer=conv5"], ["--layer=all"],
-        ["--max_values=100"], ["--eval_split=test[:50]"], ["--bank=memory"], ["--labels=none"],
-        ["--classifier=linear"], ["--classifier=linear", "--few_shot=5"],
-        ["--classifier=linear", "--few_shot=5", "--few_shot_seeds=3"], ["--classifier=clusters"],
-        ["--classifier=clusters", "--clusters=7"], [f"--data=npz:{200 * 'é'}/a.npz"],
-        [f"--data=npz:{200 * 'é'}/b.npz"], ["--data=folder:/\udcff"],
-        ["--data=folder:/a b"], ["--data=folder:/a-b"], ["--data=folder:/a/b"],
-    ]  # fmt: skip
-    stems = [stem(*question) for question in questions]
-    assert len(set(stems)) == len(stems)
-    assert all(len(os.fsencode(found)) <= 160 and "/" not in found for found in stems)
-    assert stem() == stem("--k=200") == stem("--memory_mb=100") == "knn_fc_recomputed"
-
-
-def test_a_table_of_layers_is_the_papers_row():
-    rows = [
-        {"layer": layer, "values": 9, "shots": shots, "top1": 10 * shots, "top1_deviation": 1.5}
-        for layer in ("conv1", "fc")
-        for shots in (1, 5)
-    ]
-    assert results.table(rows).splitlines() == [
-        "                           conv1         fc",
-        "top-1 %, labels a class 1  10.00 (1.50)  10.00 (1.50)",
-        "top-1 %, labels a class 5  50.00 (1.50)  50.00 (1.50)",
-    ]
-    assert results.table(rows[:1]).splitlines() == [
-        "labels a class  top-1 %",
-        "1               10.00 (1.50)",
-    ]
-
-
-def test_a_file_that_cannot_be_written_leaves_the_older_one(tmp_path, monkeypatch):
-    matrices = {"fc": np.eye(2, dtype=int)}
-    results.write_results(tmp_path, "a", {"top1": 1}, matrices, ["x", "y"])
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert json.loads(before["a.json"])["files"] == [
-        "a.per_class.csv", "a.confusion.csv", "a.confusion.png"
-    ]  # fmt: skip
-
-    def fail(*_):
-        raise OSError("no space")
-
-    monkeypatch.setattr(results.os, "replace", fail)
-    with pytest.raises(OSError, match="no space"):
-        results.write_results(tmp_path, "a", {"top1": 2}, matrices, ["x", "z"])
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_other_classes_than_the_references_are_named(refuse, tmp_path):
@@ -380,10 +326,10 @@ def test_a_run_without_a_checkpoint_is_refused(run, refuse, tmp_path):
         (["--k="], ["--k="]),
         (["--k=1.5"], ["--k=1.5"]),
         (["--knn_temperature=0.1,nan"], ["--knn_temperature=0.1,nan"]),
-        (["--knn_temperature=0"], ["--knn_temperature=0", "0.00145"]),
+        (["--knn_temperature=0"], ["--knn_temperature=0", "0.00144"]),
         (["--classifier=linear", "--few_shot=0"], ["--few_shot=0"]),
-        (["--few_shot=5"], ["--few_shot", "--classifier=linear", "--classifier=knn"]),
-        (["--classifier=linear", "--few_shot_seeds=5"], ["--few_shot_seeds", "--few_shot=1"]),
+        (["--few_shot=5"], ["--few_shot=5", "--classifier=linear", "--classifier=knn"]),
+        (["--classifier=linear", "--few_shot_seeds=3"], ["--few_shot_seeds=3", "--few_shot=1"]),
         (["--classifier=linear", "--k=5"], ["--k", "--classifier=knn"]),
         (["--classifier=nn", "--knn_temperature=1"], ["--knn_temperature", "--classifier=knn"]),
         (["--clusters=5"], ["--clusters", "--classifier=clusters"]),
@@ -402,3 +348,57 @@ def test_a_run_without_a_checkpoint_is_refused(run, refuse, tmp_path):
 def test_flags_that_make_no_sense_are_refused_in_one_line(refuse, flags, words):
     line = refuse(*flags)
     assert all(word in line for word in words), line
+
+
+def test_a_checkpoint_is_named_in_the_results(run, evaluate, refuse):
+    report, said = evaluate("--checkpoint=round_0", "--k=5")
+    assert report["checkpoint"] == "round_0" and report["epoch"] == 1 and report["step"] == 2
+    assert "checkpoint round_0" in said
+    assert (run / "evaluations" / "knn_fc_recomputed_round_0_k5.json").exists() is False
+    assert (run / "evaluations" / "knn_fc_recomputed_round_0_k5_t0.1.json").is_file()
+    last, _ = evaluate("--k=5")
+    assert last["checkpoint"] == "last" and last["rows"] == report["rows"]  # the only round
+    assert "--checkpoint=round_9" in refuse("--checkpoint=round_9")
+    line = refuse("--checkpoint=round_0", "--bank=memory")
+    assert "no bank" in line and "--checkpoint=last" in line
+
+
+@pytest.fixture(scope="module")
+def held_out_run(tmp_path_factory):
+    """A run with held-out images of its own, given by a relative path."""
+    folder = tmp_path_factory.mktemp("relative")
+    save_npz(folder / "a.npz")
+    save_npz(folder / "b.npz", each=5)
+    before = os.getcwd()
+    os.chdir(folder)
+    flags = [
+        "--data=npz:a.npz", "--eval_data=npz:b.npz", "--eval_split=train", "--workdir=run",
+        "--encoder=resnet_small", "--image_size=8", "--embedding_dim=8", "--rounds=0",
+        "--epochs_per_round=1", "--batch_size=6",
+    ]  # fmt: skip
+    status = programs.train(flags)
+    os.chdir(before)
+    assert status == 0
+    return folder
+
+
+def test_an_empty_flag_clears_the_value_of_the_run(held_out_run, evaluate):
+    path = f"--workdir={held_out_run / 'run'}"
+    queries = evaluate(path)[0]["queries"]
+    assert "b.npz train, 15 images" in queries
+    queries = evaluate(path, "--eval_split=")[0]["queries"]
+    assert "b.npz test, 15 images" in queries or "b.npz train, 15 images" in queries
+    queries = evaluate(path, "--eval_data=", "--eval_split=")[0]["queries"]
+    assert "a.npz test, 12 images" in queries
+
+
+def test_images_that_have_moved_are_named_anew(held_out_run, evaluate, refuse, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(held_out_run / "run", run)
+    os.rename(held_out_run / "a.npz", tmp_path / "moved.npz")
+    try:
+        assert "a.npz" in refuse(workdir=run)
+        report, _ = evaluate(f"--workdir={run}", f"--data=npz:{tmp_path / 'moved.npz'}")
+    finally:
+        os.rename(tmp_path / "moved.npz", held_out_run / "a.npz")
+    assert "moved.npz train, 12 images" in report["reference"]

@@ -23,7 +23,7 @@ def test_rows_of_zeros_stay_and_inputs_are_not_changed():
 def test_a_value_that_is_not_finite_is_named_with_its_place(value):
     rows = np.ones((5, 3))
     rows[3:, 1] = value
-    with pytest.raises(ValueError, match="2 of 5 queries hold NaN .* first index 103"):
+    with pytest.raises(ValueError, match=r"2 of 5 queries hold NaN .* first index 103"):
         unit_rows(rows, "queries", start=100)
 
 

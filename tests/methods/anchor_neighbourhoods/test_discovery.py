@@ -86,7 +86,7 @@ def test_every_neighbourhood_size_up_to_all_others_works():
 
 @pytest.mark.parametrize(
     ("settings", "word"),
-    [({"neighbourhood_size": 5}, "neighbourhood_size=5 .* images, 5"), ({"neighbourhood_size": 0}, "=0"),
+    [({"neighbourhood_size": 5}, "=5 .* images, 5"), ({"neighbourhood_size": 0}, "=0"),
      ({"temperature": 0.0}, "temperature=0.0"), ({"temperature": -1.0}, "-1.0")],
 )  # fmt: skip
 def test_discovery_refuses_settings_out_of_range(settings, word):

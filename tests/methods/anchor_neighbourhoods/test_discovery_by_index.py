@@ -63,7 +63,7 @@ def test_no_row_is_its_own_neighbour_and_none_is_missing():
 
 def test_rows_that_are_not_finite_and_settings_out_of_range_are_refused():
     rows = clustered_rows(10)
-    with pytest.raises(ValueError, match="neighbourhood_size=10 .* images, 10"):
+    with pytest.raises(ValueError, match=r"neighbourhood_size=10 .* images, 10"):
         discover_by_index(rows, 10)
     with pytest.raises(ValueError, match="finite"):
         discover_by_index(np.full_like(rows, np.nan))

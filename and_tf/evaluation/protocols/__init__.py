@@ -1,0 +1,21 @@
+"""The protocols of evaluation, by the name that the classifier is chosen by.
+
+Adding one takes a file with a subclass of `Protocol`, and a line here.
+"""
+
+from and_tf.evaluation.protocols.clusters import Clusters
+from and_tf.evaluation.protocols.knn import WeightedKnn
+from and_tf.evaluation.protocols.linear import Linear
+from and_tf.evaluation.protocols.nearest_image import NearestImage
+from and_tf.evaluation.protocols.protocol import Outcome, Protocol
+from and_tf.evaluation.protocols.retrieval import Retrieval
+
+PROTOCOLS: dict[str, type[Protocol]] = {
+    "knn": WeightedKnn,
+    "nn": NearestImage,
+    "linear": Linear,
+    "retrieval": Retrieval,
+    "clusters": Clusters,
+}
+
+__all__ = ["PROTOCOLS", "Outcome", "Protocol"]

@@ -1,0 +1,116 @@
+"""The contract of a protocol: its settings, what it measures and how that is described."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from and_tf.settings import Settings, fields_of
+
+if TYPE_CHECKING:
+    from and_tf.evaluation.images import EvaluationImages
+
+
+@dataclasses.dataclass
+class Outcome:
+    """One row of the results.
+
+    Attributes:
+        row: settings and metrics by name; `NAME_deviation` is the standard deviation of a metric
+            that is a mean over seeds.
+        predictions: (Q,) int, the predicted class of each query; None where there is none.
+    """
+
+    row: dict[str, Any]
+    predictions: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol(Settings):
+    """A protocol.
+
+    A subclass is a frozen dataclass whose fields, made by `setting`, become flags. Its module
+    imports neither TensorFlow nor scikit-learn: `run` does.
+
+    Attributes:
+        summary: what it does, for the help of the flag that chooses it.
+        needs_labels: whether reference images and queries must have labels.
+        needs_queries: whether there must be images besides the reference images; else these are
+            the queries where there are no others.
+        uses_reference: whether it looks at the reference images.
+        takes_bank: whether embeddings of the reference images suffice, such as the training bank.
+        setting_titles: column titles of the settings in its rows, in order.
+        metric_titles: column titles of its metrics, in order; those in percent end in %.
+    """
+
+    summary: ClassVar[str] = ""
+    needs_labels: ClassVar[bool] = True
+    needs_queries: ClassVar[bool] = True
+    uses_reference: ClassVar[bool] = True
+    takes_bank: ClassVar[bool] = False
+    setting_titles: ClassVar[dict[str, str]] = {}
+    metric_titles: ClassVar[dict[str, str]] = {}
+
+    def check(self, images: EvaluationImages) -> None:
+        """Refuses settings that the images do not allow, before features are taken.
+
+        Raises:
+            UserError: names the setting, and the images.
+        """
+
+    def run(
+        self,
+        images: EvaluationImages,
+        reference: np.ndarray,
+        queries: np.ndarray,
+        memory_bytes: int,
+    ) -> list[Outcome]:
+        """Measures the features of one layer.
+
+        Args:
+            images: what is compared.
+            reference: (N, F) float32, features of the reference images.
+            queries: (Q, F) float32, features of the images to evaluate on.
+            memory_bytes: that features and their similarities may take together. Reference and
+                queries have up to half of it.
+
+        Returns:
+            An outcome for each setting.
+        """
+        raise NotImplementedError
+
+    def describe(self, images: EvaluationImages, rows: list[dict]) -> str:
+        """The protocol in a few words, with the settings that the rows were measured by."""
+        raise NotImplementedError
+
+    def notes(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
+        """Sentences on what a reader of the results must know."""
+        if self.needs_queries and images.same:
+            return ["The images to classify are the reference images: each knows its own label."]
+        return []
+
+    def file_words(self) -> list[str]:
+        """What tells its files from those of the default settings; empty for these."""
+        values = {field.name: getattr(self, field.name) for field in fields_of(self)}
+        changed = {f.name for f in fields_of(self) if values[f.name] != f.default}
+        return [f"{name}{joined(values[name])}" for name in values if name in changed]
+
+
+def joined(values: Any) -> str:
+    """A value, or several joined by hyphens, for a file name."""
+    values = values if isinstance(values, tuple) else (values,)
+    return "-".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+
+
+def distinct(rows: Iterable[dict], name: str) -> str:
+    """The different values of a setting in some rows, for a description."""
+    return ", ".join(f"{value:g}" for value in dict.fromkeys(row[name] for row in rows))
+
+
+def describe_seeds(rows: list[dict]) -> str:
+    """Of how many seeds the metrics are the mean."""
+    seeds = rows[0]["seeds"]
+    return f", mean (standard deviation) of {seeds} seeds" if seeds > 1 else ", one seed"

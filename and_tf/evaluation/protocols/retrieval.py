@@ -1,0 +1,58 @@
+"""Retrieval of images of the same class: recall and mean average precision."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from and_tf.evaluation.protocols.protocol import Outcome, Protocol
+
+if TYPE_CHECKING:
+    from and_tf.evaluation.images import EvaluationImages
+
+
+@dataclasses.dataclass(frozen=True)
+class Retrieval(Protocol):
+    """Retrieval."""
+
+    summary = "recall and mean average precision"
+    needs_queries = False
+    takes_bank = True
+    metric_titles: ClassVar = {
+        "recall_at_1": "recall@1 %",
+        "recall_at_5": "recall@5 %",
+        "recall_at_10": "recall@10 %",
+        "mean_average_precision": "mAP %",
+    }
+
+    def run(
+        self,
+        images: EvaluationImages,
+        reference: np.ndarray,
+        queries: np.ndarray,
+        memory_bytes: int,
+    ) -> list[Outcome]:
+        from and_tf.evaluation.retrieval import retrieval
+
+        row = retrieval(
+            reference,
+            images.labels,
+            queries,
+            images.query_labels,
+            exclude_self=images.same,
+            budget_bytes=memory_bytes // 4,
+            progress=True,
+        )
+        return [Outcome(row)]
+
+    def describe(self, images: EvaluationImages, rows: list[dict]) -> str:
+        return "retrieval by cosine" + (", an image does not find itself" if images.same else "")
+
+    def notes(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
+        from and_tf.evaluation.retrieval import answerable
+
+        can_answer = answerable(images.labels, images.query_labels, images.same)
+        alone = int(((images.query_labels >= 0) & ~can_answer).sum())
+        return [f"{alone} images are the only one of their class and left out."] if alone else []

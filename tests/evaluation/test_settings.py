@@ -1,0 +1,69 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from and_tf.cli import evaluate
+from and_tf.data.settings import DataSettings
+from and_tf.evaluation import results, settings
+from and_tf.evaluation.protocols import PROTOCOLS, Outcome, Protocol
+from and_tf.evaluation.settings import EvaluationImageSettings, evaluation_settings
+from and_tf.settings import SettingError, at_least, setting
+
+
+def test_images_are_those_of_the_run_where_nothing_is_given_and_empty_texts_clear():
+    of_run = DataSettings(data="folder:/a", eval_split="test", eval_data="folder:/b")
+    assert EvaluationImageSettings().over(of_run) == of_run
+    cleared = EvaluationImageSettings(eval_split="", eval_data="").over(of_run)
+    assert cleared == DataSettings(data="folder:/a")
+    moved = EvaluationImageSettings(data="folder:/c").over(of_run)
+    assert moved == dataclasses.replace(of_run, data="folder:/c")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"classifier": "nn", "k": (5,)}, {"few_shot": (1,)}, {"clusters": 3},
+     {"classifier": "linear", "knn_temperature": (0.2,)}],
+)  # fmt: skip
+def test_a_setting_of_another_protocol_is_refused(values):
+    with pytest.raises(SettingError, match="leave it out"):
+        evaluation_settings(values)
+
+
+@pytest.mark.parametrize(
+    "values", [{"layer": "all"}, {"classifier": "linear"}, {"classifier": "clusters"}]
+)
+def test_the_training_bank_serves_only_protocols_on_embeddings(values):
+    with pytest.raises(SettingError, match="bank='memory' holds embeddings"):
+        evaluation_settings({"bank": "memory"} | values)
+
+
+def test_a_protocol_takes_one_class_and_one_line(monkeypatch):
+    @dataclasses.dataclass(frozen=True)
+    class Dummy(Protocol):
+        """Dummy."""
+
+        summary = "nothing at all"
+        metric_titles = {"luck": "luck %"}  # noqa: RUF012
+
+        dice: int = setting(1, "Dice.", at_least(1))
+
+        def run(self, images, reference, queries, memory_bytes):
+            return [Outcome({"luck": float(self.dice)})]
+
+        def describe(self, images, rows):
+            return "luck"
+
+    monkeypatch.setitem(PROTOCOLS, "dummy", Dummy)
+    found = evaluation_settings(evaluate.flags().parse(["--dice=3"]) | {"classifier": "dummy"})
+    assert found.protocol.run(None, np.ones((1, 1)), np.ones((1, 1)), 0)[0].row == {"luck": 3.0}
+    assert results.file_stem(found, "fc") == "dummy_fc_recomputed_dice3"
+    with pytest.raises(SettingError, match="dice=3 is for classifier='dummy'"):
+        evaluation_settings({"dice": 3})
+
+
+def test_each_protocol_says_what_it_does_and_names_its_columns():
+    for name, protocol in PROTOCOLS.items():
+        assert f"{name}: {protocol.summary}" in evaluate.flags().help().replace("\n      ", " ")
+        assert protocol.metric_titles
+    assert settings.ProtocolChoice().classifier in PROTOCOLS
