@@ -35,13 +35,13 @@ def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
         UserError: if the layer, the data or the checkpoint do not fit.
     """
     run = open_run(settings.run.workdir)
+    of_run = run.read_settings(DataSettings)
     restored = restore_encoder(run, settings.run.checkpoint)
     layers = encoders.layer_names(restored.encoder)
     layer = settings.features.layer
     if layer != "all":
         layer = encoders.resolve_layer(restored.encoder, layer)
         layers = [layer]
-    of_run = run.read_settings(DataSettings)
     images = open_images(settings.images.over(of_run), of_run, settings.protocol)
     settings.protocol.check(images)
     outcomes = _measure(settings, run, restored.encoder, layers, images)

@@ -365,20 +365,16 @@ def test_a_checkpoint_is_named_in_the_results(run, evaluate, refuse):
 
 @pytest.fixture(scope="module")
 def held_out_run(tmp_path_factory):
-    """A run with held-out images of its own, given by a relative path."""
-    folder = tmp_path_factory.mktemp("relative")
-    save_npz(folder / "a.npz")
-    save_npz(folder / "b.npz", each=5)
-    before = os.getcwd()
-    os.chdir(folder)
+    """A run with held-out images of its own."""
+    folder = tmp_path_factory.mktemp("held_out")
+    data = save_npz(folder / "a.npz")
+    held_out = save_npz(folder / "b.npz", each=5)
     flags = [
-        "--data=npz:a.npz", "--eval_data=npz:b.npz", "--eval_split=train", "--workdir=run",
-        "--encoder=resnet_small", "--image_size=8", "--embedding_dim=8", "--rounds=0",
-        "--epochs_per_round=1", "--batch_size=6",
+        f"--data={data}", f"--eval_data={held_out}", "--eval_split=train",
+        f"--workdir={folder / 'run'}", "--encoder=resnet_small", "--image_size=8",
+        "--embedding_dim=8", "--rounds=0", "--epochs_per_round=1", "--batch_size=6",
     ]  # fmt: skip
-    status = programs.train(flags)
-    os.chdir(before)
-    assert status == 0
+    assert programs.train(flags) == 0
     return folder
 
 

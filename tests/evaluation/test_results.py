@@ -39,13 +39,13 @@ def test_a_table_of_layers_is_the_papers_row():
         for shots in (1, 5)
     ]
     assert results.table(rows).splitlines() == [
-        "                           conv1         fc",
+        "                             conv1         fc",
         "top-1 %, labels per class 1  10.00 (1.50)  10.00 (1.50)",
         "top-1 %, labels per class 5  50.00 (1.50)  50.00 (1.50)",
     ]
     assert results.table(rows[:1]).splitlines() == [
         "labels per class  top-1 %",
-        "1               10.00 (1.50)",
+        "1                 10.00 (1.50)",
     ]
 
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from and_tf.cli import evaluate
+from and_tf.cli.flags import Flags
 from and_tf.data.settings import DataSettings
-from and_tf.evaluation import results, settings
+from and_tf.evaluation import settings
 from and_tf.evaluation.protocols import PROTOCOLS, Outcome, Protocol
 from and_tf.evaluation.settings import EvaluationImageSettings, evaluation_settings
-from and_tf.settings import SettingError, at_least, setting
+from and_tf.settings import SettingError, at_least, build, setting
 
 
 def test_images_are_those_of_the_run_where_nothing_is_given_and_empty_texts_clear():
@@ -55,11 +56,12 @@ def test_a_protocol_takes_one_class_and_one_line(monkeypatch):
             return "luck"
 
     monkeypatch.setitem(PROTOCOLS, "dummy", Dummy)
-    found = evaluation_settings(evaluate.flags().parse(["--dice=3"]) | {"classifier": "dummy"})
-    assert found.protocol.run(None, np.ones((1, 1)), np.ones((1, 1)), 0)[0].row == {"luck": 3.0}
-    assert results.file_stem(found, "fc") == "dummy_fc_recomputed_dice3"
+    values = Flags("evaluate.py", "", (), list(PROTOCOLS.values())).parse(["--dice=3"])
     with pytest.raises(SettingError, match="dice=3 is for classifier='dummy'"):
-        evaluation_settings({"dice": 3})
+        evaluation_settings(values)
+    dummy = build(Dummy, values)
+    assert dummy.run(None, np.ones((1, 1)), np.ones((1, 1)), 0)[0].row == {"luck": 3.0}
+    assert dummy.file_words() == ["dice3"]
 
 
 def test_each_protocol_says_what_it_does_and_names_its_columns():
