@@ -4,7 +4,8 @@ A new encoder is a file with a function like `build_resnet`, and a line in `ENCO
 """
 
 import functools
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from and_tf import lazy_attributes
 from and_tf.encoders.alexnet import build_alexnet
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     from and_tf.encoders.layer_outputs import features, layer_names, resolve_layer
     from and_tf.encoders.settings import EncoderSettings
 
-# Functions (layers, x (B, H, W, C), embedding_dim, large) to embeddings (B, D).
-ENCODERS = {
+# (layers, x (B, H, W, C) normalised images, embedding_dim, large=whether they exceed 64 pixels) to
+# unit embeddings (B, D).
+BuildNetwork = Callable[..., Any]
+
+ENCODERS: dict[str, BuildNetwork] = {
     "alexnet": build_alexnet,
     "resnet18": functools.partial(build_resnet, block=basic_block, blocks_per_stage=(2, 2, 2, 2)),
     "resnet34": functools.partial(build_resnet, block=basic_block, blocks_per_stage=(3, 4, 6, 3)),

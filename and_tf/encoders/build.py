@@ -6,7 +6,7 @@ import keras
 
 from and_tf.encoders import ENCODERS
 from and_tf.encoders.layers import TorchLayers, normalised_input
-from and_tf.errors import UserError
+from and_tf.errors import Argument, UserError
 
 LARGEST_SMALL_SIDE = 64  # pixels; above it the networks are those for ImageNet
 
@@ -27,8 +27,8 @@ def build_encoder(
             sides above 64, or `resnet_small`, 324,048 parameters and one form for all sizes.
         input_shape: (side, side, channels).
         embedding_dim: int, D.
-        mean: a number a channel, in 0..255, taken off inside the encoder; None for 127.5.
-        std: a number a channel, in 0..255, divided by after that; None for 64.
+        mean: one value per channel, in 0..255, subtracted inside the encoder; None for 127.5.
+        std: one value per channel, in 0..255, divided by after that; None for 64.
         synchronized_batch_norm: bool, whether BatchNorm statistics span all replicas.
         seed: int or None. The same seed gives the same weights.
 
@@ -43,14 +43,14 @@ def build_encoder(
     >>> embeddings = encoder.predict(images)
     """
     if name not in ENCODERS:
-        raise UserError(f"Unknown encoder {name!r}. Known encoders: {', '.join(ENCODERS)}.")
+        raise UserError(Argument("encoder", name), f" must be one of {', '.join(ENCODERS)}.")
     side, channels = _check_shape(input_shape)
     mean = _per_channel("mean", mean, default=127.5, channels=channels)
     std = _per_channel("std", std, default=64.0, channels=channels)
     if min(std) <= 0:
-        raise UserError(f"std must be above 0, in units of 0..255. Received std={std}.")
+        raise UserError(Argument("std", std), ": each value must be above 0, in units of 0..255.")
     if embedding_dim < 1:
-        raise UserError(f"embedding_dim must be at least 1. Received {embedding_dim}.")
+        raise UserError(Argument("embedding_dim", embedding_dim), " must be at least 1.")
 
     layers = TorchLayers(seed=seed, synchronized_batch_norm=synchronized_batch_norm)
     images, x = normalised_input((side, side, channels), mean, std)
@@ -58,25 +58,25 @@ def build_encoder(
     return keras.Model(images, embeddings, name=name)
 
 
-def _check_shape(input_shape):
-    input_shape = tuple(input_shape)
-    if len(input_shape) != 3 or input_shape[0] != input_shape[1] or min(input_shape) < 1:
+def _check_shape(input_shape: Sequence[int]) -> tuple[int, int]:
+    """The side and the number of channels."""
+    shape = tuple(input_shape)
+    if len(shape) != 3 or shape[0] != shape[1] or min(shape) < 1:
+        raise UserError(Argument("input_shape", shape), " must be (side, side, channels), square.")
+    if shape[0] < 8:
         raise UserError(
-            f"input_shape must be (side, side, channels), square. Received {input_shape}."
-        )
-    if input_shape[0] < 8:
-        raise UserError(
-            f"Images must have a side of at least 8 pixels, which the encoders halve three times. "
-            f"Received input_shape={input_shape}."
-        )
-    return input_shape[1:]
+            Argument("input_shape", shape), ": images must have a side of at least 8 pixels, which "
+            "the encoders halve three times.",
+        )  # fmt: skip
+    return shape[1], shape[2]
 
 
-def _per_channel(name, values, default, channels):
+def _per_channel(
+    name: str, values: Sequence[float] | None, default: float, channels: int
+) -> list[float]:
     values = [default] * channels if values is None else [float(value) for value in values]
     if len(values) != channels:
         raise UserError(
-            f"{name} needs one number a channel, in 0..255. Received {len(values)} numbers "
-            f"for {channels} channels."
+            Argument(name, values), f" must hold one value for each of {channels} channels."
         )
     return values

@@ -263,7 +263,9 @@ class MethodModel(keras.Model):
 
     # The execution of one or several steps.
 
-    def make_train_function(self, force: bool = False) -> Callable[[Any], Logs]:
+    train_function: Any
+
+    def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
             super().make_train_function(force)
             self.train_function = self._raising(self.train_function)

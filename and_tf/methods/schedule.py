@@ -2,11 +2,13 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 from keras import ops
 
-from and_tf.errors import UserError
+from and_tf.errors import Argument, UserError
 from and_tf.methods.rounds import LR_POLICIES, RoundPlan
 
 
@@ -19,17 +21,25 @@ class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
         policy: `step` (the authors': x 0.1 at 60 % and again at 80 % of each round), `cosine` (to
             0 over each round) or `cosine_run` (to 0 once, over the whole run).
         steps_per_epoch: optimiser steps in an epoch.
-        plan: RoundPlan.
+        plan: RoundPlan, or its fields.
     """
 
-    def __init__(self, learning_rate, policy, steps_per_epoch, plan):
+    def __init__(
+        self,
+        learning_rate: float,
+        policy: str,
+        steps_per_epoch: int,
+        plan: RoundPlan | Mapping[str, int],
+    ):
         if policy not in LR_POLICIES:
-            raise UserError(f"policy must be one of {', '.join(LR_POLICIES)}. Received {policy!r}.")
+            raise UserError(
+                Argument("policy", policy), f" must be one of {', '.join(LR_POLICIES)}."
+            )
         self.learning_rate, self.policy = learning_rate, policy
         self.steps_per_epoch = steps_per_epoch
         self.plan = plan if isinstance(plan, RoundPlan) else RoundPlan(**plan)
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         starts = [start * self.steps_per_epoch for start in self.plan.starts]
         step = ops.minimum(ops.cast(step, "int32"), starts[-1] - 1)
         if self.policy == "cosine_run":
@@ -47,7 +57,7 @@ class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
         drops += ops.cast(10 * epoch >= 8 * epochs, "float32")
         return self.learning_rate * ops.power(0.1, drops)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "learning_rate": self.learning_rate,
             "policy": self.policy,

@@ -1,7 +1,12 @@
 """Stochastic gradient descent with PyTorch's arithmetic, which the authors' recipe assumes."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
+
+from and_tf.errors import Argument, UserError
 
 
 @keras.saving.register_keras_serializable("and_tf")
@@ -25,31 +30,31 @@ class TorchSGD(keras.optimizers.Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.01,
-        momentum=0.0,
-        nesterov=False,
-        weight_decay=0.0,
-        name="torch_sgd",
-        **kwargs,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        name: str = "torch_sgd",
+        **kwargs: Any,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         if not 0 <= momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1). Received momentum={momentum}.")
+            raise UserError(Argument("momentum", momentum), " must be from 0 to below 1.")
         if nesterov and momentum == 0:
-            raise ValueError("nesterov=True needs momentum above 0. Received momentum=0.")
+            raise UserError(Argument("momentum", momentum), " must be above 0 with nesterov=True.")
         if weight_decay < 0:
-            raise ValueError(f"weight_decay must not be negative. Received {weight_decay}.")
+            raise UserError(Argument("weight_decay", weight_decay), " must be at least 0.")
         self.momentum, self.nesterov = momentum, nesterov
         # Under the name `weight_decay` Keras would apply its own decoupled decay on top.
         self.coupled_weight_decay = weight_decay
 
-    def build(self, variables):
+    def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
             return
         super().build(variables)
         self.buffers = self.add_optimizer_variables(variables, "buffer")
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """One parameter's step. The buffer starts at 0, so its first value is d, as in PyTorch."""
         learning_rate = ops.cast(learning_rate, variable.dtype)
         step = ops.cast(gradient, variable.dtype)
@@ -62,7 +67,7 @@ class TorchSGD(keras.optimizers.Optimizer):
             step = step + self.momentum * momentum if self.nesterov else momentum
         self.assign_sub(variable, learning_rate * step)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config.pop("weight_decay", None)
         return config | {

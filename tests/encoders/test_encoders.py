@@ -218,14 +218,24 @@ def test_synchronized_batch_norm_reaches_every_norm():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name": "vgg"}, "Unknown encoder 'vgg'. Known encoders: alexnet, resnet18"),
-        ({"input_shape": (32, 48, 3)}, r"square. Received \(32, 48, 3\)"),
+        ({"name": "vgg"}, "encoder='vgg' must be one of alexnet, resnet18"),
+        ({"input_shape": (32, 48, 3)}, r"input_shape=\(32, 48, 3\) .*square"),
         ({"input_shape": (4, 4, 3)}, "at least 8 pixels"),
-        ({"mean": (1, 2)}, "2 numbers for 3 channels"),
-        ({"std": (1, 0, 1)}, "std must be above 0"),
-        ({"embedding_dim": 0}, "embedding_dim must be at least 1"),
+        ({"mean": (1, 2)}, r"mean=\[1.0, 2.0\] .* 3 channels"),
+        ({"std": (1, 0, 1)}, r"std=\[1.0, 0.0, 1.0\]"),
+        ({"embedding_dim": 0}, "embedding_dim=0 must be at least 1"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         encoders.build_encoder(**{"name": "resnet_small", **arguments})
+
+
+def test_an_encoder_is_a_function_and_a_line(monkeypatch):
+    def build_linear(layers, x, embedding_dim, large):
+        return layers.embedding(layers.flatten(x, name="flatten"), embedding_dim)
+
+    monkeypatch.setitem(encoders.ENCODERS, "linear", build_linear)
+    encoder = encoders.build_encoder("linear", (8, 8, 3), embedding_dim=5)
+    assert encoder.predict(images(side=8), verbose=0).shape == (3, 5)
+    assert encoders.layer_names(encoder) == ["fc"]

@@ -138,7 +138,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         """(N,) bool, the anchors of a round: their number grows by equal steps."""
         fraction = self.anchor_share * number / self.plan.rounds
         num_anchors = int(len(entropy) * fraction + 1e-9)  # exact, where rounding falls short
-        return self.rule(entropy, num_anchors, seed=[self.seed, number])
+        return self.rule(entropy, num_anchors, [self.seed, number])
 
     def _measure(self) -> dict[str, float]:
         is_anchor = self.model.is_anchor.numpy()

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def consistency(neighbours: np.ndarray, is_anchor: np.ndarray, labels: np.ndarray) -> float | None:
-    """Share of (anchor, neighbour) pairs with equal labels, in percent.
+    """Fraction of (anchor, neighbour) pairs with equal labels, in percent.
 
     Pairs in which an image has no label (-1) are left out; None where no pair is left.
     """
@@ -15,6 +15,6 @@ def consistency(neighbours: np.ndarray, is_anchor: np.ndarray, labels: np.ndarra
 
 
 def stability(before: np.ndarray, after: np.ndarray) -> float:
-    """Share of the neighbours of before, (N, k), that are still neighbours after, in percent."""
+    """Fraction of the neighbours before, (N, k), that are still neighbours after, in percent."""
     kept = (before[:, :, None] == after[:, None, :]).any(axis=2)
     return 100.0 * float(kept.mean())

@@ -3,11 +3,11 @@
 A new rule is a function like `lowest_entropy`, and a line in `RULES`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from and_tf.errors import UserError
+from and_tf.errors import Argument, UserError
 
 
 def select_anchors(entropy: np.ndarray, num_anchors: int) -> np.ndarray:
@@ -25,9 +25,9 @@ def select_anchors(entropy: np.ndarray, num_anchors: int) -> np.ndarray:
     entropy = np.asarray(entropy)
     if not 0 <= num_anchors <= len(entropy):
         raise UserError(
-            f"num_anchors must be from 0 to the number of images, {len(entropy)}. "
-            f"Received num_anchors={num_anchors}."
-        )
+            Argument("num_anchors", num_anchors), " must be from 0 to the number of images, "
+            f"{len(entropy)}.",
+        )  # fmt: skip
     is_anchor = np.zeros(len(entropy), bool)
     is_anchor[np.argsort(entropy, kind="stable")[:num_anchors]] = True
     return is_anchor
@@ -52,4 +52,6 @@ def random_images(entropy: np.ndarray, num_anchors: int, seed: Sequence[int]) ->
     return select_anchors(np.random.default_rng(seed).random(len(entropy)), num_anchors)
 
 
-RULES = {"entropy": lowest_entropy, "random": random_images}
+Rule = Callable[[np.ndarray, int, Sequence[int]], np.ndarray]
+
+RULES: dict[str, Rule] = {"entropy": lowest_entropy, "random": random_images}

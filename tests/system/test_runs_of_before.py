@@ -1,0 +1,51 @@
+"""A run that was begun before the package was moved into folders is read and continued."""
+
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from helpers import programs
+
+import and_tf
+from and_tf.runs import checkpoint
+
+FOLDER = pathlib.Path(__file__).parents[1] / "runs_before"
+STOPPED, STEPS = 10, 16
+
+pytestmark = pytest.mark.system
+
+
+@pytest.mark.parametrize("method", ["and", "instance"])
+def test_a_run_of_before_is_continued_to_its_end(tmp_path, method):
+    run = tmp_path / "run"
+    shutil.copytree(FOLDER / method, run)
+    old, metadata = checkpoint.load(run / "checkpoints" / "last.npz")
+    assert metadata["step"] == STOPPED
+    before = (run / "metrics.jsonl").read_text()
+    assert programs.train([f"--flagfile={run / 'flags.cfg'}", f"--workdir={run}"]) == 0
+    assert (run / "summary.txt").is_file()
+    assert (run / "metrics.jsonl").read_text().startswith(before)
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [4, 8, 8, 12, 16, 16]  # an epoch, and an evaluation every second one
+
+    arrays, metadata = checkpoint.load(run / "checkpoints" / "last.npz")
+    assert metadata["step"] == STEPS
+    # Instance discovers no more, and keeps the bank alone; all else has the names of before.
+    left_out = {"neighbours", "is_anchor", "entropy", "round"} if method == "instance" else set()
+    assert arrays.keys() == old.keys() - left_out
+    ends = checkpoint.load(run / "rounds" / "round_1.npz")[0]
+    if method == "and":
+        np.testing.assert_array_equal(ends["neighbours"], old["neighbours"])  # not found anew
+        assert ends["round"] == 1
+    encoder = and_tf.load_encoder(run)
+    assert encoder.output_shape == (None, 8)
+
+
+def test_its_encoder_is_read_where_it_stopped():
+    encoder = and_tf.load_encoder(FOLDER / "and")
+    arrays, _ = checkpoint.load(FOLDER / "and" / "checkpoints" / "last.npz")
+    np.testing.assert_array_equal(
+        encoder.get_layer("fc").kernel.numpy(), arrays["encoder/fc/kernel"]
+    )
