@@ -1,9 +1,13 @@
 """Checkpoints: what comes back is what went in, or an error and nothing."""
 
+import errno
+import os
+
 import keras
 import numpy as np
 import pytest
 
+from and_tf.errors import BrokenFile, NotFound, StepNotFinite
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.runs import checkpoint
 from and_tf.runs.checkpoint import values
@@ -54,8 +58,8 @@ def saved(tmp_path):
 
 def test_state_comes_back_bit_for_bit(saved):
     path, expected = saved
-    arrays, facts = checkpoint.load(path)
-    assert facts == {"step": 3}
+    arrays, metadata = checkpoint.load(path)
+    assert metadata == {"step": 3}
     assert_same(arrays, expected)
     other = checkpoint.training_state(trained(seed=1, steps=5))
     assert (other["bank"].numpy() != expected["bank"]).any()
@@ -63,15 +67,12 @@ def test_state_comes_back_bit_for_bit(saved):
     assert_same(values(other), expected)
 
 
-def test_neighbours_of_older_versions_were_int32_and_nothing_else(saved):
+def test_another_dtype_is_refused(saved):
     path, arrays = saved
     state = checkpoint.training_state(trained(seed=1))
-    older = arrays | {"neighbours": arrays["neighbours"].astype("int32")}
-    checkpoint.restore(state, older, path)
-    assert_same(values(state), arrays)
-    with pytest.raises(ValueError, match="holds int32 and not int64"):
-        counter = next(name for name in arrays if name.startswith("optimizer/"))
-        checkpoint.restore(state, arrays | {counter: arrays[counter].astype("int32")}, path)
+    with pytest.raises(BrokenFile, match="neighbours holds int32 and not int64"):
+        older = {"neighbours": arrays["neighbours"].astype("int32")}
+        checkpoint.restore(state, arrays | older, path)
 
 
 def test_a_restored_model_trains_on_as_the_saved_one_would(tmp_path):
@@ -112,12 +113,26 @@ def test_a_nested_encoder_keeps_every_variable():
     assert {id(v) for v in state.values()} == {id(v) for v in encoder.variables}
 
 
-def test_the_encoder_alone_can_be_restored(saved):
+def test_the_encoder_alone_is_read_and_restored(saved):
     path, expected = saved
     encoder = trained(seed=1).encoder
-    checkpoint.restore(checkpoint.encoder_state(encoder), checkpoint.load(path)[0], path)
-    for name, value in values(checkpoint.encoder_state(encoder)).items():
+    arrays, metadata = checkpoint.load(path, checkpoint.ENCODER)
+    state = checkpoint.encoder_state(encoder)
+    assert arrays.keys() == state.keys() and metadata == {"step": 3}
+    checkpoint.restore(state, arrays, path)
+    for name, value in values(state).items():
         np.testing.assert_array_equal(value, expected[name])
+
+
+def test_a_corrupt_bank_does_not_matter_to_who_reads_the_encoder(saved):
+    path, expected = saved
+    content = path.read_bytes()
+    place = content.index(expected["bank"].tobytes())
+    path.write_bytes(content[:place] + b"\xff" + content[place + 1 :])
+    with pytest.raises(BrokenFile):
+        checkpoint.load(path)
+    arrays, _ = checkpoint.load(path, checkpoint.ENCODER)
+    np.testing.assert_array_equal(arrays["encoder/fc/kernel"], expected["encoder/fc/kernel"])
 
 
 def test_a_round_keeps_encoder_and_neighbourhoods_but_no_bank():
@@ -138,7 +153,7 @@ def test_another_model_is_refused_before_anything_is_assigned(saved, changed, na
     path, _ = saved
     state = checkpoint.training_state(trained(seed=1, **changed))
     before = values(state)
-    with pytest.raises(ValueError, match=named) as error:
+    with pytest.raises(BrokenFile, match=named) as error:
         checkpoint.restore(state, checkpoint.load(path)[0], path)
     assert str(path) in str(error.value)
     assert_same(values(state), before)
@@ -146,16 +161,16 @@ def test_another_model_is_refused_before_anything_is_assigned(saved, changed, na
 
 def test_a_missing_checkpoint_is_named(tmp_path):
     path = tmp_path / "none.npz"
-    with pytest.raises(FileNotFoundError, match=str(path)):
+    with pytest.raises(NotFound, match=str(path)):
         checkpoint.load(path)
 
 
-@pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.7, 0.99, 0.9999])
-def test_a_truncated_checkpoint_is_named(saved, share):
+@pytest.mark.parametrize("fraction", [0, 0.01, 0.3, 0.7, 0.99, 0.9999])
+def test_a_truncated_checkpoint_is_named(saved, fraction):
     path, _ = saved
     content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(ValueError, match=str(path)):
+    path.write_bytes(content[: int(len(content) * fraction)])
+    with pytest.raises(BrokenFile, match=str(path)):
         checkpoint.load(path)
 
 
@@ -167,7 +182,7 @@ def test_a_flipped_byte_never_changes_a_value(saved):
         path.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
         try:
             arrays, _ = checkpoint.load(path)
-        except ValueError as error:
+        except BrokenFile as error:
             refused += str(path) in str(error)
             continue
         # A name may have changed, which `restore` refuses.
@@ -186,7 +201,7 @@ def test_other_files_are_no_checkpoints(tmp_path, content):
             np.savez(file, bank=np.zeros(3))
         else:
             file.write(b"no checkpoint")
-    with pytest.raises(ValueError, match=str(path)):
+    with pytest.raises(BrokenFile, match=str(path)):
         checkpoint.load(path)
 
 
@@ -200,8 +215,8 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(saved, monkeypatch):
     monkeypatch.setattr(np, "savez", fail)
     with pytest.raises(OSError, match="No space left"):
         checkpoint.save(path, checkpoint.training_state(trained(seed=1)), {"step": 9})
-    arrays, facts = checkpoint.load(path)
-    assert facts == {"step": 3}
+    arrays, metadata = checkpoint.load(path)
+    assert metadata == {"step": 3}
     assert_same(arrays, expected)
 
 
@@ -209,8 +224,8 @@ def test_the_newest_save_wins_and_nothing_else_stays(saved):
     path, _ = saved
     state = checkpoint.training_state(trained(seed=1))
     checkpoint.save(path, state, {"step": 9})
-    arrays, facts = checkpoint.load(path)
-    assert facts == {"step": 9}
+    arrays, metadata = checkpoint.load(path)
+    assert metadata == {"step": 9}
     assert_same(arrays, values(state))
     assert [file.name for file in path.parent.iterdir()] == ["last.npz"]
 
@@ -220,3 +235,23 @@ def test_the_estimated_size_is_about_that_of_the_file(saved):
     state = checkpoint.training_state(trained())
     assert checkpoint.state_bytes(state) == sum(value.nbytes for value in expected.values())
     assert checkpoint.state_bytes(state) < path.stat().st_size
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path):
+    path = tmp_path / "last.npz"
+    checkpoint.save(path, {"bank": np.ones(3)}, {})
+    with pytest.raises(StepNotFinite, match="bank hold NaN"):
+        checkpoint.save(path, {"bank": np.array([1.0, np.nan])}, {})
+    np.testing.assert_array_equal(checkpoint.load(path)[0]["bank"], 1)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_without_hard_links_the_older_checkpoint_is_kept_too(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    last, previous = tmp_path / "last.npz", tmp_path / "previous.npz"
+    for step in (1, 2, 3):
+        checkpoint.save(last, {}, {"step": step}, previous)
+    assert [checkpoint.load(path)[1]["step"] for path in (last, previous)] == [3, 2]

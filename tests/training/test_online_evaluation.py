@@ -11,7 +11,8 @@ from and_tf.data.settings import AugmentationSettings
 from and_tf.evaluation import accuracy, extract, weighted_knn
 from and_tf.evaluation.label_free import effective_rank
 from and_tf.methods.anchor_neighbourhoods.model import AND
-from and_tf.training.online_evaluation import FIGURES, Monitor
+from and_tf.training import online_evaluation
+from and_tf.training.online_evaluation import METRICS, Monitor
 
 MILD = AugmentationSettings(image_size=16, crop_min_area=0.5, color_jitter=0, grey=0)
 
@@ -28,19 +29,26 @@ def model():
     )
 
 
+def evaluate(monitor, model):
+    """The metrics of an evaluation that is remembered."""
+    measured = monitor.measure(model)
+    monitor.remember(measured)
+    return measured.metrics
+
+
 def without_labels(source):
     return dataclasses.replace(source, labels=None, class_names=None)
 
 
-def test_all_figures_are_measured_and_what_is_kept_needs_a_second_look(digits, model):
+def test_all_metrics_are_measured_and_what_is_kept_needs_a_second_look(digits, model):
     monitor = Monitor(*digits, MILD, 16)
-    first, second = monitor.measure(model), monitor.measure(model)
-    assert set(first) == set(FIGURES) - {"neighbours_kept"}
+    first, second = evaluate(monitor, model), evaluate(monitor, model)
+    assert set(first) == set(METRICS) - {"neighbours_kept"}
     assert second == first | {"neighbours_kept": 100.0}
 
 
-def test_without_labels_the_same_label_free_figures_are_measured(digits, model):
-    labelled = Monitor(*digits, MILD, 16).measure(model)
+def test_without_labels_the_same_label_free_metrics_are_measured(digits, model):
+    labelled = Monitor(*digits, MILD, 16).measure(model).metrics
     train, held_out = digits
     unmeasured = {"knn_top1", "knn_top1_bank", "neighbours_kept"}
     for sources, missing in [
@@ -48,9 +56,9 @@ def test_without_labels_the_same_label_free_figures_are_measured(digits, model):
         ((train, without_labels(held_out)), unmeasured),
         ((train, None), unmeasured),
     ]:
-        figures = Monitor(*sources, MILD, 16).measure(model)
-        assert set(figures) == set(FIGURES) - missing
-        for name, value in figures.items():
+        metrics = Monitor(*sources, MILD, 16).measure(model).metrics
+        assert set(metrics) == set(METRICS) - missing
+        for name, value in metrics.items():
             assert value == pytest.approx(labelled[name], rel=1e-5), name
 
 
@@ -58,13 +66,13 @@ def test_the_best_is_told_by_training_images_that_are_held_out_of_the_vote(
     digits, model, monkeypatch
 ):
     monkeypatch.setattr("and_tf.training.online_evaluation.QUERIES", 25)
-    figures = Monitor(digits[0], None, MILD, 16).measure(model)
+    metrics = Monitor(digits[0], None, MILD, 16).measure(model).metrics
     embeddings = extract(model.encoder, digits[0], 16)
     held_out = np.linspace(0, 119, 25).round().astype(int)
     kept = np.setdiff1d(np.arange(120), held_out)
     scores = weighted_knn(embeddings[kept], digits[0].labels[kept], embeddings[held_out])
     expected = accuracy(scores, digits[0].labels[held_out])["top1"]
-    assert figures["knn_top1_train"] == pytest.approx(expected)
+    assert metrics["knn_top1_train"] == pytest.approx(expected)
 
 
 def test_large_sets_are_sampled(digits, model, monkeypatch):
@@ -74,7 +82,9 @@ def test_large_sets_are_sampled(digits, model, monkeypatch):
     assert len(monitor.sample) == 30 and monitor.sample[0] == 0 and monitor.sample[-1] == 119
     assert [len(views) for views in monitor.views] == [10, 10]
     embeddings = extract(model.encoder, digits[0].take(monitor.sample), 16)
-    assert monitor.measure(model)["effective_rank"] == pytest.approx(effective_rank(embeddings))
+    assert monitor.measure(model).metrics["effective_rank"] == pytest.approx(
+        effective_rank(embeddings)
+    )
 
 
 def test_the_views_of_an_image_differ_and_stay_the_same_between_evaluations(digits):
@@ -88,10 +98,54 @@ def test_the_views_of_an_image_differ_and_stay_the_same_between_evaluations(digi
 
 def test_the_state_of_a_monitor_lets_another_one_go_on(digits, model):
     first, second = Monitor(*digits, MILD, 16), Monitor(*digits, MILD, 16)
-    first.measure(model)
+    evaluate(first, model)
     for name, variable in second.state.items():
         variable.assign(first.state[name])
-    assert second.measure(model) == first.measure(model)
+    assert evaluate(second, model) == evaluate(first, model)
+
+
+def test_an_evaluation_that_is_not_remembered_leaves_no_trace(digits, model):
+    monitor = Monitor(*digits, MILD, 16)
+    before = monitor.neighbours.numpy()
+    monitor.measure(model)
+    np.testing.assert_array_equal(monitor.neighbours, before)
+
+
+def test_no_more_training_images_are_embedded_than_wanted(digits, model, monkeypatch):
+    monkeypatch.setattr("and_tf.training.online_evaluation.SAMPLE", 20)
+    monkeypatch.setattr("and_tf.training.online_evaluation.PAIRS", 10)
+    seen, plain = [], online_evaluation.extract
+    monkeypatch.setattr(
+        online_evaluation,
+        "extract",
+        lambda encoder, source, *more, **others: (
+            seen.append(len(source)) or plain(encoder, source, *more, **others)
+        ),
+    )
+    metrics = Monitor(*digits, MILD, 16, max_images=30).measure(model).metrics
+    assert seen[0] <= 50 and 120 not in seen
+    voters = np.linspace(0, 119, 30).round().astype(int)
+    rows, queries = (plain(model.encoder, s, 16) for s in (digits[0].take(voters), digits[1]))
+    for name, known in (("knn_top1", rows), ("knn_top1_bank", model.image_embeddings()[voters])):
+        scores = weighted_knn(known, digits[0].labels[voters], queries)
+        assert metrics[name] == pytest.approx(accuracy(scores, digits[1].labels)["top1"])
+
+
+def test_a_bound_that_is_not_reached_changes_nothing(digits, model):
+    expected = Monitor(*digits, MILD, 16).measure(model)
+    found = Monitor(*digits, MILD, 16, max_images=120).measure(model)
+    assert found.metrics == expected.metrics
+
+
+def test_a_method_without_embeddings_of_its_own_lacks_the_metrics_on_them(digits, model):
+    class Plain:
+        encoder, temperature = model.encoder, 0.1
+
+        def image_embeddings(self):
+            return None
+
+    metrics = Monitor(*digits, MILD, 16).measure(Plain()).metrics
+    assert set(METRICS) - set(metrics) == {"knn_top1_bank", "bank_agreement", "neighbours_kept"}
 
 
 def test_two_images_are_enough(digits):
@@ -99,5 +153,5 @@ def test_two_images_are_enough(digits):
     tiny = AND(
         encoders.build_encoder("resnet_small", (16, 16, 3), 16, seed=0), num_samples=2, seed=0
     )
-    figures = Monitor(train, None, MILD, 16).measure(tiny)
-    assert np.isfinite(list(figures.values())).all()
+    metrics = Monitor(train, None, MILD, 16).measure(tiny).metrics
+    assert np.isfinite(list(metrics.values())).all()

@@ -1,4 +1,4 @@
-"""Several steps in one call of TensorFlow: everything is as with one, and the pace is told."""
+"""Several steps in one call of TensorFlow: everything is as with one, and counted as such."""
 
 import json
 import signal
@@ -16,11 +16,11 @@ from and_tf.data.pipeline import batch_indices, train_pipeline
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
 from and_tf.methods.anchor_neighbourhoods.model import AND
-from and_tf.methods.rounds import RoundPlan
 from and_tf.runs import checkpoint
 from and_tf.training import build as experiment
-from and_tf.training import callbacks, pace
+from and_tf.training import callbacks
 from and_tf.training import loop as training
+from and_tf.training.callbacks import StepCounter, step_counter
 from and_tf.training.optimizers import TorchSGD
 
 STEPS, EPOCHS = 7, 4  # of 32 images; the last batch of an epoch has 8
@@ -31,12 +31,12 @@ FLAGS = [
 ]  # fmt: skip
 
 
-def small_encoder(options, mean, std, synchronized_batch_norm=False):
-    x = images = keras.Input((options.image_size, options.image_size, 3))
+def small_encoder(name, shape, dim, *others, **more):
+    x = images = keras.Input(shape)
     x = keras.layers.Rescaling(1 / 128, offset=-1)(x)
     x = keras.layers.Conv2D(4, 3, strides=2, name="conv")(x)
     x = keras.layers.ReLU()(keras.layers.BatchNormalization(name="norm")(x))
-    x = keras.layers.Dense(options.embedding_dim, name="fc")(keras.layers.Flatten()(x))
+    x = keras.layers.Dense(dim, name="fc")(keras.layers.Flatten()(x))
     return keras.Model(images, keras.layers.UnitNormalization()(x))
 
 
@@ -57,8 +57,8 @@ def deterministic():
 def run(folder, steps_per_execution, *flags):
     flags = [*FLAGS, f"--workdir={folder}", f"--steps_per_execution={steps_per_execution}", *flags]
     assert programs.train(flags) == 0
-    arrays, facts = checkpoint.load(folder / "checkpoints" / "last.npz")
-    return arrays, facts["step"]
+    arrays, metadata = checkpoint.load(folder / "checkpoints" / "last.npz")
+    return arrays, metadata["step"]
 
 
 def records(folder):
@@ -94,7 +94,7 @@ def test_a_run_is_the_same_bit_for_bit(one_by_one, tmp_path, steps_per_execution
 def test_a_stop_ends_the_execution_and_any_value_continues(
     one_by_one, tmp_path, monkeypatch, capsys, first, then
 ):
-    plain = pace.StepCounter.on_train_batch_begin
+    plain = StepCounter.on_train_batch_begin
 
     def stop(self, batch, logs=None):
         if self.step in (9, 10):  # within the second epoch, whose executions of 3 begin at 7
@@ -102,10 +102,10 @@ def test_a_stop_ends_the_execution_and_any_value_continues(
         plain(self, batch, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pace.StepCounter, "on_train_batch_begin", stop)
+        patch.setattr(StepCounter, "on_train_batch_begin", stop)
         step = run(tmp_path / "run", first)[1]
     assert step == (13 if first == 3 else 10)
-    assert f"Stopped after step {step}." in capsys.readouterr().out
+    assert f"Stopped after step {step}." in capsys.readouterr().err
     assert run(tmp_path / "run", then)[1] == STEPS * EPOCHS
     assert_same_run(tmp_path / "run", one_by_one)
 
@@ -124,11 +124,11 @@ def test_checkpoints_come_at_the_first_end_of_an_execution_that_is_due(
 ):
     saved, plain = [], checkpoint.save
 
-    def note(path, arrays, facts, previous=None):
+    def note(path, arrays, metadata, previous=None):
         if path.name == "last.npz":
-            saved.append(facts["step"])
-            assert arrays["optimizer/0000"] == facts["step"]
-        plain(path, arrays, facts, previous)
+            saved.append(metadata["step"])
+            assert arrays["optimizer/0000"] == metadata["step"]
+        plain(path, arrays, metadata, previous)
 
     monkeypatch.setattr(checkpoint, "save", note)
     run(tmp_path / "run", 3, *flags)
@@ -158,14 +158,14 @@ def test_a_value_that_is_no_number_names_its_step_and_images(
 def test_bar_and_rate_count_steps(tmp_path, monkeypatch, capsys):
     counters = []
 
-    class Kept(pace.StepCounter):
-        def __init__(self):
-            super().__init__()
+    class Kept(StepCounter):
+        def __init__(self, *others):
+            super().__init__(*others)
             counters.append(self)
 
-    monkeypatch.setattr(training, "StepCounter", Kept)
+    monkeypatch.setattr(callbacks, "StepCounter", Kept)
     clock = types.SimpleNamespace(monotonic=lambda: 0.5 * counters[0].step)
-    monkeypatch.setattr(callbacks, "time", clock)
+    monkeypatch.setattr(step_counter, "time", clock)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     run(tmp_path / "run", 3, "--rounds=0")
     assert f"{2 * STEPS}/{2 * STEPS}" in capsys.readouterr().err
@@ -178,10 +178,9 @@ def fitted(strategy, **settings):
     images = np.random.default_rng(0).integers(0, 256, (36, 16, 16, 3), "uint8")
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        options = types.SimpleNamespace(image_size=16, embedding_dim=8)
-        model = AND(small_encoder(options, 0, 1), 36, seed=0)
+        model = AND(small_encoder("", (16, 16, 3), 8), 36, seed=0)
         model.compile(TorchSGD(0.05, momentum=0.9, nesterov=True), **settings)
-    counter = pace.StepCounter()
+    counter = StepCounter(36, 5)
     counts = []
     tell = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: counts.append(counter.step)
@@ -208,87 +207,7 @@ def test_a_compiled_step_takes_the_same_steps():
 
 
 def test_a_saved_model_keeps_the_number(tmp_path):
-    options = types.SimpleNamespace(image_size=16, embedding_dim=8)
-    model = AND(small_encoder(options, 0, 1), 36)
+    model = AND(small_encoder("", (16, 16, 3), 8), 36)
     model.compile(TorchSGD(0.05), steps_per_execution=3)
     model.save(tmp_path / "model.keras")
     assert keras.saving.load_model(tmp_path / "model.keras").steps_per_execution == 3
-
-
-@pytest.mark.parametrize(
-    ("gpus", "replicas", "flag", "expected"),
-    [([], 1, 0, 1), (["a"], 1, 0, 50), (["a", "b"], 2, 0, 1), (["a"], 1, 3, 3)],
-)
-def test_on_one_gpu_many_steps_are_run_at_once(monkeypatch, gpus, replicas, flag, expected):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
-    options = types.SimpleNamespace(steps_per_execution=flag)
-    assert experiment._steps_per_execution(options, replicas) == expected
-
-
-class Drive:
-    """Calls the callbacks as `fit` would, on a clock of its own; `said` is what they printed."""
-
-    def __init__(self, monkeypatch, capsys, steps_per_execution=1, steps_per_epoch=12, first=0):
-        self.now, self.capsys = 1000.0, capsys
-        monkeypatch.setattr(pace, "time", types.SimpleNamespace(monotonic=lambda: self.now))
-        plan = RoundPlan(4, 200)
-        self.counter = pace.StepCounter()
-        self.estimate = pace.CostEstimate(self.counter, plan, steps_per_epoch)
-        self.size, self.per_epoch = steps_per_execution, steps_per_epoch
-        self.iterations = first
-        optimizer = types.SimpleNamespace(iterations=self)
-        for callback in (self.counter, self.estimate):
-            callback.set_model(types.SimpleNamespace(optimizer=optimizer))
-
-    def numpy(self):
-        return self.iterations
-
-    def fit(self, steps, seconds=2.0, first_seconds=60.0, between=500.0):
-        """So many steps: the first execution compiles, and between epochs something is measured."""
-        last = self.iterations + steps
-        self._call("on_train_begin")
-        while self.iterations < last:
-            left = self.per_epoch - self.iterations % self.per_epoch
-            for callback in (self.counter, self.estimate):
-                callback.set_params({"steps": left})
-            self.now += between
-            self._call("on_epoch_begin", self.iterations // self.per_epoch)
-            for start in range(0, left, self.size):
-                done = min(self.size, left - start)
-                self.iterations += done
-                self.now += done * seconds + first_seconds
-                first_seconds = 0
-                self._call("on_train_batch_end", start + self.size - 1)
-                if self.iterations >= last:
-                    break
-            self.now += between
-            self._call("on_epoch_end", 0)
-        return self.capsys.readouterr().out
-
-    def _call(self, name, *args):
-        for callback in (self.counter, self.estimate):
-            getattr(callback, name)(*args)
-
-
-def test_the_cost_is_told_once_after_20_steps(monkeypatch, capsys):
-    drive = Drive(monkeypatch, capsys)
-    assert drive.fit(19) == ""
-    # 1,000 epochs of 12 steps of 2 s, less the 20 that are done.
-    expected = "About 24s an epoch, 6h39m to the end of epoch 1,000; evaluations and 4 discoveries "
-    assert drive.fit(1, first_seconds=0) == expected + "come on top.\n"
-    assert drive.fit(100) == ""
-
-
-def test_the_cost_is_measured_over_whole_executions_after_the_first(monkeypatch, capsys):
-    drive = Drive(monkeypatch, capsys, steps_per_execution=50, steps_per_epoch=391)
-    assert drive.fit(50) == ""
-    assert drive.fit(50, seconds=0.01, first_seconds=0).startswith("About 3.9s an epoch, 1h05m to ")
-
-
-def test_the_cost_is_told_again_of_a_continued_run(monkeypatch, capsys):
-    drive = Drive(monkeypatch, capsys, first=12 * 600 - 10)
-    said = drive.fit(20)
-    assert said.startswith("About 24s an epoch, 2h39m to the end of epoch 1,000; ")
-    assert "and 1 discovery come on top" in said
-    drive = Drive(monkeypatch, capsys, first=12 * 1000 - 10)
-    assert drive.fit(10) == ""  # fewer steps than the measurement takes

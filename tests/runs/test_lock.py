@@ -1,0 +1,58 @@
+"""One process per run folder."""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from and_tf.errors import NotFound, UserError
+from and_tf.runs.lock import locked
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def test_a_second_one_is_refused_with_the_holder_named(tmp_path):
+    with (
+        locked(tmp_path),
+        pytest.raises(UserError, match=f"in use by another process .pid {os.getpid()}."),
+        locked(tmp_path),
+    ):
+        pass
+
+
+def test_a_holder_that_is_not_known_is_not_named(tmp_path):
+    with locked(tmp_path):
+        (tmp_path / "lock").write_text("")
+        with pytest.raises(UserError, match="in use by another process: wait"), locked(tmp_path):
+            pass
+
+
+def test_the_lock_dies_with_its_owner(tmp_path):
+    hold = f"""
+import pathlib, time
+from and_tf.runs.lock import locked
+with locked(pathlib.Path({str(tmp_path)!r})):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+    owner = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, cwd=ROOT)
+    assert owner.stdout.readline() == b"held\n"
+    with pytest.raises(UserError, match=str(owner.pid)), locked(tmp_path):
+        pass
+    owner.kill()
+    owner.wait()
+    with locked(tmp_path):
+        pass
+
+
+def test_a_folder_made_again_under_the_run_is_not_its_own(tmp_path):
+    with locked(tmp_path / "run") as check:
+        check()
+        shutil.rmtree(tmp_path / "run")
+        with pytest.raises(NotFound, match="deleted or replaced"):
+            check()
+        with locked(tmp_path / "run"), pytest.raises(NotFound, match="replaced"):
+            check()

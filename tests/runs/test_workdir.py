@@ -1,0 +1,99 @@
+"""The folder of a run: what is written comes back, and what others put there is ignored."""
+
+import os
+
+import numpy as np
+import pytest
+
+from and_tf.errors import BrokenFile, NotFound
+from and_tf.runs import checkpoint
+from and_tf.runs.workdir import Workdir, newest_run
+from and_tf.training.settings import ExperimentSettings, read_settings
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Workdir(tmp_path / "run")
+    run.path.mkdir()
+    return run
+
+
+def save_rounds(run, *numbers):
+    for number in numbers:
+        run.save_round({"a": np.full(2, number)}, {"step": number, "round": number})
+
+
+def test_stray_files_among_rounds_and_checkpoints_are_ignored(run):
+    save_rounds(run, 0, 2, 10)
+    for name in ("notes.txt", "round_x.npz", "round_1.npz.partial", "round_01.npz", "round_.npz"):
+        (run.rounds / name).write_text("stray")
+    (run.rounds / "round_3.npz").mkdir()
+    assert run.ended_rounds() == [0, 2, 10]
+    arrays, _, path = run.load_checkpoint("round_10")
+    assert arrays["a"][0] == 10 and path == run.round_file(10)
+
+
+@pytest.mark.parametrize("which", ["best", "round_1", "round_x", "../run/rounds/round_0", ""])
+def test_a_checkpoint_that_is_not_there_is_refused_with_those_that_are(run, which):
+    save_rounds(run, 0, 2)
+    with pytest.raises(NotFound, match="It holds last, round_0, round_2"):
+        run.load_checkpoint(which)
+
+
+def test_a_corrupt_last_checkpoint_gives_way_to_the_one_before(run, caplog):
+    for step in (1, 2):
+        run.save_checkpoint({"a": np.arange(100) + step}, {"step": step})
+    content = run.checkpoint.read_bytes()
+    run.checkpoint.write_bytes(content[:-100])
+    arrays, metadata, path = run.load_checkpoint()
+    assert metadata == {"step": 1} and arrays["a"][0] == 1 and path == run.previous_checkpoint
+
+
+def test_a_process_that_is_not_the_chief_writes_nothing(tmp_path):
+    run = Workdir(tmp_path / "run", is_writable=False)
+    with run.locked():
+        run.write_flags(ExperimentSettings())
+        run.write_facts({"mean": [0.0]})
+        run.append_metrics([{"step": 1}])
+        run.forget_after(0)
+        run.save_checkpoint({}, {"step": 1})
+        run.save_best({}, {"step": 1})
+        run.save_round({}, {"round": 0})
+        run.write_summary("done")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_come_back(run):
+    run.write_flags(ExperimentSettings())
+    assert read_settings(run) == ExperimentSettings()
+
+
+def test_metrics_after_a_step_are_forgotten_and_half_a_line_is_left_out(run):
+    run.append_metrics([{"step": 1}, {"step": 2}])
+    run.append_metrics([{"step": 3}])
+    with open(run.metrics, "a") as file:
+        file.write('{"step": 4, "lo')
+    assert [record["step"] for record in run.read_metrics()] == [1, 2, 3]
+    run.forget_after(2)
+    assert run.metrics.read_text() == '{"step": 1}\n{"step": 2}\n'
+
+
+def test_a_corrupt_line_of_metrics_is_named(run):
+    run.metrics.write_text('{"step": 1}\nnonsense\n{"step": 2}\n')
+    with pytest.raises(BrokenFile, match="corrupt in line 2"):
+        run.read_metrics()
+
+
+def test_the_newest_run_is_the_one_whose_checkpoint_is(tmp_path):
+    for seconds, name in ((100, "new"), (50, "old")):
+        run = Workdir(tmp_path / name)
+        run.path.mkdir()
+        run.save_checkpoint({}, {"step": 1})
+        os.utime(run.checkpoint, (seconds, seconds))
+    (tmp_path / "stray" / "checkpoints" / "last.npz").mkdir(parents=True)
+    assert newest_run(tmp_path).path.name == "new"
+
+
+def test_what_a_checkpoint_is_may_be_read_without_the_rest(run):
+    run.save_checkpoint({"encoder/a": np.ones(2), "bank": np.ones(2)}, {"step": 1})
+    assert run.load_checkpoint("last", checkpoint.ENCODER)[0].keys() == {"encoder/a"}
