@@ -9,7 +9,8 @@ from PIL import Image
 
 from and_tf.data.settings import DataSettings
 from and_tf.data.sources import opening
-from and_tf.data.sources.source import ArraySource, Source
+from and_tf.data.sources.opening import Opened
+from and_tf.data.sources.source import ArraySource
 from and_tf.data.subsets import evenly_spaced, has_labels
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation.protocols import Protocol
@@ -29,8 +30,8 @@ class EvaluationImages:
         notes: sentences for the user.
     """
 
-    reference: Source
-    queries: Source
+    reference: Opened
+    queries: Opened
     class_names: list[str]
     same: bool
     notes: list[str] = field(default_factory=list)
@@ -46,7 +47,7 @@ class EvaluationImages:
         return _labels(self.queries)
 
 
-def _labels(source: Source) -> np.ndarray:
+def _labels(source: Opened) -> np.ndarray:
     return np.full(len(source), -1, np.int32) if source.labels is None else source.labels
 
 
@@ -95,7 +96,7 @@ def open_images(data: DataSettings, of_run: DataSettings, protocol: Protocol) ->
     return _with_consecutive_labels(images)
 
 
-def _check_sizes(sources: list[Source], expected: tuple[int, int] | None) -> None:
+def _check_sizes(sources: list[Opened], expected: tuple[int, int] | None) -> None:
     """Refuses arrays of another size than the run's: resized, they look like none of these."""
     expected = expected or array_size(sources[0])
     for source in sources:
@@ -119,7 +120,7 @@ def _size_of_run(of_run: DataSettings, data_dir: str) -> tuple[int, int] | None:
         return None
 
 
-def array_size(source: Source) -> tuple[int, int] | None:
+def array_size(source: Opened) -> tuple[int, int] | None:
     """(height, width) of all images of an array or TFDS set; None for files and mixed sizes."""
     if isinstance(source, ArraySource):
         return source.images.shape[1], source.images.shape[2]
@@ -153,7 +154,7 @@ def _with_consecutive_labels(images: EvaluationImages) -> EvaluationImages:
     return replace(images, reference=reference, queries=queries, class_names=names, notes=notes)
 
 
-def _check_class_folders(reference: Source, classes: np.ndarray) -> None:
+def _check_class_folders(reference: Opened, classes: np.ndarray) -> None:
     """Refuses a class folder without an image: the class would be missing silently."""
     if isinstance(reference, ArraySource) or not reference.class_names or not reference.names:
         return
@@ -169,11 +170,11 @@ def _check_class_folders(reference: Source, classes: np.ndarray) -> None:
         )  # fmt: skip
 
 
-def _renumber(source: Source, classes: np.ndarray) -> Source:
+def _renumber(source: Opened, classes: np.ndarray) -> Opened:
     labels = _labels(source)
     labels = np.where(labels >= 0, np.searchsorted(classes, labels), -1)
     return replace(source, labels=labels.astype(np.int32))
 
 
-def _class_name(source: Source, label: int) -> str:
+def _class_name(source: Opened, label: int) -> str:
     return source.class_names[label] if source.class_names else str(label)
