@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from and_tf.data.sources.arrays import ArraySource
     from and_tf.data.sources.encoded import EncodedSource
 
-    Opened = ArraySource | EncodedSource
+Opened: TypeAlias = "ArraySource | EncodedSource"
 
 # Other names that the splits of a data set are known by, each preferred before those after it.
 SYNONYMS = {

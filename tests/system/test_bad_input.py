@@ -128,7 +128,7 @@ SOURCES = [
     ("new class", "train", photos("train/a/1.png", "train/a/2.png", "test/b/1.png"),
      [*ON_IMAGES, "--eval_split=test"], ["'b'", "{here}/photos/test", "--labels=none"]),
     ("no npz", "train", nothing, ON_ARRAYS, ["npz:{here}/arrays.npz", "correct the path"]),
-    ("folder for npz", "train", folder("arrays.npz"), ON_ARRAYS, ["{here}/arrays.npz", "no file"]),
+    ("folder for npz", "train", folder("arrays.npz"), ON_ARRAYS, ["{here}/arrays.npz", "does not exist"]),
     ("no mat", "train", nothing, ["--data=mat:{here}"], ["mat:{here}", "train_32x32.mat"]),
     ("bad mat", "train", file("train_32x32.mat", b"no mat"), ["--data=mat:{here}"],
      ["{here}/train_32x32.mat", "fetch the file again"]),

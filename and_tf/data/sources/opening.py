@@ -9,12 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from and_tf.data.sources import SOURCES, accepted_specs
-from and_tf.data.sources.arrays import ArraySource
-from and_tf.data.sources.encoded import EncodedSource
-from and_tf.data.splits import HELD_OUT, SourceOptions, Splits, known_as
+from and_tf.data.splits import HELD_OUT, Opened, SourceOptions, Splits, known_as
 from and_tf.errors import Argument, UserError
-
-Opened = ArraySource | EncodedSource
 
 
 def open_source(
