@@ -64,4 +64,4 @@ def test_a_part_that_is_too_slow_or_fails_says_so_and_the_next_one_runs(tmp_path
     assert all("| knn | stopped over its limit of 0.1 s" in line for line in lines)
     assert list(json.loads(path.read_text())["parts"]) == ["knn"]
     gpu.main([*TINY, "--parts=step:unknown:float32", "--device=cpu"])
-    assert "failed UserError: Unknown encoder 'unknown'" in capsys.readouterr().out
+    assert "failed UserError: encoder='unknown'" in capsys.readouterr().out
