@@ -1,5 +1,6 @@
 """evaluate.py from its flags to its files, on a run of one epoch on scikit-learn's digits."""
 
+import contextlib
 import csv
 import io
 import json
@@ -365,16 +366,17 @@ def test_a_checkpoint_is_named_in_the_results(run, evaluate, refuse):
 
 @pytest.fixture(scope="module")
 def held_out_run(tmp_path_factory):
-    """A run with held-out images of its own."""
+    """A run with held-out images of its own, both named by relative paths."""
     folder = tmp_path_factory.mktemp("held_out")
-    data = save_npz(folder / "a.npz")
-    held_out = save_npz(folder / "b.npz", each=5)
+    save_npz(folder / "a.npz")
+    save_npz(folder / "b.npz", each=5)
     flags = [
-        f"--data={data}", f"--eval_data={held_out}", "--eval_split=train",
-        f"--workdir={folder / 'run'}", "--encoder=resnet_small", "--image_size=8",
-        "--embedding_dim=8", "--rounds=0", "--epochs_per_round=1", "--batch_size=6",
+        "--data=npz:a.npz", "--eval_data=npz:b.npz", "--eval_split=train", "--workdir=run",
+        "--encoder=resnet_small", "--image_size=8", "--embedding_dim=8", "--rounds=0",
+        "--epochs_per_round=1", "--batch_size=6",
     ]  # fmt: skip
-    assert programs.train(flags) == 0
+    with contextlib.chdir(folder):
+        assert programs.train(flags) == 0
     return folder
 
 
