@@ -31,12 +31,12 @@ function start(data) {
   filter();
   choose(0);
 
-  // Part of the sheet: the tile's column and row as shares of what lies outside the window.
+  // Part of the sheet: the tile's column and row as fractions of what lies outside the window.
   function thumb(tile) {
     const picture = document.createElement("span");
-    const share = (place, count) => (count > 1 ? (100 * place) / (count - 1) : 0);
-    const x = share(tile % data.columns, data.columns);
-    const y = share(Math.floor(tile / data.columns), rows);
+    const percent = (place, count) => (count > 1 ? (100 * place) / (count - 1) : 0);
+    const x = percent(tile % data.columns, data.columns);
+    const y = percent(Math.floor(tile / data.columns), rows);
     picture.className = "thumb sheet";
     picture.style.backgroundSize = `${100 * data.columns}% ${100 * rows}%`;
     picture.style.backgroundPosition = `${x}% ${y}%`;
@@ -64,7 +64,7 @@ function start(data) {
       button.setAttribute("aria-pressed", String(i === j));
       button.tabIndex = i === j ? 0 : -1;
     });
-    buttons[i].setAttribute("aria-describedby", "detail-words");
+    buttons[i].setAttribute("aria-describedby", "detail-text");
     show(i);
     const near = new Set(data.pool[i].near.map(([tile]) => tile));
     points.forEach((point, j) => {
@@ -77,12 +77,12 @@ function start(data) {
     const image = data.pool[i];
     byId("detail-picture").replaceChildren(thumb(i));
     byId("detail-name").textContent = data.tiles[i][0];
-    const words = [];
-    if (className(i)) words.push(`Class ${className(i)}.`);
-    words.push(`Entropy ${image.entropy.toFixed(2)} nats, higher than that of ${Math.round(100 * image.rank)} % of the images.`);
-    if (image.since !== null) words.push(`Anchor since round ${image.since}.`);
-    else if (data.has_anchors) words.push("Not an anchor in the last round.");
-    byId("detail-words").textContent = words.join(" ");
+    const sentences = [];
+    if (className(i)) sentences.push(`Class ${className(i)}.`);
+    sentences.push(`Entropy ${image.entropy.toFixed(2)} nats, higher than that of ${Math.round(100 * image.rank)} % of the images.`);
+    if (image.since !== null) sentences.push(`Anchor since round ${image.since}.`);
+    else if (data.has_anchors) sentences.push("Not an anchor in the last round.");
+    byId("detail-text").textContent = sentences.join(" ");
     byId("detail-near").replaceChildren(...image.near.map(([tile, cosine]) => neighbour(i, tile, cosine)));
   }
 
@@ -129,7 +129,7 @@ function start(data) {
       shown += fits;
     });
     const nats = inRange.map((image) => image.entropy);
-    byId("range-words").textContent = nats.length
+    byId("range-text").textContent = nats.length
       ? `${Math.min(...nats).toFixed(2)} to ${Math.max(...nats).toFixed(2)} nats` : "no image";
     byId("shown").textContent = `${shown} of ${data.pool.length} images`;
     const first = buttons.findIndex((button) => !button.hidden);

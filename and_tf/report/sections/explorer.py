@@ -31,7 +31,7 @@ TEMPLATE = """
 <input type="range" id="lowest" min="0" max="100" step="5" value="0"></label>
 <label for="highest">to percentile
 <input type="range" id="highest" min="0" max="100" step="5" value="100"></label>
-<output id="range-words" for="lowest highest"></output>
+<output id="range-text" for="lowest highest"></output>
 </fieldset>
 {% if classes %}<label class="check" for="wrong-only">
 <input type="checkbox" id="wrong-only">nearest is of another class</label>{% endif %}
@@ -39,7 +39,7 @@ TEMPLATE = """
 </form>
 <div class="detail" data-needs-script hidden>
 <div class="selected"><div id="detail-picture"></div>
-<div><h3 id="detail-name"></h3><p id="detail-words" aria-live="polite"></p></div></div>
+<div><h3 id="detail-name"></h3><p id="detail-text" aria-live="polite"></p></div></div>
 <ul class="near" id="detail-near" aria-label="Nearest training images"></ul>
 </div>
 <div class="tiles" id="tiles" role="group" aria-label="Training images, lowest entropy first"

@@ -20,13 +20,13 @@ TITLES = {
 
 TEMPLATE = """
 {%- macro protocols(rows, title) -%}
-<div class="scroll" role="region" tabindex="0" aria-label="{{ title }}"><table class="wordy">
+<div class="scroll" role="region" tabindex="0" aria-label="{{ title }}"><table class="texts">
 <thead><tr><th scope="col">protocol</th><th scope="col">this run</th><th scope="col">published</th>
-<th scope="col" class="words">may they be compared?</th></tr></thead>
+<th scope="col" class="prose">may they be compared?</th></tr></thead>
 <tbody>{% for row in rows %}
 <tr><th scope="row">{{ row.protocol }}</th>
 <td>{% for result in row.results %}<span>{{ result }}</span>{% endfor %}</td>
-<td>{{ row.published or nothing }}</td><td class="words">{{ row.note }}</td></tr>
+<td>{{ row.published or nothing }}</td><td class="prose">{{ row.note }}</td></tr>
 {%- endfor %}</tbody></table></div>
 {%- endmacro -%}
 

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from and_tf.evaluation.label_free import NEIGHBOURS, effective_rank, uniformity
+from and_tf.evaluation.label_free import NEIGHBOURS
 from and_tf.report.comparison import comparison_of
 from and_tf.report.context import ReportContext
 from and_tf.report.record import Record
 from and_tf.report.sample import training_queries
 from and_tf.report.section import Section, fill
+from and_tf.report.spread import Spread, describe_spread, measure_spread
 from and_tf.report.standard_error import error_of_difference, standard_error
 
 TEMPLATE = """
@@ -19,20 +20,11 @@ TEMPLATE = """
 """
 
 SURE = 2  # standard errors that a difference must exceed before a word is made of it
-FLAT = -0.5  # uniformity above this: nearly all embeddings are equal
-CLOSE = -1.5  # and above this they lie close together; trained on digits or CIFAR-10, below -3
-NARROW = 0.1  # fraction of the possible effective rank below which few directions are used
 
 
 def verdict_section(context: ReportContext) -> Section:
     """What the run is worth, and compared with what."""
-    embeddings = context.reference.embeddings
-    spread = Spread(
-        images=len(embeddings),
-        dim=embeddings.shape[1],
-        uniformity=uniformity(embeddings),
-        effective_rank=effective_rank(embeddings),
-    )
+    spread = measure_spread(context.reference.embeddings)
     verdict = judge(
         context.record,
         context.held_out_labels,
@@ -44,42 +36,6 @@ def verdict_section(context: ReportContext) -> Section:
     html = fill(TEMPLATE, verdict=verdict)
     css_class = f"verdict {verdict.tone}"
     return Section("verdict", "Verdict", html, is_summary=True, css_class=css_class)
-
-
-@dataclasses.dataclass(frozen=True)
-class Spread:
-    """How the embeddings of the last checkpoint lie, measured for the report.
-
-    Attributes:
-        images: n, how many were embedded.
-        dim: D, length of an embedding.
-        uniformity: 0 (all equal) down to about -4.
-        effective_rank: 1 to min(n, D).
-    """
-
-    images: int
-    dim: int
-    uniformity: float
-    effective_rank: float
-
-    @property
-    def is_flat(self) -> bool:
-        """Nearly all embeddings are equal, by its measure."""
-        return self.uniformity > FLAT
-
-    @property
-    def is_line(self) -> bool:
-        """The embeddings use a single direction, by its measure."""
-        return self.effective_rank < min(2, self.dim)
-
-    @property
-    def is_narrow(self) -> bool:
-        is_close = self.uniformity > CLOSE or self.is_line
-        return is_close or self.effective_rank < NARROW * self.possible_rank
-
-    @property
-    def possible_rank(self) -> int:
-        return min(self.images, self.dim)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,18 +225,3 @@ def neighbour_overlap(evaluations: Sequence[dict], nearest: str) -> str:
         before = measured[-2]
         sentence += f" ({before['neighbours_kept']:.0f} % to that of epoch {before['epoch']})"
     return f"{sentence}: much, where neighbourhoods have settled or the learning rate is low."
-
-
-def describe_spread(spread: Spread, is_collapsed: bool = False) -> str:
-    """Effective rank and uniformity in a sentence, and a warning that the headline did not give."""
-    sentence = (
-        f"The embeddings spread over {spread.effective_rank:.0f} of {spread.possible_rank} "
-        f"directions (effective rank); uniformity is {spread.uniformity:.2f} (0: all equal; near "
-        "-4: even)."
-    )
-    if spread.is_narrow and not is_collapsed:
-        sentence += (
-            " The embeddings lie close together. That is little, unless the images hardly differ: "
-            "train longer, or look for a learning rate that is too high or too low."
-        )
-    return sentence

@@ -60,12 +60,12 @@ def set_slider(page, name, value):
 
 
 def test_a_click_on_an_image_shows_its_neighbours(page, console_errors):
-    first = text(page, "detail-words")
+    first = text(page, "detail-text")
     tile = buttons(page)[120]
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", tile)
     tile.click()
     assert tile.get_attribute("aria-pressed") == "true"
-    assert text(page, "detail-words") != first and "Entropy" in text(page, "detail-words")
+    assert text(page, "detail-text") != first and "Entropy" in text(page, "detail-text")
     near = page.find_elements(By.CSS_SELECTOR, "#detail-near li")
     assert len(near) == 8
     cosines = [float(item.text.split()[-1]) for item in near]
@@ -106,7 +106,7 @@ def test_filters_change_what_is_shown(page):
     threes = visible(page)
     assert 0 < len(threes) < half
     assert all(tile.get_attribute("aria-label").startswith("3,") for tile in threes)
-    assert text(page, "detail-words").startswith("Class 3.")  # the choice follows the filter
+    assert text(page, "detail-text").startswith("Class 3.")  # the choice follows the filter
     set_slider(page, "highest", 100)
     page.find_element(By.ID, "wrong-only").click()
     for tile in visible(page):

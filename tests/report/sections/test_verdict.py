@@ -9,12 +9,12 @@ import pytest
 from and_tf.methods.rounds import RoundPlan
 from and_tf.report.record import Record
 from and_tf.report.sections.verdict import (
-    Spread,
     describe_nearest,
     judge,
     neighbour_overlap,
     trend,
 )
+from and_tf.report.spread import Spread
 from and_tf.report.standard_error import standard_error
 
 WIDE = Spread(images=1000, dim=128, uniformity=-3.2, effective_rank=40)

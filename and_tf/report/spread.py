@@ -1,0 +1,72 @@
+"""How the embeddings lie: whether they have collapsed or lie close together."""
+
+import dataclasses
+
+import numpy as np
+
+from and_tf.evaluation.label_free import effective_rank, uniformity
+
+FLAT = -0.5  # uniformity above this: nearly all embeddings are equal
+CLOSE = -1.5  # and above this they lie close together; trained on digits or CIFAR-10, below -3
+NARROW = 0.1  # fraction of the possible effective rank below which few directions are used
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """How the embeddings of the last checkpoint lie, measured for the report.
+
+    Attributes:
+        images: n, how many were embedded.
+        dim: D, length of an embedding.
+        uniformity: 0 (all equal) down to about -4.
+        effective_rank: 1 to min(n, D).
+    """
+
+    images: int
+    dim: int
+    uniformity: float
+    effective_rank: float
+
+    @property
+    def is_flat(self) -> bool:
+        """Nearly all embeddings are equal, by its measure."""
+        return self.uniformity > FLAT
+
+    @property
+    def is_line(self) -> bool:
+        """The embeddings use a single direction, by its measure."""
+        return self.effective_rank < min(2, self.dim)
+
+    @property
+    def is_narrow(self) -> bool:
+        is_close = self.uniformity > CLOSE or self.is_line
+        return is_close or self.effective_rank < NARROW * self.possible_rank
+
+    @property
+    def possible_rank(self) -> int:
+        return min(self.images, self.dim)
+
+
+def measure_spread(embeddings: np.ndarray) -> Spread:
+    """The spread of embeddings (n, D) of unit length."""
+    return Spread(
+        images=len(embeddings),
+        dim=embeddings.shape[1],
+        uniformity=uniformity(embeddings),
+        effective_rank=effective_rank(embeddings),
+    )
+
+
+def describe_spread(spread: Spread, is_collapsed: bool = False) -> str:
+    """Effective rank and uniformity in a sentence, and a warning that the headline did not give."""
+    sentence = (
+        f"The embeddings spread over {spread.effective_rank:.0f} of {spread.possible_rank} "
+        f"directions (effective rank); uniformity is {spread.uniformity:.2f} (0: all equal; near "
+        "-4: even)."
+    )
+    if spread.is_narrow and not is_collapsed:
+        sentence += (
+            " The embeddings lie close together. That is little, unless the images hardly differ: "
+            "train longer, or look for a learning rate that is too high or too low."
+        )
+    return sentence
