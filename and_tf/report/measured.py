@@ -97,7 +97,7 @@ def _age(report: dict[str, Any], last_step: int | None) -> str:
         return "epoch not recorded"
     if report["step"] == last_step:
         return ""
-    return f"of epoch {report['epoch']:,}, not the last"
+    return f"of epoch {report['epoch']:,}, not of this checkpoint"
 
 
 def _protocol(report: dict[str, Any], row: dict[str, Any], count: int) -> str:

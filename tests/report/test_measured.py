@@ -84,7 +84,7 @@ def test_means_over_seeds_show_their_std():
 
 @pytest.mark.parametrize(
     ("metadata", "words"),
-    [({"step": 200, "epoch": 4}, "of epoch 4, not the last"), ({}, "epoch not recorded")],
+    [({"step": 200, "epoch": 4}, "of epoch 4, not of this checkpoint"), ({}, "epoch not recorded")],
 )
 @pytest.mark.parametrize("layer", ["conv5", "conv4"])
 def test_an_evaluation_of_another_checkpoint_is_never_comparable(metadata, words, layer):
