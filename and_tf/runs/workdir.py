@@ -255,18 +255,3 @@ def newest_run(root: str | Path = "runs") -> Workdir:
 def open_run(path: str) -> Workdir:
     """The run in a folder, or the newest one where the path is empty."""
     return Workdir(path) if path else newest_run()
-
-
-def encoder_of(options, mean, std, synchronized_batch_norm: bool = False):
-    """Interim: the encoder that flat settings describe."""
-    from and_tf.encoders.build import build_encoder
-
-    return build_encoder(
-        options.encoder,
-        input_shape=(options.image_size, options.image_size, 3),
-        embedding_dim=options.embedding_dim,
-        mean=mean,
-        std=std,
-        synchronized_batch_norm=synchronized_batch_norm,
-        seed=options.seed,
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ from and_tf.settings import (
     between,
     build,
     fields_of,
-    flat_values,
     parse_all,
     setting,
 )
@@ -181,8 +179,3 @@ def read_settings(run: Workdir) -> ExperimentSettings:
         return experiment_settings(parse_all(classes, texts))
     except UserError as error:
         raise BrokenFile(f"{run.flags} is corrupt ({error}): restore it.") from error
-
-
-def read_options(run: Workdir) -> types.SimpleNamespace:
-    """Interim: the flat settings as attributes, until every caller takes settings."""
-    return types.SimpleNamespace(**flat_values(read_settings(run)))

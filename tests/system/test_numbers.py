@@ -11,6 +11,7 @@ from helpers import programs
 import and_tf.training.loop
 from and_tf import encoders
 from and_tf.bank.memory_bank import MemoryBank
+from and_tf.cli.messages import set_up_logging
 from and_tf.data import open_source
 from and_tf.data.pipeline import batch_indices
 from and_tf.data.settings import AugmentationSettings
@@ -23,9 +24,10 @@ from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.methods.rounds import RoundPlan
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
-from and_tf.training import callbacks
+from and_tf.training.callbacks import Evaluation, StepCounter, evaluation
 from and_tf.training.online_evaluation import Monitor
 from and_tf.training.optimizers import TorchSGD
+from and_tf.training.stopping import StopRequest
 
 TEMPERATURES = [0.005, 0.07, 1.0]
 TINY = [
@@ -128,7 +130,8 @@ def stopped(flags, run, capsys):
     """The one line of a training run that must stop; what it leaves must be finite."""
     capsys.readouterr()
     assert programs.train([*TINY, *flags, f"--workdir={run}"]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
+    *messages, line = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("train.py: ") and not any("Traceback" in m for m in messages)
     for path in run.glob("**/*.npz"):
         if path.name != "images.npz":
             arrays, _ = checkpoint.load(path)
@@ -156,8 +159,8 @@ def test_a_nan_batch_stops_the_run_in_its_step_and_the_run_can_go_on(
         patch.setattr(and_tf.training.loop, "train_pipeline", with_nan)
         line, records = stopped(["--checkpoint_steps=1"], run, capsys)
     assert f"in step {bad_step + 1}, images {', '.join(map(str, images))}:" in line
-    _, facts, path = Workdir(run).load_checkpoint()
-    assert facts["step"] == bad_step and path.name == "last.npz"
+    _, metadata, path = Workdir(run).load_checkpoint()
+    assert metadata["step"] == bad_step and path.name == "last.npz"
     assert [record["step"] for record in records] == [4] * (bad_step > 4)
     assert programs.train([*TINY, "--checkpoint_steps=1", f"--workdir={run}"]) == 0
     assert {record["step"] for record in Workdir(run).read_metrics()} == {4, 8}
@@ -182,14 +185,16 @@ def test_numbers_that_explode_stop_the_run_within_a_step(tmp_path, capsys, flags
 
 def warnings_of(model, source, capsys, step, times=1):
     """What an evaluation at a step says on stderr."""
-    monitor = Monitor(source, None, AugmentationSettings(image_size=16), 16)
-    evaluation = callbacks.Evaluation(monitor, RoundPlan(0, 100), 1, lambda: True)
-    evaluation.set_model(model)
-    model.optimizer.iterations.assign(step)
+    monitor = Monitor(source, None, AugmentationSettings(image_size=16))
+    counter = StepCounter(len(source), 1)
+    callback = Evaluation(monitor, RoundPlan(0, 100), 1, counter, StopRequest(), None)
+    callback.set_model(model)
+    counter.step = step
+    set_up_logging()
     capsys.readouterr()
     for _ in range(times):
         logs = {}
-        evaluation.on_epoch_end(0, logs)
+        callback.on_epoch_end(0, logs)
         assert np.isfinite(list(logs.values())).all()
     return capsys.readouterr().err
 
@@ -211,16 +216,16 @@ def test_a_collapse_is_warned_of_once(digits, capsys, equal):
     head = model.encoder.get_layer("fc")
     head.kernel.assign(head.kernel * (0 if equal == "exactly" else 1e-3))
     head.bias.assign(np.ones(8))
-    said = warnings_of(model, digits, capsys, step=callbacks.SETTLED, times=2)
+    said = warnings_of(model, digits, capsys, step=evaluation.SETTLED, times=2)
     assert said.startswith("Warning: all embeddings are almost equal (uniformity -0.0")
-    assert said.count("Warning") == 1 and "Lower --learning_rate" in said
+    assert said.count("Warning") == 1 and "Lower the learning rate" in said
     # BatchNorm's averages are still far off then, which looks the same.
-    assert warnings_of(model, digits, capsys, step=callbacks.SETTLED - 1) == ""
+    assert warnings_of(model, digits, capsys, step=evaluation.SETTLED - 1) == ""
 
 
 def test_a_normal_run_is_not_said_to_have_collapsed(tmp_path, capsys):
     flags = [*TINY, "--train_split=train[:300]", "--batch_size=32", "--epochs_per_round=8"]
     assert programs.train([*flags, "--eval_every=1", f"--workdir={tmp_path / 'run'}"]) == 0
     steps = [r["step"] for r in Workdir(tmp_path / "run").read_metrics() if "uniformity" in r]
-    assert max(steps) > callbacks.SETTLED
+    assert max(steps) > evaluation.SETTLED
     assert "collapsed" not in capsys.readouterr().err

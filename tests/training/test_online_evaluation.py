@@ -41,14 +41,14 @@ def without_labels(source):
 
 
 def test_all_metrics_are_measured_and_what_is_kept_needs_a_second_look(digits, model):
-    monitor = Monitor(*digits, MILD, 16)
+    monitor = Monitor(*digits, MILD)
     first, second = evaluate(monitor, model), evaluate(monitor, model)
     assert set(first) == set(METRICS) - {"neighbours_kept"}
     assert second == first | {"neighbours_kept": 100.0}
 
 
 def test_without_labels_the_same_label_free_metrics_are_measured(digits, model):
-    labelled = Monitor(*digits, MILD, 16).measure(model).metrics
+    labelled = Monitor(*digits, MILD).measure(model).metrics
     train, held_out = digits
     unmeasured = {"knn_top1", "knn_top1_bank", "neighbours_kept"}
     for sources, missing in [
@@ -56,7 +56,7 @@ def test_without_labels_the_same_label_free_metrics_are_measured(digits, model):
         ((train, without_labels(held_out)), unmeasured),
         ((train, None), unmeasured),
     ]:
-        metrics = Monitor(*sources, MILD, 16).measure(model).metrics
+        metrics = Monitor(*sources, MILD).measure(model).metrics
         assert set(metrics) == set(METRICS) - missing
         for name, value in metrics.items():
             assert value == pytest.approx(labelled[name], rel=1e-5), name
@@ -66,7 +66,7 @@ def test_the_best_is_told_by_training_images_that_are_held_out_of_the_vote(
     digits, model, monkeypatch
 ):
     monkeypatch.setattr("and_tf.training.online_evaluation.QUERIES", 25)
-    metrics = Monitor(digits[0], None, MILD, 16).measure(model).metrics
+    metrics = Monitor(digits[0], None, MILD).measure(model).metrics
     embeddings = extract(model.encoder, digits[0], 16)
     held_out = np.linspace(0, 119, 25).round().astype(int)
     kept = np.setdiff1d(np.arange(120), held_out)
@@ -78,7 +78,7 @@ def test_the_best_is_told_by_training_images_that_are_held_out_of_the_vote(
 def test_large_sets_are_sampled(digits, model, monkeypatch):
     monkeypatch.setattr("and_tf.training.online_evaluation.SAMPLE", 30)
     monkeypatch.setattr("and_tf.training.online_evaluation.PAIRS", 10)
-    monitor = Monitor(digits[0], None, MILD, 16)
+    monitor = Monitor(digits[0], None, MILD)
     assert len(monitor.sample) == 30 and monitor.sample[0] == 0 and monitor.sample[-1] == 119
     assert [len(views) for views in monitor.views] == [10, 10]
     embeddings = extract(model.encoder, digits[0].take(monitor.sample), 16)
@@ -88,8 +88,8 @@ def test_large_sets_are_sampled(digits, model, monkeypatch):
 
 
 def test_the_views_of_an_image_differ_and_stay_the_same_between_evaluations(digits):
-    one, other = Monitor(*digits, MILD, 16).views
-    again = Monitor(*digits, MILD, 16).views[0]
+    one, other = Monitor(*digits, MILD).views
+    again = Monitor(*digits, MILD).views[0]
     every = np.arange(len(one))
     assert (one.load(every, 16) != other.load(every, 16)).any()
     np.testing.assert_array_equal(one.load(every, 16), again.load(every, 16))
@@ -97,7 +97,7 @@ def test_the_views_of_an_image_differ_and_stay_the_same_between_evaluations(digi
 
 
 def test_the_state_of_a_monitor_lets_another_one_go_on(digits, model):
-    first, second = Monitor(*digits, MILD, 16), Monitor(*digits, MILD, 16)
+    first, second = Monitor(*digits, MILD), Monitor(*digits, MILD)
     evaluate(first, model)
     for name, variable in second.state.items():
         variable.assign(first.state[name])
@@ -105,7 +105,7 @@ def test_the_state_of_a_monitor_lets_another_one_go_on(digits, model):
 
 
 def test_an_evaluation_that_is_not_remembered_leaves_no_trace(digits, model):
-    monitor = Monitor(*digits, MILD, 16)
+    monitor = Monitor(*digits, MILD)
     before = monitor.neighbours.numpy()
     monitor.measure(model)
     np.testing.assert_array_equal(monitor.neighbours, before)
@@ -122,7 +122,7 @@ def test_no_more_training_images_are_embedded_than_wanted(digits, model, monkeyp
             seen.append(len(source)) or plain(encoder, source, *more, **others)
         ),
     )
-    metrics = Monitor(*digits, MILD, 16, max_images=30).measure(model).metrics
+    metrics = Monitor(*digits, MILD, max_images=30).measure(model).metrics
     assert seen[0] <= 50 and 120 not in seen
     voters = np.linspace(0, 119, 30).round().astype(int)
     rows, queries = (plain(model.encoder, s, 16) for s in (digits[0].take(voters), digits[1]))
@@ -132,8 +132,8 @@ def test_no_more_training_images_are_embedded_than_wanted(digits, model, monkeyp
 
 
 def test_a_bound_that_is_not_reached_changes_nothing(digits, model):
-    expected = Monitor(*digits, MILD, 16).measure(model)
-    found = Monitor(*digits, MILD, 16, max_images=120).measure(model)
+    expected = Monitor(*digits, MILD).measure(model)
+    found = Monitor(*digits, MILD, max_images=120).measure(model)
     assert found.metrics == expected.metrics
 
 
@@ -144,7 +144,7 @@ def test_a_method_without_embeddings_of_its_own_lacks_the_metrics_on_them(digits
         def image_embeddings(self):
             return None
 
-    metrics = Monitor(*digits, MILD, 16).measure(Plain()).metrics
+    metrics = Monitor(*digits, MILD).measure(Plain()).metrics
     assert set(METRICS) - set(metrics) == {"knn_top1_bank", "bank_agreement", "neighbours_kept"}
 
 
@@ -153,5 +153,5 @@ def test_two_images_are_enough(digits):
     tiny = AND(
         encoders.build_encoder("resnet_small", (16, 16, 3), 16, seed=0), num_samples=2, seed=0
     )
-    metrics = Monitor(train, None, MILD, 16).measure(tiny).metrics
+    metrics = Monitor(train, None, MILD).measure(tiny).metrics
     assert np.isfinite(list(metrics.values())).all()

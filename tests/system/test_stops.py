@@ -1,0 +1,75 @@
+"""SIGTERM in the middle of long work: the run ends within seconds and continues exactly."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from helpers import programs
+from tensorflow.python.framework.config import disable_op_determinism
+
+from and_tf.methods.anchor_neighbourhoods import curriculum
+from and_tf.runs import checkpoint
+from and_tf.runs.workdir import Workdir
+from and_tf.training.online_evaluation import Monitor
+
+TINY = [
+    "--data=digits", "--encoder=resnet_small", "--image_size=16", "--embedding_dim=16",
+    "--train_split=train[:200]", "--eval_split=test[:50]", "--rounds=1", "--epochs_per_round=2",
+    "--batch_size=64", "--crop_min_area=0.5", "--color_jitter=0", "--grey=0", "--eval_every=1",
+    "--checkpoint_epochs=0", "--deterministic",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    assert programs.train([*TINY, f"--workdir={folder}"]) == 0
+    yield Workdir(folder)
+    disable_op_determinism()
+
+
+def slow(function, call):
+    """The function, whose given call takes minutes, within which a SIGTERM comes."""
+    calls = []
+
+    def wrapped(*args, **kwargs):
+        calls.append(time.monotonic())
+        if len(calls) == call:
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            for _ in range(3000):
+                time.sleep(0.1)
+        return function(*args, **kwargs)
+
+    return wrapped, calls
+
+
+def without_rates(run):
+    return [record | {"images_per_second": 0} for record in run.read_metrics()]
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "call", "step"),
+    [(curriculum, "discover", 1, 8), (Monitor, "measure", 1, 4), (Monitor, "measure", 4, 16)],
+    ids=["discovery", "first evaluation", "last evaluation"],
+)
+def test_a_stop_in_long_work_ends_the_run_at_once_and_loses_no_step(
+    finished, tmp_path, monkeypatch, capsys, place, name, call, step
+):
+    run = Workdir(tmp_path / "run")
+    function, calls = slow(getattr(place, name), call)
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, function)
+        assert programs.train([*TINY, f"--workdir={run.path}"]) == 0
+    assert time.monotonic() - calls[-1] < 5.5  # half a second before the signal
+    assert f"Stopped after step {step}." in capsys.readouterr().err
+    assert checkpoint.load(run.checkpoint)[1]["step"] == step and not run.summary.exists()
+    assert programs.train([*TINY, f"--workdir={run.path}"]) == 0
+    (ours, _), (theirs, _) = (checkpoint.load(r.checkpoint) for r in (run, finished))
+    for array in theirs:
+        np.testing.assert_array_equal(ours[array], theirs[array], err_msg=array)
+    assert without_rates(run) == without_rates(finished)
+    rates = [record["images_per_second"] for record in run.read_metrics() if "loss" in record]
+    assert len(rates) == 4 and min(rates) > 0
