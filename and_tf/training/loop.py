@@ -237,10 +237,13 @@ def _end_epoch(
     experiment: Experiment, callbacks: RunCallbacks, epoch: int, logs: dict[str, Any]
 ) -> None:
     """What `fit` does at an epoch's end, and had begun when the run was stopped."""
+    experiment.run.forget_after(experiment.step - 1)  # by a repetition that was killed
+    callbacks.checkpoints.saved_step = -1  # what is saved lacks the epoch's end
     everything = keras.callbacks.CallbackList(callbacks.all, model=experiment.model)
     everything.on_train_begin()
     everything.on_epoch_end(epoch, logs)
     everything.on_train_end()
+    callbacks.checkpoints.save()
 
 
 def _fit_part(experiment: Experiment, callbacks: list[keras.callbacks.Callback]) -> None:
