@@ -115,7 +115,7 @@ FLAGS = [
 SOURCES = [
     ("kind", "train", nothing, ["--data=tdfs:cifar10"], ["--data=tdfs:cifar10", "tfds:NAME"]),
     ("no path", "train", nothing, ["--data=folder:"], ["--data=folder:", "folder:PATH"]),
-    ("split", "train", nothing, ["--train_split=training"], ["'training'", "Available: train"]),
+    ("split", "train", nothing, ["--train_split=learning"], ["'learning'", "Available: train"]),
     ("empty split", "train", nothing, ["--train_split=train[:0]"], ["train[:0]", "no image"]),
     ("half a split", "train", nothing, ["--train_split=train["], ["train[", "Available: train"]),
     ("eval split", "train", nothing, ["--eval_split=dev"], ["'dev'", "Available: train, test"]),
@@ -128,7 +128,8 @@ SOURCES = [
     ("new class", "train", photos("train/a/1.png", "train/a/2.png", "test/b/1.png"),
      [*ON_IMAGES, "--eval_split=test"], ["'b'", "{here}/photos/test", "--labels=none"]),
     ("no npz", "train", nothing, ON_ARRAYS, ["npz:{here}/arrays.npz", "correct the path"]),
-    ("folder for npz", "train", folder("arrays.npz"), ON_ARRAYS, ["{here}/arrays.npz", "does not exist"]),
+    ("folder for npz", "train", folder("arrays.npz"), ON_ARRAYS,
+     ["{here}/arrays.npz", "does not exist"]),
     ("no mat", "train", nothing, ["--data=mat:{here}"], ["mat:{here}", "train_32x32.mat"]),
     ("bad mat", "train", file("train_32x32.mat", b"no mat"), ["--data=mat:{here}"],
      ["{here}/train_32x32.mat", "fetch the file again"]),
