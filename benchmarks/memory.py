@@ -13,6 +13,7 @@ import keras
 
 from and_tf.cli.train import read_settings
 from and_tf.data.pipeline import train_pipeline
+from and_tf.export.run import export_finished_run
 from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
@@ -56,7 +57,7 @@ def measure(flags: list[str], steps: int, folder: Path) -> list[dict]:
     state = checkpoint.training_state(experiment.model) | monitor.state
     save = functools.partial(checkpoint.save, run.checkpoint, metadata={})
     phase("checkpoint", lambda: save(arrays=checkpoint.values(state)))
-    phase("export", lambda: training.finish_run(experiment, seconds=0.0))
+    phase("export", lambda: training.finish_run(experiment, 0.0, export_finished_run))
     return rows
 
 

@@ -36,8 +36,9 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
     settings = experiment_settings(values)
 
     def start() -> None:
+        from and_tf.export.run import export_finished_run
         from and_tf.training.loop import run_experiment
 
-        run_experiment(settings)
+        run_experiment(settings, export_finished_run)
 
     return start

@@ -1,6 +1,7 @@
 """The encoder of a run, exported in one format or all."""
 
 import logging
+import shutil
 from pathlib import Path
 
 import keras
@@ -51,6 +52,27 @@ def export_run(choice: RunChoice, settings: ExportSettings) -> list[Path]:
     ]
     logger.info("Encoder of step %s, from %s", f"{restored.step:,}", restored.path)
     return written
+
+
+def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) -> Path:
+    """Writes what every finished run holds: a SavedModel and a `.keras` file.
+
+    Args:
+        run: whose folder it goes to.
+        encoder: the trained encoder.
+        images: (n, side, side, 3) uint8, to compare on.
+
+    Returns:
+        Path of the SavedModel.
+    """
+    for left_over in run.exports.glob(".encoder*"):  # by a kill during an earlier export
+        if left_over.is_dir():
+            shutil.rmtree(left_over)
+    savedmodel, _ = (
+        write_export(encoder, export_path(run, form), form, images)
+        for form in ("savedmodel", "keras")
+    )
+    return savedmodel
 
 
 def export_path(run: Workdir, form: str) -> Path:

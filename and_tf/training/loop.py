@@ -4,18 +4,19 @@ import contextlib
 import dataclasses
 import logging
 import os
-import shutil
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from and_tf.data.picture import save_grid
 from and_tf.data.pipeline import batch_indices, sample_augmented, train_pipeline
 from and_tf.errors import Argument, BrokenFile, StepNotFinite, Stopped, UserError
 from and_tf.evaluation import extract
-from and_tf.export.run import export_path, write_export
 from and_tf.methods.method import TrainingContext
 from and_tf.runs import checkpoint
 from and_tf.runs.flag_file import flag_file_text
@@ -33,8 +34,18 @@ from and_tf.training.summary import log_estimates, summarise
 logger = logging.getLogger(__name__)
 
 
-def run_experiment(settings: ExperimentSettings) -> None:
+# Writes the encoder of a finished run into its folder, compared with the encoder on images
+# (n, S, S, 3) uint8, and gives the place to name in the summary.
+Export = Callable[[Workdir, keras.Model, np.ndarray], Path]
+
+
+def run_experiment(settings: ExperimentSettings, export: Export) -> None:
     """Trains to the end of the plan, or goes on where the run in its folder stopped.
+
+    Args:
+        settings: of the experiment.
+        export: is called when training has come to its end, before the summary marks the run as
+            finished; after a kill between the two it is called again.
 
     Raises:
         UserError: if settings, images or the run in the folder do not fit; nothing is overwritten.
@@ -54,10 +65,10 @@ def run_experiment(settings: ExperimentSettings) -> None:
     with run.locked():
         if check_run_folder(run, settings) != is_continued or run.summary.is_file():
             raise UserError(f"{run.path} was changed by another process: repeat the command.")
-        _train(experiment, is_continued)
+        _train(experiment, is_continued, export)
 
 
-def _train(experiment: Experiment, is_continued: bool) -> None:
+def _train(experiment: Experiment, is_continued: bool, export: Export) -> None:
     settings = experiment.settings
     stop, monitor = StopRequest(), make_monitor(experiment)
     of_method = settings.method.callbacks(training_context(experiment, stop))
@@ -73,7 +84,7 @@ def _train(experiment: Experiment, is_continued: bool) -> None:
     started = time.monotonic()
     is_finished = fit(experiment, callbacks, stop, interrupted)
     if is_finished:
-        finish_run(experiment, time.monotonic() - started)
+        finish_run(experiment, time.monotonic() - started, export)
     else:
         logger.info("Stopped after step %d. The same command continues.", experiment.step)
 
@@ -287,17 +298,14 @@ def _step_not_finite(experiment: Experiment) -> StepNotFinite:
     )  # fmt: skip
 
 
-def finish_run(experiment: Experiment, seconds: float) -> None:
+def finish_run(experiment: Experiment, seconds: float, export: Export) -> None:
     """Exports the encoder, then writes the summary, which marks the run as finished."""
-    run, encoder = experiment.run, experiment.model.encoder
+    run = experiment.run
     if not run.can_write():
         return
-    for left_over in run.exports.glob(".encoder*"):  # by a finish that was killed
-        shutil.rmtree(left_over)
     size = experiment.settings.augmentation.image_size
     images = experiment.train.load(range(min(8, len(experiment.train))), size)
-    for form in ("savedmodel", "keras"):
-        write_export(encoder, export_path(run, form), form, images)
-    text = summarise(experiment, seconds)
+    exported = export(run, experiment.model.encoder, images)
+    text = summarise(experiment, seconds, exported)
     run.write_summary(text)
     print(text, end="")

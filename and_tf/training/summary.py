@@ -2,12 +2,12 @@
 
 import logging
 import shutil
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from and_tf.export.run import export_path
 from and_tf.runs import checkpoint
 from and_tf.training.build import Experiment
 from and_tf.training.durations import clock
@@ -66,7 +66,7 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.1f} GB"
 
 
-def summarise(experiment: Experiment, seconds: float) -> str:
+def summarise(experiment: Experiment, seconds: float, exported: Path) -> str:
     """The text of summary.txt: what was run, its cost, and kNN by round beside raw pixels."""
     run, settings = experiment.run, experiment.settings
     metrics = run.read_metrics()
@@ -78,7 +78,7 @@ def summarise(experiment: Experiment, seconds: float) -> str:
         f"{settings.encoder.encoder}, {epochs}, seed {settings.run.seed}",
         f"{clock(seconds)} since the last start{rate}",
         *_knn_lines(metrics, run.read_facts()),
-        f"Encoder: {export_path(run, 'savedmodel')} (SavedModel) and .keras",
+        f"Encoder: {exported} (SavedModel) and .keras",
     ]
     return "\n".join(lines) + "\n"
 
