@@ -46,7 +46,9 @@ class Flags:
             _define(field, self.values)
 
     def parse(self, argv: Sequence[str] | None = None) -> dict[str, Any]:
-        """Values of the flags; `--help` prints it and ends the program with status 0.
+        """Values of the flags that are given; `--help` ends the program with status 0.
+
+        A flag that is not given has the default of its settings.
 
         Raises:
             UserError: for an unknown flag, a value that is not taken, or a stray argument.
@@ -64,8 +66,8 @@ class Flags:
             raise UserError(f"{files} is not text: name a file with one flag a line.") from error
         if rest:
             raise UserError(f"unexpected argument {rest[0]!r}: flags are written --name=value")
-        values = self.values.flag_values_dict()
-        return {name: values[name] for name in self.fields}
+        given = [name for name in self.fields if self.values[name].present]
+        return {name: self.values[name].value for name in given}
 
     def spell(self, argument: Argument) -> str:
         """An argument that a message names, as a flag where the program has one of that name."""

@@ -46,6 +46,5 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
 
 def _command(values: dict[str, Any]) -> str:
     """The command that writes the page again."""
-    fields = flags().fields
-    given = [name for name, value in values.items() if value != fields[name].default]
-    return shlex.join(["python", "report.py", *(f"--{name}={values[name]}" for name in given)])
+    given = (f"--{name}={value}" for name, value in values.items())
+    return shlex.join(["python", "report.py", *given])

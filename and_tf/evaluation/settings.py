@@ -118,7 +118,8 @@ def evaluation_settings(values: Mapping[str, Any]) -> EvaluationSettings:
     """Settings of flat values, such as those of flags; missing ones take their default.
 
     Raises:
-        SettingError: if a value is not taken, or is of another protocol than the chosen one.
+        SettingError: if a value is not taken, or a setting is of another protocol than the
+            chosen one.
     """
     choice = build(ProtocolChoice, values)
     _check_used(choice.classifier, values)
@@ -136,10 +137,9 @@ def _check_used(chosen: str, values: Mapping[str, Any]) -> None:
     used = {field.name for field in fields_of(PROTOCOLS[chosen])}
     for name, protocol in PROTOCOLS.items():
         for field in fields_of(protocol):
-            value = values.get(field.name, field.default)
-            if field.name not in used and value != field.default:
+            if field.name in values and field.name not in used:
                 raise SettingError(
-                    Argument(field.name, value),
+                    Argument(field.name, values[field.name]),
                     " is for ", Argument("classifier", name),
                     ", and not for ", Argument("classifier", chosen), ": leave it out.",
                 )  # fmt: skip

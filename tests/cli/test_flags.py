@@ -38,9 +38,8 @@ def test_flags_give_values_of_the_types_of_their_fields():
     }  # fmt: skip
 
 
-def test_flags_that_are_not_given_have_their_defaults():
-    values = flags().parse([])
-    assert values["folder"] is None and values["sizes"] is None and values["is_on"] is False
+def test_flags_that_are_not_given_are_left_to_the_defaults_of_the_settings():
+    assert flags().parse(["--count=3"]) == {"count": 3}
 
 
 def test_a_flagfile_is_read_and_later_flags_win(tmp_path):
