@@ -120,7 +120,7 @@ class Fit(keras.callbacks.Callback):
         self.data = batches if isinstance(batches, tf.data.Dataset) else in_memory(batches)
         self.within, self.between = [], []
         stop, monitor = StopRequest(), training.make_monitor(experiment)
-        experiment.run.write_facts(experiment.metadata)
+        experiment.run.write_metadata(experiment.metadata)
         of_method = experiment.settings.method.callbacks(
             training.training_context(experiment, stop)
         )

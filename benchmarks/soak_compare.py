@@ -49,7 +49,7 @@ def _checkpoints(one: Path, other: Path) -> list[str]:
             checkpoint.load(other / name),
         )
         if our_facts != their_facts or ours.keys() != theirs.keys():
-            found.append(f"{name}: facts or names differ")
+            found.append(f"{name}: metadata or names differ")
             continue
         found += [
             f"{name}: {key} differs"

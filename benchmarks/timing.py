@@ -88,15 +88,15 @@ def _processor() -> str:
 
 
 def show(
-    title: str, rows: Sequence[dict[str, object]], json_path: Path | None = None, **facts: object
+    title: str, rows: Sequence[dict[str, object]], json_path: Path | None = None, **metadata: object
 ) -> None:
     """Prints rows of equal keys as a Markdown table under the machine's name; writes the JSON.
 
     Args:
         title: what was measured, one line.
         rows: a dict a line; floats are shown with three significant digits.
-        json_path: file for machine, facts and rows, or None.
-        facts: what else belongs into the JSON, such as single timings.
+        json_path: file for machine, metadata and rows, or None.
+        metadata: what else belongs into the JSON, such as single timings.
     """
     print(f"{title}\n{machine()}\n")
     names = list(rows[0])
@@ -105,7 +105,7 @@ def show(
     for row in rows:
         print(f"| {' | '.join(_shown(row[name]) for name in names)} |")
     if json_path:
-        record = {"title": title, "machine": machine(), "rows": list(rows)} | facts
+        record = {"title": title, "machine": machine(), "rows": list(rows)} | metadata
         json_path.write_text(json.dumps(record, indent=2) + "\n")
 
 

@@ -106,7 +106,7 @@ def _memory_bank(run: Workdir, checkpoint: str, reference: Source) -> np.ndarray
             f"{path} holds no bank: use ", Argument("checkpoint", "last"), " or ",
             Argument("bank", "recomputed"), ".",
         )  # fmt: skip
-    if run.read_facts()["fingerprint"] != reference.fingerprint:
+    if run.read_metadata()["fingerprint"] != reference.fingerprint:
         raise UserError(
             Argument("bank", "memory"), f" holds the images of the run, not {reference.name}: "
             "leave out ", Argument("data"), " and ", Argument("train_split"), ", or use ",

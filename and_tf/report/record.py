@@ -142,7 +142,7 @@ def read_record(run: Workdir, step: int | None = None) -> Record:
     ends = [e for e in _round_ends(run, settings.method.plan) if step is None or e.step <= step]
     return Record(
         settings=settings,
-        metadata=run.read_facts(),
+        metadata=run.read_metadata(),
         epochs=[record for record in metrics if "loss" in record],
         evaluations=[record for record in metrics if "loss" not in record],
         round_ends=ends,

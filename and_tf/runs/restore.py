@@ -62,7 +62,7 @@ def restore_encoder(run: Workdir, which: str = "last") -> RestoredEncoder:
     """
     settings = run.read_settings(EncoderSettings)
     size = run.read_settings(AugmentationSettings).image_size
-    metadata = run.read_facts()
+    metadata = run.read_metadata()
     encoder = build_encoder(
         settings.encoder, (size, size, 3), settings.embedding_dim, metadata["mean"], metadata["std"]
     )

@@ -35,7 +35,7 @@ class Workdir:
         self.path = Path(path)
         self.is_writable = is_writable
         self.flags = self.path / "flags.cfg"
-        self.facts = self.path / "run.json"
+        self.metadata = self.path / "run.json"
         self.metrics = self.path / "metrics.jsonl"
         self.images = self.path / "images.npz"
         self.checkpoint = self.path / "checkpoints" / "last.npz"
@@ -113,24 +113,24 @@ class Workdir:
         except SettingError as error:
             raise BrokenFile(f"{self.flags} is corrupt ({error}): restore it.") from error
 
-    def write_facts(self, metadata: dict[str, Any]) -> None:
+    def write_metadata(self, metadata: dict[str, Any]) -> None:
         """Writes run.json: what was measured once of the images, and the versions used."""
-        self._replace(self.facts, json.dumps(metadata, indent=2) + "\n")
+        self._replace(self.metadata, json.dumps(metadata, indent=2) + "\n")
 
-    def read_facts(self) -> dict[str, Any]:
-        """What `write_facts` wrote.
+    def read_metadata(self) -> dict[str, Any]:
+        """What `write_metadata` wrote.
 
         Raises:
             BrokenFile: if it is missing or corrupt, above all the numbers that pixels are
                 normalised by.
         """
         try:
-            metadata = json.loads(self.facts.read_text())
+            metadata = json.loads(self.metadata.read_text())
             if not all(np.isfinite(metadata[name]).all() for name in ("mean", "std")):
                 raise ValueError("mean or std is NaN or infinite")
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = f"there is no {error}" if isinstance(error, KeyError) else error
-            raise BrokenFile(f"{self.facts} cannot be read ({reason}): restore it.") from error
+            raise BrokenFile(f"{self.metadata} cannot be read ({reason}): restore it.") from error
         return metadata
 
     def write_summary(self, text: str) -> None:

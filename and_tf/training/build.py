@@ -153,15 +153,15 @@ def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict)
         UserError: if they, their labels or the held-out ones differ; names what changed.
     """
     different = ""
-    if run.facts.is_file():
-        known = run.read_facts()
+    if run.metadata.is_file():
+        known = run.read_metadata()
         for name in ("labels", "held_out_labels", "held_out_fingerprint"):
             # Runs of older versions kept none of these.
             if "labels" in known and known.get(name) != others.get(name):
                 different = f"{name.replace('_', ' ')} differ"
     if run.images.is_file():
         different = changes(run.read_images(), images) or different
-    elif run.facts.is_file() and run.read_facts().get("fingerprint") != train.fingerprint:
+    elif run.metadata.is_file() and run.read_metadata().get("fingerprint") != train.fingerprint:
         different = f"its fingerprint is another (and {run.images.name}, which would tell, is gone)"
     if different:
         raise UserError(
@@ -172,8 +172,8 @@ def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict)
 
 def _image_metadata(run: Workdir, train: Source, size: int) -> dict[str, Any]:
     """What is measured once of the images, kept in the run."""
-    if run.facts.is_file():
-        return run.read_facts()
+    if run.metadata.is_file():
+        return run.read_metadata()
     mean, std = statistics.channel_statistics(train, size)
     return {
         "images": len(train),

@@ -171,7 +171,7 @@ def begin_run(experiment: Experiment, monitor: Monitor) -> None:
     measured = {} if raw is None else {"raw_pixels_knn_top1": raw}
     run.write_flags(settings)
     run.write_images(experiment.images)
-    run.write_facts(experiment.metadata | measured)
+    run.write_metadata(experiment.metadata | measured)
     run.forget_after(-1)
     if run.can_write():
         augmented = sample_augmented(

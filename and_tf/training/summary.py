@@ -77,7 +77,7 @@ def summarise(experiment: Experiment, seconds: float, exported: Path) -> str:
         f"{settings.run.name}: {settings.choice.method} on {experiment.train.name}, "
         f"{settings.encoder.encoder}, {epochs}, seed {settings.run.seed}",
         f"{clock(seconds)} since the last start{rate}",
-        *_knn_lines(metrics, run.read_facts()),
+        *_knn_lines(metrics, run.read_metadata()),
         f"Encoder: {exported} (SavedModel) and .keras",
     ]
     return "\n".join(lines) + "\n"

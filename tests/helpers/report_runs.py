@@ -58,7 +58,7 @@ def make_run(folder, *flags, rounds_done=None, label_free=True, method_arrays=Tr
     metadata = {"images": len(train), "fingerprint": train.fingerprint, "mean": [127.0] * 3,
                 "std": [60.0] * 3, "tensorflow": "2", "keras": "3", "python": "3",
                 "raw_pixels_knn_top1": 20.0}  # fmt: skip
-    run.write_facts(metadata)
+    run.write_metadata(metadata)
     plan = settings.method.plan
     done = plan.rounds + 1 if rounds_done is None else rounds_done
     last = done * plan.epochs_per_round

@@ -23,7 +23,7 @@ def run(tmp_path):
     run = Workdir(tmp_path / "run")
     run.path.mkdir()
     run.write_flags(settings_of("--rounds=1", "--epochs_per_round=2"))
-    run.write_facts(METADATA)
+    run.write_metadata(METADATA)
     epochs = [
         {"step": 1, "epoch": 1, "round": 0, "loss": 5.0, "images_per_second": 100.0},
         {"step": 2, "epoch": 2, "round": 0, "loss": 4.0, "images_per_second": 50.0},

@@ -22,7 +22,7 @@ ARRAYS = DTYPES.flatmap(
     )
 )
 STATES = st.dictionaries(NAMES, ARRAYS, min_size=1, max_size=5)
-FACTS = st.dictionaries(
+METADATA = st.dictionaries(
     st.text(max_size=5),
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(**FINITE) | st.text(max_size=5),
@@ -43,15 +43,15 @@ def bits(arrays):
 
 
 @SETTINGS
-@given(state=STATES, facts=FACTS)
-def test_a_checkpoint_comes_back_bit_for_bit(path, state, facts):
-    checkpoint.save(path, state, facts)
+@given(state=STATES, metadata=METADATA)
+def test_a_checkpoint_comes_back_bit_for_bit(path, state, metadata):
+    checkpoint.save(path, state, metadata)
     arrays, told = checkpoint.load(path)
-    assert bits(arrays) == bits(state) and told == facts
+    assert bits(arrays) == bits(state) and told == metadata
 
 
 def loaded_from(content, path):
-    """Arrays and facts of a checkpoint of these bytes; None if it is refused."""
+    """Arrays and metadata of a checkpoint of these bytes; None if it is refused."""
     other = pathlib.Path(path).with_name("other.npz")
     other.write_bytes(content)
     try:
@@ -62,9 +62,9 @@ def loaded_from(content, path):
 
 
 @SETTINGS
-@given(state=STATES, facts=FACTS, share=st.floats(0, 1, exclude_max=True))
-def test_a_checkpoint_cut_anywhere_is_refused(path, state, facts, share):
-    checkpoint.save(path, state, facts)
+@given(state=STATES, metadata=METADATA, share=st.floats(0, 1, exclude_max=True))
+def test_a_checkpoint_cut_anywhere_is_refused(path, state, metadata, share):
+    checkpoint.save(path, state, metadata)
     content = path.read_bytes()
     assert loaded_from(content[: int(share * len(content))], path) is None
 
@@ -82,6 +82,6 @@ def test_a_byte_flipped_anywhere_never_gives_other_values(path, data, share, fli
     content[int(share * len(content))] ^= flip
     found = loaded_from(bytes(content), path)
     if found is not None:
-        arrays, facts = found
+        arrays, metadata = found
         # An array that the directory lost is refused by `restore`, which knows the names.
-        assert bits(arrays).items() <= bits(state).items() and facts == {"step": 7}
+        assert bits(arrays).items() <= bits(state).items() and metadata == {"step": 7}

@@ -53,7 +53,7 @@ def test_a_process_that_is_not_the_chief_writes_nothing(tmp_path):
     run = Workdir(tmp_path / "run", is_writable=False)
     with run.locked():
         run.write_flags(ExperimentSettings())
-        run.write_facts({"mean": [0.0]})
+        run.write_metadata({"mean": [0.0]})
         run.append_metrics([{"step": 1}])
         run.forget_after(0)
         run.save_checkpoint({}, {"step": 1})

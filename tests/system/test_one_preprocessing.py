@@ -42,5 +42,5 @@ def test_metrics_and_weights_do_not_depend_on_the_cache(runs):
         for record in (ours, theirs):
             record.pop("images_per_second", None)
         assert ours == theirs
-    facts = [json.loads((run.facts).read_text()) for run in (cached, without)]
-    assert facts[0] == facts[1]
+    metadata = [json.loads((run.metadata).read_text()) for run in (cached, without)]
+    assert metadata[0] == metadata[1]

@@ -99,8 +99,8 @@ def test_the_logged_knn_is_that_of_the_kept_encoder(finished):
 
 
 def test_a_round_end_keeps_encoder_and_neighbourhoods(finished):
-    arrays, facts = checkpoint.load(finished / "rounds" / "round_1.npz")
-    assert facts == {"step": 16, "epoch": 4, "round": 1}
+    arrays, metadata = checkpoint.load(finished / "rounds" / "round_1.npz")
+    assert metadata == {"step": 16, "epoch": 4, "round": 1}
     assert arrays["neighbours"].shape == (200, 1) and arrays["is_anchor"].sum() == 100
     kept = arrays["entropy"][arrays["is_anchor"]]
     assert kept.max() <= arrays["entropy"][~arrays["is_anchor"]].min()
@@ -119,8 +119,8 @@ def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(callbacks.Checkpoints, "on_train_batch_end", stop)
         assert programs.train(flags) == 0
-    _, facts = checkpoint.load(tmp_path / "run" / "checkpoints" / "last.npz")
-    assert facts["step"] == stop_at
+    _, metadata = checkpoint.load(tmp_path / "run" / "checkpoints" / "last.npz")
+    assert metadata["step"] == stop_at
     assert not (tmp_path / "run" / "summary.txt").exists()
     assert programs.train(flags) == 0
     ours, _ = checkpoint.load(tmp_path / "run" / "checkpoints" / "last.npz")
@@ -372,8 +372,8 @@ def test_a_signal_ends_a_real_process_after_a_checkpoint(tmp_path, number):
     _, said = started.communicate(timeout=120)
     assert started.returncode == 0, said
     assert "The same command continues" in said and "Traceback" not in said
-    _, facts = checkpoint.load(run / "checkpoints" / "last.npz")
-    assert f"Stopped after step {facts['step']}." in said
+    _, metadata = checkpoint.load(run / "checkpoints" / "last.npz")
+    assert f"Stopped after step {metadata['step']}." in said
 
 
 def test_report_writes_a_page_and_names_what_it_wrote(finished, tmp_path, capsys):

@@ -59,9 +59,9 @@ def repeat_metrics(run):
 
 
 def change_bank(run):
-    arrays, facts = checkpoint.load(run / "checkpoints" / "last.npz")
+    arrays, metadata = checkpoint.load(run / "checkpoints" / "last.npz")
     arrays["bank"][3, 5] = np.nextafter(arrays["bank"][3, 5], np.float32(9))
-    checkpoint.save(run / "checkpoints" / "last.npz", arrays, facts)
+    checkpoint.save(run / "checkpoints" / "last.npz", arrays, metadata)
 
 
 def repeat_events(run):

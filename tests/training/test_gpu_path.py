@@ -66,12 +66,12 @@ def test_a_stopped_run_continues_as_if_never_stopped(tmp_path, monkeypatch, caps
     with monkeypatch.context() as patch:
         patch.setattr(pace.StepCounter, "on_train_batch_begin", stop)
         assert programs.train(flags) == 0
-    arrays, facts = last(tmp_path / "cut")
-    assert facts["step"] == 4
+    arrays, metadata = last(tmp_path / "cut")
+    assert metadata["step"] == 4
     assert not any(array.dtype == np.uint8 for array in arrays.values())  # the images stay out
     assert programs.train(flags) == 0
-    (ours, facts), (theirs, _) = last(tmp_path / "cut"), last(tmp_path / "whole")
-    assert facts["step"] == STEPS
+    (ours, metadata), (theirs, _) = last(tmp_path / "cut"), last(tmp_path / "whole")
+    assert metadata["step"] == STEPS
     for name, array in theirs.items():
         np.testing.assert_allclose(ours[name], array, atol=1e-5, err_msg=name)
 

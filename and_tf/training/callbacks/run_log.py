@@ -43,7 +43,7 @@ class RunLog(keras.callbacks.Callback):
         if self.bar is not None or not self.run.can_write():
             return
         self.events = EventLog(self.run)
-        self.raw_pixels = self.run.read_facts().get("raw_pixels_knn_top1")
+        self.raw_pixels = self.run.read_metadata().get("raw_pixels_knn_top1")
         self.bar = progress_bar(self.total_steps, "training", "step", initial=self.counter.step)
         self.started, self.first_step = time.monotonic(), self.counter.step
 
