@@ -214,8 +214,7 @@ def _peak_memory() -> dict:
 
 def short_run(options: argparse.Namespace) -> dict:
     """kNN top-1 of a run of a few epochs, discoveries included, and what it took."""
-    from helpers import programs
-
+    from and_tf.cli import train
     from and_tf.runs.workdir import Workdir
 
     if not options.data_dir and "--data=" not in options.run_flags:
@@ -225,7 +224,7 @@ def short_run(options: argparse.Namespace) -> dict:
         flags = [f"--flagfile={card}", f"--data_dir={options.data_dir}", "--precision=mixed"]
         flags += [f"--epochs_per_round={options.epochs}", f"--workdir={folder}/run"]
         began = time.perf_counter()
-        status = programs.train([*flags, "--eval_every=0", *shlex.split(options.run_flags)])
+        status = train.main([*flags, "--eval_every=0", *shlex.split(options.run_flags)])
         if status:
             raise SystemExit(f"train.py ended with status {status}.")
         records = Workdir(f"{folder}/run").read_metrics()

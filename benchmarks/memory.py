@@ -18,6 +18,7 @@ from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
 from and_tf.training import loop as training
+from and_tf.training import start
 from and_tf.training.build import build_experiment, start_devices
 from benchmarks.timing import arguments, peak_mb, resident_mb, show
 
@@ -49,7 +50,7 @@ def measure(flags: list[str], steps: int, folder: Path) -> list[dict]:
     experiment = phase("images read, model built", lambda: build_experiment(settings, run))
     monitor = training.make_monitor(experiment)
     folder.mkdir()
-    phase("begin, with kNN on raw pixels", lambda: training.begin_run(experiment, monitor))
+    phase("begin, with kNN on raw pixels", lambda: start.begin_run(experiment, monitor))
     phase(f"{steps} steps", lambda: _train(experiment, steps))
     rows_of_bank = experiment.model.image_embeddings()
     phase("discovery", lambda: discover(rows_of_bank, temperature=experiment.model.temperature))

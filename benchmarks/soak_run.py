@@ -8,8 +8,8 @@ import functools
 import os
 import sys
 
-from helpers import programs
-
+from and_tf.cli import train
+from and_tf.export import run as exporting
 from and_tf.methods.anchor_neighbourhoods import curriculum
 from and_tf.runs import checkpoint
 from and_tf.training import loop as training
@@ -24,7 +24,7 @@ def main() -> int:
     curriculum.discover = _within("discovery", curriculum.discover, tell)
     Monitor.measure = _within("evaluation", Monitor.measure, tell)
     checkpoint.save = _within("checkpoint", checkpoint.save, tell)
-    training.write_export = _within("export", training.write_export, tell)
+    exporting.write_export = _within("export", exporting.write_export, tell)
     after_restore = training.continue_run
 
     def continued(experiment, *others):
@@ -41,7 +41,7 @@ def main() -> int:
 
     RunLog.on_train_batch_end = on_train_batch_end
     tell("start")
-    status = programs.train(sys.argv[2:])
+    status = train.main(sys.argv[2:])
     tell("end")
     return status
 

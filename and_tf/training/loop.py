@@ -1,9 +1,7 @@
 """train.py: an experiment from its settings to its exported encoder, begun or continued."""
 
 import contextlib
-import dataclasses
 import logging
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,26 +11,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from and_tf.data.picture import save_grid
-from and_tf.data.pipeline import batch_indices, sample_augmented, train_pipeline
-from and_tf.errors import Argument, BrokenFile, StepNotFinite, Stopped, UserError
+from and_tf.data.pipeline import batch_indices, train_pipeline
+from and_tf.errors import Argument, StepNotFinite, Stopped, UserError
 from and_tf.evaluation import extract
 from and_tf.methods.method import TrainingContext
-from and_tf.runs import checkpoint
-from and_tf.runs.flag_file import flag_file_text
 from and_tf.runs.workdir import Workdir
-from and_tf.settings import differences, flat_values
 from and_tf.training.build import Experiment, build_experiment, start_devices
-from and_tf.training.callbacks import RunCallbacks, kept_metadata, restore_metadata, run_callbacks
-from and_tf.training.hardware import log_devices, precision_policy, use_xla
+from and_tf.training.callbacks import RunCallbacks, run_callbacks
+from and_tf.training.hardware import log_devices, use_xla
 from and_tf.training.online_evaluation import Monitor
-from and_tf.training.settings import ExperimentSettings, read_settings
+from and_tf.training.settings import ExperimentSettings
+from and_tf.training.start import begin_run, check_run_folder, continue_run, settings_of_run
 from and_tf.training.stopping import StopRequest
 from and_tf.training.strategy import is_chief
 from and_tf.training.summary import log_estimates, summarise
 
 logger = logging.getLogger(__name__)
-
 
 # Writes the encoder of a finished run into its folder, compared with the encoder on images
 # (n, S, S, 3) uint8, and gives the place to name in the summary.
@@ -52,8 +46,7 @@ def run_experiment(settings: ExperimentSettings, export: Export) -> None:
         OSError: if something cannot be written; the same command continues at the last checkpoint.
     """
     run = Workdir(settings.run.workdir or f"runs/{settings.run.name}", is_chief())
-    settings = dataclasses.replace(settings, data=settings.data.absolute())
-    settings = _with_precision(settings, run)
+    settings = settings_of_run(settings, run)
     is_continued = check_run_folder(run, settings)
     if run.summary.is_file():
         logger.info(
@@ -89,56 +82,6 @@ def _train(experiment: Experiment, is_continued: bool, export: Export) -> None:
         logger.info("Stopped after step %d. The same command continues.", experiment.step)
 
 
-def _with_precision(settings: ExperimentSettings, run: Workdir) -> ExperimentSettings:
-    """Settings with the Keras policy that `mixed` means: of a run that has begun, its own."""
-    wanted = settings.devices.precision
-    policy = precision_policy(wanted)
-    if wanted == "mixed" and run.flags.is_file():
-        kept = read_settings(run).devices.precision
-        policy = kept if kept.startswith("mixed_") else policy
-    return dataclasses.replace(
-        settings, devices=dataclasses.replace(settings.devices, precision=policy)
-    )
-
-
-def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
-    """Whether the folder holds this very experiment, begun.
-
-    Raises:
-        UserError: if it holds another one, or something else.
-    """
-    flag_file_text(settings)  # a value that it cannot hold is refused before anything is written
-    folder = Argument("workdir", str(run.path))
-    if any(parent.is_file() for parent in run.path.absolute().parents):
-        raise UserError(folder, " lies below a file: choose another.")
-    if not run.flags.is_file():
-        if run.path.exists() and (not run.path.is_dir() or _foreign_files(run)):
-            raise UserError(folder, " is not empty and holds no run: choose another.")
-        return False
-    kept = read_settings(run)
-    before, after = flat_values(kept), flat_values(settings)
-    different: list[Any] = []
-    names = differences(kept, settings, settings.run.deterministic)
-    if run.summary.is_file():  # its images are not looked at: a run of others is not this one
-        known = flat_values(kept.data.absolute())
-        names += [name for name in ("data", "eval_data") if known[name] != after[name]]
-    for name in names:
-        if name in before:
-            different += [", " if different else "", Argument(name, before[name])]
-            different += [f", now {after[name]}"]
-    if different:
-        raise UserError(
-            folder, " holds a run with other settings (", *different, "): choose another, or "
-            "another ", Argument("name"), ", or repeat its settings.",
-        )  # fmt: skip
-    return run.checkpoint.is_file() or run.previous_checkpoint.is_file()
-
-
-def _foreign_files(run: Workdir) -> set[str]:
-    """What stands in a folder besides the traces of a start that was killed at once."""
-    return {path.name for path in run.path.iterdir()} - {"lock", "flags.cfg.partial"}
-
-
 def make_monitor(experiment: Experiment) -> Monitor:
     """What measures the evaluations of a run."""
     settings = experiment.settings
@@ -162,56 +105,6 @@ def training_context(experiment: Experiment, stop: StopRequest) -> TrainingConte
         ),
         interruptible=stop.interruptible,
     )
-
-
-def begin_run(experiment: Experiment, monitor: Monitor) -> None:
-    """Writes what a new run starts from."""
-    run, settings = experiment.run, experiment.settings
-    raw = monitor.raw_pixels()
-    measured = {} if raw is None else {"raw_pixels_knn_top1": raw}
-    run.write_flags(settings)
-    run.write_images(experiment.images)
-    run.write_metadata(experiment.metadata | measured)
-    run.forget_after(-1)
-    if run.can_write():
-        augmented = sample_augmented(
-            experiment.train, settings.augmentation, seed=settings.run.seed
-        )
-        save_grid(augmented, run.augmented)
-
-
-def continue_run(
-    experiment: Experiment, of_method: list[keras.callbacks.Callback], monitor: Monitor
-) -> dict[str, Any] | None:
-    """Restores the last checkpoint and forgets metrics measured after it.
-
-    Returns:
-        The epoch and logs of an epoch whose evaluation was interrupted; None if there is none.
-    """
-    run = experiment.run
-    arrays, metadata, path = run.load_checkpoint()
-    expected = {"step", "best", *kept_metadata(of_method)}
-    if missing := expected - metadata.keys():
-        raise BrokenFile(
-            f"The checkpoint {path} lacks {', '.join(sorted(missing))}: continue it with the "
-            "version of this program that wrote it, or train anew in another ",
-            Argument("workdir"), ".",
-        )  # fmt: skip
-    state = checkpoint.training_state(experiment.model) | monitor.state
-    checkpoint.restore(state, arrays, path)
-    if run.can_write() and path != run.checkpoint and run.checkpoint.is_file():
-        # Not to take the place of the valid one.
-        os.replace(run.checkpoint, run.checkpoint.with_suffix(".damaged"))
-    restore_metadata(of_method, metadata)
-    kept = read_settings(run)
-    if kept.data != experiment.settings.data:  # the images were moved: to find them from now on
-        run.write_flags(dataclasses.replace(kept, data=experiment.settings.data))
-    monitor.best = metadata["best"]
-    run.forget_after(metadata["step"])
-    logger.info(
-        "Continuing %s after step %d of %d.", run.path, metadata["step"], experiment.total_steps
-    )
-    return metadata.get("interrupted")
 
 
 def fit(

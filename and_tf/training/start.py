@@ -1,0 +1,128 @@
+"""How a run begins or goes on: its folder is checked, written or restored."""
+
+import dataclasses
+import logging
+import os
+from typing import Any
+
+import keras
+
+from and_tf.data.picture import save_grid
+from and_tf.data.pipeline import sample_augmented
+from and_tf.errors import Argument, BrokenFile, UserError
+from and_tf.runs import checkpoint
+from and_tf.runs.flag_file import flag_file_text
+from and_tf.runs.workdir import Workdir
+from and_tf.settings import differences, flat_values
+from and_tf.training.build import Experiment
+from and_tf.training.callbacks import kept_metadata, restore_metadata
+from and_tf.training.hardware import precision_policy
+from and_tf.training.online_evaluation import Monitor
+from and_tf.training.settings import ExperimentSettings, read_settings
+
+logger = logging.getLogger(__name__)
+
+
+def settings_of_run(settings: ExperimentSettings, run: Workdir) -> ExperimentSettings:
+    """Settings as the run keeps them: absolute paths, and the Keras policy that `mixed` means."""
+    settings = dataclasses.replace(settings, data=settings.data.absolute())
+    wanted = settings.devices.precision
+    policy = precision_policy(wanted)
+    if wanted == "mixed" and run.flags.is_file():
+        kept = read_settings(run).devices.precision  # on another machine it may mean another one
+        policy = kept if kept.startswith("mixed_") else policy
+    devices = dataclasses.replace(settings.devices, precision=policy)
+    return dataclasses.replace(settings, devices=devices)
+
+
+def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
+    """Whether the folder holds this very experiment, begun.
+
+    Raises:
+        UserError: if it holds another one, or something else.
+    """
+    flag_file_text(settings)  # a value that it cannot hold is refused before anything is written
+    folder = Argument("workdir", str(run.path))
+    if any(parent.is_file() for parent in run.path.absolute().parents):
+        raise UserError(folder, " lies below a file: choose another.")
+    if not run.flags.is_file():
+        if run.path.exists() and (not run.path.is_dir() or _foreign_files(run)):
+            raise UserError(folder, " is not empty and holds no run: choose another.")
+        return False
+    if different := _differences(run, settings):
+        raise UserError(
+            folder, " holds a run with other settings (", *different, "): choose another, or "
+            "another ", Argument("name"), ", or repeat its settings.",
+        )  # fmt: skip
+    return run.checkpoint.is_file() or run.previous_checkpoint.is_file()
+
+
+def _differences(run: Workdir, settings: ExperimentSettings) -> list[Any]:
+    """Parts of a message on the settings that would change the result; empty if none differs."""
+    kept = read_settings(run)
+    before, after = flat_values(kept), flat_values(settings)
+    names = differences(kept, settings, settings.run.deterministic)
+    if run.summary.is_file():  # its images are not looked at: a run of others is not this one
+        known = flat_values(kept.data.absolute())
+        names += [name for name in ("data", "eval_data") if known[name] != after[name]]
+    parts: list[Any] = []
+    for name in names:
+        if name in before:
+            separator = ", " if parts else ""
+            parts += [separator, Argument(name, before[name]), f", now {after[name]}"]
+    return parts
+
+
+def _foreign_files(run: Workdir) -> set[str]:
+    """What stands in a folder besides the traces of a start that was killed at once."""
+    return {path.name for path in run.path.iterdir()} - {"lock", "flags.cfg.partial"}
+
+
+def begin_run(experiment: Experiment, monitor: Monitor) -> None:
+    """Writes what a new run starts from."""
+    run, settings = experiment.run, experiment.settings
+    raw = monitor.raw_pixels()
+    measured = {} if raw is None else {"raw_pixels_knn_top1": raw}
+    run.write_flags(settings)
+    run.write_images(experiment.images)
+    run.write_metadata(experiment.metadata | measured)
+    run.forget_after(-1)
+    if run.can_write():
+        augmented = sample_augmented(
+            experiment.train, settings.augmentation, seed=settings.run.seed
+        )
+        save_grid(augmented, run.augmented)
+
+
+def continue_run(
+    experiment: Experiment, of_method: list[keras.callbacks.Callback], monitor: Monitor
+) -> dict[str, Any] | None:
+    """Restores the last checkpoint and forgets metrics measured after it.
+
+    Returns:
+        The epoch and logs of an epoch whose evaluation was interrupted; None if there is none.
+    """
+    run = experiment.run
+    arrays, metadata, path = run.load_checkpoint()
+    expected = {"step", "best", *kept_metadata(of_method)}
+    if missing := expected - metadata.keys():
+        raise BrokenFile(
+            f"The checkpoint {path} lacks {', '.join(sorted(missing))}: continue it with the "
+            "version of this program that wrote it, or train anew in another ",
+            Argument("workdir"), ".",
+        )  # fmt: skip
+    state = checkpoint.training_state(experiment.model) | monitor.state
+    checkpoint.restore(state, arrays, path)
+    if run.can_write() and path != run.checkpoint and run.checkpoint.is_file():
+        # Not to take the place of the valid one.
+        os.replace(run.checkpoint, run.checkpoint.with_suffix(".damaged"))
+    restore_metadata(of_method, metadata)
+    kept = read_settings(run)
+    if kept.data != experiment.settings.data:  # the images were moved: to find them from now on
+        run.write_flags(dataclasses.replace(kept, data=experiment.settings.data))
+    monitor.best = metadata["best"]
+    run.forget_after(metadata["step"])
+    logger.info(
+        "Continuing %s after step %d of %d.", run.path, metadata["step"], experiment.total_steps
+    )
+    return metadata.get("interrupted")
