@@ -8,7 +8,7 @@ import keras
 from and_tf.data.settings import AugmentationSettings
 from and_tf.encoders.build import build_encoder
 from and_tf.encoders.settings import EncoderSettings
-from and_tf.errors import NotFound
+from and_tf.errors import BrokenFile, NotFound
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
 
@@ -40,14 +40,25 @@ def load_encoder(path: str | Path, checkpoint: str = "last") -> keras.Model:
 
     Raises:
         NotFound: if there is no such file, run or checkpoint.
-        BrokenFile: if the checkpoint is corrupt or of another model.
+        BrokenFile: if file or checkpoint is corrupt or of another model.
     """
     path = Path(path).expanduser()
     if path.suffix == ".keras":
-        if not path.is_file():
-            raise NotFound(f"{path} does not exist: name a .keras file or a run's folder.")
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return _load_keras_file(path)
     return restore_encoder(Workdir(path), checkpoint).encoder
+
+
+def _load_keras_file(path: Path) -> keras.Model:
+    if not path.is_file():
+        raise NotFound(f"{path} does not exist: name a .keras file or a run's folder.")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # a corrupt file shows in many exceptions
+        reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
+        raise BrokenFile(
+            f"{path} cannot be read as a Keras model and may be corrupt ({reason}). Export the "
+            "encoder anew."
+        ) from error
 
 
 def restore_encoder(run: Workdir, which: str = "last") -> RestoredEncoder:
