@@ -1,6 +1,8 @@
 """A SavedModel: resizes and decodes images by itself, and runs wherever TensorFlow does."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import keras
@@ -15,7 +17,11 @@ DESCRIPTION = Path("assets.extra", "encoder.json")  # TensorFlow leaves this fol
 
 
 def write(encoder: keras.Model, path: Path) -> None:
-    """Writes the signatures `serving_default`, for pixels, and `encoded_images`, for files."""
+    """Writes the signatures `serving_default`, for pixels, and `encoded_images`, for files.
+
+    Raises:
+        OSError: if the disk is full.
+    """
     side = encoder.input_shape[1]
 
     def embed(images):
@@ -37,7 +43,10 @@ def write(encoder: keras.Model, path: Path) -> None:
     archive.add_endpoint("serving_default", embed, input_signature=[pixels])
     encoded = tf.TensorSpec((None,), tf.string, name="images")
     archive.add_endpoint("encoded_images", embed_encoded, input_signature=[encoded])
-    archive.write_out(str(path), verbose=False)
+    try:
+        archive.write_out(str(path), verbose=False)
+    except tf.errors.ResourceExhaustedError as error:  # so TensorFlow calls a full disk
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
     (path / DESCRIPTION).parent.mkdir(exist_ok=True)
     (path / DESCRIPTION).write_text(json.dumps(describe(encoder), indent=2) + "\n")
 
