@@ -2,12 +2,11 @@
 
 import pathlib
 
+import and_tf  # noqa: F401  # isort: skip  (TensorFlow reads the variables that it sets)
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-
-import and_tf  # noqa: F401  (sets TensorFlow's start-up variables)
 
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)

@@ -5,6 +5,7 @@ import shutil
 import pytest
 from helpers import programs
 from helpers.pictures import write_photos
+from helpers.small_runs import make_runs_small
 
 FLAGS = [
     "--encoder=resnet_small", "--image_size=16", "--embedding_dim=8", "--rounds=0",
@@ -20,13 +21,15 @@ def trained(tmp_path_factory):
     write_photos(here / "photos" / "val", [(30, 40)] * 4)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(here)
+        make_runs_small(patch)
         assert programs.train([*FLAGS, "--data=folder:photos", "--workdir=run"]) == 0
     (here / "run" / "summary.txt").unlink()
     return here
 
 
 @pytest.fixture
-def world(trained, tmp_path):
+def world(trained, tmp_path, monkeypatch):
+    make_runs_small(monkeypatch)
     return shutil.copytree(trained, tmp_path / "world")
 
 

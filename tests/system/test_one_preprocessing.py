@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import programs
 from helpers.pictures import write_photos
+from helpers.small_runs import make_runs_small
 from tensorflow.python.framework.config import disable_op_determinism
 
 from and_tf.runs.workdir import Workdir
@@ -20,14 +21,16 @@ FLAGS = [
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
     here = tmp_path_factory.mktemp("runs")
-    for split, count in (("train", 6), ("val", 3)):
+    for split, count in (("train", 2), ("val", 1)):
         for name in "ab":
             write_photos(
                 here / "photos" / split / name, [(260, 200), (150, 400), (90, 120)] * count
             )
-    for cache_mb in (0, 4096):
-        flags = [*FLAGS, f"--data=folder:{here}/photos", f"--workdir={here / str(cache_mb)}"]
-        assert programs.train([*flags, f"--cache_mb={cache_mb}"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        make_runs_small(patch)
+        for cache_mb in (0, 4096):
+            flags = [*FLAGS, f"--data=folder:{here}/photos", f"--workdir={here / str(cache_mb)}"]
+            assert programs.train([*flags, f"--cache_mb={cache_mb}"]) == 0
     disable_op_determinism()
     return here
 

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import programs
+from helpers.small_runs import make_runs_small
 
 from and_tf.data.augmentation import views
 from and_tf.data.pipeline import batch_indices
 from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.runs import checkpoint
-from and_tf.training import build as experiment
-from and_tf.training import devices, pace
-from and_tf.training import loop as training
+from and_tf.training import hardware, start
+from and_tf.training.callbacks import StepCounter
 
 FLAGS = [
     "--data=digits", "--image_size=16", "--embedding_dim=8", "--train_split=train[:192]",
@@ -26,22 +26,10 @@ FLAGS = [
 STEPS = 12  # in two epochs
 
 
-def small_encoder(options, mean, std, synchronized_batch_norm=False):
-    x = images = keras.Input((options.image_size, options.image_size, 3))
-    x = keras.layers.Rescaling(1 / 128, offset=-1)(x)
-    x = keras.layers.Conv2D(4, 3, strides=2, name="conv")(x)
-    x = keras.layers.ReLU()(keras.layers.BatchNormalization(name="norm")(x))
-    x = keras.layers.Dense(options.embedding_dim, name="fc", dtype="float32")(
-        keras.layers.Flatten()(x)
-    )
-    return keras.Model(images, keras.layers.UnitNormalization(dtype="float32")(x))
-
-
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Runs without what takes long and does not matter here; the policy is restored."""
-    monkeypatch.setattr(experiment, "build_encoder", small_encoder)
-    monkeypatch.setattr(training, "write_export", lambda *others: None)
+    """Without what takes long and does not matter here; the policy is restored."""
+    make_runs_small(monkeypatch)
     before = keras.config.dtype_policy()
     yield
     keras.config.set_dtype_policy(before)
@@ -53,9 +41,9 @@ def last(folder):
 
 def test_a_stopped_run_continues_as_if_never_stopped(tmp_path, monkeypatch, capsys):
     assert programs.train([*FLAGS, f"--workdir={tmp_path / 'whole'}"]) == 0
-    said = capsys.readouterr().out
-    assert "on its device, which holds all images: 0.1 MB" in said
-    plain = pace.StepCounter.on_train_batch_begin
+    said = capsys.readouterr().err
+    assert "on its device, which holds all 192 images" in said
+    plain = StepCounter.on_train_batch_begin
 
     def stop(self, batch, logs=None):
         if self.step == 2:
@@ -64,7 +52,7 @@ def test_a_stopped_run_continues_as_if_never_stopped(tmp_path, monkeypatch, caps
 
     flags = [*FLAGS, f"--workdir={tmp_path / 'cut'}"]
     with monkeypatch.context() as patch:
-        patch.setattr(pace.StepCounter, "on_train_batch_begin", stop)
+        patch.setattr(StepCounter, "on_train_batch_begin", stop)
         assert programs.train(flags) == 0
     arrays, metadata = last(tmp_path / "cut")
     assert metadata["step"] == 4
@@ -97,13 +85,13 @@ def test_a_step_that_is_no_number_is_named_with_its_images(tmp_path, monkeypatch
 def test_mixed_stays_what_it_was_where_a_run_goes_on_elsewhere(tmp_path, monkeypatch, capsys):
     flags = [*FLAGS, "--precision=mixed", f"--workdir={tmp_path / 'run'}", "--rounds=0"]
     assert programs.train(flags) == 0
-    assert "--precision=mixed is mixed_bfloat16 here" in capsys.readouterr().out
+    assert "mixed_bfloat16, XLA on" in capsys.readouterr().err
     assert "--precision=mixed_bfloat16\n" in (tmp_path / "run" / "flags.cfg").read_text()
     losses = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert np.isfinite(json.loads(losses[0])["loss"])
     (tmp_path / "run" / "summary.txt").unlink()
     older = {"mixed": "mixed_float16", "float32": "float32"}
-    monkeypatch.setattr(training, "precision_policy", older.get)
+    monkeypatch.setattr(start, "precision_policy", older.get)
     assert programs.train(flags) == 0
     flags[flags.index("--precision=mixed")] = "--precision=float32"
     (tmp_path / "run" / "summary.txt").unlink()
@@ -117,8 +105,8 @@ def test_memory_growth_and_the_main_device_are_those_of_the_gpus_found(monkeypat
     monkeypatch.setattr(
         tf.config.experimental, "set_memory_growth", lambda gpu, grows: asked.append((gpu, grows))
     )
-    devices.grow_memory()
-    assert asked == [("a GPU", True), ("another", True)] and devices.main_device() == "GPU:0"
+    hardware.grow_memory()
+    assert asked == [("a GPU", True), ("another", True)] and hardware.main_device() == "GPU:0"
 
 
 def test_discovery_on_a_gpu_is_that_of_the_cpu(monkeypatch):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import programs
+from helpers.small_runs import make_runs_small, small_encoder
 from tensorflow.python.framework.config import disable_op_determinism
 
 from and_tf.data.pipeline import batch_indices, train_pipeline
@@ -17,9 +18,7 @@ from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.runs import checkpoint
-from and_tf.training import build as experiment
-from and_tf.training import callbacks
-from and_tf.training import loop as training
+from and_tf.training import callbacks, loop
 from and_tf.training.callbacks import StepCounter, step_counter
 from and_tf.training.optimizers import TorchSGD
 
@@ -31,20 +30,9 @@ FLAGS = [
 ]  # fmt: skip
 
 
-def small_encoder(name, shape, dim, *others, **more):
-    x = images = keras.Input(shape)
-    x = keras.layers.Rescaling(1 / 128, offset=-1)(x)
-    x = keras.layers.Conv2D(4, 3, strides=2, name="conv")(x)
-    x = keras.layers.ReLU()(keras.layers.BatchNormalization(name="norm")(x))
-    x = keras.layers.Dense(dim, name="fc")(keras.layers.Flatten()(x))
-    return keras.Model(images, keras.layers.UnitNormalization()(x))
-
-
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
-    """Runs without what takes long and does not matter here: a deep encoder and the exports."""
-    monkeypatch.setattr(experiment, "build_encoder", small_encoder)
-    monkeypatch.setattr(training, "write_export", lambda *others: None)
+    make_runs_small(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +66,7 @@ def one_by_one(tmp_path_factory, deterministic):
     """A finished run of one step at a time."""
     folder = tmp_path_factory.mktemp("runs") / "one"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "build_encoder", small_encoder)
-        patch.setattr(training, "write_export", lambda *others: None)
+        make_runs_small(patch)
         assert run(folder, 1)[1] == STEPS * EPOCHS
     return folder
 
@@ -90,21 +77,24 @@ def test_a_run_is_the_same_bit_for_bit(one_by_one, tmp_path, steps_per_execution
     assert_same_run(tmp_path / "run", one_by_one)
 
 
-@pytest.mark.parametrize(("first", "then"), [(3, 1), (1, 50)])
+# Executions of 3 end at 10, 13 and 14; the last epoch begins at step 21.
+@pytest.mark.parametrize(
+    ("first", "then", "stop_at", "stopped"), [(3, 1, 10, 13), (1, 50, 9, 10), (1, 1, 24, 25)]
+)
 def test_a_stop_ends_the_execution_and_any_value_continues(
-    one_by_one, tmp_path, monkeypatch, capsys, first, then
+    one_by_one, tmp_path, monkeypatch, capsys, first, then, stop_at, stopped
 ):
     plain = StepCounter.on_train_batch_begin
 
     def stop(self, batch, logs=None):
-        if self.step in (9, 10):  # within the second epoch, whose executions of 3 begin at 7
+        if self.step == stop_at:
             signal.raise_signal(signal.SIGTERM)
         plain(self, batch, logs)
 
     with monkeypatch.context() as patch:
         patch.setattr(StepCounter, "on_train_batch_begin", stop)
         step = run(tmp_path / "run", first)[1]
-    assert step == (13 if first == 3 else 10)
+    assert step == stopped
     assert f"Stopped after step {step}." in capsys.readouterr().err
     assert run(tmp_path / "run", then)[1] == STEPS * EPOCHS
     assert_same_run(tmp_path / "run", one_by_one)
@@ -135,7 +125,7 @@ def test_checkpoints_come_at_the_first_end_of_an_execution_that_is_due(
     assert saved == expected
 
 
-@pytest.mark.parametrize("steps_per_execution", [3, 50])
+@pytest.mark.parametrize("steps_per_execution", [1, 3, 50])
 def test_a_value_that_is_no_number_names_its_step_and_images(
     tmp_path, monkeypatch, capsys, steps_per_execution
 ):
@@ -148,11 +138,11 @@ def test_a_value_that_is_no_number_names_its_step_and_images(
 
         return train_pipeline(*args, **kwargs).map(spoil)
 
-    monkeypatch.setattr(training, "train_pipeline", spoiled)
+    monkeypatch.setattr(loop, "train_pipeline", spoiled)
     flags = [*FLAGS, f"--workdir={tmp_path}", f"--steps_per_execution={steps_per_execution}"]
     assert programs.train(flags) == 2
     said = capsys.readouterr().err
-    assert f"in step 5, images {', '.join(map(str, indices))}:" in said
+    assert f"in step 5, images {', '.join(map(str, indices))}: lower --learning_rate=" in said
 
 
 def test_bar_and_rate_count_steps(tmp_path, monkeypatch, capsys):
