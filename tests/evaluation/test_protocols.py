@@ -18,6 +18,8 @@ from and_tf.data.sources.source import EncodedSource
 from and_tf.evaluation import accuracy, extract, images, weighted_knn
 from and_tf.evaluation import features as features_module
 
+pytestmark = pytest.mark.system
+
 LAYERS = ["stem", "stage1", "stage2", "stage3", "stage4", "fc"]
 
 
@@ -119,7 +121,6 @@ def test_a_sweep_searches_once_and_is_not_called_fair(evaluate, monkeypatch):
     assert "fair" not in said
 
 
-@pytest.mark.system
 @pytest.mark.parametrize(
     "flags",
     [["--classifier=knn", "--k=1,5"], ["--classifier=linear"], ["--classifier=retrieval"],
@@ -145,7 +146,6 @@ def test_all_layers_are_those_of_single_layers_from_one_pass(evaluate, monkeypat
         assert row == pytest.approx(other, abs=0.3)
 
 
-@pytest.mark.system
 def test_features_beyond_the_memory_give_the_same_results(evaluate, monkeypatch):
     whole, _ = evaluate("--layer=all", "--k=1,5")
     passes = features_module.extract_layers

@@ -17,6 +17,8 @@ from and_tf.runs import checkpoint
 from and_tf.training import hardware, start
 from and_tf.training.callbacks import StepCounter
 
+pytestmark = pytest.mark.system
+
 FLAGS = [
     "--data=digits", "--image_size=16", "--embedding_dim=8", "--train_split=train[:192]",
     "--eval_split=test[:20]", "--rounds=1", "--epochs_per_round=1", "--batch_size=32",
@@ -77,7 +79,7 @@ def test_a_step_that_is_no_number_is_named_with_its_images(tmp_path, monkeypatch
         return spoil
 
     monkeypatch.setattr(views, "from_noise", spoiled)
-    assert programs.train([*FLAGS, f"--workdir={tmp_path / 'run'}"]) == 2
+    assert programs.train([*FLAGS, "--rounds=0", f"--workdir={tmp_path / 'run'}"]) == 2
     shown = ", ".join(map(str, indices))
     assert f"in step 5, images {shown}:" in capsys.readouterr().err
 
@@ -125,4 +127,4 @@ def test_a_strategy_of_a_single_device_is_none(tmp_path, monkeypatch, jit_compil
         tf.config, "list_logical_devices", lambda kind: one if kind == "CPU" else []
     )
     flags = [f"--jit_compile={jit_compile}", "--strategy=mirrored", f"--workdir={tmp_path}"]
-    assert programs.train([*FLAGS, *flags]) == 0
+    assert programs.train([*FLAGS, "--rounds=0", *flags]) == 0

@@ -14,6 +14,8 @@ from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.runs import checkpoint
 from and_tf.training.optimizers import TorchSGD
 
+pytestmark = pytest.mark.system
+
 D, BATCH, ROUNDS, EPOCHS = 4, 8, 2, 2
 
 
@@ -60,7 +62,6 @@ def copies(strategy, variable):
 
 
 # 21 images end in a batch of 5, split as 3 and 2; 17 in one of 1 image, with an empty replica.
-@pytest.mark.system
 @pytest.mark.parametrize("count, kind", [(21, "synchronized"), (21, "inference"), (17, "dense")])
 def test_two_replicas_train_as_one_device(two_replicas, count, kind):
     two, history_of_two = train(two_replicas, count, kind)

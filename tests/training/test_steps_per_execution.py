@@ -22,6 +22,8 @@ from and_tf.training import callbacks, loop
 from and_tf.training.callbacks import StepCounter, step_counter
 from and_tf.training.optimizers import TorchSGD
 
+pytestmark = pytest.mark.system
+
 STEPS, EPOCHS = 7, 4  # of 32 images; the last batch of an epoch has 8
 FLAGS = [
     "--data=digits", "--image_size=16", "--embedding_dim=8", "--train_split=train[:200]",
