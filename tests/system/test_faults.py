@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from helpers import programs
+from PIL import Image
 
 from and_tf.data.manifest import Manifest, changes
 from and_tf.runs import checkpoint
@@ -24,6 +25,14 @@ TINY = [
     "--train_split=train[:200]", "--eval_split=test[:50]", "--rounds=1", "--epochs_per_round=2",
     "--batch_size=64", "--crop_min_area=0.5", "--color_jitter=0", "--grey=0", "--eval_every=0",
 ]  # fmt: skip
+
+SMALL = [
+    "--rounds=0",
+    "--epochs_per_round=1",
+    "--batch_size=16",
+    "--encoder=resnet_small",
+    "--image_size=16",
+]
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +117,7 @@ def makes_room_and_continues(run, finished, folder):
     assert losses == {(r["step"], np.float32(r["loss"])) for r in metrics if "loss" in r}
 
 
-@pytest.mark.parametrize("epoch", [0, 1, 2])
+@pytest.mark.parametrize("epoch", [0, 2])
 def test_a_disk_that_fills_ends_the_run_in_one_line_and_the_command_continues(
     finished, small_disk, monkeypatch, capsys, epoch
 ):
@@ -236,6 +245,27 @@ def test_a_clock_that_jumps_changes_nothing(finished, tmp_path, monkeypatch):
     assert saved.count("last.npz") == 4  # at the epochs' ends, no ten minutes having passed
 
 
+@pytest.fixture(scope="module")
+def begun_arrays(tmp_path_factory):
+    """A stopped run on labelled arrays, in one folder with them; the flags but for the places."""
+    folder, rng = tmp_path_factory.mktemp("arrays") / "arrays", np.random.default_rng(0)
+    folder.mkdir()
+    arrays = {
+        "x_train": rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8),
+        "x_test": rng.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8),
+        "y_train": np.arange(40) % 3,
+        "y_test": np.arange(20) % 3,
+    }
+    np.savez(folder / "a.npz", **arrays)
+    assert programs.train(SMALL + places(folder, "npz:{}/a.npz")) == 0
+    (folder / "run" / "summary.txt").unlink()
+    return folder
+
+
+def places(folder, data):
+    return [f"--data={data.format(folder)}", f"--workdir={folder / 'run'}"]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -245,24 +275,17 @@ def test_a_clock_that_jumps_changes_nothing(finished, tmp_path, monkeypatch):
         ({"x_train": lambda x: np.roll(x, 1, axis=0)}, "edited (image 0"),
     ],
 )
-def test_labels_and_held_out_images_that_changed_are_refused(tmp_path, capsys, change, words):
-    rng, run = np.random.default_rng(0), tmp_path / "run"
-    arrays = {
-        "x_train": rng.integers(0, 256, (40, 16, 16, 3), dtype=np.uint8),
-        "x_test": rng.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8),
-        "y_train": np.arange(40) % 3,
-        "y_test": np.arange(20) % 3,
-    }
-    np.savez(tmp_path / "a.npz", **arrays)
-    flags = [f"--data=npz:{tmp_path / 'a.npz'}", "--rounds=0", "--epochs_per_round=1"]
-    flags += ["--batch_size=16", "--encoder=resnet_small", "--image_size=16", f"--workdir={run}"]
-    assert programs.train(flags) == 0
-    (run / "summary.txt").unlink()
+def test_labels_and_held_out_images_that_changed_are_refused(
+    begun_arrays, tmp_path, capsys, change, words
+):
+    here = tmp_path / "here"
+    shutil.copytree(begun_arrays, here)
+    arrays = dict(np.load(here / "a.npz"))
     changed = {name: change.get(name, lambda x: x)(array) for name, array in arrays.items()}
-    np.savez(tmp_path / "a.npz", **changed)
-    before = files(run)
-    assert words in refused(flags, capsys)
-    assert files(run) == before
+    np.savez(here / "a.npz", **changed)
+    before = files(here / "run")
+    assert words in refused(SMALL + places(here, "npz:{}/a.npz"), capsys)
+    assert files(here / "run") == before
 
 
 def test_images_in_another_order_are_not_the_same():
@@ -273,22 +296,25 @@ def test_images_in_another_order_are_not_the_same():
     assert changes(one, one) == ""
 
 
-@pytest.fixture
-def photo_run(tmp_path):
-    """A stopped run on a folder of 40 images, and its flags."""
-    folder, run = tmp_path / "images", tmp_path / "run"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    from PIL import Image
-
+@pytest.fixture(scope="module")
+def begun_photos(tmp_path_factory):
+    """A stopped run on a folder of 40 images, and the images, in one folder."""
+    folder, rng = tmp_path_factory.mktemp("photos") / "photos", np.random.default_rng(0)
+    (folder / "images").mkdir(parents=True)
     for number in range(40):
         pixels = rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number:02}.bmp")
-    flags = [f"--data=folder:{folder}", "--rounds=0", "--epochs_per_round=1", "--batch_size=16"]
-    flags += ["--encoder=resnet_small", "--image_size=16", f"--workdir={run}"]
-    assert programs.train(flags) == 0
-    (run / "summary.txt").unlink()
-    return folder, flags
+        Image.fromarray(pixels).save(folder / "images" / f"{number:02}.bmp")
+    assert programs.train(SMALL + places(folder, "folder:{}/images")) == 0
+    (folder / "run" / "summary.txt").unlink()
+    return folder
+
+
+@pytest.fixture
+def photo_run(begun_photos, tmp_path):
+    """The images of a copy of the run, and its flags."""
+    here = tmp_path / "here"
+    shutil.copytree(begun_photos, here)
+    return here / "images", SMALL + places(here, "folder:{}/images")
 
 
 def edit(path):

@@ -1,6 +1,5 @@
 """Kills at random moments change nothing; and the comparison would see it if they did."""
 
-import itertools
 import json
 import pathlib
 import shutil
@@ -17,14 +16,16 @@ from benchmarks.soak_compare import differences
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def test_a_run_killed_five_times_equals_one_left_alone(tmp_path):
-    command = ["-m", "benchmarks.soak", "--kills=5", "--config=configs/smoke.cfg"]
+def test_a_run_killed_three_times_equals_one_left_alone(tmp_path):
+    card = pathlib.Path(ROOT, "configs/smoke.cfg").read_text() + "--train_split=train[:512]\n"
+    (tmp_path / "short.cfg").write_text(card)
+    command = ["-m", "benchmarks.soak", "--kills=3", f"--config={tmp_path / 'short.cfg'}"]
     ended = subprocess.run(
         [sys.executable, *command, f"--folder={tmp_path}"], cwd=ROOT, capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.splitlines()[-1].startswith("PASSED: 0 differences")
-    assert "5 kills in" in ended.stdout
+    assert "3 kills in" in ended.stdout
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +36,11 @@ def run(tmp_path_factory):
     return folder
 
 
-def test_runs_of_other_seeds_differ(run, tmp_path):
-    banks = [checkpoint.load(run / "checkpoints" / "last.npz")[0]["bank"]]
-    for seed in (1, 2):
-        other = tmp_path / str(seed)
-        flags = ["--train_split=train[:128]", "--epochs_per_round=1", f"--workdir={other}"]
-        assert programs.train(["--flagfile=configs/smoke.cfg", *flags, f"--seed={seed}"]) == 0
-        banks.append(checkpoint.load(other / "checkpoints" / "last.npz")[0]["bank"])
-    for one, other in itertools.combinations(banks, 2):
-        assert np.abs(one - other).max() > 0.01
+def test_a_run_of_another_seed_differs(run, tmp_path):
+    flags = ["--train_split=train[:128]", "--epochs_per_round=1", f"--workdir={tmp_path / 'run'}"]
+    assert programs.train(["--flagfile=configs/smoke.cfg", *flags, "--seed=1"]) == 0
+    one, other = (checkpoint.load(r / "checkpoints/last.npz")[0] for r in (run, tmp_path / "run"))
+    assert np.abs(one["bank"] - other["bank"]).max() > 0.01
 
 
 def change_metrics(run):
