@@ -4,8 +4,8 @@ The programs turn these, `OSError` and a lack of memory into one line and exit s
 exception is a bug and keeps its traceback.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Self
 
 NAME_ALONE = object()
 
@@ -43,6 +43,16 @@ class UserError(ValueError):
         return "".join(
             name_argument(part) if isinstance(part, Argument) else str(part) for part in self.parts
         )
+
+    def renamed(self, names: Mapping[str, str]) -> Self:
+        """The same error, where an argument has another name, as the data of an evaluation has."""
+        parts = (
+            Argument(names.get(part.name, part.name), part.value)
+            if isinstance(part, Argument)
+            else part
+            for part in self.parts
+        )
+        return type(self)(*parts)
 
     def __reduce__(self):
         return type(self), self.parts

@@ -130,6 +130,8 @@ class _Parser(flags.ArgumentParser):
     def parse(self, argument: Any) -> Any:
         if not isinstance(argument, str):
             return argument
+        if self.field.kind is str:
+            argument = os.path.expanduser(argument)  # `~`, as a shell makes it of a word of its own
         try:
             return parse(self.field, argument)
         except SettingError as error:  # absl puts the flag before the message
@@ -140,12 +142,15 @@ class _Parser(flags.ArgumentParser):
 
 
 def _expanded(argv: Sequence[str]) -> Iterator[str]:
-    """`~` at the start of a value is the home folder, as a shell makes it of a word of its own."""
+    """The words, with the home folder for `~` where a flagfile is named."""
+    is_flagfile = False
     for word in argv:
         name, is_equal, value = word.partition("=")
-        if is_equal and value.startswith("~"):
-            value = os.path.expanduser(value)
-        yield f"{name}{is_equal}{value}"
+        if name.lstrip("-") == "flagfile" and is_equal:
+            yield f"{name}={os.path.expanduser(value)}"
+        else:
+            yield os.path.expanduser(word) if is_flagfile else word
+        is_flagfile = word in ("--flagfile", "-flagfile")
 
 
 def _help_lines(field: Field) -> list[str]:

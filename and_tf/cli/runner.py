@@ -3,10 +3,10 @@
 import contextlib
 import errno
 import os
+import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from and_tf.cli.flags import Flags
 from and_tf.cli.messages import set_up_logging
@@ -79,7 +79,7 @@ def _memory_message(flags: Flags, error: Exception) -> str:
 
 
 def _start_tensorflow() -> None:
-    with _native_stderr_kept():
+    with _native_stderr_held():
         import tensorflow as tf
 
         from and_tf.training.hardware import grow_memory
@@ -89,21 +89,43 @@ def _start_tensorflow() -> None:
 
 
 @contextlib.contextmanager
-def _native_stderr_kept() -> Iterator[None]:
-    """Keeps what native code prints, and shows it if the start fails.
+def _native_stderr_held() -> Iterator[None]:
+    """Holds back what native code prints, and shows it if the start fails, even by an abort.
 
-    TensorFlow 2.21 greets on file descriptor 2 before it has read any log level.
+    TensorFlow 2.21 greets on file descriptor 2 before it has read any log level. A child process
+    reads what goes there: it outlives an abort of this one.
     """
+    if not hasattr(os, "fork"):  # Windows
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
-        os.dup2(messages.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            messages.seek(0)
-            os.write(kept, messages.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        _hold(reader, kept)
+    os.close(reader)
+    os.dup2(writer, 2)
+    try:
+        yield
+        os.write(writer, STARTED)
+    finally:
+        os.dup2(kept, 2)
+        os.close(writer)
+        os.close(kept)
+        os.waitpid(child, 0)
+
+
+STARTED = b"\0"  # ends what is held where the start went well
+
+
+def _hold(reader: int, stderr: int) -> NoReturn:
+    """Reads to the end, and writes it to stderr unless the start went well."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent answers it
+    held = b""
+    while part := os.read(reader, 1 << 16):
+        held += part
+    if not held.endswith(STARTED):
+        os.write(stderr, held)
+    os._exit(0)

@@ -32,7 +32,7 @@ class Workdir:
     """
 
     def __init__(self, path: str | Path, is_writable: bool = True):
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.is_writable = is_writable
         self.flags = self.path / "flags.cfg"
         self.metadata = self.path / "run.json"

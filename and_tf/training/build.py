@@ -24,7 +24,7 @@ from and_tf.runs.workdir import Workdir
 from and_tf.training.hardware import has_gpu, main_device, steps_per_execution, use_xla
 from and_tf.training.optimizers import TorchSGD
 from and_tf.training.settings import ExperimentSettings
-from and_tf.training.strategy import check_last_batch, choose_strategy
+from and_tf.training.strategy import check_last_batch
 
 HELD_BYTES = 2 << 30  # of images that a GPU holds: a quarter of the 8 GB that the smaller ones have
 
@@ -88,12 +88,15 @@ def start_devices(settings: ExperimentSettings) -> None:
         tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
-def build_experiment(settings: ExperimentSettings, run: Workdir) -> Experiment:
+def build_experiment(
+    settings: ExperimentSettings, run: Workdir, strategy: tf.distribute.Strategy | None = None
+) -> Experiment:
     """Opens the images, checks the settings against them, and builds model and optimiser.
 
     Args:
         settings: of the experiment; `devices.precision` is a Keras policy.
         run: the folder, whose metadata is used where the run has begun.
+        strategy: in whose scope model and optimiser are built; None for TensorFlow's own default.
 
     Raises:
         UserError: if settings and images do not fit, or the images have changed.
@@ -109,7 +112,7 @@ def build_experiment(settings: ExperimentSettings, run: Workdir) -> Experiment:
     metadata = others | _image_metadata(run, train, size)
     yields = _yields(settings, train)
     schedule = _schedule(settings, len(train))
-    model = _build_model(settings, train, metadata)
+    model = _build_model(settings, train, metadata, strategy or tf.distribute.get_strategy())
     _compile(model, settings, schedule, _views(yields, train, settings))
     return Experiment(settings, run, train, held_out, images, yields, metadata, schedule, model)
 
@@ -218,8 +221,12 @@ def _schedule(settings: ExperimentSettings, num_samples: int) -> RoundSchedule:
     )
 
 
-def _build_model(settings: ExperimentSettings, train: Source, metadata: dict) -> MethodModel:
-    strategy = choose_strategy(settings.devices.strategy)
+def _build_model(
+    settings: ExperimentSettings,
+    train: Source,
+    metadata: dict[str, Any],
+    strategy: tf.distribute.Strategy,
+) -> MethodModel:
     replicas = strategy.num_replicas_in_sync
     check_last_batch(len(train), settings.optimizer.batch_size, replicas)
     size, seed = settings.augmentation.image_size, settings.run.seed

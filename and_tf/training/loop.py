@@ -23,7 +23,7 @@ from and_tf.training.online_evaluation import Monitor
 from and_tf.training.settings import ExperimentSettings
 from and_tf.training.start import begin_run, check_run_folder, continue_run, settings_of_run
 from and_tf.training.stopping import StopRequest
-from and_tf.training.strategy import is_chief
+from and_tf.training.strategy import choose_strategy, is_chief
 from and_tf.training.summary import log_estimates, summarise
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ def run_experiment(settings: ExperimentSettings, export: Export) -> None:
         UserError: if settings, images or the run in the folder do not fit; nothing is overwritten.
         OSError: if something cannot be written; the same command continues at the last checkpoint.
     """
-    run = Workdir(settings.run.workdir or f"runs/{settings.run.name}", is_chief())
+    strategy = choose_strategy(settings.devices.strategy)
+    run = Workdir(settings.run.workdir or f"runs/{settings.run.name}", is_chief(strategy))
     settings = settings_of_run(settings, run)
     is_continued = check_run_folder(run, settings)
     if run.summary.is_file():
@@ -54,7 +55,7 @@ def run_experiment(settings: ExperimentSettings, export: Export) -> None:
         )
         return
     start_devices(settings)
-    experiment = build_experiment(settings, run)
+    experiment = build_experiment(settings, run, strategy)
     with run.locked():
         if check_run_folder(run, settings) != is_continued or run.summary.is_file():
             raise UserError(f"{run.path} was changed by another process: repeat the command.")

@@ -33,9 +33,9 @@ def check_last_batch(num_samples: int, batch_size: int, replicas: int) -> None:
         )  # fmt: skip
 
 
-def is_chief() -> bool:
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process writes the run's folder, its log and its progress bar: one does."""
-    resolver = getattr(tf.distribute.get_strategy(), "cluster_resolver", None)
+    resolver = getattr(strategy, "cluster_resolver", None)
     return (
         resolver is None
         or resolver.task_type in (None, "chief")

@@ -66,7 +66,16 @@ def test_a_bad_flag_is_refused_with_its_name(argv, words):
 def test_home_is_expanded_at_the_start_of_a_value(monkeypatch):
     monkeypatch.setenv("HOME", "/home/someone")
     assert flags().parse(["--folder=~/photos"])["folder"] == "/home/someone/photos"
+    assert flags().parse(["--folder", "~/photos"])["folder"] == "/home/someone/photos"
     assert flags().parse(["--folder=a~b"])["folder"] == "a~b"
+
+
+@pytest.mark.parametrize("form", ["--flagfile={}", "--flagfile {}"])
+def test_home_is_expanded_in_flagfiles_and_their_names(form, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "card.cfg").write_text("--folder=~/photos\n")
+    found = flags().parse(form.format("~/card.cfg").split())
+    assert found["folder"] == f"{tmp_path}/photos"
 
 
 @pytest.mark.parametrize(

@@ -65,19 +65,28 @@ def test_lack_of_memory_in_tensorflow_is_told_by_its_type(capsys):
     assert "out of memory" in capsys.readouterr().err
 
 
+HELD = """
+import os, sys
+from and_tf.cli import runner
+with runner._native_stderr_held():
+    os.write(2, b'native words\\n')
+    {}
+print('started')
+"""
+
+
 @pytest.mark.system
-def test_native_messages_are_shown_if_tensorflow_cannot_start():
-    script = (
-        "import os, sys\n"
-        "from and_tf.cli import runner\n"
-        "def fail():\n"
-        "    os.write(2, b'native words\\n')\n"
-        "    raise RuntimeError('no start')\n"
-        "with runner._native_stderr_kept():\n"
-        "    fail()\n"
-    )
+@pytest.mark.parametrize("end", ["raise RuntimeError('no start')", "os.abort()"])
+def test_native_messages_are_shown_if_tensorflow_cannot_start(end):
+    script = HELD.format(end)
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert ended.returncode == 1 and "native words" in ended.stderr
+    assert ended.returncode != 0 and "native words" in ended.stderr
+
+
+@pytest.mark.system
+def test_native_messages_of_a_good_start_are_not_shown():
+    ended = subprocess.run([sys.executable, "-c", HELD.format("pass")], capture_output=True)
+    assert ended.returncode == 0 and ended.stdout == b"started\n" and ended.stderr == b""
 
 
 @pytest.mark.system
