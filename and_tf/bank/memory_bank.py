@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from and_tf.bank.collectives import gather_replicas
 from and_tf.bank.rows import read_rows
+from and_tf.bank.settings import BankSettings
 from and_tf.errors import Argument, UserError
 
 
@@ -32,8 +33,8 @@ class MemoryBank(keras.layers.Layer):
         self,
         num_samples: int,
         dim: int,
-        rate: float = 0.5,
-        temperature: float = 0.1,
+        rate: float = BankSettings.bank_rate,
+        temperature: float = BankSettings.temperature,
         seed: int | None = None,
         **kwargs: Any,
     ):

@@ -105,7 +105,6 @@ FLAG_NAMES = {
     "rate": "bank_rate",
     "search": "neighbour_search",
     "features": "discovery_features",
-    "precision_of_discovery": "discovery_precision",
 }
 
 

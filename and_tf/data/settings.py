@@ -7,6 +7,8 @@ import os
 
 from and_tf.settings import Settings, at_least, between, setting
 
+LABELS = ("folders", "none")
+
 
 @dataclasses.dataclass(frozen=True)
 class DataSettings(Settings):
@@ -29,7 +31,7 @@ class DataSettings(Settings):
     labels: str = setting(
         "folders",
         "Where the labels of a folder come from; used for metrics only, never for training.",
-        choices=("folders", "none"),
+        choices=LABELS,
     )
     skip_broken: bool = setting(False, "Leave out images that cannot be decoded.")
 

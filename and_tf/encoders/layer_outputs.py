@@ -2,10 +2,8 @@
 
 import keras
 
+from and_tf.encoders.stages import ALEXNET_LAYERS, EMBEDDING, RESNET_LAYERS
 from and_tf.errors import UserError
-
-ALEXNET_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
-RESNET_LAYERS = ("stem", "stage1", "stage2", "stage3", "stage4")
 
 
 def layer_names(encoder: keras.Model) -> list[str]:
@@ -15,7 +13,7 @@ def layer_names(encoder: keras.Model) -> list[str]:
         A list of str: conv1..conv5 and fc, or stem, stage1..stage4 and fc.
     """
     present = {layer.name for layer in encoder.layers}
-    return [name for name in (*ALEXNET_LAYERS, *RESNET_LAYERS, "fc") if name in present]
+    return [name for name in (*ALEXNET_LAYERS, *RESNET_LAYERS, EMBEDDING) if name in present]
 
 
 def resolve_layer(encoder: keras.Model, name: str) -> str:
@@ -41,5 +39,5 @@ def features(encoder: keras.Model, layer: str) -> keras.Model:
         `keras.Model`, (B, side, side, channels) to (B, h, w, filters), or to (B, D) for `fc`.
     """
     layer = resolve_layer(encoder, layer)
-    output = encoder.get_layer("embedding" if layer == "fc" else layer).output
+    output = encoder.get_layer("embedding" if layer == EMBEDDING else layer).output
     return keras.Model(encoder.input, output, name=f"{encoder.name}_{layer}")

@@ -4,7 +4,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from and_tf.data.settings import DataSettings
+from and_tf.data.settings import LABELS, DataSettings
+from and_tf.encoders.stages import ALEXNET_LAYERS, EMBEDDING, RESNET_LAYERS
 from and_tf.errors import Argument
 from and_tf.evaluation.protocols import PROTOCOLS, Protocol
 from and_tf.runs.settings import RunChoice
@@ -18,8 +19,7 @@ from and_tf.settings import (
     setting,
 )
 
-LAYERS: tuple[str, ...] = ("conv1", "conv2", "conv3", "conv4", "conv5")
-LAYERS += ("stem", "stage1", "stage2", "stage3", "stage4", "fc", "all")
+LAYERS = (*ALEXNET_LAYERS, *RESNET_LAYERS, EMBEDDING, "all")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,9 +38,7 @@ class EvaluationImageSettings(Settings):
     eval_data: str | None = setting(
         None, "Source of the images to evaluate on; empty: that of the reference images."
     )
-    labels: str | None = setting(
-        None, "Where the labels of a folder come from.", choices=("folders", "none")
-    )
+    labels: str | None = setting(None, "Where the labels of a folder come from.", choices=LABELS)
 
     def over(self, of_run: DataSettings) -> DataSettings:
         """The settings of a run with what is given here in their place."""

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from and_tf.bank.memory_bank import MemoryBank
 from and_tf.bank.rows import gather_rows
+from and_tf.bank.settings import BankSettings
 from and_tf.bank.softmax import rows_at_once, softmax_over_bank
 from and_tf.methods.method_model import MethodModel
 
@@ -34,10 +35,10 @@ class InstanceModel(MethodModel):
         self,
         encoder: keras.Model,
         num_samples: int,
-        temperature: float = 0.1,
-        rate: float = 0.5,
+        temperature: float = BankSettings.temperature,
+        rate: float = BankSettings.bank_rate,
         seed: int | None = None,
-        logits_budget_mb: float = 64,
+        logits_budget_mb: float = BankSettings.logits_mb,
         **kwargs: object,
     ):
         super().__init__(encoder, num_samples, **kwargs)

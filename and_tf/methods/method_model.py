@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from and_tf.bank.settings import BankSettings
 from and_tf.encoders.fused_batch_norm import fuse_batch_norm
 from and_tf.errors import Argument, StepNotFinite, UserError
 
@@ -33,7 +34,7 @@ class MethodModel(keras.Model):
         loss_tracker: metric, the mean loss per image since an epoch's start.
     """
 
-    temperature: float = 0.1
+    temperature: float = BankSettings.temperature
 
     def __init__(self, encoder: keras.Model, num_samples: int, **kwargs: Any):
         super().__init__(**kwargs)

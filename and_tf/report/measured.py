@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from and_tf.encoders.stages import ALEXNET_LAYERS, RESNET_LAYERS
 from and_tf.evaluation import results
 from and_tf.report.comparison import Comparison
 from and_tf.report.metric_tables import NOTHING
@@ -10,8 +11,7 @@ from and_tf.report.published import KNN, LINEAR, Column
 from and_tf.report.record import Record
 from and_tf.report.standard_error import standard_error
 
-PAPER_LAYERS = {"stem": "conv1", "stage1": "conv2", "stage2": "conv3", "stage3": "conv4",
-                "stage4": "conv5"}  # fmt: skip
+PAPER_LAYERS = dict(zip(RESNET_LAYERS, ALEXNET_LAYERS, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)

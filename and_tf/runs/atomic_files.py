@@ -20,12 +20,13 @@ def replace_file(path: Path, content: str | bytes) -> Path:
     return replace_by(path, lambda partial: partial.write_bytes(data))
 
 
-def replace_by(path: Path, write: Callable[[Path], object]) -> Path:
+def replace_by(path: Path, write: Callable[[Path], object], previous: Path | None = None) -> Path:
     """Has a file or a folder written beside `path` and renames it, as `replace_file` does.
 
     Args:
         path: of the file or folder; what it lies in is made as in `replace_file`.
         write: writes a file, or a folder with what is in it, at the path that it is given.
+        previous: where the file that stood at `path` is kept; None to replace it.
 
     Returns:
         The path.
@@ -37,6 +38,8 @@ def replace_by(path: Path, write: Callable[[Path], object]) -> Path:
         write(partial)
         for file in [partial, *partial.rglob("*")]:
             _sync(file)
+        if previous is not None and path.exists():
+            _keep(path, previous)
         if partial.is_dir() and path.is_dir():
             _replace_folder(path, partial)
         else:
@@ -58,6 +61,18 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Gives a file a second name, so that at no moment there is none at `path`."""
+    second = previous.with_name(previous.name + ".partial")
+    second.unlink(missing_ok=True)
+    try:
+        os.link(path, second)
+    except OSError:  # a file system without hard links: a reader then looks at both names
+        os.replace(path, previous)
+    else:
+        os.replace(second, previous)
 
 
 def _replace_folder(path: Path, newer: Path) -> None:

@@ -4,7 +4,6 @@ import collections
 import itertools
 import json
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import keras
 import numpy as np
 
 from and_tf.errors import Argument, BrokenFile, NotFound, StepNotFinite
-from and_tf.runs.atomic_files import sync_folder
+from and_tf.runs.atomic_files import replace_by
 
 if TYPE_CHECKING:  # methods lie above
     from and_tf.methods.method_model import MethodModel
@@ -80,32 +79,13 @@ def save(
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken:
         raise StepNotFinite(f"{', '.join(broken[:3])} hold NaN or infinite values: not saved.")
-    path.parent.mkdir(exist_ok=True)  # not its parents: a run that was deleted stays deleted
-    temporary = path.with_name(path.name + ".partial")
-    try:
-        with open(temporary, "wb") as file:
-            named: dict[str, Any] = {METADATA: np.array(json.dumps(metadata)), **arrays}
+    named: dict[str, Any] = {METADATA: np.array(json.dumps(metadata)), **arrays}
+
+    def write(partial: Path) -> None:
+        with open(partial, "wb") as file:  # given a path, NumPy would add .npz to it
             np.savez(file, **named)
-            file.flush()
-            os.fsync(file.fileno())
-        if previous is not None and path.exists():
-            _keep(path, previous)
-        os.replace(temporary, path)
-        sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
-
-def _keep(path: Path, previous: Path) -> None:
-    """Gives the file a second name, so that at no moment there is none at `path`."""
-    second = previous.with_name(previous.name + ".partial")
-    second.unlink(missing_ok=True)
-    try:
-        os.link(path, second)
-    except OSError:  # a file system without hard links: then `load_newest` looks at both names
-        os.replace(path, previous)
-    else:
-        os.replace(second, previous)
+    replace_by(path, write, previous)
 
 
 def load_newest(

@@ -15,13 +15,13 @@ from and_tf.evaluation.label_free import NEIGHBOURS, alignment, label_free_metri
 from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
 from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.method_model import MethodModel
+from and_tf.training.settings import RunSettings
 
 RAW_SIDE = 32  # pixels; larger images are compared as raw pixels at this side
 RAW_BYTES = 1 << 30  # beyond this many bytes of float32 raw pixels are not measured
 QUERIES = 2_000  # training images that are classified by the others
 SAMPLE = 5_000  # images of the label-free metrics, evenly spaced; hubness and entropy depend on it
 PAIRS = 1_000  # images whose augmented images are compared
-ALL_IMAGES = 50_000  # training images that are looked at, at most
 
 METRICS = (
     "knn_top1", "knn_top1_bank", "knn_top1_train", "alignment", "uniformity", "effective_rank",
@@ -57,7 +57,7 @@ class Monitor:
         train: Source,
         held_out: Source | None,
         augmentation: AugmentationSettings,
-        max_images: int = ALL_IMAGES,
+        max_images: int = RunSettings.eval_images,
     ):
         self.train, self.held_out = train, held_out
         self.size = augmentation.image_size

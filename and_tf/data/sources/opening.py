@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from and_tf.data.settings import LABELS
 from and_tf.data.sources import SOURCES, accepted_specs
 from and_tf.data.splits import HELD_OUT, Opened, SourceOptions, Splits, known_as
 from and_tf.errors import Argument, UserError
@@ -37,8 +38,8 @@ def open_source(
     Raises:
         UserError: the data set or the split does not exist or is corrupt; or of a kind of it.
     """
-    if labels not in ("folders", "none"):
-        raise UserError(Argument("labels", labels), " must be folders or none.")
+    if labels not in LABELS:
+        raise UserError(Argument("labels", labels), f" must be one of {', '.join(LABELS)}.")
     splits = _open_splits(spec, SourceOptions(data_dir, labels, skip_broken))
     source = replace(splits.open(split, spec), name=f"{spec} {split}")
     return replace(source, labels=None, class_names=None) if labels == "none" else source

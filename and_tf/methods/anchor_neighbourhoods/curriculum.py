@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from and_tf.errors import Argument, UserError
+from and_tf.methods.anchor_neighbourhoods.choices import SEARCHES
 from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency, stability
 from and_tf.methods.anchor_neighbourhoods.discovery import Neighbourhoods, discover
 from and_tf.methods.anchor_neighbourhoods.discovery_by_index import discover_by_index, import_faiss
@@ -63,8 +64,8 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         interruptible: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ):
         super().__init__()
-        if search not in ("exact", "faiss"):
-            raise UserError(Argument("search", search), " must be one of exact, faiss.")
+        if search not in SEARCHES:
+            raise UserError(Argument("search", search), f" must be one of {', '.join(SEARCHES)}.")
         if search == "faiss":
             import_faiss()  # not missed hours later
         if anchors not in RULES:

@@ -6,14 +6,15 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from and_tf.bank.settings import BankSettings
 from and_tf.errors import Argument, UserError
+from and_tf.methods.anchor_neighbourhoods.choices import PRECISIONS
 from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
 from and_tf.search.all_pairs import compare_all
 from and_tf.search.progress import PairProgress
 from and_tf.search.row_blocks import compare_rows
 from and_tf.search.rows import unit_rows
 
-PRECISIONS = ("float32", "bfloat16", "float16")
 SAMPLE = 1000  # rows on which a faster discovery is compared with the exact one
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class Neighbourhoods(NamedTuple):
 def discover(
     rows: np.ndarray | tf.Tensor,
     neighbourhood_size: int = 1,
-    temperature: float = 0.1,
+    temperature: float = BankSettings.temperature,
     block_size: int | None = None,
     precision: str = "float32",
     progress: bool = False,
@@ -65,7 +66,7 @@ def discover(
     """
     if precision not in PRECISIONS:
         accepted = ", ".join(PRECISIONS)
-        raise UserError(Argument("precision", precision), f" must be one of {accepted}.")
+        raise UserError(Argument("discovery_precision", precision), f" must be one of {accepted}.")
     rows = unit_rows(rows)
     check_numbers(len(rows), neighbourhood_size, temperature)
     settings = (neighbourhood_size, temperature, block_size)

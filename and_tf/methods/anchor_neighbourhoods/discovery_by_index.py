@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import tensorflow as tf
 
+from and_tf.bank.settings import BankSettings
 from and_tf.data.progress import progress_bar
 from and_tf.methods.anchor_neighbourhoods.discovery import (
     Neighbourhoods,
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 def discover_by_index(
     rows: np.ndarray | tf.Tensor,
     neighbourhood_size: int = 1,
-    temperature: float = 0.1,
+    temperature: float = BankSettings.temperature,
     seed: int = 0,
     progress: bool = False,
 ) -> Neighbourhoods:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from and_tf.bank.settings import BankSettings
 from and_tf.errors import Argument, UserError
+from and_tf.methods.anchor_neighbourhoods.choices import PRECISIONS, SEARCHES
 from and_tf.methods.anchor_neighbourhoods.selection import RULES
 from and_tf.methods.method import Method, TrainingContext
 from and_tf.settings import at_least, between, setting
@@ -45,12 +46,12 @@ class AnchorNeighbourhoods(Method):
     neighbour_search: str = setting(
         "exact",
         "Discovery compares all images with one another; faiss: approximate, for tens of millions.",
-        choices=("exact", "faiss"),
+        choices=SEARCHES,
     )
     discovery_precision: str = setting(
         "float32",
         "Of the similarities in discovery; half precision is for GPUs.",
-        choices=("float32", "bfloat16", "float16"),
+        choices=PRECISIONS,
     )
 
     def __post_init__(self):

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from and_tf.bank.rows import read_rows
+from and_tf.bank.settings import BankSettings
 from and_tf.errors import Argument, UserError
 from and_tf.methods.anchor_neighbourhoods.loss import bank_loss_and_gradient
 from and_tf.methods.instance_model import InstanceModel
@@ -45,10 +46,10 @@ class AND(InstanceModel):
         encoder: keras.Model,
         num_samples: int,
         neighbourhood_size: int = 1,
-        temperature: float = 0.1,
-        rate: float = 0.5,
+        temperature: float = BankSettings.temperature,
+        rate: float = BankSettings.bank_rate,
         seed: int | None = None,
-        logits_budget_mb: float = 64,
+        logits_budget_mb: float = BankSettings.logits_mb,
         **kwargs: Any,
     ):
         if not 1 <= neighbourhood_size < num_samples:
