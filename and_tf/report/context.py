@@ -9,6 +9,7 @@ import numpy as np
 from and_tf.data.sources.opening import open_train_and_held_out
 from and_tf.data.sources.source import Source
 from and_tf.errors import UserError
+from and_tf.evaluation.knn_during_training import ChosenImages, choose_images
 from and_tf.report.entropy import Entropy, entropy_of
 from and_tf.report.record import Record, read_record
 from and_tf.report.sample import Sample, embed_sample, names_of_classes, predictions
@@ -63,6 +64,11 @@ class ReportContext:
     def train(self) -> Source:
         """All training images."""
         return self.reference.whole
+
+    @property
+    def knn_images(self) -> ChosenImages:
+        """The training images that kNN looked at during training."""
+        return choose_images(len(self.train), self.settings.run.eval_images)
 
     @property
     def held_out(self) -> Source | None:

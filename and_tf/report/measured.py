@@ -47,7 +47,7 @@ def measured_rows(
         record: of the run.
         comparison: with the published results.
         count: held-out images with a label.
-        k: training images that vote for the class of one, see `sample.voters`.
+        k: training images that vote for the class of one, see `ChosenImages.votes`.
         own_data: `reference` and `queries` of evaluate.py on the run's own images.
     """
     rows = []

@@ -10,9 +10,6 @@ from and_tf.data.sources.source import Source
 from and_tf.data.subsets import evenly_spaced, has_labels
 from and_tf.evaluation import extract, weighted_knn
 from and_tf.search import nearest as search
-from and_tf.training.online_evaluation import QUERIES
-
-VOTERS = 200  # nearest labelled images that vote in weighted kNN, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,31 +106,6 @@ def predictions(reference: Sample, queries: Sample, num_classes: int) -> np.ndar
         reference.embeddings, reference.labels, queries.embeddings, num_classes=num_classes
     )
     return scores.argmax(axis=1)
-
-
-def voters(labels: np.ndarray | None) -> int:
-    """K of weighted kNN: 200, or all that are labelled.
-
-    Args:
-        labels: (N,) int, of the reference images, -1 where unknown; or None.
-    """
-    return 0 if labels is None else min(VOTERS, int((labels >= 0).sum()))
-
-
-def training_queries(labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Labels of the training images that `knn_top1_train` is of, and of the others, which vote.
-
-    Args:
-        labels: (N,) int, of all training images, -1 where unknown; or None.
-
-    Returns:
-        Two arrays of labels, those of -1 left out of the first.
-    """
-    if labels is None:
-        return np.array([], int), np.array([], int)
-    is_query = np.zeros(len(labels), bool)
-    is_query[evenly_spaced(len(labels), min(QUERIES, len(labels) // 2))] = True
-    return labels[is_query & (labels >= 0)], labels[~is_query]
 
 
 def names_of_classes(*sources: Source | None) -> list[str]:

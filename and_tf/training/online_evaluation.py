@@ -11,6 +11,7 @@ from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import evenly_spaced, has_labels
 from and_tf.evaluation import accuracy, extract, weighted_knn
+from and_tf.evaluation.knn_during_training import choose_images
 from and_tf.evaluation.label_free import NEIGHBOURS, alignment, label_free_metrics
 from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
 from and_tf.methods.anchor_neighbourhoods.discovery import discover
@@ -19,7 +20,6 @@ from and_tf.training.settings import RunSettings
 
 RAW_SIDE = 32  # pixels; larger images are compared as raw pixels at this side
 RAW_BYTES = 1 << 30  # beyond this many bytes of float32 raw pixels are not measured
-QUERIES = 2_000  # training images that are classified by the others
 SAMPLE = 5_000  # images of the label-free metrics, evenly spaced; hubness and entropy depend on it
 PAIRS = 1_000  # images whose augmented images are compared
 
@@ -62,7 +62,7 @@ class Monitor:
         self.train, self.held_out = train, held_out
         self.size = augmentation.image_size
         self.sample = evenly_spaced(len(train), SAMPLE)
-        self.voters = evenly_spaced(len(train), max_images)
+        self.chosen = choose_images(len(train), max_images)
         pairs = train.take(evenly_spaced(len(train), PAIRS))
         self.views = [_Views(pairs, augmentation, seed) for seed in (1, 2)]
         self.best = -1.0  # the highest knn_top1_train so far, in percent
@@ -102,7 +102,9 @@ class Monitor:
             queries = self._extract(model, self.held_out)
             metrics["knn_top1"] = self._top1(rows, queries, self.held_out)
             if bank is not None:
-                metrics["knn_top1_bank"] = self._top1(bank[self.voters], queries, self.held_out)
+                metrics["knn_top1_bank"] = self._top1(
+                    bank[self.chosen.rows], queries, self.held_out
+                )
         label_free = self._label_free(model, embeddings, bank)
         return label_free._replace(metrics=metrics | label_free.metrics)
 
@@ -115,18 +117,17 @@ class Monitor:
 
     def _training_embeddings(self, model) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings of the voters, (V, D), and of the sample, (n, D); each image once."""
-        chosen = np.union1d(self.voters, self.sample)
+        chosen = np.union1d(self.chosen.rows, self.sample)
         images = self.train if len(chosen) == len(self.train) else self.train.take(chosen)
         embeddings = self._extract(model, images)
-        places = (np.searchsorted(chosen, part) for part in (self.voters, self.sample))
+        places = (np.searchsorted(chosen, part) for part in (self.chosen.rows, self.sample))
         voters, sample = (embeddings[part] for part in places)
         return voters, sample
 
     def _train_top1(self, rows) -> dict[str, float]:
         """Of some training images among the others: what a best checkpoint may be chosen by."""
-        labels = np.asarray(self.train.labels)[self.voters]
-        is_query = np.zeros(len(rows), bool)
-        is_query[evenly_spaced(len(rows), min(QUERIES, len(rows) // 2))] = True
+        labels = np.asarray(self.train.labels)[self.chosen.rows]
+        is_query = self.chosen.is_query
         queries, others = labels[is_query], labels[~is_query]
         if not (has_labels(queries) and has_labels(others)):
             return {}
@@ -152,18 +153,18 @@ class Monitor:
         That is where kNN is not, or where there are too many pixels.
         """
         side = min(self.size, RAW_SIDE)
-        is_small = 12 * side**2 * len(self.voters) <= RAW_BYTES
+        is_small = 12 * side**2 * len(self.chosen.rows) <= RAW_BYTES
         if self.held_out is None or self.missing or not is_small:
             return None
         every = np.arange(len(self.held_out))
         rows, queries = (  # uint8: the search makes floats of a block at a time
             source.load(indices, side).reshape(len(indices), -1)
-            for source, indices in ((self.train, self.voters), (self.held_out, every))
+            for source, indices in ((self.train, self.chosen.rows), (self.held_out, every))
         )
         return self._top1(rows, queries, self.held_out)
 
     def _top1(self, rows, queries, held_out: Source) -> float:
-        labels, true = np.asarray(self.train.labels)[self.voters], np.asarray(held_out.labels)
+        labels, true = np.asarray(self.train.labels)[self.chosen.rows], np.asarray(held_out.labels)
         classes = int(max(labels.max(), true.max())) + 1
         scores = weighted_knn(rows, labels, queries, num_classes=classes)
         return accuracy(scores, true)["top1"]

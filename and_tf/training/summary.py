@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from and_tf.evaluation.knn_during_training import choose_images
 from and_tf.runs import checkpoint
 from and_tf.training.build import Experiment
 from and_tf.training.durations import clock
@@ -73,21 +74,24 @@ def summarise(experiment: Experiment, seconds: float, exported: Path) -> str:
     rates = [record["images_per_second"] for record in metrics if "images_per_second" in record]
     rate = f", {np.median(rates):,.0f} images/s (median)" if rates else ""
     epochs = f"{experiment.plan.total_epochs} epochs" if settings.method.trains else "not trained"
+    chosen = choose_images(len(experiment.train), settings.run.eval_images)
+    votes = chosen.votes(experiment.train.labels)
     lines = [
         f"{settings.run.name}: {settings.choice.method} on {experiment.train.name}, "
         f"{settings.encoder.encoder}, {epochs}, seed {settings.run.seed}",
         f"{clock(seconds)} since the last start{rate}",
-        *_knn_lines(metrics, run.read_metadata()),
+        *_knn_lines(metrics, run.read_metadata(), votes),
         f"Encoder: {exported} (SavedModel) and .keras",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _knn_lines(metrics: list[dict[str, Any]], metadata: dict[str, Any]) -> list[str]:
+def _knn_lines(metrics: list[dict[str, Any]], metadata: dict[str, Any], votes: int) -> list[str]:
+    """The last kNN of each round; `votes` is K."""
     ends = {record["round"]: record for record in metrics if "knn_top1" in record}
     if not ends:
         return ["No kNN accuracy: there are no labelled held-out images."]
-    lines = ["Weighted kNN, K = 200, top-1 on the held-out images:"]
+    lines = [f"Weighted kNN, K = {votes}, top-1 on the held-out images:"]
     if "raw_pixels_knn_top1" in metadata:
         lines.append(f"  raw pixels  {metadata['raw_pixels_knn_top1']:.1f} %")
     for number, record in sorted(ends.items()):

@@ -65,7 +65,7 @@ def test_without_labels_the_same_label_free_metrics_are_measured(digits, model):
 def test_the_best_is_told_by_training_images_that_are_held_out_of_the_vote(
     digits, model, monkeypatch
 ):
-    monkeypatch.setattr("and_tf.training.online_evaluation.QUERIES", 25)
+    monkeypatch.setattr("and_tf.evaluation.knn_during_training.QUERIES", 25)
     metrics = Monitor(digits[0], None, MILD).measure(model).metrics
     embeddings = extract(model.encoder, digits[0], 16)
     held_out = np.linspace(0, 119, 25).round().astype(int)

@@ -8,6 +8,7 @@ import pytest
 from helpers import programs
 
 from and_tf.cli.messages import set_up_logging
+from and_tf.data import open_source
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
 from and_tf.training.build import build_experiment
@@ -92,21 +93,30 @@ def summary_of(tmp_path, metrics, metadata, *flags):
     run.append_metrics(metrics)
     run.write_metadata({"mean": [0.0], "std": [1.0]} | metadata)
     settings = programs.read_settings([*TINY, *flags])
+    images = dataclasses.replace(open_source("digits", "train[:70]"), name="digits train")
     experiment = types.SimpleNamespace(
-        run=run, settings=settings, train=types.SimpleNamespace(name="digits train"),
+        run=run, settings=settings, train=images,
         plan=settings.method.plan,
     )  # fmt: skip
     return summarise(experiment, 3700, tmp_path / "export" / "encoder").splitlines()
 
 
 def test_a_summary_has_the_last_knn_of_each_round_beside_raw_pixels(tmp_path):
-    first, cost, _, *knn, exported = summary_of(tmp_path, METRICS, {"raw_pixels_knn_top1": 30.0})
+    first, cost, title, *knn, exported = summary_of(
+        tmp_path, METRICS, {"raw_pixels_knn_top1": 30.0}
+    )
     assert first == "tiny: and on digits train, resnet_small, 4 epochs, seed 0"
     assert "30 images/s (median)" in cost
+    assert title == "Weighted kNN, K = 70, top-1 on the held-out images:"
     assert [" ".join(line.split()) for line in knn] == [
         "raw pixels 30.0 %", "round 0 50.0 % (against the bank 45.0 %)", "round 1 61.3 %",
     ]  # fmt: skip
     assert str(tmp_path / "export" / "encoder") in exported
+
+
+def test_a_summary_tells_how_many_images_voted(tmp_path):
+    title = summary_of(tmp_path, METRICS, {}, "--eval_images=20")[2]
+    assert title == "Weighted kNN, K = 20, top-1 on the held-out images:"
 
 
 def test_a_summary_without_training_and_without_labels_says_both(tmp_path):

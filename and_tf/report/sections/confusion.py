@@ -4,9 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from and_tf.evaluation.confusion import confusion_figure, confusion_matrix
+from and_tf.evaluation.knn_during_training import count_votes
 from and_tf.report.context import ReportContext
 from and_tf.report.plots.drawing import INK, Plot, save_svg
-from and_tf.report.sample import Sample, voters
+from and_tf.report.sample import Sample
 from and_tf.report.section import Section, fill
 
 MOST_NAMED = 30  # classes whose names can be read in a picture of the page's width
@@ -32,7 +33,7 @@ def confusion_section(context: ReportContext) -> Section | None:
 
 def _caption(reference: Sample, queries: Sample) -> str:
     return (
-        f"Weighted kNN (K = {voters(reference.labels)}, temperature 0.1) of "
+        f"Weighted kNN (K = {count_votes(reference.labels)}, temperature 0.1) of "
         f"{queries.describe('held-out')} against {reference.describe('training')}; of each class, "
         "in rows, the percent named as each column"
     )

@@ -7,7 +7,6 @@ from and_tf.report.comparison import Comparison, comparison_of
 from and_tf.report.context import ReportContext
 from and_tf.report.measured import measured_rows, own_row, percent
 from and_tf.report.metric_tables import NOTHING, by_round
-from and_tf.report.sample import training_queries, voters
 from and_tf.report.section import Section, fill
 from and_tf.report.standard_error import standard_error
 
@@ -79,7 +78,7 @@ def metrics_section(context: ReportContext) -> Section:
         context.record,
         comparison,
         count=len(context.held_out_labels),
-        k=voters(context.train.labels),
+        k=context.knn_images.votes(context.train.labels),
         own_data={f"{s.name}, {len(s)} images" for s in sources if s is not None},
     )
     titles = {
@@ -104,14 +103,16 @@ def metrics_section(context: ReportContext) -> Section:
 
 def _rounds_caption(context: ReportContext) -> str:
     """Protocol of the kNN by round."""
-    record, labels, train_labels = context.record, context.held_out_labels, context.train.labels
+    record, labels = context.record, context.held_out_labels
     sentences = []
     if (accuracy := record.latest("knn_top1")) is not None and len(labels):
+        k = context.knn_images.votes(context.train.labels)
+        has_bank = record.latest("knn_top1_bank") is not None
         sentences.append(
-            f"Top-1 by weighted kNN, K = {voters(train_labels)}, temperature 0.1, of "
-            f"{len(labels):,} held-out images against clean features recomputed, and against the "
-            f"memory bank; standard error {standard_error(accuracy, len(labels)):.1f} points in "
-            "the last row (Agresti and Coull 1998: never 0, not even at 100 %)."
+            f"Top-1 by weighted kNN, K = {k}, temperature 0.1, of {len(labels):,} held-out images "
+            f"against clean features recomputed{', and against the memory bank' * has_bank}; "
+            f"standard error {standard_error(accuracy, len(labels)):.1f} points in the last row "
+            "(Agresti and Coull 1998: never 0, not even at 100 %)."
         )
         if (raw := record.metadata.get("raw_pixels_knn_top1")) is not None:
             sentences.append(f"The same kNN on raw pixels: {raw:.1f} %.")
@@ -128,12 +129,14 @@ def _rounds_caption(context: ReportContext) -> str:
 def _training_protocol(context: ReportContext) -> list[str]:
     """Protocol of kNN among the training images, where it was measured."""
     accuracy = context.record.latest("knn_top1_train")
-    asked, others = training_queries(context.train.labels)
-    if accuracy is None or not len(asked):
+    images, labels = context.knn_images, context.train.labels
+    count = len(images.query_labels(labels))
+    if accuracy is None or not count:
         return []
     return [
-        f"Among training images: the same kNN, K = {voters(others)}, of {len(asked):,} training "
-        f"images by the others; standard error {standard_error(accuracy, len(asked)):.1f} points."
+        f"Among training images: the same kNN, K = {images.votes_for_queries(labels)}, of "
+        f"{count:,} training images by the others; standard error "
+        f"{standard_error(accuracy, count):.1f} points."
     ]
 
 

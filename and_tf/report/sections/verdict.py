@@ -9,7 +9,6 @@ from and_tf.evaluation.label_free import NEIGHBOURS
 from and_tf.report.comparison import comparison_of
 from and_tf.report.context import ReportContext
 from and_tf.report.record import Record
-from and_tf.report.sample import training_queries
 from and_tf.report.section import Section, fill
 from and_tf.report.spread import Spread, describe_spread, measure_spread
 from and_tf.report.standard_error import error_of_difference, standard_error
@@ -30,7 +29,7 @@ def verdict_section(context: ReportContext) -> Section:
         context.held_out_labels,
         spread,
         comparison_of(context).describe_knn(),
-        training_queries(context.train.labels)[0],
+        context.knn_images.query_labels(context.train.labels),
         context.checkpoint,
     )
     html = fill(TEMPLATE, verdict=verdict)

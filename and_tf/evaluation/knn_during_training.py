@@ -1,0 +1,66 @@
+"""Which training images weighted kNN looks at during training, and how many of them vote."""
+
+import dataclasses
+
+import numpy as np
+
+from and_tf.data.subsets import evenly_spaced
+
+QUERIES = 2_000  # training images that are classified by the others, at most
+NEAREST = 200  # K, the nearest labelled images that vote, at most
+
+
+@dataclasses.dataclass(frozen=True)
+class ChosenImages:
+    """The training images that kNN looks at.
+
+    Attributes:
+        rows: (V,) int64, which training images, rising.
+        is_query: (V,) bool, those of them that the others classify for `knn_top1_train`. All V vote
+            for a held-out image.
+    """
+
+    rows: np.ndarray
+    is_query: np.ndarray
+
+    def query_labels(self, labels: np.ndarray | None) -> np.ndarray:
+        """(Q,) int, labels of the queries that have one.
+
+        Args:
+            labels: (N,) int, of all training images, -1 where unknown; or None.
+        """
+        chosen = self._labels(labels)[self.is_query]
+        return chosen[chosen >= 0]
+
+    def votes(self, labels: np.ndarray | None) -> int:
+        """K of the kNN of held-out images; `labels` as in `query_labels`."""
+        return count_votes(self._labels(labels))
+
+    def votes_for_queries(self, labels: np.ndarray | None) -> int:
+        """K of the kNN of the queries by the others; `labels` as in `query_labels`."""
+        return count_votes(self._labels(labels)[~self.is_query])
+
+    def _labels(self, labels: np.ndarray | None) -> np.ndarray:
+        return np.full(len(self.rows), -1) if labels is None else np.asarray(labels)[self.rows]
+
+
+def choose_images(num_images: int, at_most: int) -> ChosenImages:
+    """Up to `at_most` of the training images, evenly spaced, and the queries among these.
+
+    Args:
+        num_images: N, training images.
+        at_most: the setting `eval_images`.
+    """
+    rows = evenly_spaced(num_images, at_most)
+    is_query = np.zeros(len(rows), bool)
+    is_query[evenly_spaced(len(rows), min(QUERIES, len(rows) // 2))] = True
+    return ChosenImages(rows, is_query)
+
+
+def count_votes(labels: np.ndarray) -> int:
+    """K of weighted kNN: 200, or all that are labelled.
+
+    Args:
+        labels: (n,) int, of the images that may vote, -1 where unknown.
+    """
+    return min(NEAREST, int((labels >= 0).sum()))
