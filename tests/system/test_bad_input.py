@@ -17,6 +17,7 @@ from helpers.foreign_models import (
     savedmodel_without_weights,
     truncated_export,
 )
+from helpers.small_runs import skip_exports
 from helpers.spoiled import (
     arrays,
     facts,
@@ -380,7 +381,9 @@ CASES = [
 def world(tmp_path_factory):
     """A finished run and four sound photos, which no command may change."""
     world = tmp_path_factory.mktemp("world")
-    assert programs.train([*TINY, f"--workdir={world / 'run'}", "--checkpoint_steps=1"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        skip_exports(patch)
+        assert programs.train([*TINY, f"--workdir={world / 'run'}", "--checkpoint_steps=1"]) == 0
     photos("1.png", "2.png", "3.png", "4.png")(world, None)
     return world
 

@@ -1,5 +1,7 @@
 """Two replicas train what one device trains: losses, weights, bank and neighbourhoods."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -44,8 +46,9 @@ def build(strategy, count, kind):
     return model
 
 
+@functools.cache
 def train(strategy, count, kind):
-    """A model after all rounds and its History."""
+    """A model after all rounds and its History; trained once for all tests."""
     model = build(strategy, count, kind)
     augmentation = AugmentationSettings(image_size=8, crop_min_area=0.5, color_jitter=0.0, grey=0.0)
     steps = model.optimizer.iterations

@@ -2,6 +2,7 @@
 
 import pytest
 from helpers import programs
+from helpers.small_runs import skip_exports
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
@@ -27,7 +28,9 @@ image.src = getComputedStyle(arguments[0]).backgroundImage.slice(5, -2);
 def address(tmp_path_factory):
     """Where the page of a short run on digits lies."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    assert programs.train([*TINY, f"--workdir={folder}"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        skip_exports(patch)
+        assert programs.train([*TINY, f"--workdir={folder}"]) == 0
     assert programs.report([f"--workdir={folder}"]) == 0
     return (folder / "report.html").as_uri()
 
