@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from and_tf.data import open_source, train_pipeline
     from and_tf.encoders import build_encoder
     from and_tf.evaluation import weighted_knn
+    from and_tf.methods.anchor_neighbourhoods.anchors import select_anchors
     from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
     from and_tf.methods.anchor_neighbourhoods.discovery import discover
     from and_tf.methods.anchor_neighbourhoods.loss import bank_loss, neighbourhood_loss
     from and_tf.methods.anchor_neighbourhoods.model import AND
-    from and_tf.methods.anchor_neighbourhoods.selection import select_anchors
     from and_tf.methods.rounds import RoundPlan
     from and_tf.methods.schedule import RoundSchedule
     from and_tf.runs.restore import load_encoder
@@ -63,7 +63,7 @@ _HOMES = {
     "load_encoder": "runs.restore",
     "neighbourhood_loss": "methods.anchor_neighbourhoods.loss",
     "open_source": "data",
-    "select_anchors": "methods.anchor_neighbourhoods.selection",
+    "select_anchors": "methods.anchor_neighbourhoods.anchors",
     "train_pipeline": "data",
     "weighted_knn": "evaluation",
     **dict.fromkeys(("data", "encoders", "evaluation", "export", "methods"), ""),

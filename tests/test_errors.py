@@ -32,3 +32,10 @@ def test_each_kind_is_what_keras_users_catch(kind, base):
 def test_an_error_survives_a_process_pool():
     error = pickle.loads(pickle.dumps(UserError(Argument("k", 3), ": lower it")))
     assert str(error) == "k=3: lower it" and error.parts[0] == Argument("k", 3)
+
+
+def test_a_renamed_error_names_the_argument_that_the_caller_has():
+    error = BrokenFile(Argument("data", "npz:/x"), " does not exist: mend ", Argument("data"))
+    found = error.renamed({"data": "eval_data"})
+    assert type(found) is BrokenFile
+    assert str(found) == "eval_data='npz:/x' does not exist: mend eval_data"

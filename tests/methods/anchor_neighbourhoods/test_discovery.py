@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from and_tf.methods.anchor_neighbourhoods.anchors import select_anchors
 from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency, stability
 from and_tf.methods.anchor_neighbourhoods.discovery import discover
-from and_tf.methods.anchor_neighbourhoods.selection import select_anchors
 from and_tf.search import all_pairs
 from and_tf.search.row_blocks import compare_rows
 
