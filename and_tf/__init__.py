@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from and_tf.evaluation import weighted_knn
     from and_tf.methods.anchor_neighbourhoods.anchors import select_anchors
     from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
-    from and_tf.methods.anchor_neighbourhoods.discovery import discover
     from and_tf.methods.anchor_neighbourhoods.loss import bank_loss, neighbourhood_loss
     from and_tf.methods.anchor_neighbourhoods.model import AND
     from and_tf.methods.rounds import RoundPlan
     from and_tf.methods.schedule import RoundSchedule
     from and_tf.runs.restore import load_encoder
+    from and_tf.search.neighbourhoods import discover
     from and_tf.training.optimizers import TorchSGD
 
 
@@ -59,7 +59,7 @@ _HOMES = {
     "TorchSGD": "training.optimizers",
     "bank_loss": "methods.anchor_neighbourhoods.loss",
     "build_encoder": "encoders",
-    "discover": "methods.anchor_neighbourhoods.discovery",
+    "discover": "search.neighbourhoods",
     "load_encoder": "runs.restore",
     "neighbourhood_loss": "methods.anchor_neighbourhoods.loss",
     "open_source": "data",

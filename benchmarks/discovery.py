@@ -20,9 +20,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
-from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
-from and_tf.methods.anchor_neighbourhoods.discovery import discover
-from and_tf.methods.anchor_neighbourhoods.discovery_by_index import discover_by_index
+from and_tf.search.neighbourhoods import discover, neighbour_overlap
+from and_tf.search.neighbourhoods_by_index import discover_by_index
 from benchmarks import timing
 
 CASES = ("product", "discover", "faiss index", "PyTorch")
@@ -125,7 +124,7 @@ def _measure(
         line |= {"neighbours agree %": "-", "entropy differs by": "-"}
         if name not in ("product", "discover"):
             entropy, neighbours = (np.asarray(values) for values in found[name])
-            line["neighbours agree %"] = stability(found["discover"].neighbours, neighbours)
+            line["neighbours agree %"] = neighbour_overlap(found["discover"].neighbours, neighbours)
             line["entropy differs by"] = float(np.abs(entropy - found["discover"].entropy).mean())
         lines.append(line)
     return lines, seconds

@@ -240,7 +240,7 @@ def short_run(options: argparse.Namespace) -> dict:
 
 def discovery(options: argparse.Namespace) -> dict:
     """Seconds to find the neighbourhood of each row."""
-    from and_tf.methods.anchor_neighbourhoods.discovery import discover
+    from and_tf.search.neighbourhoods import discover
 
     rows = _unit_rows(options.rows, seed=0)
     return _seconds(lambda: discover(rows, neighbourhood_size=1), options)

@@ -14,9 +14,9 @@ import keras
 from and_tf.cli.train import read_settings
 from and_tf.data.pipeline import train_pipeline
 from and_tf.export.run import export_finished_run
-from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
+from and_tf.search.neighbourhoods import discover
 from and_tf.training import loop as training
 from and_tf.training import start
 from and_tf.training.build import build_experiment, start_devices

@@ -66,6 +66,16 @@ def test_imports_go_down_only(path):
             assert LEVEL[other] >= here, f"{path} imports {name}"
 
 
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_module_but_the_methods_knows_a_single_method(path):
+    if folder_of(path) in ("methods", "cli"):
+        return
+    contract = {"method", "method_model", "rounds", "schedule"}
+    for name in imported(path):
+        if name.startswith("and_tf.methods."):
+            assert name.split(".")[2] in contract, f"{path} imports {name}"
+
+
 def texts_of(path):
     """Texts of a module that may reach a user: all but docstrings."""
     tree = ast.parse(path.read_text())

@@ -5,8 +5,7 @@ import tensorflow as tf
 from scipy.stats import skew
 
 from and_tf.errors import UserError
-from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
-from and_tf.methods.anchor_neighbourhoods.discovery import Neighbourhoods
+from and_tf.search.neighbourhoods import Neighbourhoods, neighbour_overlap
 
 NEIGHBOURS = 10  # nearest images of each image in the metrics on neighbourhoods
 BLOCK_BYTES = 64 << 20  # squared distances held at once
@@ -120,7 +119,7 @@ def label_free_metrics(
         "entropy_clean": float(np.mean(found.entropy, dtype=np.float64)),
     }
     if bank_found is not None:
-        metrics["bank_agreement"] = stability(bank_found.neighbours, found.neighbours)
+        metrics["bank_agreement"] = neighbour_overlap(bank_found.neighbours, found.neighbours)
     return metrics
 
 

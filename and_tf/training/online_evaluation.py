@@ -13,9 +13,8 @@ from and_tf.data.subsets import evenly_spaced, has_labels
 from and_tf.evaluation import accuracy, extract, weighted_knn
 from and_tf.evaluation.knn_during_training import choose_images
 from and_tf.evaluation.label_free import NEIGHBOURS, alignment, label_free_metrics
-from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
-from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.method_model import MethodModel
+from and_tf.search.neighbourhoods import discover, neighbour_overlap
 from and_tf.training.settings import RunSettings
 
 RAW_SIDE = 32  # pixels; larger images are compared as raw pixels at this side
@@ -144,7 +143,7 @@ class Monitor:
         metrics |= label_free_metrics(embeddings, found, bank_found)
         before = self.neighbours.numpy()
         if before[0, 0] >= 0:
-            metrics["neighbours_kept"] = stability(before, found.neighbours)
+            metrics["neighbours_kept"] = neighbour_overlap(before, found.neighbours)
         return Measured(metrics, found.neighbours)
 
     def raw_pixels(self) -> float | None:

@@ -12,7 +12,7 @@ from and_tf.evaluation.label_free import (
     mutual_neighbours,
     uniformity,
 )
-from and_tf.methods.anchor_neighbourhoods.discovery import discover
+from and_tf.search.neighbourhoods import discover
 
 
 def unit_rows(num_rows, dim, seed=0):

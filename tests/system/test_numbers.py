@@ -18,12 +18,12 @@ from and_tf.data.settings import AugmentationSettings
 from and_tf.encoders.layers import TorchLayers
 from and_tf.errors import StepNotFinite
 from and_tf.evaluation import weighted_knn
-from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.anchor_neighbourhoods.loss import bank_loss, neighbourhood_loss
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.methods.rounds import RoundPlan
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
+from and_tf.search.neighbourhoods import discover
 from and_tf.training.callbacks import Evaluation, StepCounter, evaluation
 from and_tf.training.online_evaluation import Monitor
 from and_tf.training.optimizers import TorchSGD

@@ -12,8 +12,8 @@ from helpers.small_runs import make_runs_small
 
 from and_tf.data.augmentation import views
 from and_tf.data.pipeline import batch_indices
-from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.runs import checkpoint
+from and_tf.search.neighbourhoods import discover
 from and_tf.training import hardware, start
 from and_tf.training.callbacks import StepCounter
 

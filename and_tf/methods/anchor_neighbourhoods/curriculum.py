@@ -9,12 +9,12 @@ import keras
 import numpy as np
 
 from and_tf.errors import Argument, UserError
-from and_tf.methods.anchor_neighbourhoods.choices import SEARCHES
-from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency, stability
-from and_tf.methods.anchor_neighbourhoods.discovery import Neighbourhoods, discover
-from and_tf.methods.anchor_neighbourhoods.discovery_by_index import discover_by_index, import_faiss
+from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency
 from and_tf.methods.anchor_neighbourhoods.selection import RULES
 from and_tf.methods.rounds import RoundPlan
+from and_tf.search.choices import SEARCHES
+from and_tf.search.neighbourhoods import Neighbourhoods, discover, neighbour_overlap
+from and_tf.search.neighbourhoods_by_index import discover_by_index, import_faiss
 
 
 class NeighbourhoodCurriculum(keras.callbacks.Callback):
@@ -118,7 +118,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         model.round.assign(number)
         self.metrics = self._measure()
         if had_neighbours:
-            self.metrics["stability"] = stability(before, found.neighbours)
+            self.metrics["stability"] = neighbour_overlap(before, found.neighbours)
 
     def _discover(
         self, rows: np.ndarray, neighbourhood_size: int, temperature: float

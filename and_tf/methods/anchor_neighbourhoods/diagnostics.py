@@ -1,4 +1,4 @@
-"""Metrics on neighbourhoods: do labels agree, and do neighbours stay?"""
+"""Do neighbours share their anchor's label? For metrics alone."""
 
 import numpy as np
 
@@ -12,9 +12,3 @@ def consistency(neighbours: np.ndarray, is_anchor: np.ndarray, labels: np.ndarra
     own, others = labels[anchors][:, None], labels[neighbours[anchors]]
     is_known = (own >= 0) & (others >= 0)
     return 100.0 * float(np.mean((own == others)[is_known])) if is_known.any() else None
-
-
-def stability(before: np.ndarray, after: np.ndarray) -> float:
-    """Fraction of the neighbours before, (N, k), that are still neighbours after, in percent."""
-    kept = (before[:, :, None] == after[:, None, :]).any(axis=2)
-    return 100.0 * float(kept.mean())

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from and_tf.bank.settings import BankSettings
 from and_tf.errors import Argument, UserError
-from and_tf.methods.anchor_neighbourhoods.choices import PRECISIONS, SEARCHES
 from and_tf.methods.anchor_neighbourhoods.selection import RULES
 from and_tf.methods.method import Method, TrainingContext
+from and_tf.search.choices import PRECISIONS, SEARCHES
 from and_tf.settings import at_least, between, setting
 
 if TYPE_CHECKING:

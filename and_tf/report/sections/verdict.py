@@ -190,7 +190,7 @@ def _without_labels(record: Record, spread: Spread, is_collapsed: bool) -> Verdi
     elif not is_collapsed:
         headline += "; nothing points to a collapse"
     reasons = [
-        neighbour_overlap(record.evaluations, describe_nearest(record.metadata.get("images"))),
+        describe_overlap(record.evaluations, describe_nearest(record.metadata.get("images"))),
         "What no metric here can say is whether near images belong together for your purpose: "
         "look at the neighbours below, or label some held-out images (sub-folders, or y_test) and "
         "run evaluate.py.",
@@ -205,7 +205,7 @@ def describe_nearest(images: int | None) -> str:
     return f"{images - 1} nearest" if images > 2 else "nearest"
 
 
-def neighbour_overlap(evaluations: Sequence[dict], nearest: str) -> str:
+def describe_overlap(evaluations: Sequence[dict], nearest: str) -> str:
     """How many neighbours stayed lately, in a sentence; empty before the second evaluation.
 
     Args:

@@ -14,10 +14,10 @@ from and_tf.data.sources.source import array_source
 from and_tf.errors import Stopped
 from and_tf.methods.anchor_neighbourhoods import curriculum as module
 from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
-from and_tf.methods.anchor_neighbourhoods.discovery import discover
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.methods.anchor_neighbourhoods.selection import RULES
 from and_tf.methods.method import KeepsMetadata
+from and_tf.search.neighbourhoods import discover
 from and_tf.training.optimizers import TorchSGD
 
 N, D, BATCH, STEPS = 21, 4, 8, 3

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from and_tf.methods.anchor_neighbourhoods.anchors import select_anchors
-from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency, stability
-from and_tf.methods.anchor_neighbourhoods.discovery import discover
+from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency
 from and_tf.search import all_pairs
+from and_tf.search.neighbourhoods import discover, neighbour_overlap
 from and_tf.search.row_blocks import compare_rows
 
 
@@ -119,8 +119,8 @@ def test_consistency_leaves_out_images_without_label():
 
 def test_stability_counts_the_neighbours_that_stay():
     before = np.array([[1, 2], [3, 0]])
-    assert stability(before, before[:, ::-1]) == 100.0
-    assert stability(before, np.array([[1, 3], [2, 4]])) == 25.0
+    assert neighbour_overlap(before, before[:, ::-1]) == 100.0
+    assert neighbour_overlap(before, np.array([[1, 3], [2, 4]])) == 25.0
 
 
 def test_equal_similarities_go_by_index_for_every_block_size():
@@ -172,7 +172,7 @@ def test_half_precision_finds_nearly_the_same(precision, agreement, caplog):
     rows = unit_rows(400, 32, seed=8)
     caplog.set_level("INFO", logger="and_tf")
     exact, found = discover(rows), discover(rows, precision=precision, progress=True)
-    share = stability(exact.neighbours, found.neighbours)
+    share = neighbour_overlap(exact.neighbours, found.neighbours)
     assert share > agreement
     assert f"{precision}: {share:.1f} % of the neighbours" in caplog.text
     np.testing.assert_allclose(found.entropy, exact.entropy, atol=0.02)

@@ -10,8 +10,8 @@ from and_tf.methods.rounds import RoundPlan
 from and_tf.report.record import Record
 from and_tf.report.sections.verdict import (
     describe_nearest,
+    describe_overlap,
     judge,
-    neighbour_overlap,
     trend,
 )
 from and_tf.report.spread import Spread
@@ -135,10 +135,10 @@ def test_without_labels_nothing_is_claimed_on_accuracy():
 
 def test_neighbour_overlap_is_told_with_its_epochs():
     evaluations = [{"epoch": e, "neighbours_kept": 10.0 * e} for e in (2, 4, 8)]
-    words = neighbour_overlap([{"epoch": 1}, *evaluations], describe_nearest(8))
+    words = describe_overlap([{"epoch": 1}, *evaluations], describe_nearest(8))
     assert words.startswith("Of the 7 nearest of each image")
     assert "80 % stayed" in words and "of epoch 8 (40 % to that of epoch 4)" in words
-    assert neighbour_overlap([{"epoch": 1}], "10 nearest") == ""
+    assert describe_overlap([{"epoch": 1}], "10 nearest") == ""
     assert [describe_nearest(n) for n in (2, 3, 11, 500)] == ["nearest", "2 nearest"] + [
         "10 nearest"
     ] * 2

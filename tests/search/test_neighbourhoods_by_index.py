@@ -3,11 +3,10 @@ import re
 import numpy as np
 import pytest
 
-from and_tf.methods.anchor_neighbourhoods import discovery_by_index as index
-from and_tf.methods.anchor_neighbourhoods.diagnostics import stability
-from and_tf.methods.anchor_neighbourhoods.discovery import discover
-from and_tf.methods.anchor_neighbourhoods.discovery_by_index import discover_by_index
 from and_tf.methods.anchor_neighbourhoods.method import AnchorNeighbourhoods
+from and_tf.search import neighbourhoods_by_index as index
+from and_tf.search.neighbourhoods import discover, neighbour_overlap
+from and_tf.search.neighbourhoods_by_index import discover_by_index
 
 faiss = pytest.importorskip("faiss")
 
@@ -25,7 +24,7 @@ def test_few_rows_are_found_exactly(num_rows, temperature):
     rows = clustered_rows(num_rows)
     k = min(3, num_rows - 1)
     exact, found = discover(rows, k, temperature), discover_by_index(rows, k, temperature)
-    assert stability(exact.neighbours, found.neighbours) >= 95
+    assert neighbour_overlap(exact.neighbours, found.neighbours) >= 95
     np.testing.assert_allclose(found.entropy, exact.entropy, atol=1e-4)
     assert found.neighbours.dtype == np.int32 and found.entropy.dtype == np.float32
 
@@ -37,7 +36,7 @@ def test_recall_and_entropy_error_are_measured_and_logged(monkeypatch, caplog):
     exact, found = discover(rows, 2), discover_by_index(rows, 2, progress=True)
     message = caplog.messages[-1]
     recall = float(re.search(r"recall@2 ([\d.]+) %", message)[1])
-    assert recall >= 95 and abs(recall - stability(exact.neighbours, found.neighbours)) < 2
+    assert recall >= 95 and abs(recall - neighbour_overlap(exact.neighbours, found.neighbours)) < 2
     error = np.abs(found.entropy - exact.entropy)
     mean, largest = re.search(r"by ([\d.]+) nats on average, ([\d.]+) at most", message).groups()
     assert abs(float(mean) - error.mean()) < 0.005 and 0 < error.mean() < 0.05

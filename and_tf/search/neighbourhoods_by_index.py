@@ -7,12 +7,12 @@ import tensorflow as tf
 
 from and_tf.bank.settings import BankSettings
 from and_tf.data.progress import progress_bar
-from and_tf.methods.anchor_neighbourhoods.discovery import (
+from and_tf.search.faiss_index import FaissIndex, import_faiss
+from and_tf.search.neighbourhoods import (
     Neighbourhoods,
     check_numbers,
     discover_sample,
 )
-from and_tf.search.faiss_index import FaissIndex, import_faiss
 from and_tf.search.row_blocks import compare_rows
 from and_tf.search.rows import unit_rows
 

@@ -5,7 +5,7 @@ from helpers.drawn import SEEDS, SETTINGS, TEMPERATURES, drawn_unit_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
-from and_tf.methods.anchor_neighbourhoods.discovery import discover
+from and_tf.search.neighbourhoods import discover
 
 
 @st.composite
