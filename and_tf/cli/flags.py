@@ -1,5 +1,6 @@
 """Flags made from settings: absl's, with flagfiles, but a bad flag is refused in one line."""
 
+import difflib
 import inspect
 import os
 import sys
@@ -59,15 +60,26 @@ class Flags:
             sys.exit(0)
         try:
             rest = self.values([self.program, *_expanded(argv)])[1:]
+        except flags.UnrecognizedFlagError as error:
+            raise UserError(self._unknown(error.flagname)) from error
+        except flags.CantOpenFlagFileError as error:
+            reason = getattr(error.__context__, "strerror", None) or error
+            raise UserError(f"{_flagfiles(argv)} cannot be read: {reason}.") from error
         except flags.Error as error:
             raise UserError(" ".join(str(error).split())) from error
         except UnicodeDecodeError as error:
-            files = " ".join(word for word in argv if "flagfile" in word)
-            raise UserError(f"{files} is not text: name a file with one flag a line.") from error
+            raise UserError(
+                f"{_flagfiles(argv)} is not text: name a file with one flag a line."
+            ) from error
         if rest:
             raise UserError(f"unexpected argument {rest[0]!r}: flags are written --name=value")
         given = [name for name in self.fields if self.values[name].present]
         return {name: self.values[name].value for name in given}
+
+    def _unknown(self, name: str) -> str:
+        close = difflib.get_close_matches(name, self.fields, n=1, cutoff=0.5)
+        hint = f"did you mean --{close[0]}?" if close else "see --help."
+        return f"There is no flag --{name}: {hint}"
 
     def spell(self, argument: Argument) -> str:
         """An argument that a message names, as a flag where the program has one of that name."""
@@ -138,6 +150,10 @@ class _Parser(flags.ArgumentParser):
 
     def flag_type(self) -> str:
         return self.field.kind.__name__
+
+
+def _flagfiles(argv: Sequence[str]) -> str:
+    return " ".join(word for word in argv if "flagfile" in word)
 
 
 def _expanded(argv: Sequence[str]) -> Iterator[str]:

@@ -23,7 +23,7 @@ def load_exported(path: Path | str) -> ExportedEncoder:
     """
     path = Path(path).expanduser()
     if not path.exists():
-        raise NotFound(f"{path} does not exist. Write it with export.py first.")
+        raise NotFound(f"{path} does not exist: name the folder of a run, or an exported encoder.")
     is_file = path.is_file()  # reading a pipe would hang
     for form in FORMATS.values():
         if (is_file and form.suffix == path.suffix) or (path.is_dir() and not form.suffix):

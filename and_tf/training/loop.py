@@ -76,11 +76,11 @@ def _train(experiment: Experiment, is_continued: bool, export: Export) -> None:
     log_estimates(experiment, monitor)
     callbacks = run_callbacks(experiment, of_method, monitor, stop)
     started = time.monotonic()
-    is_finished = fit(experiment, callbacks, stop, interrupted)
-    if is_finished:
-        finish_run(experiment, time.monotonic() - started, export)
-    else:
+    if not fit(experiment, callbacks, stop, interrupted):
         logger.info("Stopped after step %d. The same command continues.", experiment.step)
+        return
+    with stop.watched():  # the end takes seconds: a request to stop comes too late
+        finish_run(experiment, time.monotonic() - started, export)
 
 
 def make_monitor(experiment: Experiment) -> Monitor:

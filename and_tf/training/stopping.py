@@ -51,7 +51,7 @@ class StopRequest:
         self.is_asked = True
         self._unwatch()
         # Not the logger, which the signal may have interrupted.
-        os.write(2, b"Stopping soon, after a checkpoint; once more to stop at once.\n")
+        os.write(2, b"Stopping as soon as the state is saved; ask once more to stop at once.\n")
         if self._is_interruptible:
             raise Stopped
 

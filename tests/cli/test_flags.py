@@ -53,9 +53,10 @@ def test_a_flagfile_is_read_and_later_flags_win(tmp_path):
     [
         (["--count=x"], "--count=x: must be a whole number"),
         (["--sizes=1,x"], "--sizes=1,x: must be whole numbers separated by commas"),
-        (["--colour=red"], "Unknown command line flag 'colour'"),
+        (["--colour=red"], "There is no flag --colour: see --help"),
+        (["--cuont=3"], "There is no flag --cuont: did you mean --count"),
         (["stray"], "unexpected argument 'stray'"),
-        (["--flagfile=/nowhere.cfg"], "/nowhere.cfg"),
+        (["--flagfile=/nowhere.cfg"], "--flagfile=/nowhere.cfg cannot be read: No such file"),
     ],
 )
 def test_a_bad_flag_is_refused_with_its_name(argv, words):

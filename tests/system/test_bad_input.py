@@ -340,7 +340,7 @@ EXPORTS = [
 ]  # fmt: skip
 
 MODELS = [
-    ("no model", "embed", nothing, [KERAS], ["{here}/model.keras", "export.py first"]),
+    ("no model", "embed", nothing, [KERAS], ["{here}/model.keras", "name the folder of a run"]),
     ("photos", "embed", photos("a.png"), ["--model={here}/photos"], ["{here}/photos", "anew"]),
     ("other suffix", "embed", file("a.h5", b""), ["--model={here}/a.h5"], ["{here}/a.h5", ".onnx"]),
     ("pipe", "embed", lambda here, world: os.mkfifo(here / "model.keras"), [KERAS],

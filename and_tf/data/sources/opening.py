@@ -134,8 +134,10 @@ def _open_splits(spec: str, options: SourceOptions) -> Splits:
     name, _, path = spec.partition(":")
     kind = SOURCES.get(name)
     if kind is None or bool(path) != bool(kind.argument):
+        is_folder = os.path.isdir(os.path.expanduser(spec))
+        hint = f"Did you mean folder:{spec}? " if is_folder else ""
         raise UserError(
-            "Unknown data set: ", Argument("data", spec), f". Accepted: {accepted_specs()}."
+            "Unknown data set: ", Argument("data", spec), f". {hint}Accepted: {accepted_specs()}."
         )
     if kind.argument == "PATH":
         path = os.path.expanduser(path)
