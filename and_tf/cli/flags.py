@@ -77,8 +77,10 @@ class Flags:
         return {name: self.values[name].value for name in given}
 
     def _unknown(self, name: str) -> str:
-        close = difflib.get_close_matches(name, self.fields, n=1, cutoff=0.5)
-        hint = f"did you mean --{close[0]}?" if close else "see --help."
+        """The message on a flag that does not exist, with one that begins much like it."""
+        beginnings = {field[: len(name) + 1]: field for field in self.fields}
+        close = difflib.get_close_matches(name, beginnings, n=1)
+        hint = f"did you mean --{beginnings[close[0]]}?" if close else "see --help."
         return f"There is no flag --{name}: {hint}"
 
     def spell(self, argument: Argument) -> str:
