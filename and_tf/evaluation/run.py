@@ -17,6 +17,7 @@ from and_tf.evaluation.features import extract_layers
 from and_tf.evaluation.images import EvaluationImages, open_images
 from and_tf.evaluation.protocols import Outcome
 from and_tf.evaluation.settings import EvaluationSettings
+from and_tf.methods.choice import MethodChoice
 from and_tf.runs.restore import restore_encoder
 from and_tf.runs.workdir import Workdir, open_run
 
@@ -100,8 +101,9 @@ def _measure(
 
 def _memory_bank(run: Workdir, checkpoint: str, reference: Source) -> np.ndarray:
     """The rows of the training bank, which must belong to the reference images."""
-    arrays, _, path = run.load_checkpoint(checkpoint)
-    if "bank" not in arrays:
+    name = run.read_settings(MethodChoice).method_class.bank_array
+    arrays, _, path = run.load_checkpoint(checkpoint, name or "bank")
+    if name not in arrays:
         raise UserError(
             f"{path} holds no bank: use ", Argument("checkpoint", "last"), " or ",
             Argument("bank", "recomputed"), ".",
@@ -112,7 +114,7 @@ def _memory_bank(run: Workdir, checkpoint: str, reference: Source) -> np.ndarray
             "leave out ", Argument("data"), " and ", Argument("train_split"), ", or use ",
             Argument("bank", "recomputed"), ".",
         )  # fmt: skip
-    return arrays["bank"]
+    return arrays[name]
 
 
 def _report(

@@ -6,7 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from and_tf.bank.settings import BankSettings
-from and_tf.methods.method import Method, TrainingContext
+from and_tf.methods.anchor_neighbourhoods.diagnostics import LABELLED_METRICS, METRIC_TITLES
+from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, Method, TrainingContext
 from and_tf.settings import setting
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ class Instance(Method):
 
     title = "Instance discrimination"
     published_name = "Instance"
+    metric_titles = METRIC_TITLES
+    labelled_metrics = LABELLED_METRICS
+    bank_array = "bank"
+    neighbourhood_arrays = NEIGHBOURHOOD_ARRAYS
 
     bank: BankSettings = dataclasses.field(default_factory=BankSettings)
     diagnostics: bool = setting(

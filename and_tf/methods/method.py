@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from and_tf.methods.method_model import MethodModel
 
 
+# Of each image: its neighbourhood's entropy (N,) in nats, all 0 before any is known; its neighbours
+# (N, k), nearest first; whether it is an anchor (N,).
+NEIGHBOURHOOD_ARRAYS = ("entropy", "neighbours", "is_anchor")
+
+
 @runtime_checkable
 class KeepsMetadata(Protocol):
     """A callback that keeps more between two runs than the model's variables do."""
@@ -62,13 +67,22 @@ class Method(Settings):
         plan: which epoch belongs to which round; a method without a curriculum has one round.
         title: in headings.
         published_name: of its row in the papers' tables.
-        metric_titles: the metrics that it adds to an epoch's logs, and their titles.
+        metric_titles: the metrics that it adds to an epoch's logs, and their titles in the report,
+            in order.
+        labelled_metrics: those of them that need labels; they stand beside kNN.
+        bank_array: name in the model's `state` of the array that `image_embeddings` returns; None
+            for a method that keeps no embeddings.
+        neighbourhood_arrays: which of `NEIGHBOURHOOD_ARRAYS` are in the model's `round_state`,
+            under these names; the report draws them.
         trains: whether it takes any step; one that does not is evaluated as it is built.
     """
 
     title: ClassVar[str]
     published_name: ClassVar[str]
     metric_titles: ClassVar[dict[str, str]] = {}
+    labelled_metrics: ClassVar[tuple[str, ...]] = ()
+    bank_array: ClassVar[str | None] = None
+    neighbourhood_arrays: ClassVar[tuple[str, ...]] = ()
     trains: ClassVar[bool] = True
 
     plan: RoundPlan = dataclasses.field(default_factory=RoundPlan)

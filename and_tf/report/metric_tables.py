@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from and_tf.report.record import Record
 
 NOTHING = "\N{EN DASH}"
-TWO_DIGITS = ("uniformity", "alignment", "entropy_mean")
+ONE_DIGIT = ("effective_rank", "hubness")  # as all percentages; others have two
 
 
 class MetricTable(NamedTuple):
@@ -37,13 +37,15 @@ def by_round(record: Record, titles: Mapping[str, str]) -> MetricTable | None:
     if not last:
         return None
     rounds = sorted({number for values in last.values() for number in values})
-    rows = [[str(n), *(_cell(name, last[name].get(n)) for name in last)] for n in rounds]
+    rows = [
+        [str(n), *(_cell(name, titles[name], last[name].get(n)) for name in last)] for n in rounds
+    ]
     return MetricTable(["round", *(titles[name] for name in last)], rows)
 
 
-def _cell(name: str, value: Any) -> str:
+def _cell(name: str, title: str, value: Any) -> str:
     if value is None:
         return NOTHING
-    if name == "anchors":
-        return f"{value:,.0f}"
-    return f"{value:.2f}" if name in TWO_DIGITS else f"{value:.1f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.1f}" if "%" in title or name in ONE_DIGIT else f"{value:.2f}"

@@ -11,6 +11,7 @@ import numpy as np
 from and_tf.errors import BrokenFile
 from and_tf.evaluation import results
 from and_tf.evaluation.protocols import PROTOCOLS
+from and_tf.methods import Method
 from and_tf.methods.rounds import RoundPlan
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
@@ -139,7 +140,7 @@ def read_record(run: Workdir, step: int | None = None) -> Record:
     """
     settings = read_settings(run)
     metrics = [m for m in run.read_metrics() if step is None or m["step"] <= step]
-    ends = [e for e in _round_ends(run, settings.method.plan) if step is None or e.step <= step]
+    ends = [e for e in _round_ends(run, settings.method) if step is None or e.step <= step]
     return Record(
         settings=settings,
         metadata=run.read_metadata(),
@@ -151,12 +152,12 @@ def read_record(run: Workdir, step: int | None = None) -> Record:
     )
 
 
-def _round_ends(run: Workdir, plan: RoundPlan) -> list[RoundEnd]:
+def _round_ends(run: Workdir, method: Method) -> list[RoundEnd]:
     ends = []
     for number in run.ended_rounds():
-        if number <= plan.rounds:
+        if number <= method.plan.rounds:
             arrays, metadata = checkpoint.load(run.round_file(number))
-            kept = {name: arrays.get(name) for name in ("entropy", "neighbours", "is_anchor")}
+            kept = {name: arrays.get(name) for name in method.neighbourhood_arrays}
             ends.append(RoundEnd(number, metadata["step"], **kept))
     return ends
 

@@ -10,6 +10,7 @@ from and_tf.data.settings import AugmentationSettings, DataSettings
 from and_tf.encoders.settings import EncoderSettings
 from and_tf.errors import BrokenFile, UserError
 from and_tf.methods import METHODS
+from and_tf.methods.choice import MethodChoice
 from and_tf.methods.method import Method
 from and_tf.methods.rounds import LR_POLICIES
 from and_tf.settings import (
@@ -117,13 +118,6 @@ class DeviceSettings(Settings):
 
 
 @dataclasses.dataclass(frozen=True)
-class MethodChoice(Settings):
-    """Method."""
-
-    method: str = setting("and", "Way to learn the encoder.", choices=tuple(METHODS))
-
-
-@dataclasses.dataclass(frozen=True)
 class ExperimentSettings(Settings):
     """All settings of an experiment.
 
@@ -154,7 +148,7 @@ def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
         augmentation=build(AugmentationSettings, values),
         encoder=build(EncoderSettings, values),
         choice=choice,
-        method=build(METHODS[choice.method], values),
+        method=build(choice.method_class, values),
         optimizer=build(OptimizerSettings, values),
         devices=build(DeviceSettings, values),
     )

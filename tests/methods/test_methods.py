@@ -11,7 +11,7 @@ from and_tf.methods import METHODS
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.methods.instance import Instance
 from and_tf.methods.instance_model import InstanceModel
-from and_tf.methods.method import TrainingContext
+from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, TrainingContext
 from and_tf.methods.method_model import MethodModel
 from and_tf.training.optimizers import TorchSGD
 
@@ -46,7 +46,12 @@ def test_every_method_keeps_the_contract(name):
     assert method.title and method.published_name
     assert model.round_state().items() <= model.state().items()
     rows = model.image_embeddings()
-    assert rows is None or rows.shape == (N, D)
+    assert (rows is None) == (method.bank_array is None)
+    if rows is not None:
+        np.testing.assert_array_equal(model.state()[method.bank_array], rows)
+        assert rows.shape == (N, D)
+    assert set(method.neighbourhood_arrays) <= set(NEIGHBOURHOOD_ARRAYS)
+    assert set(method.labelled_metrics) <= set(method.metric_titles)
     assert all(isinstance(line, str) for line in model.describe_memory(BATCH))
     assert all(isinstance(c, keras.callbacks.Callback) for c in method.callbacks(context()))
 
@@ -71,6 +76,7 @@ def test_instance_discovers_only_where_diagnostics_are_asked_for():
     (callback,) = Instance(diagnostics=True).callbacks(context())
     assert callback.anchor_share == 0
     model = Instance(diagnostics=True).build_model(encoder(), N, 0)
+    assert set(Instance.neighbourhood_arrays) < set(model.round_state())
     assert set(model.round_state()) == {"neighbours", "is_anchor", "entropy", "round"}
 
 

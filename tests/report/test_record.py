@@ -7,6 +7,7 @@ import pytest
 from helpers.report_runs import settings_of
 
 from and_tf.errors import BrokenFile
+from and_tf.methods.anchor_neighbourhoods.method import AnchorNeighbourhoods
 from and_tf.report.record import Discovery, RoundEnd, anchor_since, discoveries, read_record
 from and_tf.runs.workdir import Workdir
 
@@ -84,6 +85,12 @@ def test_a_method_may_keep_nothing_but_the_encoder_of_a_round():
     ends = [RoundEnd(1, 2), RoundEnd(2, 4, entropy), RoundEnd(3, 6, entropy, neighbours)]
     (found,) = discoveries(ends)
     assert found.round == 3 and not found.is_anchor.any()
+
+
+def test_arrays_that_the_method_does_not_name_are_not_taken_for_neighbourhoods(run, monkeypatch):
+    monkeypatch.setattr(AnchorNeighbourhoods, "neighbourhood_arrays", ("entropy",))
+    (end,) = read_record(run).round_ends
+    assert end.entropy is not None and end.neighbours is None and end.is_anchor is None
 
 
 STRAY = ["round_x.npz", "round_1.npz.partial", ".DS_Store", "round_.npz", "._round_1.npz", "a.npz"]

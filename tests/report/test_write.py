@@ -87,7 +87,7 @@ def test_the_page_holds_every_part(labelled):
         "not comparable: the data set is npz:", "86.3", "top-1 61.25 %", "Mind this.",
         "epoch not recorded", "The papers' results, of another data set.", "Agresti and Coull",
         "Watch the effective rank", "6 epochs in 3 rounds", "Weighted kNN (K = 40,",
-        "by weighted kNN, K = 40,", "as discovered at a round's start",
+        "by weighted kNN, K = 40,", "in the round's last epoch: anchors",
         "settings that differ from their defaults", "python report.py --workdir=", "memory bank",
         "TensorFlow", "lowest entropy first",
     ):  # fmt: skip

@@ -1,6 +1,15 @@
-"""Do neighbours share their anchor's label? For metrics alone."""
+"""Metrics of the rounds: their titles, and whether neighbours share their anchor's label."""
 
 import numpy as np
+
+# What the curriculum adds to an epoch's logs, in the order of the report's columns.
+METRIC_TITLES = {
+    "anchors": "anchors",
+    "stability": "stability (%)",
+    "entropy_mean": "entropy (nats)",
+    "consistency": "consistency (%)",
+}
+LABELLED_METRICS = ("consistency",)
 
 
 def consistency(neighbours: np.ndarray, is_anchor: np.ndarray, labels: np.ndarray) -> float | None:

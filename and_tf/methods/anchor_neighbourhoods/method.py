@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from and_tf.bank.settings import BankSettings
 from and_tf.errors import Argument, UserError
+from and_tf.methods.anchor_neighbourhoods.diagnostics import LABELLED_METRICS, METRIC_TITLES
 from and_tf.methods.anchor_neighbourhoods.selection import RULES
-from and_tf.methods.method import Method, TrainingContext
+from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, Method, TrainingContext
 from and_tf.search.choices import PRECISIONS, SEARCHES
 from and_tf.settings import at_least, between, setting
 
@@ -27,6 +28,10 @@ class AnchorNeighbourhoods(Method):
 
     title = "Anchor Neighbourhood Discovery"
     published_name = "AND"
+    metric_titles = METRIC_TITLES
+    labelled_metrics = LABELLED_METRICS
+    bank_array = "bank"
+    neighbourhood_arrays = NEIGHBOURHOOD_ARRAYS
 
     bank: BankSettings = dataclasses.field(default_factory=BankSettings)
     neighbourhood_size: int = setting(1, "Neighbours of an anchor.", at_least(1))

@@ -1,16 +1,15 @@
 """What can be known without labels."""
 
+from collections.abc import Mapping
+
 from and_tf.report.context import ReportContext
 from and_tf.report.metric_tables import by_round
 from and_tf.report.plots.label_free_curves import label_free_plot
+from and_tf.report.record import Record
 from and_tf.report.section import Section, fill
-from and_tf.report.sections.metrics import TITLES as LABELLED
 from and_tf.report.sections.verdict import describe_nearest
 
 TITLES = {
-    "anchors": "anchors",
-    "stability": "stability (%)",
-    "entropy_mean": "entropy (nats)",
     "effective_rank": "effective rank",
     "uniformity": "uniformity",
     "alignment": "alignment",
@@ -21,9 +20,8 @@ TITLES = {
 }
 
 CAPTION = (
-    "Stability, mutual neighbours, neighbour overlap and bank agreement are fractions of "
-    "neighbours. Anchors, stability and entropy are as discovered at a round's start; the others "
-    "are of clean embeddings at the last evaluation in the round."
+    "Of clean embeddings, at the last evaluation in the round. Neighbour overlap, mutual "
+    "neighbours and bank agreement are fractions of neighbours."
 )
 
 TEMPLATE = """
@@ -63,14 +61,27 @@ bank too</dd>
 
 def label_free_section(context: ReportContext) -> Section:
     """The label-free metrics, and those that the method adds."""
-    of_method = context.settings.method.metric_titles
-    titles = TITLES | {n: title for n, title in of_method.items() if n not in LABELLED}
+    method = context.settings.method
+    of_method = {
+        name: title
+        for name, title in method.metric_titles.items()
+        if name not in method.labelled_metrics
+    }
     html = fill(
         TEMPLATE,
         plot=label_free_plot(context.record),
-        table=by_round(context.record, titles),
-        caption=CAPTION,
+        table=by_round(context.record, of_method | TITLES),
+        caption=_caption(context.record, of_method),
         embedding_dim=context.settings.encoder.embedding_dim,
         nearest=describe_nearest(context.record.metadata["images"]),
     )
     return Section("label-free", "What can be known without labels", html, link="Without labels")
+
+
+def _caption(record: Record, of_method: Mapping[str, str]) -> str:
+    """What the columns of the table are of."""
+    logged = [title for name, title in of_method.items() if any(name in e for e in record.epochs)]
+    if not logged:
+        return CAPTION
+    names = ", ".join(title.partition(" (")[0] for title in logged)
+    return f"{CAPTION} As the method logged them in the round's last epoch: {names}."

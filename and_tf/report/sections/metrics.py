@@ -14,7 +14,6 @@ TITLES = {
     "knn_top1": "kNN, recomputed (%)",
     "knn_top1_bank": "kNN, bank (%)",
     "knn_top1_train": "kNN, among training images (%)",
-    "consistency": "consistency (%)",
 }
 
 TEMPLATE = """
@@ -81,14 +80,13 @@ def metrics_section(context: ReportContext) -> Section:
         k=context.knn_images.votes(context.train.labels),
         own_data={f"{s.name}, {len(s)} images" for s in sources if s is not None},
     )
-    titles = {
-        name: context.settings.method.metric_titles.get(name, TITLES[name]) for name in TITLES
-    }
+    method = context.settings.method
+    of_method = {name: method.metric_titles[name] for name in method.labelled_metrics}
     html = fill(
         TEMPLATE,
         nothing=NOTHING,
         percent=percent,
-        rounds=by_round(context.record, titles),
+        rounds=by_round(context.record, TITLES | of_method),
         rounds_caption=_rounds_caption(context),
         no_accuracy=_why_no_accuracy(context),
         single=[row for row in rows if not row.is_one_of_many],

@@ -1,0 +1,32 @@
+"""What a method adds to the metrics of the page."""
+
+import json
+
+from helpers.report_runs import make_run, save_images
+
+from and_tf.methods.instance import Instance
+from and_tf.report.context import read_context
+from and_tf.report.sections.label_free import label_free_section
+from and_tf.report.sections.metrics import metrics_section
+from and_tf.report.settings import ReportSettings
+
+
+def test_the_metrics_of_a_new_method_stand_on_the_page(tmp_path, monkeypatch):
+    titles = {"novelty": "novelty (nats)", "purity": "purity of groups (%)"}
+    monkeypatch.setattr(Instance, "metric_titles", titles)
+    monkeypatch.setattr(Instance, "labelled_metrics", ("purity",))
+    data = save_images(tmp_path / "i.npz", 20, 2)
+    run = make_run(tmp_path / "run", data, "--method=instance", "--rounds=1")
+    records = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    logs = {"novelty": 0.125, "purity": 87.5}
+    records = [record | logs if "loss" in record else record for record in records]
+    run.metrics.write_text("".join(json.dumps(record) + "\n" for record in records))
+    context = read_context(run, "last", ReportSettings())
+    label_free, labelled = (
+        " ".join(str(section(context).html).split())
+        for section in (label_free_section, metrics_section)
+    )
+    assert "novelty (nats)" in label_free and "<td>0.12</td>" in label_free
+    assert "purity of groups (%)" in labelled and "<td>87.5</td>" in labelled
+    assert "purity" not in label_free and "novelty" not in labelled
+    assert "anchors</th>" not in label_free
