@@ -2,7 +2,7 @@
 
 Against the loss written out with its (B, N) logits, in TensorFlow and in PyTorch, and against its
 limit, the two matrix products that it cannot do without; then how time and memory grow with the
-number of rows. Each memory figure is of a process of its own.
+number of rows. Each memory result is of a process of its own.
 """
 
 import argparse

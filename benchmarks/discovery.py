@@ -25,7 +25,7 @@ from and_tf.search.neighbourhoods_by_index import discover_by_index
 from benchmarks import timing
 
 CASES = ("product", "discover", "faiss index", "PyTorch")
-STRIPE = 512
+ROW_BLOCK = 512
 WARM_UP_ROWS = 2000
 
 
@@ -92,8 +92,8 @@ def _cases(rows: np.ndarray, k: int) -> dict[str, Callable]:
 
 
 def _product(rows: tf.Tensor, columns: tf.Tensor) -> None:
-    for start in range(0, len(rows), STRIPE):
-        last = _multiply(rows[start : start + STRIPE], columns)
+    for start in range(0, len(rows), ROW_BLOCK):
+        last = _multiply(rows[start : start + ROW_BLOCK], columns)
     last[0, 0].numpy()  # waits for a GPU
 
 

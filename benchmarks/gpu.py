@@ -1,8 +1,8 @@
 """What one NVIDIA GPU makes of and_tf, most valuable part first: python -m benchmarks.gpu
 
 Each part runs in a process of its own within `--limit_s`, and its line is printed as soon as it is
-there; one that fails or takes too long says so, and the next one runs. On a CPU all parts run, too:
-give small sizes (`--rows=2000 --steps=5 --product=1024`).
+there; one that fails or takes too long is reported, and the next one runs. On a CPU all parts run,
+too: give small sizes (`--rows=2000 --steps=5 --product=1024`).
 
 - step:ENCODER:PRECISION: steps of `AND.fit` as train.py runs them on this device (on a GPU: XLA,
   images held and augmented on the device, 50 steps a call); its share of the device's own rate of
@@ -53,8 +53,8 @@ def main(argv: list[str] | None = None) -> None:
     results = {}
     for part in options.parts.split(","):
         results[part] = in_a_process(part, options)
-        figures = [f"{name} {_shown(value)}" for name, value in results[part].items()]
-        print(f"| {part} | {'; '.join(figures)} |", flush=True)
+        metrics = [f"{name} {_shown(value)}" for name, value in results[part].items()]
+        print(f"| {part} | {'; '.join(metrics)} |", flush=True)
     if options.json:
         record = {"machine": machine(), "parts": results}
         options.json.write_text(json.dumps(record, indent=2) + "\n")
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def in_a_process(part: str, options: argparse.Namespace) -> dict:
-    """The figures of a part, or what became of it."""
+    """The metrics of a part, or what became of it."""
     environment = dict(os.environ)
     if options.device == "cpu":
         environment["CUDA_VISIBLE_DEVICES"] = ""
@@ -102,7 +102,7 @@ def in_a_process(part: str, options: argparse.Namespace) -> dict:
 
 
 def measure(part: str, options: argparse.Namespace) -> dict:
-    """The figures of a part, measured here."""
+    """The metrics of a part, measured here."""
     import tensorflow as tf
 
     from and_tf.training.hardware import grow_memory, main_device
@@ -111,14 +111,14 @@ def measure(part: str, options: argparse.Namespace) -> dict:
     if options.device == "gpu" and main_device() != "GPU:0":
         raise SystemExit("TensorFlow finds no GPU: use --device=cpu, or install its CUDA build.")
     name, *settings = part.split(":")
-    figures = {"step": step, "run": short_run, "discovery": discovery, "knn": knn}[name](
+    metrics = {"step": step, "run": short_run, "discovery": discovery, "knn": knn}[name](
         options, *settings
     )
     found = [
         tf.config.experimental.get_device_details(gpu).get("device_name", "GPU")
         for gpu in tf.config.list_physical_devices("GPU")
     ]
-    return figures | {"device": found[0] if found else "CPU"}
+    return metrics | {"device": found[0] if found else "CPU"}
 
 
 def step(options: argparse.Namespace, name: str, precision: str) -> dict:
@@ -127,7 +127,7 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
     import tensorflow as tf
 
     import and_tf
-    from and_tf.data.augmentation import views
+    from and_tf.data.augmentation import on_device
     from and_tf.data.settings import AugmentationSettings
     from and_tf.data.sources.source import array_source
     from and_tf.training.hardware import main_device, precision_policy
@@ -143,12 +143,12 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
     source, augmentation = array_source(pixels, name="random"), AugmentationSettings()
     at_once = min(50, options.steps // 2) if is_gpu else 1
     with tf.device(main_device()):
-        make_views = views.from_noise(pixels, augmentation) if is_gpu else None
+        make_images = on_device.from_noise(pixels, augmentation) if is_gpu else None
     model.compile(
         and_tf.TorchSGD(0.03, momentum=0.9, nesterov=True, weight_decay=5e-4),
         jit_compile=is_gpu,
         steps_per_execution=at_once,
-        views=make_views,
+        make_images=make_images,
     )
     data = and_tf.data.train_pipeline(
         source, options.batch, augmentation, yields="noise" if is_gpu else "augmented"

@@ -1,12 +1,12 @@
-"""Which label-free figures follow kNN accuracy: python -m benchmarks.label_free RUN [RUN ...]
+"""Which label-free metrics follow kNN accuracy: python -m benchmarks.label_free RUN [RUN ...]
 
 The runs are finished ones with labels and many evaluations (`train.py --eval_every=1`). Three
 questions, each answered by Spearman's rank correlation with `knn_top1`:
 
-- over a run: does the figure rise and fall as accuracy does from evaluation to evaluation?
+- over a run: does the metric rise and fall as accuracy does from evaluation to evaluation?
 - its changes: the same for the differences between one evaluation and the next, in which a trend
   common to everything that is trained does not count;
-- between runs: does the figure of the last evaluation order runs of different settings?
+- between runs: does the metric of the last evaluation order runs of different settings?
 """
 
 import argparse
@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 from and_tf.runs.workdir import Workdir
 
-FIGURES = (
+METRICS = (
     "loss", "alignment", "uniformity", "effective_rank", "hubness", "mutual_neighbours",
     "neighbours_kept", "bank_agreement", "entropy_clean",
 )  # fmt: skip
@@ -28,17 +28,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--least", type=int, default=30, help="evaluations of a run to count over")
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--json", type=Path, help="file to write the metrics to")
     options = parser.parse_args()
     evaluations = {str(run): read_evaluations(run) for run in options.runs}
     over = {name: e for name, e in evaluations.items() if len(e) >= options.least}
     results = {
-        figure: {
-            "over a run": {name: correlation(e, figure) for name, e in over.items()},
-            "changes": {name: correlation_of_changes(e, figure) for name, e in over.items()},
-            "between runs": correlation([e[-1] for e in evaluations.values()], figure),
+        metric: {
+            "over a run": {name: correlation(e, metric) for name, e in over.items()},
+            "changes": {name: correlation_of_changes(e, metric) for name, e in over.items()},
+            "between runs": correlation([e[-1] for e in evaluations.values()], metric),
         }
-        for figure in FIGURES
+        for metric in METRICS
     }
     print_table(results, evaluations, over)
     if options.json:
@@ -55,15 +55,15 @@ def read_evaluations(run: Path) -> list[dict]:
     return [record | {"loss": losses[record["step"]]} for record in found]
 
 
-def correlation(evaluations: list[dict], figure: str) -> float:
-    """Spearman's rho of a figure with kNN accuracy; NaN where fewer than 3 have both."""
-    pairs = [(e[figure], e["knn_top1"]) for e in evaluations if figure in e]
+def correlation(evaluations: list[dict], metric: str) -> float:
+    """Spearman's rho of a metric with kNN accuracy; NaN where fewer than 3 have both."""
+    pairs = [(e[metric], e["knn_top1"]) for e in evaluations if metric in e]
     return _spearman(np.array(pairs))
 
 
-def correlation_of_changes(evaluations: list[dict], figure: str) -> float:
+def correlation_of_changes(evaluations: list[dict], metric: str) -> float:
     """Spearman's rho of the differences between one evaluation and the next."""
-    pairs = [(e[figure], e["knn_top1"]) for e in evaluations if figure in e]
+    pairs = [(e[metric], e["knn_top1"]) for e in evaluations if metric in e]
     return _spearman(np.diff(np.array(pairs), axis=0))
 
 
@@ -76,20 +76,20 @@ def print_table(results: dict, evaluations: dict, over: dict) -> None:
     print(f"Spearman's rho with kNN top-1. Over a run and its changes: evaluations {counts}.")
     print(f"Between runs: the last evaluations of {len(evaluations)} runs.\n")
     names = [Path(name).name for name in over]
-    head = ["figure", *names, *(f"{name}, changes" for name in names), "between runs"]
+    head = ["metric", *names, *(f"{name}, changes" for name in names), "between runs"]
     print(f"| {' | '.join(head)} |")
     print("|---" * len(head) + "|")
-    for figure, result in results.items():
+    for metric, result in results.items():
         values = [
             *result["over a run"].values(), *result["changes"].values(), result["between runs"]
         ]  # fmt: skip
-        print(f"| {figure} | {' | '.join(f'{value:+.2f}' for value in values)} |")
-    print("\nkNN top-1 of the last evaluation, and the figures beside it:\n")
-    print(f"| run | kNN | {' | '.join(FIGURES)} |")
-    print("|---" * (len(FIGURES) + 2) + "|")
+        print(f"| {metric} | {' | '.join(f'{value:+.2f}' for value in values)} |")
+    print("\nkNN top-1 of the last evaluation, and the metrics beside it:\n")
+    print(f"| run | kNN | {' | '.join(METRICS)} |")
+    print("|---" * (len(METRICS) + 2) + "|")
     for name, records in evaluations.items():
         last = records[-1]
-        values = " | ".join(f"{last.get(figure, float('nan')):.2f}" for figure in FIGURES)
+        values = " | ".join(f"{last.get(metric, float('nan')):.2f}" for metric in METRICS)
         print(f"| {Path(name).name} | {last['knn_top1']:.1f} | {values} |")
 
 

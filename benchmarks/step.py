@@ -1,4 +1,4 @@
-"""Images a second of a training step, beside PyTorch: python -m benchmarks.step
+"""Images per second of a training step, beside PyTorch: python -m benchmarks.step
 
 On fixed random images of 32 x 32 and a bank of `--rows` x 128, cases in turns in one process:
 

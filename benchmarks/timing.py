@@ -16,7 +16,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     """A parser with what all benchmarks take: `--repeats` and `--json`."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5, help="of each case; medians are shown")
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--json", type=Path, help="file to write the results to")
     return parser
 
 

@@ -181,11 +181,11 @@ def _help_lines(field: Field) -> list[str]:
     default = field.default
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
-    notes = [] if default in (None, "", False) else [f"default: {default}"]
+    remarks = [] if default in (None, "", False) else [f"default: {default}"]
     if field.details.range is not None:
-        notes.append(str(field.details.range))
+        remarks.append(str(field.details.range))
     text = inspect.cleandoc(field.details.help)
-    text += f" ({'; '.join(notes)})" if notes else ""
+    text += f" ({'; '.join(remarks)})" if remarks else ""
     return [
         *textwrap.wrap(head, WIDTH, break_on_hyphens=False, subsequent_indent=" " * 6),
         *textwrap.wrap(text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6),

@@ -53,7 +53,7 @@ def train_pipeline(
             that epoch alone, for a `fit` of its own. It is read with the first batch, so a step
             must not count itself before it has its batch; the models of this package do not.
         yields: `augmented` images; or `images` or `noise`, of which the step itself makes them, on
-            its device, by `views.from_images` and `views.from_noise`.
+            its device, by `on_device.from_images` and `on_device.from_noise`.
         failures: takes the errors of the source, such as of a broken image, which TensorFlow
             reports as text.
 

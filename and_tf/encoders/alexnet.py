@@ -25,11 +25,11 @@ def _small_alexnet(
     layers: TorchLayers, x: keras.KerasTensor, embedding_dim: int
 ) -> keras.KerasTensor:
     """For sides up to 64. The authors of AND did not publish theirs: this is ISL's (ICCV 2021)."""
-    for number, (filters, pooled) in enumerate(
+    for number, (filters, has_pool) in enumerate(
         [(64, True), (192, True), (384, False), (256, False), (256, True)], start=1
     ):
         x = _convolution(layers, x, filters, 3, name=f"conv{number}")
-        if pooled:
+        if has_pool:
             x = layers.max_pool(x, 2, stride=2, name=f"pool{number}")
     return _head(layers, x, hidden_units=1024, embedding_dim=embedding_dim)
 

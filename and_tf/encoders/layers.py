@@ -129,8 +129,8 @@ def normalised_input(
     # float32 under every policy: half precision would round the pixels before they are centred.
     # Not keras.layers.Normalization: its constants become extra inputs of an ONNX export.
     normalised = keras.layers.Rescaling(
-        scale=[1 / deviation for deviation in std],
-        offset=[-centre / deviation for centre, deviation in zip(mean, std, strict=True)],
+        scale=[1 / channel_std for channel_std in std],
+        offset=[-centre / channel_std for centre, channel_std in zip(mean, std, strict=True)],
         dtype="float32",
         name="normalise",
     )(images)

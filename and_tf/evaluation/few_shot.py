@@ -18,15 +18,15 @@ from and_tf.evaluation.logistic import (
 from and_tf.search.rows import check_widths
 
 # C of scikit-learn for features whose rows have length 1 on average. On training images that no
-# draw had taken (CIFAR-10 and scikit-learn's digits, stem to fc, 1 to 50 shots) 10 came within a
-# point of the best C of each layer; 1, of Tian et al. (ECCV 2020), lost up to five points.
+# random subset had used (CIFAR-10 and scikit-learn's digits, stem to fc, 1 to 50 shots) 10 came
+# within a point of the best C of each layer; 1, of Tian et al. (ECCV 2020), lost up to five points.
 REGULARISATION = 10.0
 
 MAX_ITERATIONS, TOLERANCE = 1000, 1e-4
 
 
 class FewShotAccuracy(NamedTuple):
-    """Top-1 in percent: mean over the draws, and standard deviation (0 of a single draw)."""
+    """Top-1 in percent: mean over the random subsets, and standard deviation (0 of one)."""
 
     mean: float
     std: float
@@ -54,16 +54,16 @@ def few_shot_accuracy(
         queries: (Q, F) float, from the same layer.
         query_labels: (Q,) int; queries with label -1 are left out.
         shots: labelled images per class; those of fewer shots are among those of more.
-        num_seeds: number of draws.
-        seed: of the first draw.
+        num_seeds: number of random subsets.
+        seed: of the first random subset.
         class_names: for the errors; None for the labels as they are.
         progress: show a bar if the fits take more than seconds.
 
     Returns:
-        {shots: mean and standard deviation of top-1 over the draws}.
+        {shots: mean and standard deviation of top-1 over the subsets}.
 
     Raises:
-        UserError: a class with fewer labelled images than shots, no shots or draws, shapes that
+        UserError: a class with fewer labelled images than shots, no shots or seeds, shapes that
             do not fit, features that are not finite.
     """
     is_known = is_labelled(features, labels, "features")
@@ -76,8 +76,8 @@ def few_shot_accuracy(
     standardisation = moments(features)
     found: dict[int, list[float]] = {number: [] for number in shots}
     with progress_bar(len(shots) * num_seeds, "few labels", "fit", progress) as bar:
-        for draw in range(seed, seed + num_seeds):
-            by_class = _shuffle(labels, num_classes, draw)
+        for subset_seed in range(seed, seed + num_seeds):
+            by_class = _shuffle(labels, num_classes, subset_seed)
             for number in shots:
                 indices = np.concatenate([members[:number] for members in by_class])
                 weights = _fit(features[indices], labels[indices], num_classes, standardisation)

@@ -27,14 +27,14 @@ class EvaluationImages:
         queries: source of the images to classify; the references themselves where there are none.
         class_names: a name for each label, which are consecutive; empty without labels.
         same: whether the queries are the reference images.
-        notes: sentences for the user.
+        remarks: sentences for the user.
     """
 
     reference: Opened
     queries: Opened
     class_names: list[str]
     same: bool
-    notes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def labels(self) -> np.ndarray:
@@ -147,11 +147,11 @@ def _with_consecutive_labels(images: EvaluationImages) -> EvaluationImages:
             ", or leave that class out of the images to classify.",
         )  # fmt: skip
     names = [_class_name(reference, label) for label in classes]
-    notes = []
+    remarks = []
     if missing := sorted(set(reference.class_names or names) - set(names)):
-        notes.append(f"No image shows {len(missing)} named class(es), the first: {missing[0]!r}.")
+        remarks.append(f"No image shows {len(missing)} named class(es), the first: {missing[0]!r}.")
     reference, queries = (_renumber(source, classes) for source in (reference, queries))
-    return replace(images, reference=reference, queries=queries, class_names=names, notes=notes)
+    return replace(images, reference=reference, queries=queries, class_names=names, remarks=remarks)
 
 
 def _check_class_folders(reference: Opened, classes: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""What embeddings tell without labels: spread, agreement of views, shape of the neighbourhoods."""
+"""What embeddings tell without labels: spread, agreement under augmentation, neighbourhoods."""
 
 import numpy as np
 import tensorflow as tf
@@ -11,22 +11,20 @@ NEIGHBOURS = 10  # nearest images of each image in the metrics on neighbourhoods
 BLOCK_BYTES = 64 << 20  # squared distances held at once
 
 
-def alignment(views: np.ndarray, other_views: np.ndarray) -> float:
-    """Mean squared distance between the embeddings of two random views of each image.
+def alignment(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean squared distance between the embeddings of two augmented images of each image.
 
     Args:
-        views, other_views: (n, D) float, unit rows; row i of both is image i.
+        one, other: (n, D) float, unit rows; row i of both is image i.
 
     Returns:
-        0 (views of an image coincide) to 4.
+        0 (both embeddings of each image coincide) to 4.
 
     Reference: Wang and Isola, ICML 2020, section 4.1.1, with alpha = 2.
     """
-    if views.shape != other_views.shape:
-        raise UserError(
-            f"Both views must have one shape. Received {views.shape} and {other_views.shape}."
-        )
-    return float(np.mean(np.sum(np.square(views - other_views), axis=1, dtype=np.float64)))
+    if one.shape != other.shape:
+        raise UserError(f"Both must have one shape. Received {one.shape} and {other.shape}.")
+    return float(np.mean(np.sum(np.square(one - other), axis=1, dtype=np.float64)))
 
 
 def uniformity(embeddings: np.ndarray, t: float = 2.0) -> float:

@@ -57,7 +57,7 @@ def file_stem(settings: EvaluationSettings, layer: str) -> str:
     words = [settings.choice.classifier, layer, features.bank]
     if settings.run.checkpoint != "last":
         words.append(settings.run.checkpoint)
-    words += settings.protocol.file_words()
+    words += settings.protocol.file_name_parts()
     if features.max_values != FeatureSettings.max_values:
         words.append(f"max{features.max_values}")
     for name in ("data", "train_split", "eval_split", "eval_data", "labels"):

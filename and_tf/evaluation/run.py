@@ -43,7 +43,7 @@ def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
     if layer != "all":
         layer = encoders.resolve_layer(restored.encoder, layer)
         layers = [layer]
-    images = open_images(settings.images.over(of_run), of_run, settings.protocol)
+    images = open_images(settings.images.applied_to(of_run), of_run, settings.protocol)
     settings.protocol.check(images)
     outcomes = _measure(settings, run, restored.encoder, layers, images)
     report = _report(settings, images, layer, layers, outcomes)
@@ -135,18 +135,18 @@ def _report(
         "protocol": f"{protocol.describe(images, rows)}, {place}",
         "layer": layer,
         "checkpoint": settings.run.checkpoint,
-        "queries": _counted(images.queries),
+        "queries": _describe_source(images.queries),
         "rows": rows,
     }
     if protocol.uses_reference:
-        report["reference"] = _counted(images.reference)
+        report["reference"] = _describe_source(images.reference)
         report["protocol"] += f", bank {settings.features.bank}"
     if len(rows) == 1:
         report |= {name: rows[0][name] for name in protocol.metric_titles if name in rows[0]}
-    return report | {"notes": images.notes + protocol.notes(images, rows)}
+    return report | {"notes": images.remarks + protocol.remarks(images, rows)}
 
 
-def _counted(source: Source) -> str:
+def _describe_source(source: Source) -> str:
     known = int((source.labels >= 0).sum()) if source.labels is not None else 0
     is_partly = has_labels(source.labels) and known < len(source)
     return f"{source.name}, {len(source)} images" + (f", {known} with a label" * is_partly)
@@ -173,8 +173,8 @@ def _print(run: Workdir, report: dict[str, Any], path: Path) -> None:
     print(f"{run.path}{of_checkpoint}: {report['protocol']}")
     against = f" against {report['reference']}" if "reference" in report else ""
     print(f"{report['queries']}{against}\n\n{results.table(report['rows'])}\n")
-    for note in report["notes"]:
-        print(note)
+    for remark in report["notes"]:
+        print(remark)
     print(f"Written to {path}")
     if report["files"]:
         layer = ".LAYER" if report["layer"] == "all" else ""

@@ -40,7 +40,7 @@ class EvaluationImageSettings(Settings):
     )
     labels: str | None = setting(None, "Where the labels of a folder come from.", choices=LABELS)
 
-    def over(self, of_run: DataSettings) -> DataSettings:
+    def applied_to(self, of_run: DataSettings) -> DataSettings:
         """The settings of a run with what is given here in their place."""
         given = {name: value for name, value in flat_values(self).items() if value is not None}
         return dataclasses.replace(of_run, **given)

@@ -81,7 +81,7 @@ def export_path(run: Workdir, form: str) -> Path:
 
 
 def write_export(encoder: keras.Model, path: Path | str, form: str, images: np.ndarray) -> Path:
-    """Exports, compares on images (n, side, side, 3) uint8, and prints a line that says so.
+    """Exports, compares on images (n, side, side, 3) uint8, and prints path and difference.
 
     Raises:
         UserError: as `export_encoder`; if the export differs from the encoder.

@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.bank.settings import BankSettings
+from and_tf.data.augmentation.on_device import MakeImages
 from and_tf.encoders.fused_batch_norm import fuse_batch_norm
 from and_tf.errors import Argument, StepNotFinite, UserError
 
 LOWEST_LOSS_SCALE = 1.0  # a float16 gradient that overflows even at this scale is not finite
 
-MakeImages = Callable[[Any, tf.Tensor], tf.Tensor]
 Logs = dict[str, Any]
 
 
@@ -114,7 +114,7 @@ class MethodModel(keras.Model):
         self,
         optimizer: keras.Optimizer,
         jit_compile: bool = False,
-        views: MakeImages | None = None,
+        make_images: MakeImages | None = None,
         **kwargs: Any,
     ) -> None:
         """As `keras.Model.compile`, with two arguments of its own.
@@ -124,8 +124,8 @@ class MethodModel(keras.Model):
         Args:
             optimizer: a Keras optimizer, such as `TorchSGD`.
             jit_compile: compile the step with XLA, all but `apply_update`.
-            views: function (what the pipeline yields, indices (B,)) to images (B, H, W, 3), run
-                within the step, on its device; by default the pipeline yields the images.
+            make_images: function (what the pipeline yields, indices (B,)) to images (B, H, W, 3),
+                run within the step, on its device; by default the pipeline yields the images.
             **kwargs: of `keras.Model.compile`, such as `steps_per_execution`.
 
         Raises:
@@ -149,7 +149,7 @@ class MethodModel(keras.Model):
                 synchronization=tf.VariableSynchronization.ON_READ,
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
-        self._views = views or (lambda images, indices: images)
+        self._make_images = make_images or (lambda images, indices: images)
         self._compiled_step = None
         if jit_compile:
             self._compiled_step = tf.function(
@@ -173,7 +173,10 @@ class MethodModel(keras.Model):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras leaves a loaded model uncompiled where `compile` is overridden.
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        config = keras.saving.deserialize_keras_object(config)
+        if "views" in config:  # its name in models that earlier versions saved
+            config["make_images"] = config.pop("views")
+        self.compile(**config)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -245,7 +248,7 @@ class MethodModel(keras.Model):
         context = tf.distribute.get_replica_context()
         global_batch = context.all_reduce("SUM", tf.cast(tf.shape(indices)[0], tf.float32))
         weights = tf.fill(tf.shape(indices), self.optimizer.scale_loss(1.0 / global_batch))  # (B,)
-        return self.losses_and_gradients(self._views(inputs, indices), indices, weights)
+        return self.losses_and_gradients(self._make_images(inputs, indices), indices, weights)
 
     def _are_finite(self, losses: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
         are_finite = tf.math.is_finite(tf.linalg.global_norm(gradients))

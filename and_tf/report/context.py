@@ -133,8 +133,8 @@ def _open_sources(
 ) -> tuple[Source, Source | None]:
     """The images that the run was trained on, and those it was evaluated on."""
     data = record.settings.data
-    moved = {n: v for n in ("data", "data_dir") if (v := getattr(settings, n)) is not None}
-    chosen = dataclasses.replace(data, **moved)
+    given = {n: v for n in ("data", "data_dir") if (v := getattr(settings, n)) is not None}
+    chosen = dataclasses.replace(data, **given)
     train, held_out = open_train_and_held_out(
         chosen.data,
         chosen.train_split,

@@ -97,11 +97,11 @@ def discover_sample(
     """What exact discovery finds for up to 1,000 random rows among all.
 
     Returns:
-        (S,) int, the rows drawn, in order; and their Neighbourhoods.
+        (S,) int, the chosen rows, in order; and their Neighbourhoods.
     """
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     size = min(SAMPLE, len(unit_rows))
-    sample = np.sort(draw.choice(len(unit_rows), size, replace=False))
+    sample = np.sort(rng.choice(len(unit_rows), size, replace=False))
     found = compare_rows(unit_rows, sample, neighbourhood_size, temperature)
     return sample, Neighbourhoods(*found)
 

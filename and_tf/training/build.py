@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.data import cache, statistics
-from and_tf.data.augmentation import views
+from and_tf.data.augmentation import on_device
 from and_tf.data.manifest import Manifest, changes, manifest
 from and_tf.data.pipeline import steps_per_epoch
 from and_tf.data.sources import opening
@@ -113,7 +113,7 @@ def build_experiment(
     yields = _yields(settings, train)
     schedule = _schedule(settings, len(train))
     model = _build_model(settings, train, metadata, strategy or tf.distribute.get_strategy())
-    _compile(model, settings, schedule, _views(yields, train, settings))
+    _compile(model, settings, schedule, _make_images(yields, train, settings))
     return Experiment(settings, run, train, held_out, images, yields, metadata, schedule, model)
 
 
@@ -201,14 +201,16 @@ def _yields(settings: ExperimentSettings, train: Source) -> str:
     return "noise" if images.nbytes <= min(devices.cache_mb << 20, HELD_BYTES) else "images"
 
 
-def _views(yields: str, train: Source, settings: ExperimentSettings) -> views.Views | None:
+def _make_images(
+    yields: str, train: Source, settings: ExperimentSettings
+) -> on_device.MakeImages | None:
     if yields == "augmented":
         return None
     images = cache.whole_images(train, settings.augmentation.image_size)
     if yields == "images" or images is None:
-        return views.from_images(settings.augmentation)
+        return on_device.from_images(settings.augmentation)
     with tf.device(main_device()):
-        return views.from_noise(images, settings.augmentation)
+        return on_device.from_noise(images, settings.augmentation)
 
 
 def _schedule(settings: ExperimentSettings, num_samples: int) -> RoundSchedule:
@@ -247,7 +249,7 @@ def _compile(
     model: keras.Model,
     settings: ExperimentSettings,
     schedule: RoundSchedule,
-    make_views: views.Views | None,
+    make_images: on_device.MakeImages | None,
 ) -> None:
     optimizer, devices = settings.optimizer, settings.devices
     replicas = model.distribute_strategy.num_replicas_in_sync
@@ -261,5 +263,5 @@ def _compile(
             ),
             jit_compile=use_xla(devices.jit_compile, replicas),
             steps_per_execution=steps_per_execution(devices.steps_per_execution, replicas),
-            views=make_views,
+            make_images=make_images,
         )

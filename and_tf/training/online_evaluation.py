@@ -63,7 +63,7 @@ class Monitor:
         self.sample = evenly_spaced(len(train), SAMPLE)
         self.chosen = choose_images(len(train), max_images)
         pairs = train.take(evenly_spaced(len(train), PAIRS))
-        self.views = [_Views(pairs, augmentation, seed) for seed in (1, 2)]
+        self.augmented_images = [_AugmentedImages(pairs, augmentation, seed) for seed in (1, 2)]
         self.best = -1.0  # the highest knn_top1_train so far, in percent
         k = min(NEIGHBOURS, len(self.sample) - 1)
         self.neighbours = keras.Variable(
@@ -135,11 +135,11 @@ class Monitor:
         return {"knn_top1_train": accuracy(scores, queries)["top1"]}
 
     def _label_free(self, model, embeddings, bank) -> Measured:
-        views = [self._extract(model, views) for views in self.views]
+        embeddings_of_both = [self._extract(model, images) for images in self.augmented_images]
         k, temperature = self.neighbours.shape[1], model.temperature
         found = discover(embeddings, k, temperature)
         bank_found = None if bank is None else discover(bank[self.sample], k, temperature)
-        metrics = {"alignment": alignment(*views)}
+        metrics = {"alignment": alignment(*embeddings_of_both)}
         metrics |= label_free_metrics(embeddings, found, bank_found)
         before = self.neighbours.numpy()
         if before[0, 0] >= 0:
@@ -169,8 +169,8 @@ class Monitor:
         return accuracy(scores, true)["top1"]
 
 
-class _Views:
-    """One augmented view of each image, always the same, with what `extract` asks of a source."""
+class _AugmentedImages:
+    """Each image augmented once, always the same, with what `extract` asks of a source."""
 
     def __init__(self, source: Source, augmentation: AugmentationSettings, seed: int):
         self.source, self.augmentation = source, augmentation
@@ -181,5 +181,5 @@ class _Views:
         return len(self.source)
 
     def load(self, indices, size: int) -> np.ndarray:
-        views = augmented_images(self.source, indices, self.noise[indices], self.augmentation)
-        return np.clip(np.rint(views), 0, 255).astype(np.uint8)
+        images = augmented_images(self.source, indices, self.noise[indices], self.augmentation)
+        return np.clip(np.rint(images), 0, 255).astype(np.uint8)

@@ -15,7 +15,7 @@ from and_tf.runs.flag_file import flag_file_text
 from and_tf.runs.workdir import Workdir
 from and_tf.settings import differences, flat_values
 from and_tf.training.build import Experiment
-from and_tf.training.callbacks import kept_metadata, restore_metadata
+from and_tf.training.callbacks import callback_metadata, restore_metadata
 from and_tf.training.hardware import precision_policy
 from and_tf.training.online_evaluation import Monitor
 from and_tf.training.settings import ExperimentSettings, read_settings
@@ -104,7 +104,7 @@ def continue_run(
     """
     run = experiment.run
     arrays, metadata, path = run.load_checkpoint()
-    expected = {"step", "best", *kept_metadata(of_method)}
+    expected = {"step", "best", *callback_metadata(of_method)}
     if missing := expected - metadata.keys():
         raise BrokenFile(
             f"The checkpoint {path} lacks {', '.join(sorted(missing))}: continue it with the "
@@ -115,7 +115,7 @@ def continue_run(
     checkpoint.restore(state, arrays, path)
     if run.can_write() and path != run.checkpoint and run.checkpoint.is_file():
         # Not to take the place of the valid one.
-        os.replace(run.checkpoint, run.checkpoint.with_suffix(".damaged"))
+        os.replace(run.checkpoint, run.checkpoint.with_suffix(".corrupt"))
     restore_metadata(of_method, metadata)
     kept = read_settings(run)
     if kept.data != experiment.settings.data:  # the images were moved: to find them from now on

@@ -30,20 +30,20 @@ def measured(part, *flags):
 
 
 def test_a_step_is_held_against_the_devices_own_matrix_products():
-    figures = measured("step:resnet_small:float32")
-    assert figures["device"] == "CPU"
-    assert figures["images/s"] == pytest.approx(16_000 / figures["ms a step"])
-    gflop = figures["of the matrix product's rate, %"] / 100 * figures["matrix product, TFLOP/s"]
+    metrics = measured("step:resnet_small:float32")
+    assert metrics["device"] == "CPU"
+    assert metrics["images/s"] == pytest.approx(16_000 / metrics["ms a step"])
+    gflop = metrics["of the matrix product's rate, %"] / 100 * metrics["matrix product, TFLOP/s"]
     # The stem multiplies 0.44 million times an image, stage 1 4.72, each of the others 3.67.
-    assert 1e6 * gflop / figures["images/s"] == pytest.approx(
+    assert 1e6 * gflop / metrics["images/s"] == pytest.approx(
         2 * (2 * 0.4424 + 3 * (4.7186 + 3 * 3.6700)), rel=0.01
     )
 
 
 def test_the_short_run_tells_its_knn(monkeypatch):
     monkeypatch.setattr(export_run, "export_finished_run", lambda run, *others: run.exports)
-    figures = measured("run", f"--run_flags={RUN}")
-    assert 0 <= figures["kNN top-1, %"] <= 100 and figures["epochs"] == 2
+    metrics = measured("run", f"--run_flags={RUN}")
+    assert 0 <= metrics["kNN top-1, %"] <= 100 and metrics["epochs"] == 2
     assert "--data_dir" in measured("run")["skipped"]
 
 

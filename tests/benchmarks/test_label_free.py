@@ -1,4 +1,4 @@
-"""The benchmark of label-free figures reads runs rightly."""
+"""The benchmark of label-free metrics reads runs rightly."""
 
 import json
 
@@ -14,9 +14,9 @@ def run(tmp_path):
     lines = []
     for step, (accuracy, hubs) in enumerate([(10, 1), (30, 0), (20, 3), (50, 2), (60, 5)]):
         place = {"step": step, "epoch": step + 1, "round": 0}
-        figures = {"knn_top1": accuracy, "effective_rank": accuracy**2, "hubness": hubs}
+        metrics = {"knn_top1": accuracy, "effective_rank": accuracy**2, "hubness": hubs}
         kept = {"neighbours_kept": 7.0 * step} if step else {}
-        lines += [place | {"loss": 100 - accuracy}, place | figures | kept]
+        lines += [place | {"loss": 100 - accuracy}, place | metrics | kept]
     lines.append({"step": 9, "epoch": 10, "round": 0, "knn_top1": 1, "hubness": 9})  # no epoch
     (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
     return tmp_path

@@ -228,9 +228,9 @@ def test_a_broken_image_stops_the_iteration_with_its_name():
 
 
 def test_a_grid_of_augmented_images_wraps_around_a_small_source():
-    views = sample_augmented(source(5), AUGMENTATION, count=12, seed=1)
-    assert views.shape == (12, 8, 8, 3) and views.dtype == np.float32
-    assert views.min() >= 0 and views.max() <= 255
+    images = sample_augmented(source(5), AUGMENTATION, count=12, seed=1)
+    assert images.shape == (12, 8, 8, 3) and images.dtype == np.float32
+    assert images.min() >= 0 and images.max() <= 255
 
 
 def test_batches_made_ahead_keep_to_a_budget():

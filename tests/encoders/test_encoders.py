@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from and_tf import encoders
 
-# torchvision's figures for 1,000 classes, less its last layer, plus a 128-dimensional one; for
-# AlexNet also gamma and beta of its convolutions' (1,152) and hidden layers' BatchNorm.
+# torchvision's parameter counts for 1,000 classes, less its last layer, plus a 128-dimensional one;
+# for AlexNet also gamma and beta of its convolutions' (1,152) and hidden layers' BatchNorm.
 PARAMETERS = {
     "alexnet": 61_100_840 - 4097 * 1000 + 4097 * 128 + 2 * (1152 + 2 * 4096),
     "resnet18": 11_689_512 - 513 * 1000 + 513 * 128,

@@ -79,16 +79,16 @@ def test_silhouette_matches_a_loop_and_needs_no_label(embeddings):
         inside = distance[i, others].mean()
         outside = min(distance[i, found == c].mean() for c in set(found) - {own})
         values.append((outside - inside) / max(inside, outside))
-    figures = cluster_metrics(embeddings, found)
-    assert figures == {"silhouette": pytest.approx(np.mean(values), abs=1e-5)}
+    metrics = cluster_metrics(embeddings, found)
+    assert metrics == {"silhouette": pytest.approx(np.mean(values), abs=1e-5)}
 
 
 def test_unlabelled_images_count_for_the_silhouette_only(embeddings):
     found, labels = clusters(embeddings, 3), np.arange(31) % 2
     some = np.where(np.arange(31) < 20, labels, -1)
-    figures = cluster_metrics(embeddings, found, some)
-    assert figures["ari"] == cluster_metrics(embeddings[:20], found[:20], labels[:20])["ari"]
-    assert figures["silhouette"] == cluster_metrics(embeddings, found)["silhouette"]
+    metrics = cluster_metrics(embeddings, found, some)
+    assert metrics["ari"] == cluster_metrics(embeddings[:20], found[:20], labels[:20])["ari"]
+    assert metrics["silhouette"] == cluster_metrics(embeddings, found)["silhouette"]
     assert set(cluster_metrics(embeddings, found, np.full(31, -1))) == {"silhouette"}
 
 

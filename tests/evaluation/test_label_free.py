@@ -1,4 +1,4 @@
-"""Label-free figures against naive loops and at the ends of their ranges."""
+"""Label-free metrics against naive loops and at the ends of their ranges."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_alignment_is_the_mean_squared_distance_of_the_pairs():
     assert alignment(one, -one) == pytest.approx(4, rel=1e-6)
 
 
-def test_alignment_refuses_views_of_other_shapes():
+def test_alignment_refuses_embeddings_of_other_shapes():
     with pytest.raises(ValueError, match=r"\(3, 8\) and \(4, 8\)"):
         alignment(unit_rows(3, 8), unit_rows(4, 8))
 
@@ -96,9 +96,9 @@ def test_mutual_neighbours_matches_a_loop():
 def test_all_figures_are_finite_when_the_embeddings_have_collapsed():
     rows = np.repeat(unit_rows(1, 8), 30, axis=0)
     found = discover(rows, 3)
-    figures = label_free_metrics(rows, found, found)
-    assert all(np.isfinite(list(figures.values())))
-    assert figures["bank_agreement"] == 100
+    metrics = label_free_metrics(rows, found, found)
+    assert all(np.isfinite(list(metrics.values())))
+    assert metrics["bank_agreement"] == 100
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (1, 4), (4,)])

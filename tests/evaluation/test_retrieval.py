@@ -80,13 +80,13 @@ def test_an_image_does_not_find_itself(small, budget_bytes):
     labels[3] = 7  # the only image of its class: left out
     found = retrieval(rows, labels, rows, labels, exclude_self=True, budget_bytes=budget_bytes)
     asked = np.flatnonzero((labels >= 0) & (labels != 7))
-    figures = []
+    metrics = []
     for query in asked:
         others = (np.arange(40) != query) & (labels >= 0)
         similarity = unit(rows[[query]]) @ unit(rows[others]).T
-        figures.append(naive(similarity, labels[others], labels[[query]]))
+        metrics.append(naive(similarity, labels[others], labels[[query]]))
     for name, value in found.items():
-        assert value == pytest.approx(np.mean([each[name] for each in figures]), abs=1e-4), name
+        assert value == pytest.approx(np.mean([each[name] for each in metrics]), abs=1e-4), name
     itself = retrieval(rows, labels, rows, labels)
     assert itself["recall_at_1"] == 100 > found["recall_at_1"]
 

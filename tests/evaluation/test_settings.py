@@ -14,10 +14,10 @@ from and_tf.settings import SettingError, at_least, build, setting
 
 def test_images_are_those_of_the_run_where_nothing_is_given_and_empty_texts_clear():
     of_run = DataSettings(data="folder:/a", eval_split="test", eval_data="folder:/b")
-    assert EvaluationImageSettings().over(of_run) == of_run
-    cleared = EvaluationImageSettings(eval_split="", eval_data="").over(of_run)
+    assert EvaluationImageSettings().applied_to(of_run) == of_run
+    cleared = EvaluationImageSettings(eval_split="", eval_data="").applied_to(of_run)
     assert cleared == DataSettings(data="folder:/a")
-    moved = EvaluationImageSettings(data="folder:/c").over(of_run)
+    moved = EvaluationImageSettings(data="folder:/c").applied_to(of_run)
     assert moved == dataclasses.replace(of_run, data="folder:/c")
 
 
@@ -61,7 +61,7 @@ def test_a_protocol_takes_one_class_and_one_line(monkeypatch):
         evaluation_settings(values)
     dummy = build(Dummy, values)
     assert dummy.run(None, np.ones((1, 1)), np.ones((1, 1)), 0)[0].row == {"luck": 3.0}
-    assert dummy.file_words() == ["dice3"]
+    assert dummy.file_name_parts() == ["dice3"]
 
 
 def test_each_protocol_says_what_it_does_and_names_its_columns():

@@ -21,7 +21,7 @@ def test_corrupt_files_are_named_in_one_line(format, tmp_path):
     path = tmp_path / f"model{export.FORMATS[format].suffix}"
     if format == "savedmodel":
         path.mkdir()
-    (path / "saved_model.pb" if path.is_dir() else path).write_bytes(b"damaged" * 9)
+    (path / "saved_model.pb" if path.is_dir() else path).write_bytes(b"corrupt" * 9)
     with pytest.raises(
         BrokenFile, match=r"cannot be read as an? .* Export the encoder anew"
     ) as error:

@@ -1,4 +1,4 @@
-"""Models that no program of ours has written, or that were damaged since."""
+"""Models that no program of ours has written, or that were corrupted since."""
 
 import json
 import shutil

@@ -45,7 +45,7 @@ def huge_png(side, has_pixels):
 
 
 def photos(*names, **contents):
-    """Makes `photos/`: sound pictures of these names, and files of these contents (`_` is a dot).
+    """Makes `photos/`: valid pictures of these names, and files of these contents (`_` is a dot).
 
     A content is bytes, or a function that makes what stands at the path.
     """
@@ -162,16 +162,18 @@ def with_(**columns):
     return checkpoints(change)
 
 
-def facts(change):
-    def change_facts(held, here):
+def metadata(change):
+    """A change of the metadata in both checkpoints of a run."""
+
+    def change_metadata(held, here):
         held["facts"] = np.array(json.dumps(change(json.loads(str(held["facts"])))))
 
-    return checkpoints(change_facts)
+    return checkpoints(change_metadata)
 
 
-def run_json(**facts):
-    """Other facts in run.json."""
-    return replaced("run.json", lambda old: json.dumps(json.loads(old) | facts).encode())
+def run_json(**changes):
+    """Other metadata in run.json."""
+    return replaced("run.json", lambda old: json.dumps(json.loads(old) | changes).encode())
 
 
 def images_npz(**columns):

@@ -20,13 +20,13 @@ from helpers.foreign_models import (
 from helpers.small_runs import skip_exports
 from helpers.spoiled import (
     arrays,
-    facts,
     file,
     folder,
     huge_png,
     images_npz,
     jpeg,
     link_to,
+    metadata,
     photos,
     pickle_file,
     pickled,
@@ -243,11 +243,11 @@ CHECKPOINTS = [
      CONTINUED, ["{here}/run/checkpoints/previous.npz", "corrupt", "restore it"]),
     ("pickled checkpoint", "train", run(with_(bank=pickled)), CONTINUED,
      ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
-    ("facts are no JSON", "train", run(with_(facts=np.array("{step"))), CONTINUED,
+    ("metadata are no JSON", "train", run(with_(facts=np.array("{step"))), CONTINUED,
      ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
-    ("facts are no names", "train", run(facts(lambda held: [1])), CONTINUED,
+    ("metadata are no names", "train", run(metadata(lambda held: [1])), CONTINUED,
      ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
-    ("facts of an older version", "train", run(facts(lambda held: {"step": held["step"]})),
+    ("metadata of an older version", "train", run(metadata(lambda held: {"step": held["step"]})),
      CONTINUED, ["{here}/run/checkpoints/last.npz", "lacks best, curriculum", "version"]),
     ("older version", "train", run(with_(monitor__neighbours=None)), CONTINUED,
      ["{here}/run/checkpoints/last.npz", "monitor/neighbours", "version"]),
@@ -379,7 +379,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """A finished run and four sound photos, which no command may change."""
+    """A finished run and four valid photos, which no command may change."""
     world = tmp_path_factory.mktemp("world")
     with pytest.MonkeyPatch.context() as patch:
         skip_exports(patch)

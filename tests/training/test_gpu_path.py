@@ -10,7 +10,7 @@ import tensorflow as tf
 from helpers import programs
 from helpers.small_runs import make_runs_small
 
-from and_tf.data.augmentation import views
+from and_tf.data.augmentation import on_device
 from and_tf.data.pipeline import batch_indices
 from and_tf.runs import checkpoint
 from and_tf.search.neighbourhoods import discover
@@ -67,7 +67,7 @@ def test_a_stopped_run_continues_as_if_never_stopped(tmp_path, monkeypatch, caps
 
 
 def test_a_step_that_is_no_number_is_named_with_its_images(tmp_path, monkeypatch, capsys):
-    indices, plain = batch_indices(192, 32, seed=0, step=4).numpy(), views.from_noise
+    indices, plain = batch_indices(192, 32, seed=0, step=4).numpy(), on_device.from_noise
 
     def spoiled(*args):
         make = plain(*args)
@@ -78,7 +78,7 @@ def test_a_step_that_is_no_number_is_named_with_its_images(tmp_path, monkeypatch
 
         return spoil
 
-    monkeypatch.setattr(views, "from_noise", spoiled)
+    monkeypatch.setattr(on_device, "from_noise", spoiled)
     assert programs.train([*FLAGS, "--rounds=0", f"--workdir={tmp_path / 'run'}"]) == 2
     shown = ", ".join(map(str, indices))
     assert f"in step 5, images {shown}:" in capsys.readouterr().err

@@ -80,16 +80,16 @@ def test_large_sets_are_sampled(digits, model, monkeypatch):
     monkeypatch.setattr("and_tf.training.online_evaluation.PAIRS", 10)
     monitor = Monitor(digits[0], None, MILD)
     assert len(monitor.sample) == 30 and monitor.sample[0] == 0 and monitor.sample[-1] == 119
-    assert [len(views) for views in monitor.views] == [10, 10]
+    assert [len(images) for images in monitor.augmented_images] == [10, 10]
     embeddings = extract(model.encoder, digits[0].take(monitor.sample), 16)
     assert monitor.measure(model).metrics["effective_rank"] == pytest.approx(
         effective_rank(embeddings)
     )
 
 
-def test_the_views_of_an_image_differ_and_stay_the_same_between_evaluations(digits):
-    one, other = Monitor(*digits, MILD).views
-    again = Monitor(*digits, MILD).views[0]
+def test_the_augmented_images_of_an_image_differ_and_stay_the_same_between_evaluations(digits):
+    one, other = Monitor(*digits, MILD).augmented_images
+    again = Monitor(*digits, MILD).augmented_images[0]
     every = np.arange(len(one))
     assert (one.load(every, 16) != other.load(every, 16)).any()
     np.testing.assert_array_equal(one.load(every, 16), again.load(every, 16))

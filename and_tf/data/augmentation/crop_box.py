@@ -49,7 +49,7 @@ def crop_box(noise: np.ndarray, height: int, width: int, settings: AugmentationS
     return Box(top, left, high, broad)
 
 
-def without_crop(noise: np.ndarray) -> np.ndarray:
+def with_whole_crop(noise: np.ndarray) -> np.ndarray:
     """The same random numbers, but with a crop that is the whole of a square image.
 
     Args:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from and_tf.data.crops import is_whole
 from and_tf.data.decode import square
-from and_tf.data.sources.loading import joined, load_crops, taken
+from and_tf.data.sources.loading import joined_members, load_crops, members_at
 from and_tf.errors import UserError
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ class ArraySource:
         given = self.given_fingerprint
         if given:
             given = hashlib.sha256(given.encode() + rows.astype("<i8").tobytes()).hexdigest()
-        return replace(self, images=self.images[rows], given_fingerprint=given, **taken(self, rows))
+        return replace(
+            self, images=self.images[rows], given_fingerprint=given, **members_at(self, rows)
+        )
 
     def join(self, other: ArraySource) -> ArraySource:
         """The images of this source, then those of another split of the same data set."""
@@ -87,7 +89,7 @@ class ArraySource:
                 f"{other.name}."
             )
         images = np.concatenate([self.images, other.images])
-        return replace(self, images=images, **joined(self, other))
+        return replace(self, images=images, **joined_members(self, other))
 
 
 def array_source(

@@ -14,7 +14,13 @@ import numpy as np
 from PIL import Image
 
 from and_tf.data.decode import FORMATS, load_square, upright_shape
-from and_tf.data.sources.loading import Originals, in_threads, joined, load_crops, taken
+from and_tf.data.sources.loading import (
+    Originals,
+    in_threads,
+    joined_members,
+    load_crops,
+    members_at,
+)
 from and_tf.data.workers import thread_pool
 from and_tf.errors import Argument, BrokenImage
 
@@ -116,12 +122,12 @@ class EncodedSource:
         """The source of the images at `indices`, in their order."""
         rows = np.arange(len(self))[indices]
         items = [self.items[row] for row in rows]
-        return replace(self, items=items, **taken(self, rows))
+        return replace(self, items=items, **members_at(self, rows))
 
     def join(self, other: EncodedSource) -> EncodedSource:
         """The images of this source, then those of another split of the same data set."""
         items: list = [*self.items, *other.items]
-        return replace(self, items=items, **joined(self, other))
+        return replace(self, items=items, **joined_members(self, other))
 
     @contextlib.contextmanager
     def _naming(self, index: int) -> Iterator[None]:

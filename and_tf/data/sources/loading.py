@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from and_tf.data.augmentation.crop_box import without_crop
+from and_tf.data.augmentation.crop_box import with_whole_crop
 from and_tf.data.crops import training_image
 from and_tf.data.workers import NUM_THREADS, thread_pool
 
@@ -71,7 +71,7 @@ def load_crops(
             originals.offer(places[row], found.original)
 
     in_threads(fill, len(items))
-    return images, np.where(is_cropped[:, None], without_crop(noise), noise)
+    return images, np.where(is_cropped[:, None], with_whole_crop(noise), noise)
 
 
 def in_threads(work: Callable[[int], object], count: int) -> None:
@@ -89,7 +89,7 @@ def in_threads(work: Callable[[int], object], count: int) -> None:
 PER_IMAGE = ("labels", "sizes", "checksums", "shapes")
 
 
-def taken(source: Any, rows: np.ndarray) -> dict[str, Any]:
+def members_at(source: Any, rows: np.ndarray) -> dict[str, Any]:
     """The members of the part of a source at `rows`, besides the images."""
     members = {name: getattr(source, name) for name in PER_IMAGE if hasattr(source, name)}
     kept = {name: None if value is None else value[rows] for name, value in members.items()}
@@ -97,7 +97,7 @@ def taken(source: Any, rows: np.ndarray) -> dict[str, Any]:
     return {**kept, "names": names}
 
 
-def joined(first: Any, second: Any) -> dict[str, Any]:
+def joined_members(first: Any, second: Any) -> dict[str, Any]:
     """The members of two sources of a kind put together, besides the images."""
     members: dict[str, Any] = {}
     for name in PER_IMAGE:

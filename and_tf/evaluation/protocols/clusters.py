@@ -87,7 +87,7 @@ class Clusters(Protocol):
         number = distinct(rows, "clusters")
         return f"k-means on L2-normalised features, {number} clusters" + describe_seeds(rows)
 
-    def notes(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
+    def remarks(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
         return [
             f"Layer {row['layer']} fills {row['filled']} of {row['clusters']} clusters: many "
             "embeddings are equal."

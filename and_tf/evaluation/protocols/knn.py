@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from and_tf.errors import Argument
-from and_tf.evaluation.protocols.protocol import Outcome, Protocol, distinct, joined
+from and_tf.evaluation.protocols.protocol import Outcome, Protocol, distinct, hyphenated
 from and_tf.settings import SettingError, at_least, setting
 
 if TYPE_CHECKING:
@@ -71,19 +71,21 @@ class WeightedKnn(Protocol):
         settings = f"K = {distinct(rows, 'k')}, temperature {distinct(rows, 'temperature')}"
         return f"weighted kNN, {settings}"
 
-    def notes(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
-        notes = []
+    def remarks(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
+        remarks = []
         known = int((images.labels >= 0).sum())
         if max(self.k) > known:
-            notes.append(f"K above {known}, the number of labelled reference images, counts as it.")
+            remarks.append(
+                f"K above {known}, the number of labelled reference images, counts as it."
+            )
         if len({(row["k"], row["temperature"]) for row in rows}) > 1:
-            notes.append(
+            remarks.append(
                 "The best of several settings is no fair result on the images it was chosen on: "
                 "choose on others, such as the split train[90%:] against train[:90%]."
             )
-        return notes + super().notes(images, rows)
+        return remarks + super().remarks(images, rows)
 
-    def file_words(self) -> list[str]:
+    def file_name_parts(self) -> list[str]:
         if self == WeightedKnn():
             return []
-        return [f"k{joined(self.k)}_t{joined(self.knn_temperature)}"]
+        return [f"k{hyphenated(self.k)}_t{hyphenated(self.knn_temperature)}"]

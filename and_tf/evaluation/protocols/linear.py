@@ -13,7 +13,7 @@ from and_tf.evaluation.protocols.protocol import (
     Protocol,
     describe_seeds,
     distinct,
-    joined,
+    hyphenated,
 )
 from and_tf.settings import SettingError, at_least, setting
 
@@ -107,7 +107,7 @@ class Linear(Protocol):
         words += " chosen on a tenth of the training images"
         return words if all(row["converged"] for row in rows) else f"{words} (not converged)"
 
-    def file_words(self) -> list[str]:
+    def file_name_parts(self) -> list[str]:
         if not self.few_shot:
             return []
-        return [f"shots{joined(self.few_shot)}_seeds{self.few_shot_seeds}"]
+        return [f"shots{hyphenated(self.few_shot)}_seeds{self.few_shot_seeds}"]

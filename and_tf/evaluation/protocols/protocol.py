@@ -86,21 +86,21 @@ class Protocol(Settings):
         """The protocol in a few words, with the settings that the rows were measured by."""
         raise NotImplementedError
 
-    def notes(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
+    def remarks(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
         """Sentences on what a reader of the results must know."""
         if self.needs_queries and images.same:
             return ["The images to classify are the reference images: each knows its own label."]
         return []
 
-    def file_words(self) -> list[str]:
+    def file_name_parts(self) -> list[str]:
         """What tells its files from those of the default settings; empty for these."""
         values = {field.name: getattr(self, field.name) for field in fields_of(self)}
         changed = {f.name for f in fields_of(self) if values[f.name] != f.default}
-        return [f"{name}{joined(values[name])}" for name in values if name in changed]
+        return [f"{name}{hyphenated(values[name])}" for name in values if name in changed]
 
 
-def joined(values: Any) -> str:
-    """A value, or several joined by hyphens, for a file name."""
+def hyphenated(values: Any) -> str:
+    """A value, or several with hyphens between, for a file name."""
     values = values if isinstance(values, tuple) else (values,)
     return "-".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values)
 

@@ -50,7 +50,7 @@ class Retrieval(Protocol):
     def describe(self, images: EvaluationImages, rows: list[dict]) -> str:
         return "retrieval by cosine" + (", an image does not find itself" if images.same else "")
 
-    def notes(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
+    def remarks(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
         from and_tf.evaluation.retrieval import answerable
 
         can_answer = answerable(images.labels, images.query_labels, images.same)

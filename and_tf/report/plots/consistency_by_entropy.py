@@ -51,7 +51,7 @@ def _selection(found: Sequence[Discovery]) -> str:
     """Which images became anchors."""
     if not any(each.is_anchor.any() for each in found):
         return "No image is an anchor here; AND would select images of low entropy"
-    if not all(has_lowest_entropy(each) for each in found):
+    if not all(anchors_have_lowest_entropy(each) for each in found):
         return (
             "Anchors are not the images of lowest entropy in this run, a control; the method "
             "selects those"
@@ -59,7 +59,7 @@ def _selection(found: Sequence[Discovery]) -> str:
     return "The method selects images of low entropy as anchors"
 
 
-def has_lowest_entropy(found: Discovery) -> bool:
+def anchors_have_lowest_entropy(found: Discovery) -> bool:
     """Whether the anchors are the images of lowest entropy; so it is where all or none are."""
     is_anchor = found.is_anchor
     if is_anchor.all() or not is_anchor.any():
@@ -117,7 +117,7 @@ def _lines(
 
 def _anchor_deciles(found: Discovery) -> float:
     """How many deciles from the lowest are anchors; 0 where others are among the lowest."""
-    if not found.is_anchor.any() or not has_lowest_entropy(found):
+    if not found.is_anchor.any() or not anchors_have_lowest_entropy(found):
         return 0
     return DECILES * float(found.is_anchor.mean())
 

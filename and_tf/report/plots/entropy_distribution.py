@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from and_tf.data.subsets import evenly_spaced
-from and_tf.report.plots.consistency_by_entropy import has_lowest_entropy
+from and_tf.report.plots.consistency_by_entropy import anchors_have_lowest_entropy
 from and_tf.report.plots.drawing import (
     COLOURS,
     INK,
@@ -39,7 +39,7 @@ def _filled(found: Sequence[Discovery]) -> str:
     """Which images became anchors, filled in the plot."""
     if not any(each.is_anchor.any() for each in found):
         return "No image becomes an anchor."
-    if not all(has_lowest_entropy(each) for each in found):
+    if not all(anchors_have_lowest_entropy(each) for each in found):
         return "Anchors, filled, are not the images of lowest entropy."
     return "Images of low entropy, filled, become anchors."
 

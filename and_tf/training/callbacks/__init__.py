@@ -62,7 +62,7 @@ def run_callbacks(
     counter = StepCounter(len(experiment.train), per_epoch)
     log = RunLog(run, counter, experiment.schedule, plan, per_epoch)
     checkpoints = Checkpoints(
-        run, settings, plan, counter, monitor, stop, lambda: kept_metadata(of_method)
+        run, settings, plan, counter, monitor, stop, lambda: callback_metadata(of_method)
     )
     keep = checkpoints.save_interrupted
     everything = [
@@ -77,7 +77,7 @@ def run_callbacks(
     return RunCallbacks(everything, log, checkpoints)
 
 
-def kept_metadata(of_method: list[keras.callbacks.Callback]) -> dict[str, Any]:
+def callback_metadata(of_method: list[keras.callbacks.Callback]) -> dict[str, Any]:
     """What the method's callbacks keep in a checkpoint besides variables."""
     kept: dict[str, Any] = {}
     for callback in of_method:

@@ -91,8 +91,8 @@ class RunLog(keras.callbacks.Callback):
                 beside.append(f"bank {metrics['knn_top1_bank']:.1f} %")
             if self.raw_pixels is not None:
                 beside.append(f"raw pixels {self.raw_pixels:.1f} %")
-            notes = f" ({', '.join(beside)})" if beside else ""
-            return [f"kNN {metrics['knn_top1']:.1f} %{notes}"]
+            remarks = f" ({', '.join(beside)})" if beside else ""
+            return [f"kNN {metrics['knn_top1']:.1f} %{remarks}"]
         if "effective_rank" not in metrics:
             return []
         parts = [f"effective rank {metrics['effective_rank']:.1f}"]

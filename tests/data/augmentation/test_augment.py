@@ -12,7 +12,7 @@ from PIL import Image
 from and_tf.data.augmentation import color, columns
 from and_tf.data.augmentation.augment import augment
 from and_tf.data.augmentation.crop import crop_boxes
-from and_tf.data.augmentation.crop_box import crop_box, without_crop
+from and_tf.data.augmentation.crop_box import crop_box, with_whole_crop
 from and_tf.data.augmentation.noise import augmentation_noise
 from and_tf.data.settings import AugmentationSettings
 
@@ -231,7 +231,7 @@ def test_crops_are_distributed_as_torchvisions(height, width, smallest):
     settings = AugmentationSettings(crop_min_area=smallest)
     found = crop_boxes(noise_of(count, seed=11), height, width, settings).numpy()
     expected = torchvision_boxes(count, height, width, smallest, seed=5)
-    for figure in (
+    for quantity in (
         lambda top, left, h, w: h * w,
         lambda top, left, h, w: w / h,
         lambda top, left, h, w: top,
@@ -240,7 +240,7 @@ def test_crops_are_distributed_as_torchvisions(height, width, smallest):
         lambda top, left, h, w: left + w,
     ):
         # Equal distributions exceed 0.0276 once in a thousand.
-        assert largest_gap(figure(*found.T), figure(*expected.T)) < 0.0276
+        assert largest_gap(quantity(*found.T), quantity(*expected.T)) < 0.0276
 
 
 @pytest.mark.parametrize(("height", "width"), [(32, 32), (37, 60), (90, 30), (480, 640), (9, 900)])
@@ -256,7 +256,7 @@ def test_the_box_of_one_image_is_that_of_a_batch(height, width, smallest):
 @pytest.mark.parametrize("smallest", [0.08, 0.2, 0.333])
 def test_without_a_crop_the_whole_square_stays_bit_for_bit(size, smallest):
     settings = AugmentationSettings(image_size=size, crop_min_area=smallest, **CROP_ONLY)
-    noise, images = without_crop(noise_of(2)), photos(2, size, size)
+    noise, images = with_whole_crop(noise_of(2)), photos(2, size, size)
     assert (crop_boxes(noise, size, size, settings).numpy() == [0, 0, size, size]).all()
     np.testing.assert_array_equal(augment(images, noise, settings), images)
     assert not np.array_equal(noise, noise_of(2)) and noise.dtype == np.float32

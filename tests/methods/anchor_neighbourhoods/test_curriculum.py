@@ -264,23 +264,23 @@ def test_random_anchors_follow_the_seed_and_change_with_the_round():
 def test_history_gets_the_metrics_of_each_epoch():
     recorder = Recorder()
     logs = []
-    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, figures: logs.append(figures))
+    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, metrics: logs.append(metrics))
     history = fit(fresh_model(), callback(labels=LABELS), recorder, keep)
     assert history["round"] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert history["anchors"] == [7, 7, 14, 14, 21, 21]
-    assert [set(figures) for figures in logs] == (
+    assert [set(metrics) for metrics in logs] == (
         [{"loss", "round"}] * 2
         + [{"loss", "round", "anchors", "entropy_mean", "consistency"}] * 2
         + [{"loss", "round", "anchors", "entropy_mean", "consistency", "stability"}] * 4
     )
     for epoch in range(2, TOTAL):
-        figures, anchors = logs[epoch], recorder.anchors[epoch]
+        metrics, anchors = logs[epoch], recorder.anchors[epoch]
         near = recorder.neighbours[epoch]
         pairs = [(i, j) for i in np.flatnonzero(anchors) for j in near[i]]
         equal = np.mean([LABELS[i] == LABELS[j] for i, j in pairs])
-        np.testing.assert_allclose(figures["consistency"], 100 * equal)
+        np.testing.assert_allclose(metrics["consistency"], 100 * equal)
         entropy = discover(recorder.rows[epoch - epoch % 2], 2).entropy
-        np.testing.assert_allclose(figures["entropy_mean"], entropy.mean(), rtol=1e-5)
+        np.testing.assert_allclose(metrics["entropy_mean"], entropy.mean(), rtol=1e-5)
     for epoch in (4, 6):
         before, after = recorder.neighbours[epoch - 1], recorder.neighbours[epoch]
         kept = np.mean([j in after[i] for i in range(N) for j in before[i]])

@@ -201,15 +201,15 @@ def test_a_compiled_step_that_is_not_sound_changes_nothing_nor_does_a_later_one(
 ):
     steps = batches()
     settings = {"jit_compile": True, "steps_per_execution": steps_per_execution}
-    model, sound = (compiled(tiny_encoder(batch_norm=True), **settings) for _ in range(2))
-    sound.encoder.set_weights(model.encoder.get_weights())
+    model, reference = (compiled(tiny_encoder(batch_norm=True), **settings) for _ in range(2))
+    reference.encoder.set_weights(model.encoder.get_weights())
     spoiled = [(images.copy(), indices) for images, indices in steps]
     spoiled[1][0][2, 0, 0, 0] = np.nan
-    sound.fit(dataset(steps[:1]), verbose=0)
+    reference.fit(dataset(steps[:1]), verbose=0)
     with pytest.raises(StepNotFinite, match="step 2"):
         model.fit(dataset(spoiled), verbose=0)
     assert int(model.optimizer.iterations.numpy()) == 1  # the step that failed is the next
-    for ours, expected in zip(everything(model), everything(sound), strict=True):
+    for ours, expected in zip(everything(model), everything(reference), strict=True):
         np.testing.assert_array_equal(ours, expected)
     model.fit(dataset(steps[1:]), verbose=0)  # nothing stands in the way of going on
     assert int(model.optimizer.iterations.numpy()) == 3

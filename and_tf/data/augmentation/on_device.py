@@ -1,4 +1,4 @@
-"""Augmentation within the training step, on its device: functions for `compile(views=...)`.
+"""Augmentation within the training step, on its device: functions for `compile(make_images=...)`.
 
 Each makes the augmented images of a step from what `train_pipeline(yields=...)` yields. The random
 numbers come from the pipeline: XLA's generator gives other numbers for the same seed.
@@ -13,10 +13,10 @@ import tensorflow as tf
 from and_tf.data.augmentation.augment import augment
 from and_tf.data.settings import AugmentationSettings
 
-Views = Callable[[Any, tf.Tensor], tf.Tensor]
+MakeImages = Callable[[Any, tf.Tensor], tf.Tensor]
 
 
-def from_images(augmentation: AugmentationSettings) -> Views:
+def from_images(augmentation: AugmentationSettings) -> MakeImages:
     """For `yields="images"`.
 
     Returns:
@@ -24,19 +24,19 @@ def from_images(augmentation: AugmentationSettings) -> Views:
         augmented images (B, S, S, 3) float32 in 0..255.
     """
 
-    def views(inputs: tuple[tf.Tensor, tf.Tensor], indices: tf.Tensor) -> tf.Tensor:
+    def make_images(inputs: tuple[tf.Tensor, tf.Tensor], indices: tf.Tensor) -> tf.Tensor:
         images, noise = inputs
         return augment(images, noise, augmentation)
 
-    return views
+    return make_images
 
 
-def from_noise(images: np.ndarray, augmentation: AugmentationSettings) -> Views:
+def from_noise(images: np.ndarray, augmentation: AugmentationSettings) -> MakeImages:
     """For `yields="noise"`: the device holds all images, and a step is sent nothing but numbers.
 
     Args:
         images: (N, S, S, 3) uint8, copied once to the device on which this is called;
-            `cache.whole_images` says whether a source has them.
+            `cache.whole_images` tells whether a source has them.
         augmentation: as that of the pipeline.
 
     Returns:
@@ -46,7 +46,7 @@ def from_noise(images: np.ndarray, augmentation: AugmentationSettings) -> Views:
     # A constant: TensorFlow keeps uint8 variables on the host, and checkpoints hold variables.
     held = tf.constant(images)  # (N, S, S, 3) uint8
 
-    def views(noise: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+    def make_images(noise: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
         return augment(tf.gather(held, indices), noise, augmentation)
 
-    return views
+    return make_images

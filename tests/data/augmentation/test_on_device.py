@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from and_tf.data.augmentation import views
+from and_tf.data.augmentation import on_device
 from and_tf.data.pipeline import train_pipeline
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import EncodedSource, array_source
@@ -26,14 +26,16 @@ def pipeline(yields, step=0, source=SOURCE):
 
 
 def maker(yields):
-    return {"images": views.from_images(FULL), "noise": views.from_noise(PIXELS, FULL)}[yields]
+    return {"images": on_device.from_images(FULL), "noise": on_device.from_noise(PIXELS, FULL)}[
+        yields
+    ]
 
 
 ways = pytest.mark.parametrize(("yields", "jit_compile"), [("images", False), ("noise", True)])
 
 
 @ways
-def test_views_made_on_the_device_are_those_of_the_host(yields, jit_compile):
+def test_images_made_on_the_device_are_those_of_the_host(yields, jit_compile):
     make = tf.function(maker(yields), jit_compile=jit_compile, reduce_retracing=True)
     for step in (0, PER_EPOCH + 1):  # from the start, and continued within the next epoch
         pairs = zip(pipeline("augmented", step), pipeline(yields, step), strict=True)
@@ -85,7 +87,7 @@ def model_of(strategy, yields="augmented", jit_compile=False):
         model.compile(
             TorchSGD(0.05, momentum=0.9, nesterov=True),
             jit_compile=jit_compile,
-            views=None if yields == "augmented" else maker(yields),
+            make_images=None if yields == "augmented" else maker(yields),
         )
     return model
 
