@@ -36,3 +36,12 @@ def test_the_commits_named_exist(page):
         pytest.skip("the history is not here")
     for commit in COMMIT.findall(page.read_text()):
         assert git("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0, commit
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_no_number_waits_to_be_measured_again(page):
+    """Such numbers are measured again or removed."""
+    text = " ".join(page.read_text().lower().split())
+    assert not re.search(
+        r"re-?measure|old rounding|with other blocks|before .{1,20} was fused", text
+    )
