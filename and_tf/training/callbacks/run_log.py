@@ -38,6 +38,7 @@ class RunLog(keras.callbacks.Callback):
         self.total_steps = plan.total_epochs * steps_per_epoch
         self.events: EventLog | None = None
         self.bar: tqdm | None = None
+        self.timed_from: tuple[int, float] | None = None  # step and time of the first epoch's end
 
     def on_train_begin(self, logs=None):
         if self.bar is not None or not self.run.can_write():
@@ -45,7 +46,6 @@ class RunLog(keras.callbacks.Callback):
         self.events = EventLog(self.run)
         self.raw_pixels = self.run.read_metadata().get("raw_pixels_knn_top1")
         self.bar = progress_bar(self.total_steps, "training", "step", initial=self.counter.step)
-        self.started, self.first_step = time.monotonic(), self.counter.step
 
     def on_train_batch_end(self, batch, logs=None):
         if self.bar is not None:
@@ -75,14 +75,24 @@ class RunLog(keras.callbacks.Callback):
             self.events.close()
 
     def _log_line(self, place: dict[str, int], metrics: dict[str, Any]) -> None:
-        spent = time.monotonic() - self.started
-        left = spent / max(1, place["step"] - self.first_step) * (self.total_steps - place["step"])
         parts = [f"epoch {place['epoch']}/{self.plan.total_epochs}", f"round {place['round']}"]
         if "loss" in metrics:
             parts += [f"loss {metrics['loss']:.3f}", f"lr {metrics['learning_rate']:.2g}"]
         if "images_per_second" in metrics:
-            parts += [f"{metrics['images_per_second']:,.0f} images/s", f"{clock(left)} left"]
+            parts += [
+                f"{metrics['images_per_second']:,.0f} images/s",
+                *self._time_left(place["step"]),
+            ]
         logger.info("%s", "  ".join(parts + self._evaluation_parts(metrics)))
+
+    def _time_left(self, step: int) -> list[str]:
+        """By all that was done since the end of the first epoch, which includes the start-up."""
+        if self.timed_from is None:
+            self.timed_from = step, time.monotonic()
+            return []
+        first_step, started = self.timed_from
+        per_step = (time.monotonic() - started) / max(1, step - first_step)
+        return [f"{clock(per_step * (self.total_steps - step))} left"]
 
     def _evaluation_parts(self, metrics: dict[str, Any]) -> list[str]:
         if "knn_top1" in metrics:
