@@ -10,10 +10,15 @@ import pytest
 from helpers import programs
 from tensorflow.python.framework.config import disable_op_determinism
 
+from and_tf.errors import Stopped
 from and_tf.methods.anchor_neighbourhoods import curriculum
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
+from and_tf.search.neighbourhoods import discover
 from and_tf.training.online_evaluation import Monitor
+from and_tf.training.stopping import StopRequest
+
+NUM_ROWS = 50_000  # seconds of work
 
 TINY = [
     "--data=digits", "--encoder=resnet_small", "--image_size=16", "--embedding_dim=16",
@@ -73,3 +78,22 @@ def test_a_stop_in_long_work_ends_the_run_at_once_and_loses_no_step(
     assert without_rates(run) == without_rates(finished)
     rates = [record["images_per_second"] for record in run.read_metrics() if "loss" in record]
     assert len(rates) == 4 and min(rates) > 0
+
+
+def test_a_stop_ends_the_comparison_of_many_rows():
+    """Threads in matrix products, not in Python: the signal must reach the main thread there."""
+    rows = np.random.default_rng(0).standard_normal((NUM_ROWS, 128), "float32")
+    stop = StopRequest()
+    sent = []
+
+    def send():
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    timer = threading.Timer(0.5, send)
+    with stop.watched(), pytest.raises(Stopped):
+        timer.start()
+        with stop.interruptible():
+            discover(rows)
+            pytest.fail("the signal did not end it, or came after its end: then raise NUM_ROWS")
+    assert time.monotonic() - sent[0] < 5
