@@ -33,6 +33,7 @@ def build(method):
 def test_the_method_obeys_the_settings_of_its_bank(attraction):
     model = build(attraction(bank=BankSettings(temperature=0.2, bank_rate=0.25, logits_mb=3)))
     assert (model.temperature, model.bank.rate, model.logits_budget_mb) == (0.2, 0.25, 3)
+    assert model.state()[attraction.bank_array] is model.bank.rows
 
 
 def test_the_method_trains_on_two_replicas(attraction, two_replicas):
