@@ -91,6 +91,14 @@ def test_a_public_name_counts_as_an_import_of_its_home(tmp_path):
     assert [name.split(".")[1] for name in others] == ["data", "search", "lazy_attributes"]
 
 
+SECTIONS = [path for path in MODULES if path.parent.name == "sections" and path.stem != "__init__"]
+
+
+@pytest.mark.parametrize("path", SECTIONS, ids=lambda path: path.stem)
+def test_no_section_of_the_report_imports_another(path):
+    assert not [name for name in imported(path) if name.startswith("and_tf.report.sections")]
+
+
 def texts_of(path):
     """Texts of a module that may reach a user: all but docstrings."""
     tree = ast.parse(path.read_text())

@@ -58,9 +58,8 @@ def write_table(
         clusters: (N,) int.
 
     Raises:
-        UserError: another suffix.
+        UserError: another suffix, or arrays that do not have one row per image.
         MissingPackage: .parquet without pyarrow.
-        ValueError: arrays that do not have one row per image.
     """
     path = check_table_path(Path(path))
     # File names need not be UTF-8, tables must be: what cannot be written becomes "?".
@@ -85,7 +84,7 @@ def write_table(
 def _check_rows(columns: dict[str, np.ndarray], num_rows: int) -> None:
     for name, values in columns.items():
         if len(values) != num_rows or values.ndim != (1 if name == "cluster" else 2):
-            raise ValueError(
+            raise UserError(
                 f"{name} must have one row for each of the {num_rows} paths. "
                 f"Received shape {values.shape}."
             )

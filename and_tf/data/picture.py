@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from and_tf.errors import UserError
+
 MIN_TILE = 64  # pixels: below this a 32x32 image is hard to see
 
 
@@ -30,7 +32,7 @@ def grid(
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] != 3 or images.size == 0:
-        raise ValueError(f"images must be (n, H, W, 3) with n > 0. Received {images.shape}.")
+        raise UserError(f"images must be (n, H, W, 3) with n > 0. Received {images.shape}.")
     tiles = np.clip(np.rint(images), 0, 255).astype("uint8")
     scale = scale or math.ceil(MIN_TILE / min(tiles.shape[1:3]))
     tiles = tiles.repeat(scale, axis=1).repeat(scale, axis=2)

@@ -1,4 +1,4 @@
-"""Parts of a data set: evenly spaced images, and whether any has a label."""
+"""Parts of a data set: evenly spaced images, those of each class, and whether any is labelled."""
 
 from collections.abc import Iterator
 
@@ -23,6 +23,24 @@ def has_labels(labels: np.ndarray | None) -> bool:
         labels: (N,) int, -1 where an image has none; or None.
     """
     return labels is not None and bool((np.asarray(labels) >= 0).any())
+
+
+def shuffled_by_class(labels: np.ndarray, num_classes: int, seed: int) -> list[np.ndarray]:
+    """Indices of the images of each class in random order.
+
+    Args:
+        labels: (N,) int, -1 where an image has none: it is left out.
+        num_classes: C, above the highest label.
+        seed: of the order.
+
+    Returns:
+        C arrays of int64; empty for a class without images.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[labels[order] >= 0]
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    counts = np.bincount(labels[order], minlength=num_classes)
+    return np.split(by_class, np.cumsum(counts)[:-1])
 
 
 def batches(indices: np.ndarray, size: int) -> Iterator[np.ndarray]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from and_tf.data.progress import progress_bar
+from and_tf.data.subsets import shuffled_by_class
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation.inputs import count_classes, is_labelled
 from and_tf.evaluation.logistic import (
@@ -77,7 +78,7 @@ def few_shot_accuracy(
     found: dict[int, list[float]] = {number: [] for number in shots}
     with progress_bar(len(shots) * num_seeds, "few labels", "fit", progress) as bar:
         for subset_seed in range(seed, seed + num_seeds):
-            by_class = _shuffle(labels, num_classes, subset_seed)
+            by_class = shuffled_by_class(labels, num_classes, subset_seed)
             for number in shots:
                 indices = np.concatenate([members[:number] for members in by_class])
                 weights = _fit(features[indices], labels[indices], num_classes, standardisation)
@@ -106,15 +107,6 @@ def _check_counts(counts: np.ndarray, most_shots: int, class_names: Sequence[str
             f"{most_shots} shots need as many labelled images of each class. Class {name} has "
             f"{counts[smallest]}: lower the shots or label more images."
         )
-
-
-def _shuffle(labels: np.ndarray, num_classes: int, seed: int) -> list[np.ndarray]:
-    """Indices of the images of each class in random order, num_classes arrays."""
-    order = np.random.default_rng(seed).permutation(len(labels))
-    order = order[labels[order] >= 0]
-    by_class = order[np.argsort(labels[order], kind="stable")]
-    counts = np.bincount(labels[order], minlength=num_classes)
-    return np.split(by_class, np.cumsum(counts)[:-1])
 
 
 def _fit(

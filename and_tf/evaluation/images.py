@@ -64,15 +64,7 @@ def open_images(data: DataSettings, of_run: DataSettings, protocol: Protocol) ->
             labels are missing where the protocol needs them; a class of the queries, or a class
             folder, has no reference image.
     """
-    reference, queries = opening.open_train_and_held_out(
-        data.data,
-        data.train_split,
-        data.eval_split,
-        data.eval_data,
-        data.data_dir,
-        data.labels,
-        data.skip_broken,
-    )
+    reference, queries = opening.open_train_and_held_out(data)
     if queries is None and protocol.needs_queries:
         raise UserError(
             f"{data.data} has no split to classify besides {data.train_split}: name one by ",
@@ -116,7 +108,7 @@ def _size_of_run(of_run: DataSettings, data_dir: str) -> tuple[int, int] | None:
     try:
         first = opening.available_splits(of_run.data, data_dir or None)[0]
         return array_size(opening.open_source(of_run.data, f"{first}[:1]", data_dir or None))
-    except (ValueError, OSError):
+    except UserError:  # they are gone, or cannot be read
         return None
 
 

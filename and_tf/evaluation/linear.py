@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from and_tf.data.progress import progress_bar
+from and_tf.data.subsets import shuffled_by_class
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation.inputs import count_classes, is_labelled
 from and_tf.evaluation.logistic import (
@@ -194,10 +195,7 @@ def _split(targets: np.ndarray, held_out: float, seed: int) -> np.ndarray:
     if not 0 < held_out < 1:
         raise UserError(Argument("held_out", held_out), " must lie between 0 and 1.")
     is_held_out = np.zeros(len(targets), bool)
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(len(targets))
-    by_class = order[np.argsort(targets[order], kind="stable")]
-    for members in np.split(by_class, np.cumsum(np.bincount(targets))[:-1]):
+    for members in shuffled_by_class(targets, int(targets.max()) + 1, seed):
         count = max(1, round(held_out * len(members)))
         is_held_out[members[: min(count, len(members) - 1)]] = True
     if not is_held_out.any():

@@ -15,7 +15,7 @@ from and_tf.evaluation import results
 from and_tf.evaluation.confusion import confusion_matrix
 from and_tf.evaluation.features import extract_layers
 from and_tf.evaluation.images import EvaluationImages, open_images
-from and_tf.evaluation.protocols import Outcome
+from and_tf.evaluation.protocols import Outcome, ProtocolInput
 from and_tf.evaluation.settings import EvaluationSettings
 from and_tf.methods.choice import MethodChoice
 from and_tf.runs.restore import restore_encoder
@@ -92,7 +92,8 @@ def _measure(
     outcomes = []
     memory_bytes = settings.features.memory_mb << 20
     for layer in layers:
-        found = settings.protocol.run(images, reference[layer], queries[layer], memory_bytes)
+        given = ProtocolInput(images, reference[layer], queries[layer], memory_bytes)
+        found = settings.protocol.run(given)
         for outcome in found:
             outcome.row = {"layer": layer, "values": queries[layer].shape[1]} | outcome.row
         outcomes += found

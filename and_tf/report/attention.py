@@ -7,6 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 from and_tf import encoders
+from and_tf.errors import UserError
 
 MIN_POSITIONS = 7  # a side; a ResNet's last maps at 32 pixels have 4 and say little about places
 BATCH = 16  # the gradient keeps every layer's maps
@@ -48,13 +49,13 @@ def similarity_attention(
         where nothing speaks for the similarity.
 
     Raises:
-        ValueError: if images and targets differ in number.
+        UserError: if images and targets differ in number.
 
     Reference: Selvaraju et al., Grad-CAM, ICCV 2017, eq. 1 and 2; for embeddings Chen et al.,
     Adapting Grad-CAM for Embedding Networks, WACV 2020.
     """
     if len(images) != len(targets):
-        raise ValueError(
+        raise UserError(
             f"Each image needs one target. Received {len(images)} images, {len(targets)} targets."
         )
     output = encoder.get_layer(encoders.resolve_layer(encoder, layer)).output

@@ -135,15 +135,7 @@ def _open_sources(
     data = record.settings.data
     given = {n: v for n in ("data", "data_dir") if (v := getattr(settings, n)) is not None}
     chosen = dataclasses.replace(data, **given)
-    train, held_out = open_train_and_held_out(
-        chosen.data,
-        chosen.train_split,
-        chosen.eval_split,
-        chosen.eval_data,
-        chosen.data_dir,
-        chosen.labels,
-        chosen.skip_broken,
-    )
+    train, held_out = open_train_and_held_out(chosen)
     if record.metadata["fingerprint"] != train.fingerprint:
         raise UserError(
             f"{train.name} has changed since the run in {run.path} began: it held "

@@ -119,15 +119,7 @@ def build_experiment(
 
 def _open_images(settings: ExperimentSettings) -> tuple[Source, Source | None]:
     data, batch_size = settings.data, settings.optimizer.batch_size
-    train, held_out = opening.open_train_and_held_out(
-        data.data,
-        data.train_split,
-        data.eval_split,
-        data.eval_data,
-        data.data_dir,
-        data.labels,
-        data.skip_broken,
-    )
+    train, held_out = opening.open_train_and_held_out(data)
     if len(train) < batch_size:
         raise UserError(
             Argument("batch_size", batch_size), f" exceeds the number of images, {len(train)} from "

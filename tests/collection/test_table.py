@@ -106,7 +106,7 @@ def test_a_write_that_fails_keeps_the_old_table_and_leaves_no_litter(
 @pytest.mark.parametrize("column", ["embeddings", "neighbours", "similarity", "clusters"])
 def test_columns_of_another_length_are_refused(tmp_path, table, column):
     table[column] = table[column][:-1]
-    with pytest.raises(ValueError, match="each of the 31 paths"):
+    with pytest.raises(UserError, match="each of the 31 paths"):
         write_table(tmp_path / "features.npz", **table)
 
 

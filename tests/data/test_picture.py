@@ -3,6 +3,7 @@ import pytest
 from PIL import Image
 
 from and_tf.data.picture import grid, save_grid
+from and_tf.errors import UserError
 
 
 def images(count, size):
@@ -36,7 +37,7 @@ def test_float_images_are_rounded_and_clipped():
 
 @pytest.mark.parametrize("shape", [(0, 8, 8, 3), (8, 8, 3), (2, 8, 8, 1)])
 def test_what_is_not_a_batch_of_colour_images_is_refused(shape):
-    with pytest.raises(ValueError, match="Received"):
+    with pytest.raises(UserError, match="Received"):
         grid(np.zeros(shape, "uint8"))
 
 

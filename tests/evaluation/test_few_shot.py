@@ -5,8 +5,9 @@ import pytest
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
+from and_tf.data.subsets import shuffled_by_class
 from and_tf.evaluation.feature_store import empty_features
-from and_tf.evaluation.few_shot import REGULARISATION, _shuffle, few_shot_accuracy
+from and_tf.evaluation.few_shot import REGULARISATION, few_shot_accuracy
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ def test_the_images_of_40_000_classes_are_drawn_in_a_moment():
     labels = np.random.default_rng(0).permutation(np.arange(200_000) % 40_000)
     labels[:1000] = -1
     start = time.process_time()  # a pass over all labels for each class took half a minute
-    by_class = _shuffle(labels, 40_000, seed=1)
+    by_class = shuffled_by_class(labels, 40_000, seed=1)
     assert time.process_time() - start < 5
     for number in (0, 7, 39_999):
         assert set(by_class[number]) == set(np.flatnonzero(labels == number))

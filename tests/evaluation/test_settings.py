@@ -7,7 +7,7 @@ from and_tf.cli import evaluate
 from and_tf.cli.flags import Flags
 from and_tf.data.settings import DataSettings
 from and_tf.evaluation import settings
-from and_tf.evaluation.protocols import PROTOCOLS, Outcome, Protocol
+from and_tf.evaluation.protocols import PROTOCOLS, Outcome, Protocol, ProtocolInput
 from and_tf.evaluation.settings import EvaluationImageSettings, evaluation_settings
 from and_tf.settings import SettingError, at_least, build, setting
 
@@ -49,7 +49,7 @@ def test_a_protocol_takes_one_class_and_one_line(monkeypatch):
 
         dice: int = setting(1, "Dice.", at_least(1))
 
-        def run(self, images, reference, queries, memory_bytes):
+        def run(self, given):
             return [Outcome({"luck": float(self.dice)})]
 
         def describe(self, images, rows):
@@ -60,7 +60,8 @@ def test_a_protocol_takes_one_class_and_one_line(monkeypatch):
     with pytest.raises(SettingError, match="dice=3 is for classifier='dummy'"):
         evaluation_settings(values)
     dummy = build(Dummy, values)
-    assert dummy.run(None, np.ones((1, 1)), np.ones((1, 1)), 0)[0].row == {"luck": 3.0}
+    given = ProtocolInput(None, np.ones((1, 1)), np.ones((1, 1)), 0)
+    assert dummy.run(given)[0].row == {"luck": 3.0}
     assert dummy.file_name_parts() == ["dice3"]
 
 

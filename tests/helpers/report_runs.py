@@ -54,7 +54,7 @@ def make_run(folder, *flags, rounds_done=None, label_free=True, method_arrays=Tr
     run = Workdir(folder)
     run.path.mkdir(parents=True)
     run.write_flags(settings)
-    train, _ = open_train_and_held_out(settings.data.data, labels=settings.data.labels)
+    train, _ = open_train_and_held_out(settings.data)
     metadata = {"images": len(train), "fingerprint": train.fingerprint, "mean": [127.0] * 3,
                 "std": [60.0] * 3, "tensorflow": "2", "keras": "3", "python": "3",
                 "raw_pixels_knn_top1": 20.0}  # fmt: skip

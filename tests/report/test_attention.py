@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from and_tf import encoders
+from and_tf.errors import UserError
 from and_tf.report.attention import attention_layer, overlay, similarity_attention
 
 
@@ -61,7 +62,7 @@ def test_attention_ignores_the_length_of_a_target_and_stands_nothing_for_similar
 
 
 def test_attention_wants_a_target_for_each_image():
-    with pytest.raises(ValueError, match="3 images, 2 targets"):
+    with pytest.raises(UserError, match="3 images, 2 targets"):
         similarity_attention(tiny_encoder(), "conv1", random_images(3), np.ones((2, 5)))
 
 

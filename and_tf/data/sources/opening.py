@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from and_tf.data.settings import LABELS
+from and_tf.data.settings import LABELS, DataSettings
 from and_tf.data.sources import SOURCES, accepted_specs
 from and_tf.data.splits import HELD_OUT, Opened, SourceOptions, Splits, known_as
 from and_tf.errors import Argument, UserError
@@ -64,26 +64,12 @@ def absolute_spec(spec: str) -> str:
     return f"{kind}{colon}{os.path.abspath(os.path.expanduser(path))}"
 
 
-def open_train_and_held_out(
-    data: str,
-    train_split: str = "train",
-    eval_split: str = "",
-    eval_data: str = "",
-    data_dir: str | Path | None = None,
-    labels: str = "folders",
-    skip_broken: bool = False,
-) -> tuple[Opened, Opened | None]:
+def open_train_and_held_out(data: DataSettings) -> tuple[Opened, Opened | None]:
     """Opens the images to train on and those held out, with the same classes.
 
     Args:
-        data: data set to train on, as in `open_source`.
-        train_split: split of `data` to train on.
-        eval_split: split that is held out. Empty: validation, else test, where there is one; of
-            a data set of its own the first split, if it has neither.
-        eval_data: data set of the held-out images; empty for `data`.
-        data_dir: where TFDS keeps its data sets; None or empty for its own default.
-        labels: as in `open_source`.
-        skip_broken: as in `open_source`.
+        data: which they are. Without `eval_split` validation is held out, else test, where there is
+            one; of a data set of its own the first split, if it has neither.
 
     Returns:
         The training source, and the held-out one: None if nothing names or holds one.
@@ -92,21 +78,21 @@ def open_train_and_held_out(
         UserError: a source cannot be opened, or the held-out images have a
             class that the training images lack.
     """
-    options = (data_dir or None, labels, skip_broken)
-    train = open_source(data, train_split, *options)
-    eval_split = eval_split or _default_eval_split(data, eval_data, data_dir or None)
+    options = (data.data_dir or None, data.labels, data.skip_broken)
+    train = open_source(data.data, data.train_split, *options)
+    eval_split = data.eval_split or _default_eval_split(data)
     if not eval_split:
         return train, None
-    held_out = open_source(eval_data or data, eval_split, *options)
-    return train, _with_classes_of(train, held_out) if eval_data else held_out
+    held_out = open_source(data.eval_data or data.data, eval_split, *options)
+    return train, _with_classes_of(train, held_out) if data.eval_data else held_out
 
 
-def _default_eval_split(data: str, eval_data: str, data_dir: str | Path | None) -> str:
-    available = available_splits(eval_data or data, data_dir)
+def _default_eval_split(data: DataSettings) -> str:
+    available = available_splits(data.eval_data or data.data, data.data_dir or None)
     for name in HELD_OUT:
         if split := known_as(name, available):
             return split
-    return available[0] if eval_data else ""
+    return available[0] if data.eval_data else ""
 
 
 def _with_classes_of(train: Opened, held_out: Opened) -> Opened:

@@ -9,7 +9,13 @@ import numpy as np
 
 from and_tf.data.subsets import has_labels
 from and_tf.errors import Argument, UserError
-from and_tf.evaluation.protocols.protocol import Outcome, Protocol, describe_seeds, distinct
+from and_tf.evaluation.protocols.protocol import (
+    Outcome,
+    Protocol,
+    ProtocolInput,
+    describe_seeds,
+    distinct,
+)
 from and_tf.settings import at_least, setting
 
 if TYPE_CHECKING:
@@ -60,20 +66,16 @@ class Clusters(Protocol):
         labels = images.query_labels
         return self.clusters or len(np.unique(labels[labels >= 0]))
 
-    def run(
-        self,
-        images: EvaluationImages,
-        reference: np.ndarray,
-        queries: np.ndarray,
-        memory_bytes: int,
-    ) -> list[Outcome]:
+    def run(self, given: ProtocolInput) -> list[Outcome]:
         from and_tf.evaluation.clustering import cluster_metrics, clusters
 
-        _check_memory(queries, memory_bytes)
-        number = self._number(images)
-        seeds = SEEDS if number * queries.size <= MANY_PRODUCTS else 1
-        found = [clusters(queries, number, seed) for seed in range(seeds)]
-        metrics = [cluster_metrics(queries, each, images.query_labels) for each in found]
+        _check_memory(given.queries, given.memory_bytes)
+        number = self._number(given.images)
+        seeds = SEEDS if number * given.queries.size <= MANY_PRODUCTS else 1
+        found = [clusters(given.queries, number, seed) for seed in range(seeds)]
+        metrics = [
+            cluster_metrics(given.queries, each, given.images.query_labels) for each in found
+        ]
         filled = min(len(np.unique(each)) for each in found)
         row: dict[str, Any] = {"clusters": number, "seeds": seeds, "filled": filled}
         for name in metrics[0]:

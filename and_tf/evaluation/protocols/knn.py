@@ -5,10 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
 from and_tf.errors import Argument
-from and_tf.evaluation.protocols.protocol import Outcome, Protocol, distinct, hyphenated
+from and_tf.evaluation.protocols.protocol import (
+    Outcome,
+    Protocol,
+    ProtocolInput,
+    distinct,
+    hyphenated,
+)
 from and_tf.settings import SettingError, at_least, setting
 
 if TYPE_CHECKING:
@@ -41,29 +45,23 @@ class WeightedKnn(Protocol):
             if not getattr(self, name):
                 raise SettingError(Argument(name, ()), " must be a number, or several.")
 
-    def run(
-        self,
-        images: EvaluationImages,
-        reference: np.ndarray,
-        queries: np.ndarray,
-        memory_bytes: int,
-    ) -> list[Outcome]:
+    def run(self, given: ProtocolInput) -> list[Outcome]:
         from and_tf.evaluation.knn import ranking_accuracy, sweep_knn
 
         ranked = sweep_knn(
-            reference,
-            images.labels,
-            queries,
+            given.reference,
+            given.images.labels,
+            given.queries,
             self.k,
             self.knn_temperature,
-            num_classes=len(images.class_names),
-            budget_bytes=memory_bytes // 4,
+            num_classes=len(given.images.class_names),
+            budget_bytes=given.memory_bytes // 4,
             progress=True,
         )
         outcomes = []
         for (k, temperature), best in ranked.items():
             row = {"k": k, "temperature": temperature}
-            row |= ranking_accuracy(best, images.query_labels)
+            row |= ranking_accuracy(best, given.images.query_labels)
             outcomes.append(Outcome(row, best[:, 0]))
         return outcomes
 

@@ -11,6 +11,7 @@ from and_tf.errors import Argument, UserError
 from and_tf.evaluation.protocols.protocol import (
     Outcome,
     Protocol,
+    ProtocolInput,
     describe_seeds,
     distinct,
     hyphenated,
@@ -55,42 +56,34 @@ class Linear(Protocol):
                 f"{images.class_names[counts.argmin()]!r}: lower it or add images.",
             )
 
-    def run(
-        self,
-        images: EvaluationImages,
-        reference: np.ndarray,
-        queries: np.ndarray,
-        memory_bytes: int,
-    ) -> list[Outcome]:
+    def run(self, given: ProtocolInput) -> list[Outcome]:
         if self.few_shot:
-            return self._run_few_shot(images, reference, queries)
+            return self._run_few_shot(given)
         from and_tf.evaluation.knn import accuracy
         from and_tf.evaluation.linear import fit_linear
 
         classifier = fit_linear(
-            reference,
-            images.labels,
-            num_classes=len(images.class_names),
-            memory_mb=memory_bytes >> 21,  # half of it
+            given.reference,
+            given.images.labels,
+            num_classes=len(given.images.class_names),
+            memory_mb=given.memory_bytes >> 21,  # half of it
         )
-        scores = classifier.predict_scores(queries)
+        scores = classifier.predict_scores(given.queries)
         row = {"regularisation": classifier.regularisation, "converged": classifier.converged}
-        row |= accuracy(scores, images.query_labels)
+        row |= accuracy(scores, given.images.query_labels)
         return [Outcome(row, scores.argmax(axis=1))]
 
-    def _run_few_shot(
-        self, images: EvaluationImages, reference: np.ndarray, queries: np.ndarray
-    ) -> list[Outcome]:
+    def _run_few_shot(self, given: ProtocolInput) -> list[Outcome]:
         from and_tf.evaluation.few_shot import few_shot_accuracy
 
         found = few_shot_accuracy(
-            reference,
-            images.labels,
-            queries,
-            images.query_labels,
+            given.reference,
+            given.images.labels,
+            given.queries,
+            given.images.query_labels,
             shots=self.few_shot,
             num_seeds=self.few_shot_seeds,
-            class_names=images.class_names,
+            class_names=given.images.class_names,
         )
         outcomes = []
         for shots, (mean, std) in found.items():

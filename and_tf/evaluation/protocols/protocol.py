@@ -14,6 +14,24 @@ if TYPE_CHECKING:
     from and_tf.evaluation.images import EvaluationImages
 
 
+@dataclasses.dataclass(frozen=True)
+class ProtocolInput:
+    """What a protocol measures: the features of one layer.
+
+    Attributes:
+        images: what is compared.
+        reference: (N, F) float32, features of the reference images.
+        queries: (Q, F) float32, features of the images to evaluate on.
+        memory_bytes: that features and their similarities may take together. Reference and queries
+            have up to half of it.
+    """
+
+    images: EvaluationImages
+    reference: np.ndarray
+    queries: np.ndarray
+    memory_bytes: int
+
+
 @dataclasses.dataclass
 class Outcome:
     """One row of the results.
@@ -61,21 +79,8 @@ class Protocol(Settings):
             UserError: names the setting, and the images.
         """
 
-    def run(
-        self,
-        images: EvaluationImages,
-        reference: np.ndarray,
-        queries: np.ndarray,
-        memory_bytes: int,
-    ) -> list[Outcome]:
+    def run(self, given: ProtocolInput) -> list[Outcome]:
         """Measures the features of one layer.
-
-        Args:
-            images: what is compared.
-            reference: (N, F) float32, features of the reference images.
-            queries: (Q, F) float32, features of the images to evaluate on.
-            memory_bytes: that features and their similarities may take together. Reference and
-                queries have up to half of it.
 
         Returns:
             An outcome for each setting.

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
-from and_tf.evaluation.protocols.protocol import Outcome, Protocol
+from and_tf.evaluation.protocols.protocol import Outcome, Protocol, ProtocolInput
 
 if TYPE_CHECKING:
     from and_tf.evaluation.images import EvaluationImages
@@ -27,22 +25,16 @@ class Retrieval(Protocol):
         "mean_average_precision": "mAP %",
     }
 
-    def run(
-        self,
-        images: EvaluationImages,
-        reference: np.ndarray,
-        queries: np.ndarray,
-        memory_bytes: int,
-    ) -> list[Outcome]:
+    def run(self, given: ProtocolInput) -> list[Outcome]:
         from and_tf.evaluation.retrieval import retrieval
 
         row = retrieval(
-            reference,
-            images.labels,
-            queries,
-            images.query_labels,
-            exclude_self=images.same,
-            budget_bytes=memory_bytes // 4,
+            given.reference,
+            given.images.labels,
+            given.queries,
+            given.images.query_labels,
+            exclude_self=given.images.same,
+            budget_bytes=given.memory_bytes // 4,
             progress=True,
         )
         return [Outcome(row)]

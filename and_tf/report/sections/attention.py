@@ -12,7 +12,7 @@ from and_tf.report.example_choice import choose_by_entropy, choose_examples
 from and_tf.report.round_encoders import encoders_by_round
 from and_tf.report.sample import Sample, nearest_others, predictions
 from and_tf.report.section import Section, fill
-from and_tf.report.sections.neighbours import describe_no_failure
+from and_tf.report.sentences import describe_no_failure
 from and_tf.report.thumbnails import PICTURE_SIDE, picture
 from and_tf.search.nearest import nearest_rows
 
@@ -94,7 +94,7 @@ def attention_section(context: ReportContext) -> Section | None:
     html = fill(
         TEMPLATE,
         is_labelled=context.predicted is not None,
-        no_failure=describe_no_failure(context),
+        no_failure=describe_no_failure(context.queries, context.predicted),
         groups=groups,
         rounds=rounds,
     )

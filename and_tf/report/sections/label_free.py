@@ -7,7 +7,7 @@ from and_tf.report.metric_tables import by_round
 from and_tf.report.plots.label_free_curves import label_free_plot
 from and_tf.report.record import Record
 from and_tf.report.section import Section, fill
-from and_tf.report.sections.verdict import describe_nearest
+from and_tf.report.sentences import describe_nearest
 
 TITLES = {
     "effective_rank": "effective rank",

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from and_tf.data.subsets import evenly_spaced
 from and_tf.report.context import ReportContext
 from and_tf.report.sample import Sample, nearest_others
 from and_tf.report.section import Section, fill
+from and_tf.report.sentences import describe_no_failure
 from and_tf.report.thumbnails import picture, picture_side
 from and_tf.search.nearest import nearest_rows
 
@@ -80,7 +82,7 @@ def neighbours_section(context: ReportContext) -> Section:
     html = fill(
         TEMPLATE,
         description=_description(context),
-        no_failure=describe_no_failure(context),
+        no_failure=describe_no_failure(context.queries, context.predicted),
         groups=galleries(context),
     )
     return Section("neighbours", "Neighbours", html)
@@ -97,16 +99,6 @@ def _description(context: ReportContext) -> str:
     return sentence
 
 
-def describe_no_failure(context: ReportContext) -> str:
-    """That kNN classified every labelled held-out image correctly, or an empty string."""
-    if context.predicted is None or context.queries is None:
-        return ""
-    labels = context.queries.labels
-    if (context.predicted != labels)[labels >= 0].any():
-        return ""
-    return "No held-out image was named wrongly."
-
-
 def galleries(context: ReportContext) -> list[Group]:
     """Held-out images that kNN names correctly and wrongly; without labels an even spread of them.
 
@@ -116,7 +108,7 @@ def galleries(context: ReportContext) -> list[Group]:
     if queries is None:
         return [_among_training(context, *group) for group in _by_entropy(context.entropy.values)]
     if predicted is None:
-        rows = _spread(np.arange(len(queries)), 2 * ROWS)
+        rows = evenly_spaced(len(queries), 2 * ROWS)
         return [_held_out(context, queries, "Held-out images", rows)]
     return [
         _held_out(context, queries, title, rows)
@@ -144,14 +136,8 @@ def _by_entropy(entropy: np.ndarray) -> list[tuple[str, np.ndarray]]:
 
 def _over_classes(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """A few of the rows, over as many classes as there are places."""
-    return _spread(rows[np.argsort(labels[rows], kind="stable")], ROWS)
-
-
-def _spread(rows: np.ndarray, most: int) -> np.ndarray:
-    """The middle row of each of `most` stretches, so that extremes are not favoured."""
-    if len(rows) <= most:
-        return rows
-    return rows[((np.arange(most) + 0.5) * len(rows) / most).astype(int)]
+    by_class = rows[np.argsort(labels[rows], kind="stable")]
+    return by_class[evenly_spaced(len(by_class), ROWS)]
 
 
 def _held_out(context: ReportContext, queries: Sample, title: str, rows: np.ndarray) -> Group:

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from and_tf.evaluation.label_free import NEIGHBOURS
 from and_tf.report.comparison import comparison_of
 from and_tf.report.context import ReportContext
 from and_tf.report.record import Record
 from and_tf.report.section import Section, fill
+from and_tf.report.sentences import describe_nearest
 from and_tf.report.spread import Spread, describe_spread, measure_spread
 from and_tf.report.standard_error import error_of_difference, standard_error
 
@@ -196,13 +196,6 @@ def _without_labels(record: Record, spread: Spread, is_collapsed: bool) -> Verdi
         "run evaluate.py.",
     ]
     return Verdict(tone, f"{headline}.", reasons)
-
-
-def describe_nearest(images: int | None) -> str:
-    """How many nearest images the label-free metrics are of, among so many training images."""
-    if images is None or images > NEIGHBOURS:
-        return f"{NEIGHBOURS} nearest"
-    return f"{images - 1} nearest" if images > 2 else "nearest"
 
 
 def describe_overlap(evaluations: Sequence[dict], nearest: str) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.pictures import error_of, write_images
 
+from and_tf.data.settings import DataSettings
 from and_tf.data.sources.folder import _class_ids
 from and_tf.data.sources.opening import (
     available_splits,
@@ -150,14 +151,14 @@ def test_folders_called_like_splits_are_splits(tmp_path, caplog, train, held_out
     for name in {first, held_out}:
         assert open_source(spec, name).labels.tolist() == [1]
     assert open_source(spec, f"{train}[:1]+{held_out}").names == ["a/1.png", "b/2.png"]
-    _, opened = open_train_and_held_out(spec)
+    _, opened = open_train_and_held_out(DataSettings(spec))
     assert opened.names == ["b/2.png"] and not caplog.records
 
 
 def test_of_two_held_out_folders_validation_is_taken(tmp_path, caplog):
     for number, name in enumerate(("train", "val", "validation", "test")):
         write_images(tmp_path / name, [f"a/{number}.png"])
-    _, held_out = open_train_and_held_out(f"folder:{tmp_path}")
+    _, held_out = open_train_and_held_out(DataSettings(f"folder:{tmp_path}"))
     assert held_out.names == ["a/2.png"]
     assert f"{tmp_path / 'val'} is left out" in caplog.text
 

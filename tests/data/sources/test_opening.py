@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers.pictures import error_of, pixels, write_images
 
+from and_tf.data.settings import DataSettings
 from and_tf.data.sources import SOURCES, Kind
 from and_tf.data.sources.arrays import array_source
 from and_tf.data.sources.opening import (
@@ -41,40 +42,47 @@ def test_held_out_is_validation_else_test_else_none(tmp_path):
     write_images(tmp_path / "three/train", ["a/1.png", "b/1.png"])
     write_images(tmp_path / "three/validation", ["b/2.png"])
     write_images(tmp_path / "three/test", ["b/3.png"])
-    train, held_out = open_train_and_held_out(f"folder:{tmp_path}/three")
+    train, held_out = open_train_and_held_out(DataSettings(f"folder:{tmp_path}/three"))
     assert train.names == ["a/1.png", "b/1.png"] and held_out.names == ["b/2.png"]
     assert held_out.labels.tolist() == [1]
-    _, held_out = open_train_and_held_out(f"folder:{tmp_path}/three", eval_split="test")
+    _, held_out = open_train_and_held_out(
+        DataSettings(f"folder:{tmp_path}/three", eval_split="test")
+    )
     assert held_out.names == ["b/3.png"]
-    train, held_out = open_train_and_held_out("digits", "train[:50]", data_dir="")
+    train, held_out = open_train_and_held_out(DataSettings("digits", train_split="train[:50]"))
     assert (len(train), len(held_out)) == (50, 360)
     write_images(tmp_path / "flat", ["1.png", "2.png"])
-    assert open_train_and_held_out(f"folder:{tmp_path}/flat")[1] is None
-    _, part = open_train_and_held_out(f"folder:{tmp_path}/flat", eval_split="train[1:]")
+    assert open_train_and_held_out(DataSettings(f"folder:{tmp_path}/flat"))[1] is None
+    _, part = open_train_and_held_out(
+        DataSettings(f"folder:{tmp_path}/flat", eval_split="train[1:]")
+    )
     assert part.names == ["2.png"]
 
 
 def test_held_out_data_of_its_own_falls_back_to_its_first_split(tmp_path):
     data = write_npz(tmp_path / "a.npz", train=6, test=3)
     alone = write_npz(tmp_path / "b.npz", train=4)
-    assert len(open_train_and_held_out(alone, eval_data=data)[1]) == 3
-    train, held_out = open_train_and_held_out(data, eval_data=alone)
+    assert len(open_train_and_held_out(DataSettings(alone, eval_data=data))[1]) == 3
+    train, held_out = open_train_and_held_out(DataSettings(data, eval_data=alone))
     assert (len(train), len(held_out)) == (6, 4)
     assert held_out.labels.tolist() == [0, 1, 2, 3]  # no class names: ids are taken as they are
-    assert len(open_train_and_held_out(data, eval_data=alone, eval_split="train[:2]")[1]) == 2
+    assert (
+        len(open_train_and_held_out(DataSettings(data, eval_data=alone, eval_split="train[:2]"))[1])
+        == 2
+    )
 
 
 def test_held_out_labels_mean_what_training_labels_mean(tmp_path):
     write_images(tmp_path / "here", ["ant/1.png", "bee/1.png", "cat/1.png"])
     write_images(tmp_path / "there", ["cat/7.png", "bee/8.png"])
     here, there = f"folder:{tmp_path}/here", f"folder:{tmp_path}/there"
-    _, held_out = open_train_and_held_out(here, eval_data=there)
+    _, held_out = open_train_and_held_out(DataSettings(here, eval_data=there))
     assert held_out.names == ["bee/8.png", "cat/7.png"]
     assert held_out.labels.tolist() == [1, 2] and held_out.labels.dtype == np.int32
     assert held_out.class_names == ["ant", "bee", "cat"]
-    message = error_of(open_train_and_held_out, there, eval_data=here)
+    message = error_of(open_train_and_held_out, DataSettings(there, eval_data=here))
     assert "'ant'" in message and str(tmp_path / "there") in message
-    _, held_out = open_train_and_held_out(there, eval_data=here, labels="none")
+    _, held_out = open_train_and_held_out(DataSettings(there, eval_data=here, labels="none"))
     assert held_out.labels is None and len(held_out) == 3
 
 

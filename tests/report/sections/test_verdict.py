@@ -9,11 +9,11 @@ import pytest
 from and_tf.methods.rounds import RoundPlan
 from and_tf.report.record import Record
 from and_tf.report.sections.verdict import (
-    describe_nearest,
     describe_overlap,
     judge,
     trend,
 )
+from and_tf.report.sentences import describe_nearest
 from and_tf.report.spread import Spread
 from and_tf.report.standard_error import standard_error
 
