@@ -1,10 +1,9 @@
-"""What every method's model shares: a training step that stops before a value that is not finite.
+"""The contract of a method's model: what a method defines beside the training step.
 
 A method adds what is its own: `losses_and_gradients`, what it keeps (`state`), and, if a batch
-changes more than weights, `prepare_update` and `apply_update`.
+changes more than weights, `prepare_update` and `apply_update`. The step is in `training_step`.
 """
 
-from collections.abc import Callable
 from typing import Any, Self
 
 import keras
@@ -12,16 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.bank.settings import BankSettings
-from and_tf.data.augmentation.on_device import MakeImages
 from and_tf.encoders.fused_batch_norm import fuse_batch_norm
-from and_tf.errors import Argument, StepNotFinite, UserError
-
-LOWEST_LOSS_SCALE = 1.0  # a float16 gradient that overflows even at this scale is not finite
-
-Logs = dict[str, Any]
+from and_tf.methods.training_step import TrainingStep
 
 
-class MethodModel(keras.Model):
+class MethodModel(TrainingStep):
     """An encoder in training: `fit` takes batches of (images (B, H, W, 3), indices (B,)).
 
     Args:
@@ -110,73 +104,9 @@ class MethodModel(keras.Model):
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         return self.encoder(images, training=training)
 
-    def compile(
-        self,
-        optimizer: keras.Optimizer,
-        jit_compile: bool = False,
-        make_images: MakeImages | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """As `keras.Model.compile`, with two arguments of its own.
-
-        Under the policy `mixed_float16` Keras wraps the optimizer in a `LossScaleOptimizer`.
-
-        Args:
-            optimizer: a Keras optimizer, such as `TorchSGD`.
-            jit_compile: compile the step with XLA, all but `apply_update`.
-            make_images: function (what the pipeline yields, indices (B,)) to images (B, H, W, 3),
-                run within the step, on its device; by default the pipeline yields the images.
-            **kwargs: of `keras.Model.compile`, such as `steps_per_execution`.
-
-        Raises:
-            UserError: if `jit_compile`, several steps in an execution or mixed_float16 are asked
-                for on several replicas.
-        """
-        self._check_strategy(jit_compile, kwargs.get("steps_per_execution", 1))
-        super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
-        self._scales_loss = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
-        if self._scales_loss and self.distribute_strategy.num_replicas_in_sync > 1:
-            raise UserError(
-                Argument("precision", "mixed_float16"), " scales the loss on one replica only: "
-                "use mixed_bfloat16 or float32.",
-            )  # fmt: skip
-        with self.distribute_strategy.scope():  # a replica cannot make the optimizer's variables
-            if not self.optimizer.built:
-                self.optimizer.build(self.trainable_variables)
-            self._is_finite = tf.Variable(  # a copy on each replica, which the replica assigns
-                True,
-                trainable=False,
-                synchronization=tf.VariableSynchronization.ON_READ,
-                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            )
-        self._make_images = make_images or (lambda images, indices: images)
-        self._compiled_step = None
-        if jit_compile:
-            self._compiled_step = tf.function(
-                self._gated_step, jit_compile=True, reduce_retracing=True
-            )
-        self._compile_config.config["jit_compile"] = jit_compile
-
-    def _check_strategy(self, jit_compile: bool, steps_per_execution: int) -> None:
-        strategy = self.distribute_strategy
-        replicas = strategy.num_replicas_in_sync
-        if jit_compile and (replicas > 1 or isinstance(strategy, tf.distribute.MirroredStrategy)):
-            raise UserError(
-                Argument("jit_compile"), " works without a strategy only, and there is one with "
-                f"{replicas} replica(s): turn it off.",
-            )  # fmt: skip
-        if steps_per_execution > 1 and replicas > 1:  # TensorFlow's loop fails
-            raise UserError(
-                Argument("steps_per_execution", steps_per_execution), " works on one replica only, "
-                f"and there are {replicas}: pass 1.",
-            )  # fmt: skip
-
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras leaves a loaded model uncompiled where `compile` is overridden.
-        config = keras.saving.deserialize_keras_object(config)
-        if "views" in config:  # its name in models that earlier versions saved
-            config["make_images"] = config.pop("views")
-        self.compile(**config)
+        self.compile(**keras.saving.deserialize_keras_object(config))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -189,115 +119,3 @@ class MethodModel(keras.Model):
     def from_config(cls, config: dict[str, Any]) -> Self:
         encoder = keras.saving.deserialize_keras_object(config["encoder"])
         return cls(**config | {"encoder": encoder})
-
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Built since __init__. Keras would draw a batch to build the model under a strategy, and
-        # with it use up an epoch of the pipeline.
-        return
-
-    # The step.
-
-    def train_step(self, data: Any) -> Logs:
-        """One step on (images (B, H, W, 3), indices (B,)): gradients, weights, then the update.
-
-        A step whose loss or gradient is not finite ends `fit` with `StepNotFinite` and changes
-        nothing but, where it is not compiled, BatchNorm's averages. Under loss scaling a gradient
-        that overflowed leaves weights and momenta alone and halves the scale; such a step counts
-        as one.
-        """
-        inputs, indices, _ = keras.utils.unpack_x_y_sample_weight(data)
-        # Keras runs a step into the end of data of unknown length, where the optimizer's counter,
-        # which needs no data, would count it.
-        with tf.control_dependencies([indices]):
-            self.apply_update((self._compiled_step or self._checked_step)(inputs, indices))
-            return {"loss": self.loss_tracker.result()}
-
-    def _checked_step(self, inputs: Any, indices: tf.Tensor) -> Any:
-        """A step that fails in the graph, before it applies anything that is not finite."""
-        losses, outputs, gradients = self._forward_and_backward(inputs, indices)
-        is_finite = self._are_finite(losses, gradients)
-        # One NaN would spread from a row of a bank to all weights.
-        with tf.control_dependencies([self._is_finite.assign(is_finite)]):
-            check = tf.debugging.Assert(is_finite, ["The loss or a gradient is not finite."])
-        with tf.control_dependencies([check]):
-            self._apply(losses, gradients)
-            return self.prepare_update(indices, tf.nest.map_structure(tf.identity, outputs), True)
-
-    def _gated_step(self, inputs: Any, indices: tf.Tensor) -> Any:
-        """A step for XLA, which knows no assertions, and waits for nothing on the host.
-
-        One that is not finite, and all after it, puts back what it found; the train function
-        raises once the device has ended what it was given.
-        """
-        variables = [
-            *self.step_variables(), *self.optimizer.variables, *self.loss_tracker.variables
-        ]  # fmt: skip
-        before = [tf.identity(variable.value) for variable in variables]
-        losses, outputs, gradients = self._forward_and_backward(inputs, indices)
-        is_finite = tf.logical_and(self._is_finite, self._are_finite(losses, gradients))
-        self._is_finite.assign(is_finite)
-        self._apply(losses, gradients)
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(tf.where(is_finite, variable.value, value))
-        return self.prepare_update(indices, outputs, is_finite)
-
-    def _forward_and_backward(
-        self, inputs: Any, indices: tf.Tensor
-    ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
-        # The optimizer sums the gradients of all replicas, so each divides by the global batch.
-        context = tf.distribute.get_replica_context()
-        global_batch = context.all_reduce("SUM", tf.cast(tf.shape(indices)[0], tf.float32))
-        weights = tf.fill(tf.shape(indices), self.optimizer.scale_loss(1.0 / global_batch))  # (B,)
-        return self.losses_and_gradients(self._make_images(inputs, indices), indices, weights)
-
-    def _are_finite(self, losses: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
-        are_finite = tf.math.is_finite(tf.linalg.global_norm(gradients))
-        if self._scales_loss:
-            are_finite |= self.optimizer.dynamic_scale.value > LOWEST_LOSS_SCALE
-        return tf.math.is_finite(tf.reduce_sum(losses)) & are_finite
-
-    def _apply(self, losses: tf.Tensor, gradients: list[tf.Tensor]) -> None:
-        iterations = self.optimizer.iterations
-        step = tf.identity(iterations.value)
-        self.optimizer.apply(gradients, self.trainable_variables)
-        if self._scales_loss:
-            # A step that is skipped counts: data, learning rate and rounds follow the counter.
-            iterations.assign(step + 1)
-        self.loss_tracker.update_state(losses)
-
-    # The execution of one or several steps.
-
-    train_function: Any
-
-    def make_train_function(self, force: bool = False) -> Any:
-        if self.train_function is None or force:
-            super().make_train_function(force)
-            self.train_function = self._raising(self.train_function)
-        return self.train_function
-
-    def _raising(self, run: Callable[[Any], Logs]) -> Callable[[Any], Logs]:
-        """`run`, which executes steps, raising `StepNotFinite` where one was not finite."""
-
-        def execute(iterator: Any) -> Logs:
-            try:
-                logs = run(iterator)
-            except tf.errors.InvalidArgumentError as error:
-                self._raise_if_not_finite(error)
-                raise
-            if self._compiled_step is not None:
-                self._raise_if_not_finite(None)
-            return logs
-
-        return execute
-
-    def _raise_if_not_finite(self, cause: Exception | None) -> None:
-        copies = self.distribute_strategy.experimental_local_results(self._is_finite)
-        if all(bool(copy.numpy()) for copy in copies):
-            return
-        for copy in copies:
-            copy.assign(True)  # the next `fit` may go on
-        step = int(self.optimizer.iterations.numpy()) + 1
-        raise StepNotFinite(
-            f"The loss or a gradient is NaN or infinite in step {step}: lower ",
-            Argument("learning_rate"), " or raise ", Argument("temperature"), ".",
-        ) from cause  # fmt: skip
