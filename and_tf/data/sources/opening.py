@@ -80,10 +80,15 @@ def open_train_and_held_out(data: DataSettings) -> tuple[Opened, Opened | None]:
     """
     options = (data.data_dir or None, data.labels, data.skip_broken)
     train = open_source(data.data, data.train_split, *options)
-    eval_split = data.eval_split or _default_eval_split(data)
-    if not eval_split:
-        return train, None
-    held_out = open_source(data.eval_data or data.data, eval_split, *options)
+    try:
+        eval_split = data.eval_split or _default_eval_split(data)
+        if not eval_split:
+            return train, None
+        held_out = open_source(data.eval_data or data.data, eval_split, *options)
+    except UserError as error:
+        if not data.eval_data:
+            raise
+        raise error.renamed({"data": "eval_data"}) from error
     return train, _with_classes_of(train, held_out) if data.eval_data else held_out
 
 

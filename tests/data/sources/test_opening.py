@@ -14,6 +14,7 @@ from and_tf.data.sources.opening import (
     open_train_and_held_out,
 )
 from and_tf.data.splits import Splits
+from and_tf.errors import NotFound
 
 
 def test_labels_none_leaves_them_out_everywhere(tmp_path):
@@ -122,3 +123,9 @@ def test_another_kind_of_data_set_is_one_function_and_one_line(monkeypatch):
     assert len(open_source("noise:5")) == 5
     assert len(open_source("noise:5", "train[1:3]")) == 2
     assert "noise:NUMBER" in error_of(open_source, "noise")
+
+
+def test_an_error_of_the_images_to_evaluate_on_names_their_argument():
+    data = DataSettings(data="digits", eval_data="npz:/none.npz")
+    with pytest.raises(NotFound, match="eval_data='npz:/none.npz' does not exist"):
+        open_train_and_held_out(data)
