@@ -127,5 +127,5 @@ def test_another_kind_of_data_set_is_one_function_and_one_line(monkeypatch):
 
 def test_an_error_of_the_images_to_evaluate_on_names_their_argument():
     data = DataSettings(data="digits", eval_data="npz:/none.npz")
-    with pytest.raises(NotFound, match="eval_data='npz:/none.npz' does not exist"):
+    with pytest.raises(NotFound, match=r"eval_data='npz:/none\.npz' does not exist"):
         open_train_and_held_out(data)
