@@ -117,10 +117,12 @@ def _rounds_caption(context: ReportContext) -> str:
         largest = 100 * np.bincount(labels).max() / len(labels)
         sentences.append(f"Always naming the largest class: {largest:.1f} %.")
     sentences += _training_protocol(context)
-    sentences.append(
-        "Consistency: fraction of the neighbours at the round's start that are of their anchor's "
-        "class. Labels are never used in training."
-    )
+    if any("consistency" in epoch for epoch in record.epochs):
+        sentences.append(
+            "Consistency: fraction of the neighbours at the round's start that are of their "
+            "anchor's class."
+        )
+    sentences.append("Labels are never used in training.")
     return " ".join(sentences)
 
 

@@ -29,4 +29,4 @@ def test_the_metrics_of_a_new_method_stand_on_the_page(tmp_path, monkeypatch):
     assert "novelty (nats)" in label_free and "<td>0.12</td>" in label_free
     assert "purity of groups (%)" in labelled and "<td>87.5</td>" in labelled
     assert "purity" not in label_free and "novelty" not in labelled
-    assert "anchors</th>" not in label_free
+    assert "anchors</th>" not in label_free and "Consistency" not in labelled
