@@ -65,6 +65,8 @@ def open_images(data: DataSettings, of_run: DataSettings, protocol: Protocol) ->
             folder, has no reference image.
     """
     reference, queries = opening.open_train_and_held_out(data)
+    if protocol.needs_labels:
+        _check_labels([s for s in (reference, queries) if s is not None], data.labels)
     if queries is None and protocol.needs_queries:
         raise UserError(
             f"{data.data} has no split to classify besides {data.train_split}: name one by ",
@@ -75,17 +77,22 @@ def open_images(data: DataSettings, of_run: DataSettings, protocol: Protocol) ->
     _check_sizes([reference, queries], expected)
     same = queries.fingerprint == reference.fingerprint
     images = EvaluationImages(reference, queries, [], same)
-    if not protocol.needs_labels:
-        return images
-    for source in (reference, queries):
-        if not has_labels(source.labels):
-            raise UserError(
-                f"{source.name} has no labels, which every accuracy needs: put the images of each "
-                "class into a sub-folder, or name other images by ", Argument("eval_data"),
-                " and ", Argument("data"), ". Without labels there is ",
-                Argument("classifier", "clusters"), ".",
-            )  # fmt: skip
-    return _with_consecutive_labels(images)
+    return _with_consecutive_labels(images) if protocol.needs_labels else images
+
+
+def _check_labels(sources: list[Opened], labels: str) -> None:
+    """Refuses images without labels, and says how to get them."""
+    for source in sources:
+        if has_labels(source.labels):
+            continue
+        remedy: list[object] = ["put the images of each class into a sub-folder"]
+        if labels == "none":
+            remedy += [" and pass ", Argument("labels", "folders")]
+        raise UserError(
+            f"{source.name} has no labels, so there is no accuracy to measure: ", *remedy,
+            ", or name other images by ", Argument("eval_data"), " and ", Argument("data"),
+            ". Without labels there is ", Argument("classifier", "clusters"), ".",
+        )  # fmt: skip
 
 
 def _check_sizes(sources: list[Opened], expected: tuple[int, int] | None) -> None:
