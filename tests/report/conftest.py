@@ -65,7 +65,8 @@ def requested_urls():
     def read(browser):
         events = [json.loads(e["message"])["message"] for e in browser.get_log("performance")]
         sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
-        pages = [params for params in sent if not params["documentURL"].startswith("chrome://")]
+        own = ("chrome://", "chrome-untrusted://")
+        pages = [params for params in sent if not params["documentURL"].startswith(own)]
         return [params["request"]["url"] for params in pages]
 
     return read
