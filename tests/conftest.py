@@ -12,11 +12,12 @@ cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
-SYSTEM_FOLDERS = ("system", "benchmarks")  # whole programs, and what is measured with them
+# Whole programs, what is measured with them, whole converters, and the pages' code blocks.
+SYSTEM_FOLDERS = ("system", "benchmarks", "export", "docs")
 
 
 def pytest_collection_modifyitems(items):
-    """Marks as `system` the tests of two folders and those in a browser."""
+    """Marks as `system` the tests of some folders and those in a browser."""
     tests = pathlib.Path(__file__).parent
     for item in items:
         folder = item.path.relative_to(tests).parts[0]
