@@ -106,6 +106,7 @@ def assert_equal(model, other):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+@pytest.mark.system
 @ways
 def test_training_is_that_of_the_host(yields, jit_compile):
     here = tf.distribute.get_strategy()

@@ -130,6 +130,7 @@ def test_discovers_once_at_the_first_step_of_each_round(monkeypatch, train):
     assert int(model.optimizer.iterations.numpy()) == TOTAL * STEPS
 
 
+@pytest.mark.system
 @pytest.mark.parametrize("train", WAYS[1:])
 def test_every_way_to_cut_the_run_trains_the_same(train):
     whole, cut = fresh_model(), fresh_model()
