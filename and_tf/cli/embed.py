@@ -5,9 +5,9 @@ from typing import Any
 
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
-from and_tf.collection.settings import CollectionSettings
+from and_tf.collection.settings import EmbedSettings, embed_settings
 from and_tf.errors import Argument
-from and_tf.settings import SettingError, build
+from and_tf.settings import SettingError
 
 
 def flags() -> Flags:
@@ -19,7 +19,7 @@ def flags() -> Flags:
             "python embed.py --images=PHOTOS --model=runs/photos",
             "python embed.py --images=PHOTOS --neighbours=10 --clusters=20 --gallery=near.png",
         ),
-        [CollectionSettings],
+        [EmbedSettings],
     )
 
 
@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare(values: dict[str, Any]) -> Callable[[], object]:
-    settings = build(CollectionSettings, values)
-    if not settings.images:
+    settings = embed_settings(values)
+    if not settings.collection.images:
         raise SettingError(Argument("images", ""), " needs the folder of images.")
 
     def start() -> None:

@@ -1,27 +1,73 @@
 """What is made of a collection of images."""
 
-import dataclasses
+from __future__ import annotations
 
-from and_tf.settings import Settings, at_least, between, setting
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from and_tf.settings import Settings, at_least, between, build, setting
 
 
 @dataclasses.dataclass(frozen=True)
 class CollectionSettings(Settings):
-    """Images and results."""
+    """Images and encoder."""
 
+    images: str = setting("", "Folder of images, searched with its sub-folders.")
     model: str = setting("", "Exported encoder or folder of a run; by default the newest run.")
     checkpoint: str = setting("last", "Of a run: last, best or round_N.")
-    images: str = setting("", "Folder of images, searched with its sub-folders.")
     output: str = setting("features.parquet", "Table to write: .parquet or .npz.")
     neighbours: int = setting(0, "Add each image's nearest images.", at_least(0))
-    clusters: int = setting(0, "Add the number of a k-means cluster.", at_least(0))
-    duplicate_similarity: float = setting(
-        0.995, "List pairs of images at least this similar (cosine).", between(0, 1, True)
-    )
-    gallery: str = setting("", "Picture (.png) of a few images beside their nearest.")
-    gallery_rows: int = setting(5, "Images in the gallery.", at_least(1))
     batch_size: int = setting(64, "Images embedded at once.", at_least(1))
     skip_broken: bool = setting(False, "Leave out images that cannot be decoded.")
     seed: int = setting(
         0, "Seed of the clusters and of the gallery's choice.", between(0, 2**32 - 1)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class DuplicateSettings(Settings):
+    """Near-duplicates."""
+
+    duplicate_similarity: float = setting(
+        0.995, "List pairs of images at least this similar (cosine).", between(0, 1, True)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterSettings(Settings):
+    """Clusters."""
+
+    clusters: int = setting(0, "Add the number of a k-means cluster.", at_least(0))
+
+
+@dataclasses.dataclass(frozen=True)
+class PageSettings(Settings):
+    """Pictures."""
+
+    gallery: str = setting("", "Picture (.png) of a few images beside their nearest.")
+    gallery_rows: int = setting(5, "Images in the gallery.", at_least(1))
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbedSettings(Settings):
+    """All settings of embed.py."""
+
+    collection: CollectionSettings = dataclasses.field(default_factory=CollectionSettings)
+    duplicates: DuplicateSettings = dataclasses.field(default_factory=DuplicateSettings)
+    clusters: ClusterSettings = dataclasses.field(default_factory=ClusterSettings)
+    page: PageSettings = dataclasses.field(default_factory=PageSettings)
+
+
+def embed_settings(values: Mapping[str, Any]) -> EmbedSettings:
+    """Settings of flat values, such as those of flags; missing ones take their default.
+
+    Raises:
+        SettingError: if a value is not taken.
+    """
+    return EmbedSettings(
+        collection=build(CollectionSettings, values),
+        duplicates=build(DuplicateSettings, values),
+        clusters=build(ClusterSettings, values),
+        page=build(PageSettings, values),
     )

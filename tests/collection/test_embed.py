@@ -1,7 +1,5 @@
 """A folder embedded from Python: what is refused before hours of work, and what is written."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from helpers.encoder_runs import make_encoder_run
@@ -9,8 +7,9 @@ from helpers.pictures import pixels, write_images
 from PIL import Image
 
 from and_tf import encoders
-from and_tf.collection.embed import embed_folder, open_encoder
-from and_tf.collection.settings import CollectionSettings
+from and_tf.collection.embed import embed_folder
+from and_tf.collection.encoder import open_encoder
+from and_tf.collection.settings import embed_settings
 from and_tf.errors import NotFound, UserError
 from and_tf.export import export_encoder
 
@@ -25,15 +24,20 @@ def model(tmp_path_factory):
 def settings(model, tmp_path):
     write_images(tmp_path / "photos", ["a.png", "b.png", "c/d.png"])
     (tmp_path / "photos" / "copy.png").write_bytes((tmp_path / "photos" / "b.png").read_bytes())
-    return CollectionSettings(
-        model=model, images=str(tmp_path / "photos"), output=str(tmp_path / "table.npz")
-    )
+    return {
+        "model": model, "images": str(tmp_path / "photos"), "output": str(tmp_path / "table.npz")
+    }  # fmt: skip
+
+
+def embed(settings, **changes):
+    """`embed_folder` with some of the settings changed."""
+    return embed_folder(embed_settings(settings | changes))
 
 
 def test_table_duplicates_and_gallery_are_written(settings, tmp_path, capsys):
     gallery = tmp_path / "near.png"
-    settings = dataclasses.replace(settings, neighbours=2, clusters=2, gallery=str(gallery))
-    assert embed_folder(settings) == tmp_path / "table.npz"
+    table = embed(settings, neighbours=2, clusters=2, gallery=str(gallery))
+    assert table == tmp_path / "table.npz"
     with np.load(tmp_path / "table.npz") as table:
         assert table["path"].tolist() == ["a.png", "b.png", "c/d.png", "copy.png"]
         assert table["embedding"].shape == (4, 4) and table["cluster"].shape == (4,)
@@ -48,18 +52,14 @@ def test_table_duplicates_and_gallery_are_written(settings, tmp_path, capsys):
 
 def test_a_single_image_has_a_table_and_no_neighbours(settings, tmp_path):
     write_images(tmp_path / "one", ["a.png"])
-    embed_folder(dataclasses.replace(settings, images=str(tmp_path / "one")))
+    embed(settings, images=str(tmp_path / "one"))
     with np.load(tmp_path / "table.npz") as table:
         assert table["path"].tolist() == ["a.png"]
 
 
 def test_a_home_folder_is_found_in_every_path(settings, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    embed_folder(
-        dataclasses.replace(
-            settings, images="~/photos", output="~/home.npz", gallery="~/near.png"
-        )
-    )  # fmt: skip
+    embed(settings, images="~/photos", output="~/home.npz", gallery="~/near.png")
     assert (tmp_path / "home.npz").is_file() and (tmp_path / "near.png").is_file()
 
 
@@ -74,13 +74,13 @@ def test_a_home_folder_is_found_in_every_path(settings, tmp_path, monkeypatch):
 def test_what_does_not_fit_is_named_and_nothing_is_written(settings, tmp_path, change, words):
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(UserError, match=words):
-        embed_folder(dataclasses.replace(settings, **change))
+        embed(settings, **change)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_missing_folder_for_the_table_is_named(settings, tmp_path):
     with pytest.raises(NotFound, match=r"output: the folder .*nowhere does not exist: create it"):
-        embed_folder(dataclasses.replace(settings, output=str(tmp_path / "nowhere" / "a.npz")))
+        embed(settings, output=str(tmp_path / "nowhere" / "a.npz"))
 
 
 def test_a_missing_model_is_named(tmp_path):

@@ -44,13 +44,11 @@ def write_exports(folder, encoder):
 
 def write_features(folder, encoder):
     from and_tf.collection.embed import embed_folder
-    from and_tf.collection.settings import CollectionSettings
+    from and_tf.collection.settings import embed_settings
 
     encoder.save(folder / "encoder.keras")
-    settings = CollectionSettings(
-        model="encoder.keras", images="photos", neighbours=10, clusters=20
-    )
-    embed_folder(settings)
+    values = {"model": "encoder.keras", "images": "photos", "neighbours": 10, "clusters": 20}
+    embed_folder(embed_settings(values))
 
 
 @pytest.fixture

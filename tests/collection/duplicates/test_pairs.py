@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from and_tf.collection.duplicates import Pair, near_duplicates, write_duplicates
+from and_tf.collection.duplicates.pairs import Pair, near_duplicates, write_duplicates
 from and_tf.search.nearest import nearest_others
 
 
