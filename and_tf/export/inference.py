@@ -1,13 +1,14 @@
 """The encoder as its exports hold it: in float32, for inference, for images of its own size."""
 
 import contextlib
-import importlib.metadata
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from and_tf import __version__
 
 
 def in_float32(encoder: keras.Model) -> keras.Model:
@@ -37,15 +38,11 @@ def fixed_size(encoder: keras.Model) -> tuple[Callable, list[tf.TensorSpec]]:
 
 def describe(encoder: keras.Model) -> dict[str, Any]:
     """What an export says about itself."""
-    try:
-        version = importlib.metadata.version("and-tf")
-    except importlib.metadata.PackageNotFoundError:  # run from a checkout
-        version = "unknown"
     return {
         "image_size": encoder.input_shape[1],
         "embedding_dim": encoder.output_shape[-1],
         "encoder": encoder.name,
-        "and_tf_version": version,
+        "and_tf_version": __version__,
     }
 
 

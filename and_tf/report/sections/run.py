@@ -1,8 +1,8 @@
 """The run: cost, settings, and what wrote it and the page."""
 
 import datetime
-import importlib.metadata
 
+from and_tf import __version__
 from and_tf.report.context import ReportContext
 from and_tf.report.metric_tables import NOTHING
 from and_tf.report.record import Record
@@ -83,13 +83,6 @@ def _versions(record: Record) -> Pairs:
     now = datetime.datetime.now().astimezone().replace(microsecond=0)
     return [
         ("trained with", ", ".join(trained)),
-        ("written by", f"and_tf {_version()}".strip()),
+        ("written by", f"and_tf {__version__}"),
         ("written on", now.isoformat(" ")),
     ]
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("and-tf")
-    except importlib.metadata.PackageNotFoundError:
-        return ""  # run from a folder, not installed
