@@ -1,0 +1,40 @@
+"""Clusters, and why there are so many."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Candidate(NamedTuple):
+    """One number of clusters that was tried.
+
+    Attributes:
+        num_clusters: k.
+        silhouette: mean silhouette by cosine, -1..1.
+        stability: agreement of clusterings of resampled images (adjusted Rand index), up to 1.
+    """
+
+    num_clusters: int
+    silhouette: float
+    stability: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Clusters:
+    """The cluster of each image.
+
+    Attributes:
+        numbers: (N,) int32, numbered by size, the largest cluster 0.
+        candidates: the numbers of clusters that were compared; empty where one was asked for.
+        reason: why this number was chosen, in a sentence; empty where it was asked for.
+    """
+
+    numbers: np.ndarray
+    candidates: tuple[Candidate, ...] = ()
+    reason: str = ""
+
+    @property
+    def count(self) -> int:
+        """How many clusters hold an image."""
+        return int(self.numbers.max()) + 1

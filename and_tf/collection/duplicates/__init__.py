@@ -1,0 +1,1 @@
+"""Near-duplicates: pairs, groups of them, and which image of a group to keep."""
