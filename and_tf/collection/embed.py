@@ -74,7 +74,7 @@ def _write(
         table,
         collection.names,
         collection.embeddings,
-        **_columns(settings.collection.neighbours, collection, findings),
+        _columns(settings.collection.neighbours, collection, findings),
     )
     print(f"{len(collection):,} images, {collection.embeddings.shape[1]} values each: {table}")
     assert findings.duplicates is not None
@@ -104,7 +104,7 @@ def _columns(
         columns["neighbours"] = collection.neighbours[:, :num_neighbours]
         columns["similarity"] = collection.similarity[:, :num_neighbours]
     if findings.clusters is not None:
-        columns["clusters"] = findings.clusters.numbers
+        columns["cluster"] = findings.clusters.numbers
     return columns
 
 

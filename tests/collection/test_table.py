@@ -1,6 +1,7 @@
 """Tables read back as they were, are whole or not there, and refuse what does not fit."""
 
 import importlib.util
+import json
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,8 @@ import pytest
 
 from and_tf.collection import table as embedding_table
 from and_tf.collection.table import check_table_path, write_table
-from and_tf.errors import MissingPackage, UserError
+from and_tf.collection.table_reading import read_table
+from and_tf.errors import BrokenFile, MissingPackage, NotFound, UserError
 from and_tf.search.nearest import nearest_others
 
 
@@ -25,10 +27,22 @@ def table(embeddings):
     return {
         "paths": paths,
         "embeddings": embeddings,
-        "neighbours": indices,
-        "similarity": similarity,
-        "clusters": np.arange(31) % 4,
+        "columns": {
+            "neighbours": indices,
+            "similarity": similarity,
+            "cluster": np.arange(31) % 4,
+            "sharpness": np.linspace(0, 1, 31),
+            "is_blurred": np.arange(31) % 3 == 0,
+            "file_size": np.arange(31) * 10**10,
+            "suggested": ["ü", None] * 15 + ["z"],
+            "reasons": [["dark", "tiny"][: i % 3] for i in range(31)],
+            "scores": [[0.5] * (i % 4) for i in range(31)],
+        },
+        "metadata": {"model": "runs/é", "image_size": 32},
     }
+
+
+OTHERS = ["sharpness", "is_blurred", "file_size", "suggested", "reasons", "scores"]
 
 
 def test_parquet_reads_back_in_row_groups(tmp_path, table, monkeypatch):
@@ -37,29 +51,39 @@ def test_parquet_reads_back_in_row_groups(tmp_path, table, monkeypatch):
     write_table(path, **table)
     assert pq.ParquetFile(path).num_row_groups == 4
     found = pq.read_table(path)
-    assert found.schema.names == ["path", "embedding", "neighbours", "similarity", "cluster"]
+    first = ["path", "embedding", "neighbours", "similarity", "cluster"]
+    assert found.schema.names == first + OTHERS
     assert found.schema.field("embedding").type == pa.list_(pa.float32(), 6)
     assert found.schema.field("neighbours").type.value_type == pa.string()
     assert found.schema.field("similarity").type.value_type == pa.float32()
     assert found.schema.field("cluster").type == pa.int32()
+    assert found.schema.field("is_blurred").type == pa.bool_()
+    assert found.schema.field("reasons").type == pa.list_(pa.string())
+    assert json.loads(found.schema.metadata[b"and_tf"]) == table["metadata"]
     rows = found.to_pydict()
+    columns = table["columns"]
     assert rows["path"] == table["paths"]
     np.testing.assert_array_equal(np.float32(rows["embedding"]), table["embeddings"])
-    np.testing.assert_array_equal(np.float32(rows["similarity"]), table["similarity"])
-    assert rows["neighbours"] == [[table["paths"][j] for j in row] for row in table["neighbours"]]
-    assert rows["cluster"] == table["clusters"].tolist()
+    np.testing.assert_array_equal(np.float32(rows["similarity"]), columns["similarity"])
+    assert rows["neighbours"] == [[table["paths"][j] for j in row] for row in columns["neighbours"]]
+    assert rows["cluster"] == columns["cluster"].tolist()
+    assert rows["suggested"] == ["ü", ""] * 15 + ["z"]
+    assert rows["reasons"] == columns["reasons"] and rows["scores"] == columns["scores"]
 
 
 def test_npz_reads_back_without_pickles(tmp_path, table):
     path = tmp_path / "features.npz"
     write_table(str(path), **table)
+    columns = table["columns"]
     with np.load(path, allow_pickle=False) as found:
-        assert set(found) == {"path", "embedding", "neighbours", "similarity", "cluster"}
+        offsets = {"reasons__offsets", "scores__offsets"}
+        assert set(found) == {"path", "embedding", "metadata", *columns, *offsets}
         assert found["path"].tolist() == table["paths"]
         np.testing.assert_array_equal(found["embedding"], table["embeddings"])
-        np.testing.assert_array_equal(found["neighbours"], table["neighbours"])
-        np.testing.assert_array_equal(found["similarity"], table["similarity"])
-        np.testing.assert_array_equal(found["cluster"], table["clusters"])
+        np.testing.assert_array_equal(found["neighbours"], columns["neighbours"])
+        np.testing.assert_array_equal(found["similarity"], columns["similarity"])
+        np.testing.assert_array_equal(found["cluster"], columns["cluster"])
+        assert found["file_size"][30] == 30 * 10**10 and found["suggested"][1] == ""
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "npz"])
@@ -67,7 +91,64 @@ def test_columns_that_are_not_given_are_left_out(tmp_path, embeddings, suffix):
     path = tmp_path / f"features.{suffix}"
     write_table(path, [str(i) for i in range(31)], embeddings)
     names = pq.read_schema(path).names if suffix == "parquet" else list(np.load(path))
-    assert names == ["path", "embedding"]
+    assert names == ["path", "embedding", "metadata"][: len(names)]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "npz"])
+def test_what_was_written_is_read_again(tmp_path, table, suffix):
+    path = tmp_path / f"features.{suffix}"
+    write_table(path, **table)
+    found = read_table(path, [*OTHERS, "absent"])
+    assert found.paths == table["paths"] and found.metadata == table["metadata"]
+    np.testing.assert_array_equal(found.embeddings, table["embeddings"])
+    assert list(found.columns) == OTHERS
+    columns = table["columns"]
+    np.testing.assert_array_equal(found.columns["sharpness"], np.float32(columns["sharpness"]))
+    np.testing.assert_array_equal(found.columns["is_blurred"], columns["is_blurred"])
+    np.testing.assert_array_equal(found.columns["file_size"], columns["file_size"])
+    assert list(found.columns["suggested"]) == ["ü", ""] * 15 + ["z"]
+    assert found.columns["reasons"] == columns["reasons"]
+    assert found.columns["scores"] == columns["scores"]
+
+
+def test_tables_of_earlier_versions_are_read_and_do_not_say_what_made_them(tmp_path, embeddings):
+    paths = [f"{i}.png" for i in range(31)]
+    rows = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.ravel()), 6)
+    pq.write_table(pa.table({"path": paths, "embedding": rows}), tmp_path / "old.parquet")
+    np.savez(tmp_path / "old.npz", path=np.array(paths), embedding=embeddings)
+    for name in ("old.parquet", "old.npz"):
+        found = read_table(tmp_path / name, ["file_size"])
+        assert found.paths == paths and found.metadata == {} and found.columns == {}
+        np.testing.assert_array_equal(found.embeddings, embeddings)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "npz"])
+def test_a_table_that_is_missing_or_corrupt_is_named(tmp_path, table, suffix):
+    path = tmp_path / f"features.{suffix}"
+    with pytest.raises(NotFound, match=r"features.* does not exist: embed the photos first"):
+        read_table(path)
+    write_table(path, **table)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(BrokenFile, match=f"features.{suffix} cannot be read as a table"):
+        read_table(path)
+
+
+def test_a_parquet_file_of_another_program_is_refused(tmp_path):
+    pq.write_table(pa.table({"a": [1, 2]}), tmp_path / "other.parquet")
+    with pytest.raises(BrokenFile, match=r"other\.parquet cannot be read as a table"):
+        read_table(tmp_path / "other.parquet")
+
+
+@pytest.mark.parametrize("name", ["path", "embedding", "metadata"])
+def test_a_column_with_a_name_that_is_taken_is_refused(tmp_path, embeddings, name):
+    with pytest.raises(UserError, match=f"cannot be called {name}"):
+        write_table(tmp_path / "a.npz", ["a"] * 31, embeddings, {name: np.zeros(31)})
+
+
+@pytest.mark.parametrize("values", [np.zeros((31, 2, 2)), [[["a"]]] * 31, np.zeros(31, complex)])
+def test_columns_of_other_kinds_are_refused(tmp_path, embeddings, values):
+    with pytest.raises(UserError, match="for each of the 31 paths"):
+        write_table(tmp_path / "a.npz", ["a"] * 31, embeddings, {"odd": values})
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "npz"])
@@ -92,7 +173,7 @@ def test_a_write_that_fails_keeps_the_old_table_and_leaves_no_litter(
     path = tmp_path / f"features.{suffix}"
     path.write_text("old")
 
-    def fail(partial, names, columns):
+    def fail(partial, names, columns, metadata):
         partial.write_text("half")
         raise OSError("disk full")
 
@@ -103,9 +184,15 @@ def test_a_write_that_fails_keeps_the_old_table_and_leaves_no_litter(
     assert path.read_text() == "old"
 
 
-@pytest.mark.parametrize("column", ["embeddings", "neighbours", "similarity", "clusters"])
+@pytest.mark.parametrize("column", ["neighbours", "cluster", "suggested", "reasons"])
 def test_columns_of_another_length_are_refused(tmp_path, table, column):
-    table[column] = table[column][:-1]
+    table["columns"][column] = table["columns"][column][:-1]
+    with pytest.raises(UserError, match=f"{column} must .* each of the 31 paths"):
+        write_table(tmp_path / "features.npz", **table)
+
+
+def test_embeddings_of_another_length_are_refused(tmp_path, table):
+    table["embeddings"] = table["embeddings"][:-1]
     with pytest.raises(UserError, match="each of the 31 paths"):
         write_table(tmp_path / "features.npz", **table)
 

@@ -28,11 +28,14 @@ class Clusters:
         numbers: (N,) int32, numbered by size, the largest cluster 0.
         candidates: the numbers of clusters that were compared; empty where one was asked for.
         reason: why this number was chosen, in a sentence; empty where it was asked for.
+        representatives: for each cluster (R,) int32, images nearest its centre first, one of each
+            group of near-duplicates.
     """
 
     numbers: np.ndarray
     candidates: tuple[Candidate, ...] = ()
     reason: str = ""
+    representatives: tuple[np.ndarray, ...] = ()
 
     @property
     def count(self) -> int:

@@ -1,0 +1,127 @@
+"""Tables read back, those of earlier versions too."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from and_tf.collection.table import METADATA, PARTS, check_table_path
+from and_tf.errors import Argument, BrokenFile, NotFound
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Table:
+    """A table, or some columns of it.
+
+    Attributes:
+        path: of the file.
+        paths: N paths of images, relative to the folder that was embedded.
+        embeddings: (N, D) float32.
+        columns: those of the columns asked for that it has: arrays (N,) or (N, m), or lists.
+        metadata: what made it; empty in tables of earlier versions.
+    """
+
+    path: Path
+    paths: list[str]
+    embeddings: np.ndarray
+    columns: dict[str, Any]
+    metadata: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+
+def read_table(path: Path | str, columns: Sequence[str] = (), argument: str = "index") -> Table:
+    """Reads a table.
+
+    Args:
+        path: of the .parquet or .npz file.
+        columns: wanted besides path and embedding; one that the table lacks is left out.
+        argument: that names the table in messages.
+
+    Raises:
+        NotFound: if there is no such file.
+        BrokenFile: if it is corrupt, or no table of embeddings.
+        UserError: for another suffix.
+        MissingPackage: .parquet without pyarrow.
+    """
+    path = check_table_path(Path(path).expanduser(), argument)
+    if not path.is_file():
+        raise NotFound(
+            Argument(argument, path),
+            " does not exist: embed the photos first, or correct the path.",
+        )
+    read = _read_parquet if path.suffix == ".parquet" else _read_npz
+    with _naming(path):
+        return read(path, columns)
+
+
+def _read_parquet(path: Path, columns: Sequence[str]) -> Table:
+    import pyarrow.parquet as pq
+
+    names = pq.read_schema(path).names
+    wanted = [name for name in columns if name in names]
+    found = pq.read_table(path, columns=["path", "embedding", *wanted], memory_map=True)
+    rows = found["embedding"].combine_chunks()
+    width = rows.type.list_size
+    flat = rows.flatten().to_numpy(zero_copy_only=True)  # (N * D,)
+    metadata = (found.schema.metadata or {}).get(METADATA.encode(), b"{}")
+    return Table(
+        path,
+        found["path"].to_pylist(),
+        flat.reshape(-1, width),
+        {name: _column(found[name]) for name in wanted},
+        json.loads(metadata),
+    )
+
+
+def _column(values: Any) -> Any:
+    """Numbers as an array, texts and lists as a list."""
+    import pyarrow.types as types
+
+    if types.is_integer(values.type) or types.is_floating(values.type):
+        return values.to_numpy()
+    return np.array(values.to_pylist()) if types.is_boolean(values.type) else values.to_pylist()
+
+
+def _read_npz(path: Path, columns: Sequence[str]) -> Table:
+    with np.load(path, allow_pickle=False) as file:
+        metadata = str(file["metadata"]) if "metadata" in file else "{}"
+        found = {}
+        for name in columns:
+            if name in file:
+                found[name] = file[name]
+            if name + PARTS in file:
+                items, ends = file[name].tolist(), file[name + PARTS].tolist()
+                found[name] = [items[i:j] for i, j in itertools.pairwise(ends)]
+        paths, embeddings = file["path"].tolist(), file["embedding"]
+        return Table(path, paths, embeddings, found, json.loads(metadata))
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Names the table in whatever a reader raises: corrupt files show in many exceptions."""
+    try:
+        yield
+    except (MemoryError, OSError) as error:
+        if isinstance(error, MemoryError) or error.errno:
+            raise
+        raise _broken(path, error) from error
+    except Exception as error:
+        raise _broken(path, error) from error
+
+
+def _broken(path: Path, error: Exception) -> BrokenFile:
+    lines = str(error).strip().splitlines()
+    reason = lines[0].rstrip(".")[:200] if lines else type(error).__name__
+    return BrokenFile(
+        f"{path} cannot be read as a table of embeddings ({reason}): it is corrupt or of another "
+        "program; embed the photos anew."
+    )
