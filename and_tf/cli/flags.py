@@ -5,11 +5,14 @@ import inspect
 import os
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NoReturn
 
 from absl import flags
 
+from and_tf import __version__
+from and_tf.cli.cards import card, describe_cards
+from and_tf.cli.commands import command, with_installed_names
 from and_tf.errors import Argument, UserError
 from and_tf.settings import SettingError, Settings, fields_of, parse
 from and_tf.settings.values import Field
@@ -23,10 +26,11 @@ class Flags:
     They are kept apart from absl's global ones, which end a program with status 1.
 
     Args:
-        program: name, as typed.
+        program: the file that starts it, such as `train.py`.
         purpose: one line for `--help`.
-        examples: commands for `--help`.
+        examples: commands for `--help`, as typed in a checkout.
         settings: classes whose fields become flags. A field that occurs in several is one flag.
+        has_cards: whether `--config` names a card of configs/.
     """
 
     def __init__(
@@ -35,8 +39,11 @@ class Flags:
         purpose: str,
         examples: Sequence[str],
         settings: Sequence[type[Settings]],
+        has_cards: bool = False,
     ):
-        self.program, self.purpose, self.examples = program, purpose, examples
+        self.name = program.removesuffix(".py")
+        self.purpose, self.has_cards = purpose, has_cards
+        self.examples = [with_installed_names(example) for example in examples]
         self.fields = {field.name: field for cls in settings for field in fields_of(cls)}
         self.values = flags.FlagValues()
         flags.DEFINE_boolean("help", False, "Show this help.", flag_values=self.values)
@@ -46,8 +53,15 @@ class Flags:
         for field in self.fields.values():
             _define(field, self.values)
 
+    @property
+    def program(self) -> str:
+        """Begins a message of the program: `train.py`, or `and-train` where it is installed."""
+        return command(self.name).removeprefix("python ")
+
     def parse(self, argv: Sequence[str] | None = None) -> dict[str, Any]:
-        """Values of the flags that are given; `--help` ends the program with status 0.
+        """Values of the flags that are given.
+
+        `--help`, `--version` and `--config=list` print and end the program with status 0.
 
         A flag that is not given has the default of its settings.
 
@@ -56,10 +70,12 @@ class Flags:
         """
         argv = sys.argv[1:] if argv is None else list(argv)
         if any(word in ("--help", "-help", "-h", "--h") for word in argv):
-            print(self.help())
-            sys.exit(0)
+            _end(self.help())
+        if any(word in ("--version", "-version") for word in argv):
+            _end(f"{self.program} {__version__}")
+        argv = [*_expanded(_with_card_files(argv) if self.has_cards else argv)]
         try:
-            rest = self.values([self.program, *_expanded(argv)])[1:]
+            rest = self.values([self.program, *argv])[1:]
         except flags.UnrecognizedFlagError as error:
             raise UserError(self._unknown(error.flagname)) from error
         except flags.CantOpenFlagFileError as error:
@@ -100,7 +116,9 @@ class Flags:
 
     def help(self) -> str:
         """What `--help` prints: usage, examples, and the flags by group."""
-        lines = [f"usage: python {self.program} [--flagfile=FILE] [--FLAG=VALUE ...]", ""]
+        card = "[--config=NAME] " if self.has_cards else ""
+        usage = f"{command(self.name)} {card}[--flagfile=FILE] [--FLAG=VALUE ...]"
+        lines = [f"usage: {usage}", ""]
         lines += [self.purpose, "", "Examples:", *(f"  {example}" for example in self.examples)]
         groups: dict[str, list[Field]] = {}
         for field in self.fields.values():
@@ -109,8 +127,14 @@ class Flags:
             lines += ["", f"{group}:"]
             for field in fields:
                 lines += _help_lines(field)
-        lines += ["", "Also:", "  --flagfile=FILE", "      Read flags from a file, one a line; "]
-        lines[-1] += "flags after it win."
+        lines += ["", "Also:"]
+        if self.has_cards:
+            lines += ["  --config=NAME|FILE|list"]
+            lines += ["      Read flags from a card that comes with the program; flags after it"]
+            lines += ["      win. list: print the cards."]
+        lines += ["  --flagfile=FILE"]
+        lines += ["      Read flags from a file, one a line; flags after it win."]
+        lines += ["  --version", "      Print the version."]
         return "\n".join(lines)
 
 
@@ -154,11 +178,31 @@ class _Parser(flags.ArgumentParser):
         return self.field.kind.__name__
 
 
+def _end(text: str) -> NoReturn:
+    """Ends the program with the text that it was asked for."""
+    print(text, flush=True)
+    sys.exit(0)
+
+
+def _with_card_files(argv: Sequence[str]) -> Iterator[str]:
+    """The words, with the flagfile of each card that is named; `list` ends the program."""
+    words = iter(argv)
+    for word in words:
+        name, is_equal, value = word.partition("=")
+        if name not in ("--config", "-config"):
+            yield word
+            continue
+        value = value if is_equal else next(words, "")
+        if value == "list":
+            _end(describe_cards())
+        yield f"--flagfile={card(value)}"
+
+
 def _flagfiles(argv: Sequence[str]) -> str:
     return " ".join(word for word in argv if "flagfile" in word)
 
 
-def _expanded(argv: Sequence[str]) -> Iterator[str]:
+def _expanded(argv: Iterable[str]) -> Iterator[str]:
     """The words, with the home folder for `~` where a flagfile is named."""
     is_flagfile = False
     for word in argv:

@@ -2,23 +2,50 @@
 
 import logging
 import sys
+from collections.abc import Callable
 
 from tqdm import tqdm
 
+from and_tf.cli.commands import with_installed_names
+from and_tf.errors import Argument
+
+Spell = Callable[[Argument], str]
+
 
 class _TerminalHandler(logging.Handler):
-    """Writes messages to stderr above a progress bar, if one is shown."""
+    """Writes messages to stderr above a progress bar, if one is shown.
+
+    Args:
+        spell: writes an `Argument` among those of a message, as a flag.
+    """
+
+    def __init__(self, spell: Spell):
+        super().__init__()
+        self.spell = spell
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "Warning: " if record.levelno >= logging.WARNING else ""
-        tqdm.write(f"{prefix}{record.getMessage()}", file=sys.stderr)
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                self.spell(arg) if isinstance(arg, Argument) else arg for arg in record.args
+            )
+        message = with_installed_names(record.getMessage())
+        tqdm.write(f"{prefix}{message}", file=sys.stderr)
         sys.stderr.flush()
 
 
-def set_up_logging() -> None:
-    """Shows the messages of and_tf, from INFO on; a second call changes nothing."""
+def set_up_logging(spell: Spell = str) -> None:
+    """Shows the messages of and_tf, from INFO on; of several calls the last one spells.
+
+    Args:
+        spell: writes an `Argument` among those of a message, as a flag.
+    """
     logger = logging.getLogger("and_tf")
-    if not any(isinstance(handler, _TerminalHandler) for handler in logger.handlers):
-        logger.addHandler(_TerminalHandler())
+    for handler in logger.handlers:
+        if isinstance(handler, _TerminalHandler):
+            handler.spell = spell
+            break
+    else:
+        logger.addHandler(_TerminalHandler(spell))
     logger.setLevel(logging.INFO)
     logger.propagate = False

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
+from and_tf.cli.commands import with_installed_names
 from and_tf.cli.flags import Flags
 from and_tf.cli.messages import set_up_logging
 from and_tf.errors import UserError
@@ -39,7 +40,7 @@ def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> i
     """
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
-    set_up_logging()
+    set_up_logging(flags.spell)
     try:
         start = prepare(flags.parse(argv))
         _start_tensorflow()
@@ -48,6 +49,8 @@ def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> i
         return _refuse(flags, "interrupted", status=130)
     except UserError as error:
         return _refuse(flags, error.message(flags.spell))
+    except BrokenPipeError:  # as of `--help | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         remedy = REMEDIES.get(error.errno or 0)
         return _refuse(flags, f"{error}: {remedy}" if remedy else str(error))
@@ -59,7 +62,8 @@ def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> i
 
 
 def _refuse(flags: Flags, message: str, status: int = 2) -> int:
-    print(f"{flags.program}: {' '.join(message.split())}", file=sys.stderr)
+    line = with_installed_names(" ".join(message.split()))
+    print(f"{flags.program}: {line}", file=sys.stderr)
     return status
 
 

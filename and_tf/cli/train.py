@@ -5,6 +5,7 @@ from typing import Any
 
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
+from and_tf.errors import UserError
 from and_tf.methods import METHODS
 from and_tf.training.settings import ExperimentSettings, experiment_settings
 
@@ -15,10 +16,12 @@ def flags() -> Flags:
         "train.py",
         "Learns image features without labels.",
         (
-            "python train.py --flagfile=configs/digits.cfg",
-            "python train.py --data=folder:PHOTOS --encoder=resnet18 --image_size=64",
+            "python train.py --config=folder --data=PHOTOS",
+            "python train.py --config=digits",
+            "python train.py --config=list",
         ),
         [ExperimentSettings, *METHODS.values()],
+        has_cards=True,
     )
 
 
@@ -33,6 +36,12 @@ def read_settings(argv: Sequence[str]) -> ExperimentSettings:
 
 
 def _prepare(values: dict[str, Any]) -> Callable[[], object]:
+    if not values:
+        raise UserError(
+            "say what to train on: `python train.py --config=folder --data=PHOTOS` for a folder "
+            "of photos, `python train.py --config=digits` to try it in two minutes; "
+            "`python train.py --config=list` shows all cards."
+        )
     settings = experiment_settings(values)
 
     def start() -> None:

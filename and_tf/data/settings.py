@@ -17,7 +17,8 @@ class DataSettings(Settings):
     # Where the images lie may change: a run goes on only if they are those that it began with.
     data: str = setting(
         "digits",
-        "Images to train on: digits, tfds:NAME, folder:PATH, npz:PATH or mat:PATH.",
+        "Images to train on: the path of a folder, or digits, tfds:NAME, folder:PATH, npz:PATH or "
+        "mat:PATH.",
         may_change=True,
     )
     data_dir: str = setting("", "Folder of prepared TFDS data sets.", may_change=True)

@@ -2,7 +2,9 @@ import dataclasses
 
 import pytest
 
+import and_tf
 from and_tf.cli import embed, evaluate, export, report, train
+from and_tf.cli.cards import cards
 from and_tf.cli.flags import Flags
 from and_tf.errors import Argument, UserError
 from and_tf.settings import Settings, at_least, between, setting
@@ -106,6 +108,63 @@ def test_help_exits_with_0_and_shows_usage_examples_and_every_flag(program, word
     assert all(f"\n{field.group}:\n" in shown for field in found.fields.values())
 
 
+@pytest.fixture
+def installed(monkeypatch):
+    """As if a program were started by the name that pip gives it."""
+    monkeypatch.setattr("sys.argv", ["/usr/local/bin/and-train"])
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_installed_programs_are_called_by_their_installed_names(program, installed, capsys):
+    with pytest.raises(SystemExit):
+        PROGRAMS[program].main(["--help"])
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: and-{program} ") and f"  and-{program} --" in shown
+    assert f"{program}.py" not in shown and "python" not in shown
+    assert PROGRAMS[program].main(["--nonsense=1"]) == 2
+    assert capsys.readouterr().err.startswith(f"and-{program}: ")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_version_is_printed_with_status_0(program, capsys):
+    with pytest.raises(SystemExit) as ended:
+        PROGRAMS[program].main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"{program}.py {and_tf.__version__}\n"
+
+
+@pytest.mark.parametrize("form", ["--config={}", "--config {}"])
+def test_a_card_is_read_by_its_name_or_its_path_and_later_flags_win(form, tmp_path):
+    card = tmp_path / "mine.cfg"
+    card.write_text("# my card\n--rounds=2\n--grey=0.5\n")
+    flags = train.flags()
+    assert flags.parse([*form.format(card).split(), "--rounds=3"]) == {"rounds": 3, "grey": 0.5}
+    values = train.flags().parse([*form.format("digits").split(), "--rounds=3"])
+    assert (values["data"], values["rounds"], values["epochs_per_round"]) == ("digits", 3, 16)
+
+
+def test_the_cards_are_listed_with_what_they_train(capsys):
+    with pytest.raises(SystemExit) as ended:
+        train.main(["--config=list"])
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 0
+    assert [line.split()[0] for line in lines] == sorted(cards())
+    assert all(len(line.split()) > 5 and "#" not in line for line in lines)
+    assert "folder" in cards() and "digits" in cards()
+
+
+def test_a_card_that_is_not_there_is_refused_with_those_that_are(capsys):
+    assert train.main(["--config=nothing"]) == 2
+    shown = capsys.readouterr().err
+    assert "'nothing'" in shown and "digits" in shown and "folder" in shown
+
+
+def test_without_any_argument_train_names_three_commands_and_starts_nothing(capsys, tmp_path):
+    assert train.main([]) == 2
+    shown = capsys.readouterr().err
+    assert shown.count("python train.py --config=") == 3 and "--data=PHOTOS" in shown
+
+
 def test_help_wins_over_other_flags(capsys):
     with pytest.raises(SystemExit) as ended:
         embed.main(["--help", "--output=x"])
@@ -118,4 +177,4 @@ def test_the_examples_use_flags_that_exist(program):
     for example in found.examples:
         words = [word for word in example.split() if word.startswith("--")]
         names = {word[2:].partition("=")[0] for word in words}
-        assert names <= {*found.fields, "flagfile"}
+        assert names <= {*found.fields, "flagfile", *(["config"] if found.has_cards else [])}

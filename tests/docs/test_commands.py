@@ -18,7 +18,7 @@ def flags_of(program):
 
 def known_flags():
     """Names of all flags of the programs and of the benchmarks."""
-    names = {"help", "flagfile"}
+    names = {"help", "version", "flagfile", "config"}
     for program in PROGRAMS:
         for field in flags_of(program).fields.values():
             names |= {field.name, f"no{field.name}"} if field.kind is bool else {field.name}

@@ -24,7 +24,8 @@ def open_source(
     """Opens a data set.
 
     Args:
-        spec: `digits`, `tfds:NAME`, `folder:PATH`, `npz:PATH` or `mat:PATH`.
+        spec: `digits`, `tfds:NAME`, `folder:PATH`, `npz:PATH` or `mat:PATH`; a path alone is that
+            of a folder.
         split: in TFDS notation, such as `train`, `test`, `train[:5000]`, `train[10%:]` or
             `train[:10]+train[20:]`, whatever the data set.
         data_dir: where TFDS keeps its data sets; None for its own default.
@@ -56,12 +57,22 @@ def available_splits(spec: str, data_dir: str | Path | None = None) -> list[str]
 def absolute_spec(spec: str) -> str:
     """The spec with an absolute path, so that it means the same from any folder.
 
-    `~` is the home folder. What is not a spec of a path, such as `digits`, stays as it is.
+    `~` is the home folder, and a path alone that of a folder. What is not a spec of a path, such as
+    `digits`, stays as it is.
     """
+    spec = _with_kind(spec)
     kind, colon, path = spec.partition(":")
     if kind not in SOURCES or SOURCES[kind].argument != "PATH" or not path:
         return spec
     return f"{kind}{colon}{os.path.abspath(os.path.expanduser(path))}"
+
+
+def _with_kind(spec: str) -> str:
+    """`folder:PATH` for a path alone: one that exists, or that can be nothing but a path."""
+    if spec.partition(":")[0] in SOURCES:
+        return spec
+    is_path = spec.startswith((".", "~")) or os.path.isabs(spec)
+    return f"folder:{spec}" if is_path or os.path.isdir(spec) else spec
 
 
 def open_train_and_held_out(data: DataSettings) -> tuple[Opened, Opened | None]:
@@ -122,14 +133,13 @@ def _with_classes_of(train: Opened, held_out: Opened) -> Opened:
 
 
 def _open_splits(spec: str, options: SourceOptions) -> Splits:
-    name, _, path = spec.partition(":")
+    name, _, path = _with_kind(spec).partition(":")
     kind = SOURCES.get(name)
     if kind is None or bool(path) != bool(kind.argument):
-        is_folder = os.path.isdir(os.path.expanduser(spec))
-        hint = f"Did you mean folder:{spec}? " if is_folder else ""
         raise UserError(
-            "Unknown data set: ", Argument("data", spec), f". {hint}Accepted: {accepted_specs()}."
-        )
+            "Unknown data set: ", Argument("data", spec), f". Accepted: {accepted_specs()}, or the "
+            "path of a folder.",
+        )  # fmt: skip
     if kind.argument == "PATH":
         path = os.path.expanduser(path)
     return kind.splits(path, options)

@@ -129,3 +129,22 @@ def test_an_error_of_the_images_to_evaluate_on_names_their_argument():
     data = DataSettings(data="digits", eval_data="npz:/none.npz")
     with pytest.raises(NotFound, match=r"eval_data='npz:/none\.npz' does not exist"):
         open_train_and_held_out(data)
+
+
+def test_a_path_alone_is_a_folder(tmp_path, monkeypatch):
+    write_images(tmp_path / "photos", ["a/1.png", "b/2.png"])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for spec in (f"{tmp_path}/photos", "photos", "./photos", "~/photos", "photos/"):
+        assert absolute_spec(spec) == f"folder:{tmp_path}/photos"
+        assert open_source(spec).class_names == ["a", "b"]
+    for missing in ("/nowhere/photos", "./nowhere", "~/nowhere"):
+        assert "is not a directory" in error_of(open_source, missing)
+    assert "path of a folder" in error_of(open_source, "nowhere")
+
+
+def test_the_name_of_a_data_set_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
+    write_images(tmp_path / "digits", ["1.png"])
+    monkeypatch.chdir(tmp_path)
+    assert len(open_source("digits")) > 1000
+    assert absolute_spec("digits") == "digits"

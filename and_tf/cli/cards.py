@@ -1,0 +1,50 @@
+"""The cards of configs/: found by name in a checkout and in an installed package."""
+
+from pathlib import Path
+
+import and_tf
+from and_tf.errors import NotFound
+
+SUFFIX = ".cfg"
+
+
+def cards() -> dict[str, Path]:
+    """The shipped cards by name."""
+    return {path.stem: path for path in sorted(_folder().glob(f"*{SUFFIX}"))}
+
+
+def _folder() -> Path:
+    package = Path(and_tf.__file__).parent
+    installed = package / "configs"  # pyproject.toml copies it there
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def card(name: str) -> Path:
+    """The file of a card.
+
+    Args:
+        name: of a shipped card, such as `folder`, or the path of a file of one's own.
+
+    Raises:
+        NotFound: if there is neither.
+    """
+    known = cards()
+    if name in known:
+        return known[name]
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    raise NotFound(
+        f"There is no card {name!r}: name a file, or one of {', '.join(known) or 'none'}."
+    )
+
+
+def describe_cards() -> str:
+    """A line for each shipped card: its name, and the first line of its text."""
+    known = cards()
+    width = max((len(name) for name in known), default=0)
+    return "\n".join(f"{name:{width}}  {_title(path)}" for name, path in known.items())
+
+
+def _title(path: Path) -> str:
+    return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
