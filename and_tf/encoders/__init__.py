@@ -18,7 +18,14 @@ from and_tf.encoders.resnet import (
 
 if TYPE_CHECKING:
     from and_tf.encoders.build import build_encoder
-    from and_tf.encoders.layer_outputs import features, layer_names, resolve_layer
+    from and_tf.encoders.layer_outputs import (
+        before_normalisation,
+        features,
+        layer_names,
+        layer_output,
+        resolve_layer,
+    )
+    from and_tf.encoders.pretrained import open_pretrained
     from and_tf.encoders.settings import EncoderSettings
 
 # (layers, x (B, H, W, C) normalised images, embedding_dim, large=whether they exceed 64 pixels) to
@@ -37,18 +44,24 @@ ENCODERS: dict[str, BuildNetwork] = {
 
 _HOMES = {
     "EncoderSettings": "settings",
+    "before_normalisation": "layer_outputs",
     "build_encoder": "build",
     "features": "layer_outputs",
     "layer_names": "layer_outputs",
+    "layer_output": "layer_outputs",
+    "open_pretrained": "pretrained.opening",
     "resolve_layer": "layer_outputs",
 }
 
 __all__ = [
     "ENCODERS",
     "EncoderSettings",
+    "before_normalisation",
     "build_encoder",
     "features",
     "layer_names",
+    "layer_output",
+    "open_pretrained",
     "resolve_layer",
 ]
 

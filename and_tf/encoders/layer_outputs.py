@@ -1,5 +1,7 @@
 """The features of an encoder: its layers by name, and a model that gives one of them."""
 
+from typing import Any
+
 import keras
 
 from and_tf.encoders.stages import ALEXNET_LAYERS, EMBEDDING, RESNET_LAYERS
@@ -10,21 +12,71 @@ def layer_names(encoder: keras.Model) -> list[str]:
     """The layers whose features can be evaluated, from the image to the embedding.
 
     Returns:
-        A list of str: conv1..conv5 and fc, or stem, stage1..stage4 and fc.
+        A list of str: conv1..conv5 and fc, or stem, stage1..stage4 and fc. A network of others,
+        whose layers have other names, gets stem, stage1, ... for the last layer at each resolution.
     """
     present = {layer.name for layer in encoder.layers}
-    return [name for name in (*ALEXNET_LAYERS, *RESNET_LAYERS, EMBEDDING) if name in present]
+    named = [name for name in (*ALEXNET_LAYERS, *RESNET_LAYERS) if name in present]
+    stages = named or list(_stages(encoder))
+    return stages + [EMBEDDING] * bool({EMBEDDING, "embedding"} & present)
+
+
+def _stages(encoder: keras.Model) -> dict[str, str]:
+    """{stem, stage1, ...: the last layer at each resolution}, from the finest to the coarsest.
+
+    Resolutions at which nothing has weights, such as that of the image, are left out; padding
+    counts for the layer that it is for. Beyond the fifth the numbers go on.
+    """
+    last: dict[int, str] = {}
+    weighted: set[int] = set()
+    for layer in encoder.layers:
+        output: Any = layer.output
+        is_map = isinstance(output, keras.KerasTensor) and len(output.shape) == 4
+        if not is_map or isinstance(layer, keras.layers.ZeroPadding2D | keras.layers.InputLayer):
+            continue
+        side = output.shape[1]
+        if side is None or (last and side > min(last)) or side == 1:
+            continue
+        last[side] = layer.name
+        if layer.weights:
+            weighted.add(side)
+    sides = sorted(weighted, reverse=True)
+    return {
+        "stem" if number == 0 else f"stage{number}": last[side] for number, side in enumerate(sides)
+    }
 
 
 def resolve_layer(encoder: keras.Model, name: str) -> str:
-    """The encoder's own name of a layer; conv1..conv5 mean stem, stage1..stage4 on a ResNet."""
+    """The name of a layer as `layer_names` has it, or the exact name of any other layer.
+
+    conv1..conv5 mean stem, stage1..stage4 where the encoder has these.
+    """
     known = layer_names(encoder)
     if name in known:
         return name
     alias = dict(zip(ALEXNET_LAYERS, RESNET_LAYERS, strict=True)).get(name)
     if alias in known:
         return alias
+    if any(layer.name == name for layer in encoder.layers):
+        return name
     raise UserError(f"{encoder.name} has no layer {name!r}. Its layers: {', '.join(known)}.")
+
+
+def layer_output(encoder: keras.Model, name: str) -> keras.KerasTensor:
+    """The output of a layer: a name or alias that `resolve_layer` knows."""
+    name = resolve_layer(encoder, name)
+    present = {layer.name for layer in encoder.layers}
+    if name == EMBEDDING and "embedding" in present:
+        return encoder.get_layer("embedding").output
+    return encoder.get_layer(name if name in present else _stages(encoder)[name]).output
+
+
+def before_normalisation(encoder: keras.Model) -> keras.KerasTensor:
+    """The vectors (B, D) that an encoder brings to unit length: of `fc`, or pooled features."""
+    for layer in reversed(encoder.layers):
+        if len(layer.output.shape) == 2 and layer.name != "embedding":
+            return layer.output
+    raise UserError(f"{encoder.name} gives no vectors.")
 
 
 def features(encoder: keras.Model, layer: str) -> keras.Model:
@@ -32,12 +84,12 @@ def features(encoder: keras.Model, layer: str) -> keras.Model:
 
     Args:
         encoder: an encoder from `build_encoder`, or one loaded from a `.keras` file.
-        layer: one of `layer_names(encoder)`, or an alias. Convolutional layers give their maps
-            after the ReLU and before any pool; `fc` gives the L2-normalised embedding.
+        layer: one of `layer_names(encoder)`, an alias, or the exact name of any layer.
+            Convolutional layers give their maps, ours after the ReLU and before any pool; `fc`
+            gives the L2-normalised embedding.
 
     Returns:
         `keras.Model`, (B, side, side, channels) to (B, h, w, filters), or to (B, D) for `fc`.
     """
     layer = resolve_layer(encoder, layer)
-    output = encoder.get_layer("embedding" if layer == EMBEDDING else layer).output
-    return keras.Model(encoder.input, output, name=f"{encoder.name}_{layer}")
+    return keras.Model(encoder.input, layer_output(encoder, layer), name=f"{encoder.name}_{layer}")

@@ -104,17 +104,24 @@ class TorchLayers:
 
         In float32 whatever the policy: the softmax over the bank tells near rows apart.
         """
-        x = self.dense(x, embedding_dim, name="fc", dtype="float32")  # (B, D)
-        # keras.layers.UnitNormalization has a NaN gradient at the zero vector.
-        square_norm = ops.sum(ops.square(x), axis=-1, keepdims=True)  # (B, 1)
-        x = x / ops.sqrt(ops.maximum(square_norm, 1e-24))  # (B, D)
-        return keras.layers.Activation("linear", dtype="float32", name="embedding")(x)
+        return unit_rows(self.dense(x, embedding_dim, name="fc", dtype="float32"))
 
     def _uniform(self, fan_in, weight_name):
         """Uniform in +-1/sqrt(fan_in), PyTorch's start of kernels and biases."""
         seed = None if self.seed is None else zlib.crc32(f"{self.seed}/{weight_name}".encode())
         bound = 1 / math.sqrt(fan_in)
         return keras.initializers.RandomUniform(-bound, bound, seed=seed)
+
+
+def unit_rows(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Vectors (B, D) brought to unit length in float32: the layer `embedding`, an encoder's last.
+
+    Made of operations that every export format has; keras.layers.UnitNormalization has a NaN
+    gradient at the zero vector.
+    """
+    square_norm = ops.sum(ops.square(x), axis=-1, keepdims=True)  # (B, 1)
+    x = x / ops.sqrt(ops.maximum(square_norm, 1e-24))  # (B, D)
+    return keras.layers.Activation("linear", dtype="float32", name="embedding")(x)
 
 
 def normalised_input(

@@ -22,7 +22,7 @@ def attention_layer(encoder: keras.Model) -> str:
     the stage before. Smaller images yet: the deepest layer with the finest maps.
     """
     names = [name for name in encoders.layer_names(encoder) if name != "fc"]
-    sides = {name: min(encoder.get_layer(name).output.shape[1:3]) for name in names}
+    sides = {name: min(encoders.layer_output(encoder, name).shape[1:3]) for name in names}
     enough = min(MIN_POSITIONS, max(sides.values()))
     return [name for name in names if sides[name] >= enough][-1]
 
@@ -58,8 +58,8 @@ def similarity_attention(
         raise UserError(
             f"Each image needs one target. Received {len(images)} images, {len(targets)} targets."
         )
-    output = encoder.get_layer(encoders.resolve_layer(encoder, layer)).output
-    model = keras.Model(encoder.input, [output, encoder.get_layer("fc").output])
+    output, vectors = encoders.layer_output(encoder, layer), encoders.before_normalisation(encoder)
+    model = keras.Model(encoder.input, [output, vectors])
     starts = range(0, len(images), BATCH)
     maps = [_grad_cam(model, images[i : i + BATCH], targets[i : i + BATCH]) for i in starts]
     return np.concatenate(maps) if maps else np.empty((0, *output.shape[1:3]), np.float32)

@@ -4,6 +4,7 @@ import collections
 import itertools
 import json
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,12 +28,20 @@ def encoder_state(encoder: keras.Model) -> dict[str, keras.Variable]:
     """All variables of an encoder by a name that does not depend on what was built before."""
     state = {}
     for layer in encoder.layers:
-        names: collections.Counter[str] = collections.Counter()
-        for variable in layer.variables:
-            names[variable.name] += 1
-            count = names[variable.name]  # above 1 where the layer is a model of several layers
-            suffix = f"_{count}" if count > 1 else ""
-            state[f"{ENCODER}{layer.name}/{variable.name}{suffix}"] = variable
+        for name, variable in layer_state(layer).items():
+            state[f"{ENCODER}{layer.name}/{name}"] = variable
+    return state
+
+
+def layer_state(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
+    """The variables of a layer by names that do not depend on what was built before."""
+    state = {}
+    names: collections.Counter[str] = collections.Counter()
+    for variable in layer.variables:
+        name = re.sub(r"^variable_\d+$", "variable", variable.name)  # Keras counts unnamed ones
+        names[name] += 1
+        count = names[name]  # above 1 where the layer is a model of several layers
+        state[f"{name}_{count}" if count > 1 else name] = variable
     return state
 
 

@@ -1,0 +1,64 @@
+"""Parts of an encoder that training leaves as they are."""
+
+from collections.abc import Sequence
+
+import keras
+
+from and_tf.encoders.layer_outputs import layer_names, layer_output, resolve_layer
+from and_tf.errors import Argument, UserError
+
+ALL = "all"
+BATCH_NORM = "batch_norm"
+
+
+def freeze(encoder: keras.Model, parts: Sequence[str]) -> list[str]:
+    """Makes parts of an encoder untrainable; their BatchNorm uses its averages and keeps them.
+
+    Args:
+        encoder: changed in place.
+        parts: of `layer_names(encoder)`, each of which stands for all layers from the one before
+            it on; the exact name of a layer for this alone; `batch_norm` for every BatchNorm;
+            `all`.
+
+    Returns:
+        Names of the layers with weights that are frozen.
+
+    Raises:
+        UserError: if there is no such part.
+    """
+    chosen: set[str] = set()
+    for part in parts:
+        chosen |= _layers_of(encoder, part)
+    frozen = []
+    for layer in encoder.layers:
+        if layer.name in chosen:
+            layer.trainable = False
+            frozen += [layer.name] if layer.variables else []
+    return frozen
+
+
+def _layers_of(encoder: keras.Model, part: str) -> set[str]:
+    if part == ALL:
+        return {layer.name for layer in encoder.layers}
+    if part == BATCH_NORM:
+        kind = keras.layers.BatchNormalization
+        return {layer.name for layer in encoder.layers if isinstance(layer, kind)}
+    names = layer_names(encoder)
+    try:
+        name = resolve_layer(encoder, part)
+    except UserError as error:
+        raise UserError(
+            Argument("freeze", part), f" is no part of {encoder.name}: choose from "
+            f"{', '.join(names)}, {BATCH_NORM} and {ALL}, or name a layer.",
+        ) from error  # fmt: skip
+    if name not in names:
+        return {name}
+    place = names.index(name)
+    before = _ancestors(encoder, names[place - 1]) if place else set()
+    return _ancestors(encoder, name) - before
+
+
+def _ancestors(encoder: keras.Model, name: str) -> set[str]:
+    """Names of all layers that a layer's output depends on, and its own."""
+    part = keras.Model(encoder.input, layer_output(encoder, name))
+    return {layer.name for layer in part.layers}

@@ -1,0 +1,60 @@
+"""Weights from one model into another, layer by layer, where name and shapes agree."""
+
+from typing import NamedTuple
+
+import keras
+
+from and_tf.runs.checkpoint import layer_state
+
+
+class Loaded(NamedTuple):
+    """Names of an encoder's layers that have weights.
+
+    Attributes:
+        loaded: those that were given weights.
+        fresh: those that keep their own: there is none of the name, or it has other shapes.
+    """
+
+    loaded: list[str]
+    fresh: list[str]
+
+    def __str__(self) -> str:
+        total = len(self.loaded) + len(self.fresh)
+        text = f"{len(self.loaded)} of {total} layers with weights loaded"
+        if not self.fresh:
+            return text
+        named = ", ".join(self.fresh[:8]) + (", ..." if len(self.fresh) > 8 else "")
+        return f"{text}; fresh: {named}"
+
+
+def load_matching(encoder: keras.Model, source: keras.Model) -> Loaded:
+    """Gives each layer of an encoder the weights of the layer of the same name, if they fit.
+
+    Args:
+        encoder: built; changed in place.
+        source: built; models within it count by their layers.
+    """
+    theirs = {layer.name: layer_state(layer) for layer in leaf_layers(source)}
+    loaded: list[str] = []
+    fresh: list[str] = []
+    for layer in encoder.layers:
+        ours = layer_state(layer)
+        if not ours:
+            continue
+        known = theirs.get(layer.name, {})
+        fits = {name: tuple(value.shape) for name, value in ours.items()} == {
+            name: tuple(value.shape) for name, value in known.items()
+        }
+        for name, variable in ours.items():
+            if fits:
+                variable.assign(known[name].value)
+        (loaded if fits else fresh).append(layer.name)
+    return Loaded(loaded, fresh)
+
+
+def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers of a model and of the models within it, which are not named themselves."""
+    layers = []
+    for layer in model.layers:
+        layers += leaf_layers(layer) if isinstance(layer, keras.Model) else [layer]
+    return layers

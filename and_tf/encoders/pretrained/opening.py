@@ -1,0 +1,97 @@
+"""Opening weights that others have learned, by a short text."""
+
+import logging
+from pathlib import Path
+
+import keras
+
+from and_tf.encoders.pretrained.applications import APPLICATIONS, open_application
+from and_tf.encoders.pretrained.hub import open_preset
+from and_tf.encoders.pretrained.network import Network, as_encoder
+from and_tf.errors import NotFound, UserError
+
+logger = logging.getLogger(__name__)
+
+HUB = "hub:"
+
+
+def open_pretrained(
+    spec: str,
+    image_size: int | None = None,
+    embedding_dim: int | None = None,
+    seed: int | None = None,
+) -> keras.Model:
+    """An encoder with weights that others have learned; nothing is downloaded.
+
+    Args:
+        spec: one of
+            the folder of a run, or a `.keras` file, which takes pixels in 0..255;
+            a name of Keras Applications, such as `MobileNetV2`, whose ImageNet weights lie in
+            Keras' cache, or `MobileNetV2:FILE` with a file of its weights without the classifier;
+            `hub:PRESET`, a preset of keras-hub: a folder, or a name in kagglehub's cache.
+        image_size: side in pixels of the images that the encoder takes; None for the network's own.
+        embedding_dim: length of the embedding, from a new last layer `fc` with fresh weights; None
+            for the last features themselves, pooled, or for the embedding that an encoder has.
+        seed: of fresh weights.
+
+    Returns:
+        A functional `keras.Model`: (B, S, S, 3) uint8 or float images in 0..255 to (B, D) float32
+        rows of unit length. The preprocessing that the weights expect is inside.
+
+    Raises:
+        NotFound: if there is no such run, file, network or preset; says where it is looked for.
+        BrokenFile: if a file is corrupt or holds something else; no code of a file is run.
+        MissingPackage: for a preset without keras-hub.
+        UserError: if the network gives no features or cannot be built for the size.
+
+    Example:
+
+    >>> encoder = open_pretrained("MobileNetV2:mobilenet_v2_notop.h5", image_size=160)
+    >>> embeddings = encoder.predict(images)
+    """
+    encoder, loaded = as_encoder(open_network(spec, image_size), image_size, embedding_dim, seed)
+    if loaded.fresh and not (embedding_dim and loaded.fresh == ["fc"]):
+        logger.warning("%s at %d pixels: %s.", spec, encoder.input_shape[1], loaded)
+    return encoder
+
+
+def open_network(spec: str, image_size: int | None = None) -> Network:
+    """What `open_pretrained` makes an encoder of; arguments and exceptions as there."""
+    if spec.startswith(HUB):
+        return open_preset(spec.removeprefix(HUB))
+    name, _, file = spec.partition(":")
+    if name in APPLICATIONS:
+        return open_application(name, file, image_size)
+    return _saved_encoder(spec)
+
+
+def is_pretrained_name(spec: str) -> bool:
+    """Whether a text names a network rather than a path: Keras Applications or a hub preset."""
+    return spec.startswith(HUB) or spec.partition(":")[0] in APPLICATIONS
+
+
+def _saved_encoder(spec: str) -> Network:
+    """The encoder of a run or of a `.keras` file."""
+    from and_tf.runs.restore import load_encoder  # which builds encoders
+
+    path = Path(spec).expanduser()
+    if not path.exists():
+        known = {name.lower(): name for name in APPLICATIONS}
+        close = known.get(spec.partition(":")[0].lower())
+        hint = f" Did you mean {close}?" if close else ""
+        raise NotFound(
+            f"{spec} does not exist.{hint} Name the folder of a run, a .keras file, a network of "
+            f"Keras Applications ({', '.join(list(APPLICATIONS)[:4])}, ...) or {HUB}PRESET."
+        )
+    if path.is_file() and path.suffix != ".keras":
+        raise UserError(
+            f"{path} is no .keras file: exports of other formats are for inference only."
+        )
+    model = load_encoder(path)
+    try:
+        side, width, channels = model.input_shape[1:]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is no network for images (B, side, side, 3).") from error
+    if channels != 3 or side != width:
+        raise UserError(f"{path} takes images {model.input_shape[1:]}, not (side, side, 3).")
+    return Network(model, side or 224)
