@@ -1,24 +1,25 @@
 """Decoding one image, the same way for training, evaluation and embedding."""
 
 import io
+import logging
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from and_tf.data.colours import check_mode, set_transparent_value, to_rgb
+from and_tf.data.decoder_warnings import naming_image
+from and_tf.data.formats import FORMATS, install_line_of, reader_of
+from and_tf.data.log_once import log_once
+from and_tf.data.mending import mended
 from and_tf.errors import BrokenImage
 
-# Only what is asked for: Pillow's other readers (EPS, TIFF, ...) are more than photos need.
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
-Image.init()  # registers all readers now: threads that decode must not do it side by side
+logger = logging.getLogger(__name__)
 
-# Pillow warns from 89 megapixels on and refuses from 179 on; the refusal is enough. Filters are
-# set once, because `warnings.catch_warnings` is not safe in the threads that decode.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", message="Corrupt EXIF data", category=UserWarning)
+T = TypeVar("T")
 
 
 def load_image(
@@ -27,7 +28,8 @@ def load_image(
     """Decodes an image file to RGB.
 
     EXIF rotation is applied, transparency is laid over white, 16-bit grey is scaled to 8 bits, and
-    an animation gives its first frame.
+    an animation or a file of several pictures gives the first. A file that is broken beside its
+    pixels is read, and a warning logged that names it.
 
     Args:
         path_or_bytes: the path of a file, or its encoded bytes.
@@ -41,22 +43,71 @@ def load_image(
     Raises:
         BrokenImage: the image cannot be read, is corrupt, or has more than 179 megapixels.
     """
+
+    def decoded(image: Image.Image) -> Image.Image:
+        factor = reduction(*upright_shape(image))
+        if factor > 1:
+            image.draft(None, (image.width // factor, image.height // factor))
+        image.load()
+        return to_rgb(_upright(image))
+
     try:
-        file = io.BytesIO(path_or_bytes) if isinstance(path_or_bytes, bytes) else path_or_bytes
-        with Image.open(file, formats=FORMATS) as image:
-            factor = reduction(*upright_shape(image))
-            if factor > 1:
-                image.draft(None, (image.width // factor, image.height // factor))
-            image.load()
-            return _rgb(_upright(image))
+        return _of_mended(path_or_bytes, decoded)
     except MemoryError:
         raise
     except Exception as error:  # corrupt files make Pillow raise nearly anything
-        if isinstance(path_or_bytes, bytes):
-            where = f"{len(path_or_bytes)} encoded bytes"
-        else:
-            where = os.fspath(path_or_bytes)
-        raise BrokenImage(f"cannot decode {where} ({reason(error)})") from error
+        raise BrokenImage(f"cannot decode {_name(path_or_bytes)} ({reason(error)})") from error
+
+
+def header_shape(path_or_bytes: str | Path | bytes) -> tuple[int, int]:
+    """Height and width of an upright image, from its header; raises whatever Pillow does."""
+    return _of_mended(path_or_bytes, upright_shape)
+
+
+def _of_mended(path_or_bytes: str | Path | bytes, work: Callable[[Image.Image], T]) -> T:
+    """What a function makes of an opened image, mended where it is broken beside its pixels."""
+    with naming_image(_name(path_or_bytes)) as name:
+        try:
+            return _of_opened(path_or_bytes, work)
+        except MemoryError:
+            raise
+        except Exception:  # as above
+            found = mended(path_or_bytes)
+            if found is None:
+                raise
+            result = _of_opened(found.content, work)
+    log_once(logger, logging.WARNING, f"{name} is read, but {found.fault}.")
+    return result
+
+
+def _of_opened(path_or_bytes: str | Path | bytes, work: Callable[[Image.Image], T]) -> T:
+    file = io.BytesIO(path_or_bytes) if isinstance(path_or_bytes, bytes) else path_or_bytes
+    try:
+        opened = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise _unidentified(path_or_bytes) from error
+    with opened as image:
+        check_mode(image)
+        set_transparent_value(image)
+        return work(image)
+
+
+def _unidentified(path_or_bytes: str | Path | bytes) -> ValueError:
+    """Says what is missing to read a photo that has the ending of another kind."""
+    start = path_or_bytes[:16] if isinstance(path_or_bytes, bytes) else b""
+    if not isinstance(path_or_bytes, bytes):
+        with open(path_or_bytes, "rb") as file:
+            start = file.read(16)
+    kind = reader_of(start)
+    if line := install_line_of(kind):
+        return ValueError(f"{kind}, read after {line}")
+    return ValueError("not an image of a known format")
+
+
+def _name(path_or_bytes: str | Path | bytes) -> str:
+    if isinstance(path_or_bytes, bytes):
+        return f"{len(path_or_bytes)} encoded bytes"
+    return os.fspath(path_or_bytes)
 
 
 def reduction_to(at_least: int) -> Callable[[int, int], int]:
@@ -102,6 +153,8 @@ def load_square(path_or_bytes: str | Path | bytes, size: int) -> np.ndarray:
 
 def upright_shape(image: Image.Image) -> tuple[int, int]:
     """Height and width once the EXIF rotation is applied, before anything is decoded."""
+    if image.format == "TIFF":  # Pillow turns it by itself
+        return image.height, image.width
     try:
         is_turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     except MemoryError:
@@ -121,22 +174,8 @@ def _upright(image: Image.Image) -> Image.Image:
     return image
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        grey = np.clip(np.asarray(image).astype(np.int64), 0, 65535)  # (H, W)
-        image = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")
-
-
 def reason(error: BaseException) -> str:
     """Why a file is no readable image, in a few words."""
-    if isinstance(error, UnidentifiedImageError):  # its message repeats the path
-        return "not an image of a known format"
     if isinstance(error, Image.DecompressionBombError):
         return "more than 179 megapixels"
     if isinstance(error, OSError) and error.strerror:

@@ -6,7 +6,6 @@ new or have changed.
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import zlib
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from and_tf.data import check_cache
-from and_tf.data.decode import FORMATS, load_image, reason, upright_shape
+from and_tf.data.decode import header_shape, load_image, reason
+from and_tf.data.decoder_warnings import naming_image
 from and_tf.data.progress import progress_bar
 from and_tf.data.workers import thread_pool
 
@@ -98,10 +97,10 @@ def _check(path: str, state: os.stat_result | None, decode: bool, with_checksum:
         if state.st_size == 0:
             return Check(0, (0, 0), "empty file")
         content = Path(path).read_bytes() if with_checksum or decode else None
-        with Image.open(path if content is None else io.BytesIO(content), formats=FORMATS) as image:
-            shape = upright_shape(image)
-        if decode and content is not None:
-            load_image(content)
+        with naming_image(path):
+            shape = header_shape(path if content is None else content)
+            if decode and content is not None:
+                load_image(content)
         checksum = zlib.crc32(content) if content is not None and with_checksum else 0
         return Check(checksum, shape, None)
     except MemoryError:

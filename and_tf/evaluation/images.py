@@ -1,12 +1,11 @@
 """The images of an evaluation, references and queries, refused where they do not fit the run."""
 
-import io
 import os
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from PIL import Image
 
+from and_tf.data.decode import header_shape
 from and_tf.data.settings import DataSettings
 from and_tf.data.sources import opening
 from and_tf.data.sources.opening import Opened
@@ -128,8 +127,7 @@ def array_size(source: Opened) -> tuple[int, int] | None:
         item = source.items[index]
         if isinstance(item, str):
             return None
-        with Image.open(io.BytesIO(item)) as image:
-            sizes.add(image.size[::-1])
+        sizes.add(header_shape(item))
     return sizes.pop() if len(sizes) == 1 else None
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
-from and_tf.data.decode import FORMATS, load_square, upright_shape
+from and_tf.data.decode import header_shape, load_square
+from and_tf.data.decoder_warnings import naming_image
 from and_tf.data.sources.loading import (
     Originals,
     in_threads,
@@ -131,9 +130,11 @@ class EncodedSource:
 
     @contextlib.contextmanager
     def _naming(self, index: int) -> Iterator[None]:
-        """Says of an image that cannot be decoded which one it is."""
+        """Says which image it is, of one that cannot be decoded, or is mended."""
+        item = self.items[index]
         try:
-            yield
+            with naming_image(item if isinstance(item, str) else f"Image {index} of {self.name}"):
+                yield
         except BrokenImage as error:
             raise BrokenImage(
                 f"Image {index} of {self.name} is broken: {error}: repair or remove it, or pass ",
@@ -143,10 +144,8 @@ class EncodedSource:
 
 
 def _header_shape(item: str | bytes) -> tuple[int, int]:
-    file = io.BytesIO(item) if isinstance(item, bytes) else item
     try:
-        with Image.open(file, formats=FORMATS) as image:
-            return upright_shape(image)
+        return header_shape(item)
     except MemoryError:
         raise
     except Exception:  # a broken image is named when it is loaded

@@ -1,0 +1,75 @@
+"""Which image files are read: the endings of their names, and the readers of Pillow."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from PIL import Image, PngImagePlugin
+
+# Only what is asked for: Pillow has other readers (EPS, PDF, ...), which are no photos.
+READERS = {
+    "JPEG": ("jpg", "jpeg", "jpe", "jfif", "mpo"),  # of an .mpo file the first picture
+    "PNG": ("png", "apng"),
+    "BMP": ("bmp",),
+    "GIF": ("gif",),
+    "WEBP": ("webp",),
+    "TIFF": ("tif", "tiff"),
+    "DIB": ("dib",),
+    "JPEG2000": ("jp2", "j2k", "j2c", "jpc", "jpf", "jpx"),
+    "PPM": ("ppm", "pgm", "pbm", "pnm"),
+    "AVIF": ("avif", "avifs"),
+    "HEIF": ("heic", "heics", "heif", "heifs", "hif"),
+}
+INSTALL = {"AVIF": "pip install 'pillow>=11.3'", "HEIF": "pip install pillow-heif"}
+
+# Photos that are not read; other files beside photos are nothing to worry about.
+OTHER_PHOTOS = (
+    *("3fr", "arw", "cr2", "cr3", "crw", "dng", "erf", "exr", "hdr", "ico", "jxl", "jxr", "kdc"),
+    *("mrw", "nef", "nrw", "orf", "pcx", "pef", "pfm", "psb", "psd", "qoi", "raf", "raw", "rw2"),
+    *("sr2", "srf", "srw", "svg", "tga", "x3f", "xcf"),
+)
+
+# Metadata is not used, but for the orientation, and Pillow refuses the image for 1 MB of text.
+PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 64 << 20)
+
+
+def _register() -> tuple[str, ...]:
+    """Names of the readers that this installation has, all of them registered.
+
+    At once, because threads that decode must not do it side by side.
+    """
+    Image.init()
+    if importlib.util.find_spec("pillow_heif") is not None:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False)
+    return tuple(name for name in READERS if name in Image.OPEN)
+
+
+FORMATS = _register()
+EXTENSIONS = tuple(ending for name in FORMATS for ending in READERS[name])
+
+
+def install_line(ending: str) -> str:
+    """The command after which files of that ending are read too; empty where there is none."""
+    return next((install_line_of(name) for name in INSTALL if ending in READERS[name]), "")
+
+
+def install_line_of(reader: str) -> str:
+    """The command that brings a reader; empty where it is there, or nothing brings it."""
+    return "" if reader in FORMATS else INSTALL.get(reader, "")
+
+
+def is_photo(ending: str) -> bool:
+    """Whether files of that ending are photos, of whatever kind."""
+    return ending in OTHER_PHOTOS or any(ending in endings for endings in READERS.values())
+
+
+def reader_of(start: bytes) -> str:
+    """AVIF or HEIF where a file begins so; they often have the ending of a JPEG."""
+    if start[4:8] != b"ftyp":
+        return ""
+    brand = start[8:12]
+    if brand in (b"avif", b"avis"):
+        return "AVIF"
+    return "HEIF" if brand in (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1") else ""

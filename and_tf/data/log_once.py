@@ -1,0 +1,10 @@
+"""Messages that are logged once, however often that is found which they tell of."""
+
+import functools
+import logging
+
+
+@functools.lru_cache(maxsize=10_000)
+def log_once(logger: logging.Logger, level: int, message: str) -> None:
+    """Logs a message, unless this process has logged it before."""
+    logger.log(level, "%s", message)
