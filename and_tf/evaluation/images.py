@@ -8,6 +8,7 @@ import numpy as np
 from and_tf.data.decode import header_shape
 from and_tf.data.settings import DataSettings
 from and_tf.data.sources import opening
+from and_tf.data.sources.class_folders import folders_of_classes
 from and_tf.data.sources.opening import Opened
 from and_tf.data.sources.source import ArraySource
 from and_tf.data.subsets import evenly_spaced, has_labels
@@ -156,9 +157,8 @@ def _check_class_folders(reference: Opened, classes: np.ndarray) -> None:
     if isinstance(reference, ArraySource) or not reference.class_names or not reference.names:
         return
     root = str(reference.items[0])[: -len(reference.names[0])]
-    folders = {entry.name for entry in os.scandir(root) if entry.is_dir()}
     filled = {reference.class_names[label] for label in classes}
-    empty = sorted(name for name in folders - filled if not name.startswith("."))
+    empty = sorted(folders_of_classes(root) - filled)
     if empty:
         raise UserError(
             f"The class {empty[0]!r} is empty: {os.path.join(root, empty[0])} gives no image to "

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from and_tf.data.file_checks import FileChecks, check_files
+from and_tf.data.formats import EXTENSIONS
+from and_tf.data.sources.class_folders import class_ids, class_names, report_classes
 from and_tf.data.sources.encoded import EncodedSource
+from and_tf.data.sources.image_files import described, find_images, report_left_out
 from and_tf.data.splits import SYNONYMS, SourceOptions, Splits
 from and_tf.errors import Argument, BrokenImage, NotFound, UserError
 
 logger = logging.getLogger(__name__)
-
-EXTENSIONS = ("jpg", "jpeg", "png", "bmp", "gif", "webp")
 
 
 def folder_splits(path: str, options: SourceOptions) -> Splits:
@@ -69,24 +70,22 @@ def open_folder(
         BrokenImage: if it holds a broken image.
         UserError: if it holds a class that the training folder lacks.
     """
-    if not folder.is_dir():
-        raise NotFound(f"{folder} is not a directory: correct the path.")
+    folder = folder.expanduser()
     names = _image_names(folder)
-    if not names:
-        raise NotFound(f"{folder} holds no image ({', '.join(EXTENSIONS)}).")
-    class_names = None
-    if labels == "folders" and (class_names := _class_names(names)):
-        _warn_of_splits(folder, class_names)
-        if train_folder:  # ids must mean the same in every split
-            class_names = _train_class_names(folder, class_names, train_folder)
+    classes = None
+    if labels == "folders":
+        report_classes(folder, names, are_all=train_folder in (None, folder))
+        classes = class_names(names)
+        if classes and train_folder:  # ids must mean the same in every split
+            classes = _train_class_names(folder, classes, train_folder)
     checks = check_files(folder, names, decode=skip_broken)
     rows = _valid_rows(folder, names, checks, skip_broken)
     names = [names[row] for row in rows]
     return EncodedSource(
         [os.path.join(folder, name) for name in names],
         f"folder:{folder}",
-        _class_ids(names, class_names) if class_names else None,
-        class_names,
+        class_ids(names, classes) if classes else None,
+        classes,
         names,
         checks.sizes[rows],
         checksums=None if checks.checksums is None else checks.checksums[rows],
@@ -95,52 +94,20 @@ def open_folder(
 
 
 def _image_names(folder: Path) -> list[str]:
-    """Paths of the images below a folder, relative to it, sorted."""
-    found = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [n for n in folders if not n.startswith(".") and not _is_loop(parent, n)]
-        for name in files:
-            if not name.startswith(".") and name.lower().rpartition(".")[2] in EXTENSIONS:
-                found.append(Path(parent, name).relative_to(folder).as_posix())
-    return sorted(found)
+    """Paths of the images below a folder, relative to it, sorted; says what is left out."""
+    if not folder.is_dir():
+        raise NotFound(f"{folder} is not a directory: correct the path.")
+    found = find_images(folder)
+    if not found.names:
+        beside = f" Searching it, {described(found.left_out)}" if found.left_out else ""
+        raise NotFound(f"{folder} holds no image ({', '.join(EXTENSIONS)}).{beside}")
+    report_left_out(folder, found.left_out)
+    return found.names
 
 
-def _is_loop(parent: str, name: str) -> bool:
-    """Whether a sub-folder is a link to a folder that the walk is in, by whatever links it came."""
-    path = Path(parent, name).absolute()
-    if not path.is_symlink():
-        return False
-    target = os.path.realpath(path)
-    return any(Path(os.path.realpath(above)).is_relative_to(target) for above in path.parents)
-
-
-def _class_names(names: list[str]) -> list[str] | None:
-    if not all("/" in name for name in names):
-        return None
-    return sorted({name.partition("/")[0] for name in names})
-
-
-def _class_ids(names: list[str], class_names: list[str]) -> np.ndarray:
-    """(N,) int32: the place of each image's class among the names."""
-    ids = {class_name: number for number, class_name in enumerate(class_names)}
-    return np.array([ids[name.partition("/")[0]] for name in names], np.int32)
-
-
-def _warn_of_splits(folder: Path, class_names: list[str]) -> None:
-    """Says so where classes are called like splits, which were not recognised as such."""
-    split_names = {name for names in SYNONYMS.values() for name in names} | {"eval", "dev"}
-    if found := [name for name in class_names if name.lower() in split_names]:
-        logger.warning(
-            "%s: the sub-folder(s) %s are read as classes, but are called like splits. Splits are "
-            "train (or training) beside validation (or valid, val) or test, in small letters.",
-            folder,
-            ", ".join(found),
-        )
-
-
-def _train_class_names(folder: Path, class_names: list[str], train_folder: Path) -> list[str]:
-    known = _class_names(_image_names(train_folder)) or class_names
-    if unknown := sorted(set(class_names) - set(known)):
+def _train_class_names(folder: Path, classes: list[str], train_folder: Path) -> list[str]:
+    known = class_names(find_images(train_folder).names) or classes
+    if unknown := sorted(set(classes) - set(known)):
         raise UserError(
             f"{folder} holds the class {unknown[0]!r}, which {train_folder} does not: rename or "
             "remove it, or pass ",

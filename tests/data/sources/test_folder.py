@@ -7,7 +7,7 @@ import pytest
 from helpers.pictures import error_of, write_images
 
 from and_tf.data.settings import DataSettings
-from and_tf.data.sources.folder import _class_ids
+from and_tf.data.sources.class_folders import class_ids
 from and_tf.data.sources.opening import (
     available_splits,
     open_source,
@@ -190,6 +190,6 @@ def test_the_work_of_looking_up_classes_grows_with_the_images_alone():
         __hash__ = str.__hash__
 
     names = [f"class{number:04}" for number in range(2000)]
-    ids = _class_ids([f"{name}/1.png" for name in names], [Name(name) for name in names])
+    ids = class_ids([f"{name}/1.png" for name in names], [Name(name) for name in names])
     assert ids.tolist() == list(range(2000))
     assert len(compared) <= 2 * len(names)

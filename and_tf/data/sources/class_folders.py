@@ -1,0 +1,118 @@
+"""The classes that the sub-folders of a folder name, and what speaks against them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from and_tf.data.log_once import log_once
+from and_tf.data.sources.image_files import is_ignored
+from and_tf.data.splits import SYNONYMS
+
+logger = logging.getLogger(__name__)
+
+LISTED = 3
+
+
+def class_of(name: str) -> str:
+    """The class of an image: the first part of its path, with accents composed (NFC).
+
+    File systems write accents in two ways, and folders of both come together in one.
+    """
+    return normalised(name.partition("/")[0])
+
+
+def normalised(class_name: str) -> str:
+    """A name of a class with its accents composed (NFC)."""
+    return unicodedata.normalize("NFC", class_name)
+
+
+def class_names(names: list[str]) -> list[str] | None:
+    """The classes of images, in the order of their folders; None unless all lie in a sub-folder."""
+    if not all("/" in name for name in names):
+        return None
+    folders = sorted({name.partition("/")[0] for name in names})
+    return list(dict.fromkeys(map(normalised, folders)))
+
+
+def class_ids(names: list[str], class_names: list[str]) -> np.ndarray:
+    """(N,) int32: the place of each image's class among the names."""
+    ids = {class_name: number for number, class_name in enumerate(class_names)}
+    return np.array([ids[class_of(name)] for name in names], np.int32)
+
+
+def folders_of_classes(folder: str | Path) -> set[str]:
+    """The classes that the sub-folders of a folder name, whether or not they hold an image."""
+    entries = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
+    return {normalised(name) for name in entries if not is_ignored(name)}
+
+
+def report_classes(folder: Path, names: list[str], are_all: bool) -> None:
+    """Logs what is suspicious about the classes of a folder: each is often a mistake.
+
+    Args:
+        folder: that was searched.
+        names: of its images.
+        are_all: whether its classes are all there are, rather than those of some held-out images.
+    """
+    found = class_names(names)
+    if found is None:
+        _report_strays(folder, names)
+        return
+    _report_splits(folder, found)
+    if len(found) == 1 and are_all:
+        _report_single(folder, names)
+
+
+def _report_strays(folder: Path, names: list[str]) -> None:
+    strays = [name for name in names if "/" not in name]
+    if len(strays) == len(names):
+        return
+    folders = sorted({class_of(name) for name in names if "/" in name})
+    log_once(
+        logger,
+        logging.WARNING if 2 * len(strays) < len(names) else logging.INFO,
+        f"{folder}: there are no labels, because {len(strays):,} of {len(names):,} images "
+        f"({_listed(strays)}) lie beside the sub-folders ({_listed(folders)}) rather than in one. "
+        "If the sub-folders are classes, move these images into them or elsewhere.",
+    )
+
+
+def _report_splits(folder: Path, found: list[str]) -> None:
+    """Says so where classes are called like splits, which were not recognised as such."""
+    split_names = {name for names in SYNONYMS.values() for name in names} | {"eval", "dev"}
+    if suspects := [name for name in found if name.lower() in split_names]:
+        logger.warning(
+            "%s: the sub-folder(s) %s are read as classes, but are called like splits. Splits are "
+            "train (or training) beside validation (or valid, val) or test, in small letters.",
+            folder,
+            ", ".join(suspects),
+        )
+
+
+def _report_single(folder: Path, names: list[str]) -> None:
+    """Says which folder to name instead, where all images lie in a single sub-folder."""
+    parts = [name.split("/")[:-1] for name in names]
+    depth = 0
+    while all(len(each) > depth for each in parts) and len({each[depth] for each in parts}) == 1:
+        depth += 1
+    below = Path(folder, *parts[0][:depth])
+    further = Counter(each[depth] for each in parts if len(each) > depth)
+    message = (
+        f"{folder}: all {len(names):,} images lie in the one sub-folder {parts[0][0]}, which makes "
+        "a single class, and labels of one class tell nothing."
+    )
+    if further:
+        listed = _listed(sorted(further))
+        message += f" If {listed} are the classes or splits, name {below} instead."
+    log_once(logger, logging.WARNING, message)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(os.fsencode(name).decode(errors="replace") for name in names[:LISTED])
+    return f"{shown}, ..." if len(names) > LISTED else shown

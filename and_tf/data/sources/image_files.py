@@ -1,0 +1,101 @@
+"""The image files below a folder, and what beside them is left out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from and_tf.data.formats import EXTENSIONS, install_line, is_photo
+from and_tf.data.log_once import log_once
+
+logger = logging.getLogger(__name__)
+
+# Of systems and storage, in small letters; names with a dot before them are hidden anyway.
+SYSTEM_FOLDERS = frozenset(
+    (
+        "$recycle.bin",
+        "recycler",
+        "system volume information",
+        "lost+found",
+        "found.000",
+        "__macosx",
+        "@eadir",
+        "@recycle",
+        "#recycle",
+        "@recently-snapshot",
+        "#snapshot",
+    )
+)
+SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
+LISTED_KINDS = 8
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """What was found below a folder.
+
+    Attributes:
+        names: paths of the images relative to the folder, with "/", sorted.
+        left_out: numbers of the other files by their ending in small letters, empty without one.
+    """
+
+    names: list[str]
+    left_out: Counter[str] = field(default_factory=Counter)
+
+
+def find_images(folder: Path) -> ImageFiles:
+    """Searches a folder and what is below it, following links but no circle of them."""
+    found = ImageFiles([])
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [n for n in folders if not is_ignored(n) and not _is_loop(parent, n)]
+        for name in files:
+            if name.startswith(".") or name.lower() in SYSTEM_FILES:
+                continue
+            ending = name.lower().rpartition(".")[2] if "." in name else ""
+            if ending in EXTENSIONS:
+                found.names.append(Path(parent, name).relative_to(folder).as_posix())
+            else:
+                found.left_out[ending] += 1
+    found.names.sort()
+    return found
+
+
+def is_ignored(folder: str) -> bool:
+    """Whether a folder of that name is hidden, or of a system rather than of a person."""
+    return folder.startswith(".") or folder.lower() in SYSTEM_FOLDERS
+
+
+def _is_loop(parent: str, name: str) -> bool:
+    """Whether a sub-folder is a link to a folder that the walk is in, by whatever links it came."""
+    path = Path(parent, name).absolute()
+    if not path.is_symlink():
+        return False
+    target = os.path.realpath(path)
+    return any(Path(os.path.realpath(above)).is_relative_to(target) for above in path.parents)
+
+
+def report_left_out(folder: Path, left_out: Counter[str]) -> None:
+    """Logs how many files of which kinds were left out; photos among them are worth a warning."""
+    if left_out:
+        level = logging.WARNING if any(map(is_photo, left_out)) else logging.INFO
+        log_once(logger, level, f"{folder}: {described(left_out)}")
+
+
+def described(left_out: Counter[str]) -> str:
+    """Such as "left out 3 files that are not images this program reads: 2 .txt, 1 .mov"."""
+    total = left_out.total()
+    ranked = sorted(left_out, key=lambda ending: (not is_photo(ending), -left_out[ending], ending))
+    kinds = [_described_kind(ending, left_out[ending]) for ending in ranked[:LISTED_KINDS]]
+    if others := sum(left_out[ending] for ending in ranked[LISTED_KINDS:]):
+        kinds.append(f"{others:,} of other kinds")
+    what = "file that is no image" if total == 1 else "files that are not images"
+    return f"left out {total:,} {what} this program reads: {', '.join(kinds)}."
+
+
+def _described_kind(ending: str, count: int) -> str:
+    kind = f".{ending}" if ending else "without an ending"
+    line = install_line(ending)
+    return f"{count:,} {kind} ({line})" if line else f"{count:,} {kind}"

@@ -1,0 +1,135 @@
+"""What counts as an image of a folder, and what is said of the rest."""
+
+import logging
+import shutil
+import unicodedata
+
+import numpy as np
+import pytest
+from helpers.pictures import error_of, write_images
+
+from and_tf.data import formats
+from and_tf.data.sources import image_files
+from and_tf.data.sources.image_files import find_images
+from and_tf.data.sources.opening import open_source
+
+
+@pytest.fixture(autouse=True)
+def told(caplog):
+    caplog.set_level(logging.INFO, "and_tf")
+    return caplog
+
+
+def test_files_of_further_kinds_are_images(tmp_path):
+    write_images(tmp_path, ["1.jfif", "2.JPE", "3.tif", "4.TIFF", "5.apng", "6.mpo", "7.dib"])
+    assert len(open_source(f"folder:{tmp_path}")) == 7  # whatever they hold, Pillow finds out
+
+
+def test_files_left_out_are_counted_by_kind(tmp_path, told, monkeypatch):
+    monkeypatch.setattr(image_files, "EXTENSIONS", ("jpg", "png"))
+    monkeypatch.setattr(formats, "FORMATS", ("JPEG", "PNG"))
+    write_images(tmp_path, ["a/1.png", "b/2.jpg"])
+    for name in ["1.HEIC", "b/2.heic", "1.mov", "jpg", "b/png", "b/notes.TXT", ".hidden"]:
+        (tmp_path / name).write_text("")
+    (tmp_path / "a/Thumbs.db").write_text("")
+    assert len(open_source(f"folder:{tmp_path}")) == 2
+    (record,) = [r for r in told.records if "left out" in r.message]
+    assert record.message == (
+        f"{tmp_path}: left out 6 files that are not images this program reads: "
+        "2 .heic (pip install pillow-heif), 2 without an ending, 1 .mov, 1 .txt."
+    )
+    assert record.levelno == logging.WARNING  # photos are missing
+
+
+def test_files_beside_photos_are_no_warning_and_many_kinds_are_summed_up(tmp_path, told):
+    write_images(tmp_path, ["1.png"])
+    for number in range(12):
+        (tmp_path / f"{number}.kind{number}").write_text("")
+    open_source(f"folder:{tmp_path}")
+    (record,) = told.records
+    assert record.levelno == logging.INFO and record.message.endswith("4 of other kinds.")
+    open_source(f"folder:{tmp_path}")
+    assert len(told.records) == 1  # once is enough
+
+
+def test_a_folder_of_other_photos_alone_says_what_it_holds(tmp_path):
+    (tmp_path / "1.cr2").write_text("")
+    (tmp_path / "jpg").write_text("")
+    message = error_of(open_source, f"folder:{tmp_path}")
+    assert "holds no image (jpg, jpeg" in message and "1 .cr2, 1 without an ending" in message
+
+
+JUNK = ["@eaDir", "$RECYCLE.BIN", "System Volume Information", "__MACOSX", "lost+found",
+        ".git", ".thumbnails", ".@__thumb", "#recycle"]  # fmt: skip
+
+
+@pytest.mark.parametrize("junk", JUNK)
+def test_folders_of_systems_are_no_classes_and_not_searched(tmp_path, junk):
+    write_images(tmp_path, ["a/1.png", "b/2.png", f"{junk}/3.png", f"a/{junk}/4.png", "a/._1.png"])
+    source = open_source(f"folder:{tmp_path}")
+    assert source.names == ["a/1.png", "b/2.png"] and source.class_names == ["a", "b"]
+
+
+def test_a_stray_image_drops_the_labels_and_is_named(tmp_path, told):
+    write_images(tmp_path, ["a/1.png", "a/2.png", "b/1.png", "stray.png"])
+    assert open_source(f"folder:{tmp_path}").labels is None
+    (record,) = told.records
+    assert record.levelno == logging.WARNING
+    assert "no labels, because 1 of 4 images (stray.png)" in record.message
+    assert "(a, b)" in record.message and "move" in record.message
+    told.clear()
+    open_source(f"folder:{tmp_path}", labels="none")
+    assert not told.records
+
+
+def test_loose_photos_beside_a_few_folders_are_no_warning(tmp_path, told):
+    write_images(tmp_path, ["1.png", "2.png", "3.png", "old/1.png"])
+    open_source(f"folder:{tmp_path}")
+    assert [record.levelno for record in told.records] == [logging.INFO]
+
+
+@pytest.mark.parametrize("levels", ["photos", "photos/all"])
+def test_an_extra_level_of_folders_is_named_with_the_one_below(tmp_path, told, levels):
+    write_images(tmp_path, [f"{levels}/ant/1.png", f"{levels}/bee/1.png"])
+    source = open_source(f"folder:{tmp_path}")
+    assert source.class_names == ["photos"]
+    (record,) = told.records
+    assert "a single class" in record.message and record.levelno == logging.WARNING
+    assert f"If ant, bee are the classes or splits, name {tmp_path / levels}" in record.message
+    assert open_source(f"folder:{tmp_path / levels}").class_names == ["ant", "bee"]
+
+
+def test_one_class_without_folders_below_is_said_too(tmp_path, told):
+    write_images(tmp_path, ["ant/1.png", "ant/2.png"])
+    open_source(f"folder:{tmp_path}")
+    (record,) = told.records
+    assert "a single class" in record.message and "instead" not in record.message
+
+
+def test_accents_composed_and_decomposed_are_one_class(tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "été") for form in ("NFC", "NFD"))
+    write_images(tmp_path, [f"train/{composed}/1.png", f"train/{decomposed}/2.png"])
+    write_images(tmp_path, ["train/zoo/3.png", f"test/{decomposed}/4.png"])
+    train = open_source(f"folder:{tmp_path}")
+    assert train.class_names == [composed, "zoo"]
+    assert sorted(train.labels.tolist()) == [0, 0, 1]
+    assert open_source(f"folder:{tmp_path}", "test").labels.tolist() == [0]
+    shutil.rmtree(tmp_path / "train" / composed)
+    again = open_source(f"folder:{tmp_path}")
+    assert again.class_names == [composed, "zoo"] and again.labels.tolist() == [0, 1]
+
+
+def test_the_order_of_classes_is_that_of_their_folders(tmp_path):
+    decomposed = unicodedata.normalize("NFD", "é")
+    write_images(tmp_path, [f"{decomposed}/1.png", "f/1.png"])
+    source = open_source(f"folder:{tmp_path}")  # as before accents were composed
+    assert source.class_names == ["é", "f"]
+    np.testing.assert_array_equal(source.labels, [0, 1])
+
+
+def test_links_are_followed_once(tmp_path):
+    write_images(tmp_path / "elsewhere", ["1.png"])
+    write_images(tmp_path / "photos", ["b/2.png"])
+    (tmp_path / "photos/a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos/b/up").symlink_to(tmp_path / "photos")
+    assert find_images(tmp_path / "photos").names == ["a/1.png", "b/2.png"]
