@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from and_tf.collection.files import Files
+from and_tf.collection.origin import Origin
 from and_tf.data.sources.source import Source
 from and_tf.search.nearest import nearest_others
 
@@ -17,12 +19,16 @@ class Collection:
         embeddings: (N, D) float32, rows of unit length.
         neighbours: (N, m) int32, the nearest other images of each, nearest first.
         similarity: (N, m) float32, their cosines, -1..1.
+        origin: which encoder made the embeddings, if it is known.
+        files: what an update must know of the images' files.
     """
 
     source: Source
     embeddings: np.ndarray
     neighbours: np.ndarray
     similarity: np.ndarray
+    origin: Origin | None = None
+    files: Files | None = None
 
     def __len__(self) -> int:
         return len(self.source)

@@ -14,14 +14,18 @@ from and_tf.collection.duplicates.pairs import (
     write_duplicates,
 )
 from and_tf.collection.encoder import embed_source, open_encoder
+from and_tf.collection.files import file_columns, files_of
 from and_tf.collection.findings import Findings
 from and_tf.collection.gallery import save_gallery
+from and_tf.collection.origin import Origin, encoded, model_place, reference_embeddings
 from and_tf.collection.settings import EmbedSettings
 from and_tf.collection.table import check_table_path, write_table
+from and_tf.collection.update import updated_embeddings
 from and_tf.data.sources.folder import open_folder
 from and_tf.data.sources.source import Source
 from and_tf.errors import Argument, NotFound, UserError
 from and_tf.evaluation.clustering import clusters
+from and_tf.export import ExportedEncoder
 
 SEARCHED_NEIGHBOURS = 10  # of each image, for near-duplicates and the gallery
 
@@ -51,9 +55,29 @@ def embed_images(settings: EmbedSettings, source: Source) -> Collection:
     """The images with their embeddings and nearest others."""
     chosen = settings.collection
     encoder = open_encoder(chosen.model, chosen.checkpoint)
-    embeddings = embed_source(encoder, source, chosen.batch_size)  # (N, D)
+    origin = _origin(settings, encoder)
+    files = files_of(source)
+    if chosen.update and files is not None:
+        table = Path(chosen.output).expanduser()
+        embeddings, files = updated_embeddings(table, encoder, origin, source, files)
+    else:
+        embeddings = embed_source(encoder, source, chosen.batch_size)  # (N, D)
     searched = min(max(chosen.neighbours, SEARCHED_NEIGHBOURS), len(source) - 1)
-    return Collection(source, embeddings, *search_neighbours(embeddings, searched))
+    return Collection(source, embeddings, *search_neighbours(embeddings, searched), origin, files)
+
+
+def _origin(settings: EmbedSettings, encoder: ExportedEncoder) -> Origin:
+    """What made the table, as it says itself."""
+    chosen = settings.collection
+    return Origin(
+        images=str(Path(chosen.images).expanduser().absolute()),
+        model=model_place(chosen.model),
+        checkpoint=chosen.checkpoint,
+        layer="",
+        image_size=encoder.image_size,
+        batch_size=chosen.batch_size,
+        reference=encoded(reference_embeddings(encoder)),
+    )
 
 
 def analyse(settings: EmbedSettings, collection: Collection) -> Findings:
@@ -75,6 +99,7 @@ def _write(
         collection.names,
         collection.embeddings,
         _columns(settings.collection.neighbours, collection, findings),
+        collection.origin.metadata() if collection.origin else None,
     )
     print(f"{len(collection):,} images, {collection.embeddings.shape[1]} values each: {table}")
     assert findings.duplicates is not None
@@ -99,7 +124,7 @@ def _columns(
     num_neighbours: int, collection: Collection, findings: Findings
 ) -> dict[str, np.ndarray]:
     """Columns of the table besides paths and embeddings."""
-    columns = {}
+    columns = file_columns(collection.files)
     if num_neighbours:
         columns["neighbours"] = collection.neighbours[:, :num_neighbours]
         columns["similarity"] = collection.similarity[:, :num_neighbours]

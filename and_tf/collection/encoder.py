@@ -38,6 +38,9 @@ def open_encoder(model: str, checkpoint: str = "last") -> ExportedEncoder:
 def embed_source(encoder: ExportedEncoder, source: Source, batch_size: int) -> np.ndarray:
     """Embeddings (N, D) float32 of all images of a source, in its order.
 
+    All batches have one size, the last filled up with black images: kernels are chosen by the size,
+    and so an image has the same embedding to the last bit, whichever others are embedded with it.
+
     Raises:
         BrokenFile: if the encoder gives values that are not finite.
     """
@@ -45,7 +48,10 @@ def embed_source(encoder: ExportedEncoder, source: Source, batch_size: int) -> n
     with progress_bar(len(source), "embedding images") as bar:
         for start in range(0, len(source), batch_size):
             indices = np.arange(start, min(start + batch_size, len(source)))
-            embeddings[indices] = encoder(source.load(indices, encoder.image_size))
+            images = source.load(indices, encoder.image_size)
+            missing = batch_size - len(indices)
+            images = np.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)])
+            embeddings[indices] = encoder(images)[: len(indices)]
             bar.update(len(indices))
     if not np.isfinite(embeddings).all():
         raise BrokenFile("The encoder gives NaN embeddings: it is corrupt, export it anew.")

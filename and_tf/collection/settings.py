@@ -17,6 +17,9 @@ class CollectionSettings(Settings):
     model: str = setting("", "Exported encoder or folder of a run; by default the newest run.")
     checkpoint: str = setting("last", "Of a run: last, best or round_N.")
     output: str = setting("features.parquet", "Table to write: .parquet or .npz.")
+    update: bool = setting(
+        False, "Embed only photos that are new or changed since the table was written."
+    )
     neighbours: int = setting(0, "Add each image's nearest images.", at_least(0))
     batch_size: int = setting(64, "Images embedded at once.", at_least(1))
     skip_broken: bool = setting(False, "Leave out images that cannot be decoded.")

@@ -1,0 +1,66 @@
+"""The files that a table was made from: by what a later update tells that one has changed."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from and_tf.data.progress import progress_bar
+from and_tf.data.sources.source import EncodedSource, Source
+from and_tf.data.workers import thread_pool
+
+FILE_COLUMNS = ("file_size", "file_mtime", "file_checksum")
+
+
+class Files(NamedTuple):
+    """Of the files of N images, in their order.
+
+    Attributes:
+        paths: of the files.
+        sizes: (N,) int64, bytes.
+        mtimes: (N,) int64, time of the last change in nanoseconds.
+        checksums: (N,) int64, CRC-32 of the content; None where reading them would take minutes.
+    """
+
+    paths: list[str]
+    sizes: np.ndarray
+    mtimes: np.ndarray
+    checksums: np.ndarray | None
+
+
+def files_of(source: Source) -> Files | None:
+    """The files of a source's images, as they are now; None where they are no files."""
+    if not isinstance(source, EncodedSource) or not all(isinstance(i, str) for i in source.items):
+        return None
+    paths = [str(item) for item in source.items]
+    mtimes = thread_pool().map(lambda path: os.stat(path).st_mtime_ns, paths)
+    checksums = None if source.checksums is None else source.checksums.astype(np.int64)
+    return Files(paths, source.sizes, np.fromiter(mtimes, np.int64, len(paths)), checksums)
+
+
+def read_checksums(paths: Sequence[str]) -> np.ndarray:
+    """(n,) int64, CRC-32 of the content of files."""
+    found = np.empty(len(paths), np.int64)
+    with progress_bar(len(paths), "reading checksums") as bar:
+        for row, value in enumerate(thread_pool().map(_checksum, paths)):
+            found[row] = value
+            bar.update()
+    return found
+
+
+def _checksum(path: str) -> int:
+    return zlib.crc32(Path(path).read_bytes())
+
+
+def file_columns(files: Files | None) -> dict[str, np.ndarray]:
+    """Columns of a table; none for images that are no files."""
+    if files is None:
+        return {}
+    checksums = read_checksums(files.paths) if files.checksums is None else files.checksums
+    values = (files.sizes, files.mtimes, checksums)
+    return dict(zip(FILE_COLUMNS, values, strict=True))
