@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from and_tf.errors import Argument, BrokenFile, NotFound
+from and_tf.errors import Argument, BrokenFile, NotFound, UserError
 
 if TYPE_CHECKING:
     from and_tf.data.sources.arrays import ArraySource
@@ -127,6 +127,14 @@ def split_error(split: str, spec: str, available: Iterable[str], reason: str) ->
         f": {reason}. Available: {', '.join(available)}, and parts of them such as train[:5000] or "
         "train[10%:].",
     )
+
+
+def unknown_class(held_out: object, class_name: str, train: object) -> UserError:
+    """The error of held-out images of a class that those to train on lack."""
+    return UserError(
+        f"{held_out} holds the class {class_name!r}, which {train} does not: rename or remove it, "
+        "or pass ", Argument("labels", "none"), ".",
+    )  # fmt: skip
 
 
 def corrupt(spec: str, error: Exception) -> BrokenFile:

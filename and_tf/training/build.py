@@ -130,15 +130,21 @@ def _open_images(settings: ExperimentSettings) -> tuple[Source, Source | None]:
 
 def _label_metadata(train: Source, held_out: Source | None) -> dict[str, Any]:
     """What tells labels and held-out images that changed: metrics would mix two data sets."""
-    metadata: dict[str, Any] = {"labels": _checksum_of(train.labels)}
+    metadata: dict[str, Any] = {"labels": _checksum_of(train)}
     if held_out is not None:
-        metadata["held_out_labels"] = _checksum_of(held_out.labels)
+        metadata["held_out_labels"] = _checksum_of(held_out)
         metadata["held_out_fingerprint"] = held_out.fingerprint
     return metadata
 
 
-def _checksum_of(labels: np.ndarray | None) -> int:
-    return 0 if labels is None else zlib.crc32(np.ascontiguousarray(labels).data)
+def _checksum_of(source: Source) -> int:
+    """Of the labels as their file has them: runs of older versions knew no others."""
+    labels, ids = source.labels, getattr(source, "class_ids", None)
+    if labels is None:
+        return 0
+    if ids is not None:
+        labels = np.where(labels >= 0, ids[labels], -1).astype(np.int32)
+    return zlib.crc32(np.ascontiguousarray(labels).data)
 
 
 def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict) -> None:

@@ -31,6 +31,7 @@ class ArraySource:
         class_names: name of each label; or None.
         names: name of each image, for folders the relative path; or None.
         given_fingerprint: what `fingerprint` gives instead of a hash of the pixels.
+        class_ids: (C,) int64, what the file has in place of the labels 0..C - 1; or None.
     """
 
     images: np.ndarray
@@ -39,6 +40,7 @@ class ArraySource:
     class_names: list[str] | None = None
     names: list[str] | None = None
     given_fingerprint: str | None = None
+    class_ids: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -97,6 +99,7 @@ def array_source(
     labels: Sequence[int] | np.ndarray | None = None,
     name: str = "arrays",
     class_names: Sequence[str] | None = None,
+    class_ids: Sequence[int] | np.ndarray | None = None,
 ) -> ArraySource:
     """Wraps arrays as a source.
 
@@ -104,7 +107,10 @@ def array_source(
         images: (N, H, W), (N, H, W, 1) or (N, H, W, 3) uint8; grey becomes RGB.
         labels: (N,) or (N, 1) integers from 0 on, -1 for an image without a label; or None.
         name: for messages.
-        class_names: name of each label; or None.
+        class_names: name of each class; or None.
+        class_ids: (C,) rising integers that labels consist of, where these are not 0..C - 1, such
+            as `np.unique(train_labels)`: label i is then the i-th of them, and they are the names
+            of the classes. Give the same to the sources of all splits.
 
     Raises:
         UserError: a wrong dtype, shape or label.
@@ -126,13 +132,39 @@ def array_source(
         images = np.repeat(images, 3, axis=-1)
     class_names = None if class_names is None else list(class_names)
     if labels is not None:
-        labels = _checked_labels(labels, len(images), class_names, name)
-    return ArraySource(images, name, labels, class_names)
+        labels = _checked_labels(labels, len(images), name)
+    if class_ids is not None:
+        class_ids = np.asarray(class_ids, np.int64)
+        class_names = class_names or [str(number) for number in class_ids.tolist()]
+        labels = None if labels is None else _places(labels, class_ids, name)
+    if labels is not None:
+        _check_range(labels, class_names, name)
+        labels = labels.astype(np.int32)
+    return ArraySource(images, name, labels, class_names, class_ids=class_ids)
 
 
-def _checked_labels(
-    labels: Sequence[int] | np.ndarray, num_images: int, class_names: list[str] | None, name: str
-) -> np.ndarray:
+MOST_CLASSES = 1_000_000  # without names: what is measured per class takes memory for all of them
+
+
+def _places(labels: np.ndarray, class_ids: np.ndarray, name: str) -> np.ndarray:
+    """(N,) int64: places of labels among the ids; -1 where there is none."""
+    unknown = np.setdiff1d(labels[labels != -1], class_ids)
+    if len(unknown):
+        raise UserError(f"{name} holds the label {unknown[0]}, which class_ids lacks: add it.")
+    return np.where(labels == -1, -1, np.searchsorted(class_ids, labels))
+
+
+def _check_range(labels: np.ndarray, class_names: list[str] | None, name: str) -> None:
+    upper = len(class_names) if class_names else MOST_CLASSES
+    if labels.min() < -1 or labels.max() >= upper:
+        remedy = "." if class_names else ": pass class_ids=np.unique(train_labels)."
+        raise UserError(
+            f"Labels must lie in -1 (none) .. {upper - 1}. Received {labels.min()} .. "
+            f"{labels.max()} in {name}{remedy}"
+        )
+
+
+def _checked_labels(labels: Sequence[int] | np.ndarray, num_images: int, name: str) -> np.ndarray:
     labels = np.asarray(labels)
     if labels.shape == (num_images, 1):
         labels = labels[:, 0]
@@ -146,10 +178,4 @@ def _checked_labels(
             f"Labels must be integers. Received dtype {labels.dtype} in {name}: convert them, "
             "one-hot rows with labels.argmax(axis=1)."
         )
-    upper = len(class_names) if class_names else np.iinfo(np.int32).max
-    if labels.min() < -1 or labels.max() >= upper:
-        raise UserError(
-            f"Labels must lie in -1 (none) .. {upper - 1}. Received {labels.min()} .. "
-            f"{labels.max()} in {name}."
-        )
-    return labels.astype(np.int32)
+    return labels

@@ -14,8 +14,8 @@ from and_tf.data.formats import EXTENSIONS
 from and_tf.data.sources.class_folders import class_ids, class_names, report_classes
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.image_files import described, find_images, report_left_out
-from and_tf.data.splits import SYNONYMS, SourceOptions, Splits
-from and_tf.errors import Argument, BrokenImage, NotFound, UserError
+from and_tf.data.splits import SYNONYMS, SourceOptions, Splits, unknown_class
+from and_tf.errors import Argument, BrokenImage, NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -108,12 +108,7 @@ def _image_names(folder: Path) -> list[str]:
 def _train_class_names(folder: Path, classes: list[str], train_folder: Path) -> list[str]:
     known = class_names(find_images(train_folder).names) or classes
     if unknown := sorted(set(classes) - set(known)):
-        raise UserError(
-            f"{folder} holds the class {unknown[0]!r}, which {train_folder} does not: rename or "
-            "remove it, or pass ",
-            Argument("labels", "none"),
-            ".",
-        )
+        raise unknown_class(folder, unknown[0], train_folder)
     return known
 
 

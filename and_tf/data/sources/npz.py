@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from and_tf.data.sources.arrays import ArraySource, array_source
-from and_tf.data.splits import SourceOptions, Splits, corrupt
+from and_tf.data.splits import SourceOptions, Splits, corrupt, unknown_class
 from and_tf.errors import Argument, BrokenFile, NotFound
 
 
@@ -21,17 +21,42 @@ def npz_splits(path: str, options: SourceOptions) -> Splits:
             " needs the keys x_train, x_test (y_train, y_test for labels). "
             f"Received {', '.join(keys) or 'none'}.",
         )
-    return Splits({name: functools.partial(_open_split, path, name) for name in names})
+    with_labels = options.labels != "none"
+    opened = {name: functools.partial(_open_split, path, name, with_labels) for name in names}
+    return Splits(opened)
 
 
-def _open_split(path: str, split: str) -> ArraySource:
+def _open_split(path: str, split: str, with_labels: bool) -> ArraySource:
+    keys = ["y_train", f"y_{split}"] if with_labels else []
     with _open(path) as arrays:
         try:
             images = arrays[f"x_{split}"]
-            labels = arrays[f"y_{split}"] if f"y_{split}" in arrays.files else None
+            labels = {key: arrays[key] for key in keys if key in arrays.files}
         except Exception as error:  # corrupt files make NumPy raise nearly anything
             raise corrupt(f"npz:{path}", error) from error
-    return array_source(images, labels, f"npz:{path} {split}")
+    name, own = f"npz:{path} {split}", labels.get(f"y_{split}")
+    return array_source(images, own, name, class_ids=_class_ids(labels, own, path, name))
+
+
+def _are_labels(labels: np.ndarray) -> bool:
+    return np.issubdtype(labels.dtype, np.integer) and bool((labels >= -1).all())
+
+
+def _class_ids(
+    labels: dict[str, np.ndarray], own: np.ndarray | None, path: str, name: str
+) -> np.ndarray | None:
+    """Which labels there are: those of the images to train on, where these have any."""
+    if own is None or not all(map(_are_labels, labels.values())):
+        return None  # those are refused by `array_source`
+    found = np.unique(own[own >= 0])
+    train = labels.get("y_train", own)
+    known = np.unique(train[train >= 0])
+    if not len(known):
+        known = found
+    unknown = np.setdiff1d(found, known)
+    if len(unknown):
+        raise unknown_class(name, str(unknown[0]), f"npz:{path} train")
+    return known if len(known) else None
 
 
 def _open(path: str) -> np.lib.npyio.NpzFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from and_tf.data.settings import LABELS, DataSettings
 from and_tf.data.sources import SOURCES, accepted_specs
-from and_tf.data.splits import HELD_OUT, Opened, SourceOptions, Splits, known_as
+from and_tf.data.sources.arrays import ArraySource
+from and_tf.data.splits import HELD_OUT, Opened, SourceOptions, Splits, known_as, unknown_class
 from and_tf.errors import Argument, UserError
 
 
@@ -116,20 +118,30 @@ def _with_classes_of(train: Opened, held_out: Opened) -> Opened:
     known, names, labels = train.class_names, held_out.class_names, held_out.labels
     if not known or not names or names == known or labels is None:
         return held_out
-    known_ids = {class_name: number for number, class_name in enumerate(known)}
-    ids = {}
+    known_ids = {key: number for number, key in enumerate(_keys(known, names))}
+    keys, ids = _keys(names, known), {}
     for label in np.unique(labels[labels >= 0]).tolist():
-        class_name = names[label]
-        if class_name not in known_ids:
-            raise UserError(
-                f"{held_out.name} holds the class {class_name!r}, which {train.name} does not: "
-                "rename or remove it, or pass ",
-                Argument("labels", "none"),
-                ".",
-            )
-        ids[label] = known_ids[class_name]
+        if keys[label] not in known_ids:
+            raise unknown_class(held_out.name, names[label], train.name)
+        ids[label] = known_ids[keys[label]]
     mapped = [ids.get(label, -1) for label in labels.tolist()]
-    return replace(held_out, labels=np.array(mapped, np.int32), class_names=known)
+    found = replace(held_out, labels=np.array(mapped, np.int32), class_names=known)
+    if isinstance(found, ArraySource):
+        return replace(found, class_ids=getattr(train, "class_ids", None))
+    return found
+
+
+def _keys(class_names: list[str], others: list[str]) -> Sequence[Hashable]:
+    """What classes are recognised by: names, or numbers if only one side has names."""
+    if _are_numbers(class_names) == _are_numbers(others):
+        return class_names
+    if _are_numbers(class_names):
+        return [int(name) for name in class_names]
+    return range(len(class_names))
+
+
+def _are_numbers(class_names: list[str]) -> bool:
+    return all(name.isdecimal() for name in class_names)
 
 
 def _open_splits(spec: str, options: SourceOptions) -> Splits:
