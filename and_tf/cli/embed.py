@@ -6,7 +6,6 @@ from typing import Any
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
 from and_tf.collection.settings import EmbedSettings, embed_settings
-from and_tf.errors import Argument
 from and_tf.settings import SettingError
 
 
@@ -16,6 +15,7 @@ def flags() -> Flags:
         "embed.py",
         "Embeds a folder of images.",
         (
+            "python embed.py --images=PHOTOS",
             "python embed.py --images=PHOTOS --model=runs/photos",
             "python embed.py --images=PHOTOS --neighbours=10 --clusters=20 --gallery=near.png",
         ),
@@ -31,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _prepare(values: dict[str, Any]) -> Callable[[], object]:
     settings = embed_settings(values)
     if not settings.collection.images:
-        raise SettingError(Argument("images", ""), " needs the folder of images.")
+        raise SettingError(
+            "say which folder of photos to embed: `python embed.py --images=PHOTOS`; nothing else "
+            "is needed."
+        )
 
     def start() -> None:
         from and_tf.collection.embed import embed_folder

@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 from absl import flags
 
 from and_tf import __version__
-from and_tf.cli.cards import card, describe_cards
 from and_tf.cli.commands import command, with_installed_names
 from and_tf.errors import Argument, UserError
 from and_tf.settings import SettingError, Settings, fields_of, parse
 from and_tf.settings.values import Field
+from and_tf.training.cards import card, describe_cards
 
 WIDTH = 96  # characters of a line of `--help`
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from and_tf.cli.commands import with_installed_names
 from and_tf.cli.flags import Flags
 from and_tf.cli.messages import set_up_logging
-from and_tf.errors import UserError
+from and_tf.errors import Stopped, UserError
 
 MEMORY_FLAGS = ("batch_size", "image_size", "embedding_dim", "cache_mb", "memory_mb")
 
@@ -45,6 +45,8 @@ def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> i
         start = prepare(flags.parse(argv))
         _start_tensorflow()
         start()
+    except Stopped:  # asked for and logged: the same command continues
+        return 0
     except KeyboardInterrupt:
         return _refuse(flags, "interrupted", status=130)
     except UserError as error:

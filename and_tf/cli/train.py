@@ -1,10 +1,13 @@
 """train.py: an experiment from its flags to its exported encoder."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from and_tf.cli.commands import command
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
+from and_tf.data import absolute_spec
 from and_tf.errors import UserError
 from and_tf.methods import METHODS
 from and_tf.training.settings import ExperimentSettings, experiment_settings
@@ -46,8 +49,24 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
 
     def start() -> None:
         from and_tf.export.run import export_finished_run
+        from and_tf.report.conclusion import conclude_experiment
         from and_tf.training.loop import run_experiment
 
-        run_experiment(settings, export_finished_run)
+        if run_experiment(settings, export_finished_run, conclude_experiment):
+            print(next_commands(settings))
 
     return start
+
+
+def next_commands(settings: ExperimentSettings) -> str:
+    """What one does with a finished run, as commands to copy."""
+    run = shlex.quote(settings.run.folder)
+    kind, _, path = absolute_spec(settings.data.data).partition(":")
+    images = shlex.quote(path) if kind == "folder" else "PHOTOS"
+    commands = {
+        f"{command('report')} --workdir={run}": "a page on what was learned",
+        f"{command('embed')} --model={run} --images={images}": "embed a folder of photos",
+        f"{command('export')} --workdir={run} --format=onnx": "use the encoder elsewhere",
+    }
+    width = max(map(len, commands))
+    return "\n".join(["Next:", *(f"  {text:{width}}  # {why}" for text, why in commands.items())])

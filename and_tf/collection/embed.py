@@ -1,9 +1,11 @@
 """A folder of images, embedded: table, near-duplicates, clusters and a picture of neighbours."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 
+from and_tf.collection.choice import choose_model
 from and_tf.collection.clusters.found import Clusters
 from and_tf.collection.collection import Collection, search_neighbours
 from and_tf.collection.duplicates.groups import Duplicates
@@ -45,10 +47,18 @@ def embed_folder(settings: EmbedSettings) -> Path:
     table = check_table_path(Path(settings.collection.output).expanduser())
     _check_places(settings, table)
     source = _open_images(settings)
+    settings = _with_model(settings)
     collection = embed_images(settings, source)
     findings = analyse(settings, collection)
     _write(settings, collection, findings, table)
     return table
+
+
+def _with_model(settings: EmbedSettings) -> EmbedSettings:
+    """The settings with an encoder, which is trained first where there is none."""
+    chosen = settings.collection
+    model = choose_model(chosen.model, Path(chosen.images).expanduser(), chosen.skip_broken)
+    return dataclasses.replace(settings, collection=dataclasses.replace(chosen, model=model))
 
 
 def embed_images(settings: EmbedSettings, source: Source) -> Collection:

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from and_tf.data.progress import progress_bar
 from and_tf.data.sources.source import Source
+from and_tf.encoders.pretrained import is_pretrained_name, open_pretrained
 from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.export import ExportedEncoder, load_exported
 from and_tf.runs.restore import load_encoder
@@ -16,23 +18,28 @@ def open_encoder(model: str, checkpoint: str = "last") -> ExportedEncoder:
     """An exported encoder, or the one of a run.
 
     Args:
-        model: path of an export or of a run's folder; empty for the newest run.
+        model: path of an export or of a run's folder, or the name of pretrained weights; empty for
+            the newest run.
         checkpoint: of a run: `last`, `best` or `round_N`.
 
     Raises:
         UserError: if there is no such model or checkpoint, or if it is corrupt.
     """
+    if is_pretrained_name(model):
+        return _in_memory(open_pretrained(model))
     path = Path(model).expanduser() if model else newest_run().path
     if Workdir(path).flags.is_file():
-        encoder = load_encoder(path, checkpoint)
-        return ExportedEncoder(
-            encoder.predict_on_batch, encoder.input_shape[1], encoder.output_shape[-1]
-        )
+        return _in_memory(load_encoder(path, checkpoint))
     if checkpoint != "last":
         raise UserError(
             Argument("checkpoint", checkpoint), f" is of a run, and {path} is none: leave it out."
         )
     return load_exported(path)
+
+
+def _in_memory(encoder: keras.Model) -> ExportedEncoder:
+    size, dim = encoder.input_shape[1], encoder.output_shape[-1]
+    return ExportedEncoder(encoder.predict_on_batch, size, dim)
 
 
 def embed_source(encoder: ExportedEncoder, source: Source, batch_size: int) -> np.ndarray:

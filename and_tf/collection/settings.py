@@ -14,7 +14,12 @@ class CollectionSettings(Settings):
     """Images and encoder."""
 
     images: str = setting("", "Folder of images, searched with its sub-folders.")
-    model: str = setting("", "Exported encoder or folder of a run; by default the newest run.")
+    model: str = setting(
+        "",
+        "Encoder: folder of a run, exported encoder or pretrained weights; by default weights in "
+        "Keras' cache, else the newest run on these images, else a short run that is trained "
+        "first.",
+    )
     checkpoint: str = setting("last", "Of a run: last, best or round_N.")
     output: str = setting("features.parquet", "Table to write: .parquet or .npz.")
     update: bool = setting(

@@ -64,7 +64,9 @@ def open_images(data: DataSettings, of_run: DataSettings, protocol: Protocol) ->
             labels are missing where the protocol needs them; a class of the queries, or a class
             folder, has no reference image.
     """
-    reference, queries = opening.open_train_and_held_out(data)
+    is_of_run = data.data == of_run.data
+    open_both = opening.open_images_of_run if is_of_run else opening.open_train_and_held_out
+    reference, queries = open_both(data)
     if protocol.needs_labels:
         _check_labels([s for s in (reference, queries) if s is not None], data.labels)
     if queries is None and protocol.needs_queries:
@@ -73,7 +75,7 @@ def open_images(data: DataSettings, of_run: DataSettings, protocol: Protocol) ->
             Argument("eval_split"), " or ", Argument("eval_data"), ".",
         )  # fmt: skip
     queries = reference if queries is None else queries
-    expected = None if data.data == of_run.data else _size_of_run(of_run, data.data_dir)
+    expected = None if is_of_run else _size_of_run(of_run, data.data_dir)
     _check_sizes([reference, queries], expected)
     same = queries.fingerprint == reference.fingerprint
     images = EvaluationImages(reference, queries, [], same)

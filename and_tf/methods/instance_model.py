@@ -109,13 +109,13 @@ class InstanceModel(MethodModel):
         num_rows, at_once = self.num_samples, int(self.rows_at_once(batch_size))
         bank_mb, logits_mb = 4e-6 * num_rows * self.bank.dim, 4e-6 * batch_size * at_once
         lines = [
-            f"Bank of {num_rows:,} rows: {bank_mb:,.1f} MB, and {2 * logits_mb:,.1f} MB for a "
-            "step's similarities to it and their exponentials."
+            f"Memory bank (an embedding per image): {bank_mb:,.1f} MB; comparing a step's images "
+            f"with it takes {2 * logits_mb:,.1f} MB more."
         ]
         if at_once < num_rows:
             lines.append(
-                f"The softmax over the bank runs in blocks of {at_once:,} rows, so that the "
-                f"similarities stay within {self.logits_budget_mb:g} MiB."
+                f"They are compared with {at_once:,} images at a time, so that this stays within "
+                f"{self.logits_budget_mb:g} MiB."
             )
         return lines
 

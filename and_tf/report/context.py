@@ -6,7 +6,7 @@ import logging
 import keras
 import numpy as np
 
-from and_tf.data.sources.opening import open_train_and_held_out
+from and_tf.data.sources.opening import open_images_of_run
 from and_tf.data.sources.source import Source
 from and_tf.errors import UserError
 from and_tf.evaluation.knn_during_training import ChosenImages, choose_images
@@ -135,7 +135,7 @@ def _open_sources(
     data = record.settings.data
     given = {n: v for n in ("data", "data_dir") if (v := getattr(settings, n)) is not None}
     chosen = dataclasses.replace(data, **given)
-    train, held_out = open_train_and_held_out(chosen)
+    train, held_out = open_images_of_run(chosen)
     if record.metadata["fingerprint"] != train.fingerprint:
         raise UserError(
             f"{train.name} has changed since the run in {run.path} began: it held "

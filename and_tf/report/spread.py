@@ -66,7 +66,7 @@ def describe_spread(spread: Spread, is_collapsed: bool = False) -> str:
     )
     if spread.is_narrow and not is_collapsed:
         sentence += (
-            " The embeddings lie close together. That is little, unless the images hardly differ: "
-            "train longer, or look for a learning rate that is too high or too low."
+            " They lie close together, as those of images that hardly differ, or after too little "
+            "training: train longer, or try another learning rate."
         )
     return sentence

@@ -19,6 +19,7 @@ from and_tf.runs.workdir import Workdir
 from and_tf.training.build import Experiment, build_experiment, start_devices
 from and_tf.training.callbacks import RunCallbacks, run_callbacks
 from and_tf.training.hardware import log_devices, use_xla
+from and_tf.training.heartbeat import Heartbeat
 from and_tf.training.online_evaluation import Monitor
 from and_tf.training.settings import ExperimentSettings
 from and_tf.training.start import begin_run, check_run_folder, continue_run, settings_of_run
@@ -32,39 +33,59 @@ logger = logging.getLogger(__name__)
 # (n, S, S, 3) uint8, and gives the place to name in the summary.
 Export = Callable[[Workdir, keras.Model, np.ndarray], Path]
 
+# Lines on what a finished run is worth.
+Judge = Callable[[Experiment], list[str]]
 
-def run_experiment(settings: ExperimentSettings, export: Export) -> None:
+
+def run_experiment(
+    settings: ExperimentSettings, export: Export, judge: Judge = lambda experiment: []
+) -> bool:
     """Trains to the end of the plan, or goes on where the run in its folder stopped.
 
     Args:
         settings: of the experiment.
         export: is called when training has come to its end, before the summary marks the run as
             finished; after a kill between the two it is called again.
+        judge: gives lines for the end of the summary.
+
+    Returns:
+        Whether the run is finished; else a stop was asked for, and the same settings continue it.
 
     Raises:
         UserError: if settings, images or the run in the folder do not fit; nothing is overwritten.
         OSError: if something cannot be written; the same command continues at the last checkpoint.
     """
     strategy = choose_strategy(settings.devices.strategy)
-    run = Workdir(settings.run.workdir or f"runs/{settings.run.name}", is_chief(strategy))
+    run = Workdir(settings.run.folder, is_chief(strategy))
     settings = settings_of_run(settings, run)
     is_continued = check_run_folder(run, settings)
     if run.summary.is_file():
         logger.info(
             "%s is finished: see %s. For a new run choose another folder.", run.path, run.summary
         )
-        return
-    start_devices(settings)
-    experiment = build_experiment(settings, run, strategy)
-    with run.locked():
-        if check_run_folder(run, settings) != is_continued or run.summary.is_file():
-            raise UserError(f"{run.path} was changed by another process: repeat the command.")
-        _train(experiment, is_continued, export)
+        return True
+    with Heartbeat().beating() as heartbeat:
+        start_devices(settings)
+        heartbeat.describe("reading and checking images")
+        experiment = build_experiment(settings, run, strategy)
+        with run.locked():
+            if check_run_folder(run, settings) != is_continued or run.summary.is_file():
+                raise UserError(f"{run.path} was changed by another process: repeat the command.")
+            stop = StopRequest()
+            started = time.monotonic()
+            if not _train(experiment, is_continued, stop, heartbeat):
+                logger.info("Stopped after step %d. The same command continues.", experiment.step)
+                return False
+            heartbeat.end()
+            return finish_run(experiment, time.monotonic() - started, export, judge, stop)
 
 
-def _train(experiment: Experiment, is_continued: bool, export: Export) -> None:
+def _train(
+    experiment: Experiment, is_continued: bool, stop: StopRequest, heartbeat: Heartbeat
+) -> bool:
+    """Whether training has come to its end."""
     settings = experiment.settings
-    stop, monitor = StopRequest(), make_monitor(experiment)
+    monitor = make_monitor(experiment)
     of_method = settings.method.callbacks(training_context(experiment, stop))
     interrupted = None
     if is_continued:
@@ -74,13 +95,8 @@ def _train(experiment: Experiment, is_continued: bool, export: Export) -> None:
     replicas = experiment.model.distribute_strategy.num_replicas_in_sync
     log_devices(settings.devices.precision, use_xla(settings.devices.jit_compile, replicas))
     log_estimates(experiment, monitor)
-    callbacks = run_callbacks(experiment, of_method, monitor, stop)
-    started = time.monotonic()
-    if not fit(experiment, callbacks, stop, interrupted):
-        logger.info("Stopped after step %d. The same command continues.", experiment.step)
-        return
-    with stop.watched():  # the end takes seconds: a request to stop comes too late
-        finish_run(experiment, time.monotonic() - started, export)
+    callbacks = run_callbacks(experiment, of_method, monitor, stop, heartbeat)
+    return fit(experiment, callbacks, stop, interrupted)
 
 
 def make_monitor(experiment: Experiment) -> Monitor:
@@ -192,14 +208,35 @@ def _step_not_finite(experiment: Experiment) -> StepNotFinite:
     )  # fmt: skip
 
 
-def finish_run(experiment: Experiment, seconds: float, export: Export) -> None:
-    """Exports the encoder, then writes the summary, which marks the run as finished."""
-    run = experiment.run
+def finish_run(
+    experiment: Experiment,
+    seconds: float,
+    export: Export,
+    judge: Judge = lambda experiment: [],
+    stop: StopRequest | None = None,
+) -> bool:
+    """Exports the encoder, then writes the summary, which marks the run as finished.
+
+    Args:
+        seconds: that training took since the last start.
+        export, judge: see `run_experiment`.
+        stop: a request ends the export; it is repeated when the run continues.
+
+    Returns:
+        Whether it came to its end.
+    """
+    run, stop = experiment.run, stop or StopRequest()
     if not run.can_write():
-        return
+        return True
     size = experiment.settings.augmentation.image_size
     images = experiment.train.load(range(min(8, len(experiment.train))), size)
-    exported = export(run, experiment.model.encoder, images)
-    text = summarise(experiment, seconds, exported)
-    run.write_summary(text)
-    print(text, end="")
+    try:
+        with stop.watched(), stop.interruptible():
+            exported = export(run, experiment.model.encoder, images)
+            text = "\n".join([summarise(experiment, seconds, exported), *judge(experiment)])
+    except Stopped:
+        logger.info("Stopped in the export, after all steps. The same command continues.")
+        return False
+    run.write_summary(text.rstrip("\n") + "\n")
+    print(text)
+    return True

@@ -146,27 +146,33 @@ class Monitor:
             metrics["neighbours_kept"] = neighbour_overlap(before, found.neighbours)
         return Measured(metrics, found.neighbours)
 
-    def raw_pixels(self) -> float | None:
-        """kNN top-1 in percent of the same protocol on the pixels; None where it is not measured.
+    def raw_pixels(self) -> dict[str, float]:
+        """What `knn_top1` and `knn_top1_train` are of the pixels, by the same protocols.
 
-        That is where kNN is not, or where there are too many pixels.
+        Returns:
+            `raw_pixels_knn_top1` and `raw_pixels_knn_top1_train` in percent, each where the
+            accuracy is measured; neither where there are too many pixels.
         """
         side = min(self.size, RAW_SIDE)
-        is_small = 12 * side**2 * len(self.chosen.rows) <= RAW_BYTES
-        if self.held_out is None or self.missing or not is_small:
-            return None
-        every = np.arange(len(self.held_out))
-        rows, queries = (  # uint8: the search makes floats of a block at a time
-            source.load(indices, side).reshape(len(indices), -1)
-            for source, indices in ((self.train, self.chosen.rows), (self.held_out, every))
-        )
-        return self._top1(rows, queries, self.held_out)
+        if 12 * side**2 * len(self.chosen.rows) > RAW_BYTES or not has_labels(self.train.labels):
+            return {}
+        rows = _pixels(self.train, self.chosen.rows, side)
+        measured = self._train_top1(rows)
+        if self.held_out is not None and not self.missing:
+            queries = _pixels(self.held_out, np.arange(len(self.held_out)), side)
+            measured["knn_top1"] = self._top1(rows, queries, self.held_out)
+        return {f"raw_pixels_{name}": value for name, value in measured.items()}
 
     def _top1(self, rows, queries, held_out: Source) -> float:
         labels, true = np.asarray(self.train.labels)[self.chosen.rows], np.asarray(held_out.labels)
         classes = int(max(labels.max(), true.max())) + 1
         scores = weighted_knn(rows, labels, queries, num_classes=classes)
         return accuracy(scores, true)["top1"]
+
+
+def _pixels(source: Source, indices: np.ndarray, side: int) -> np.ndarray:
+    """(n, P) uint8: the search makes floats of a block at a time."""
+    return source.load(indices, side).reshape(len(indices), -1)
 
 
 class _AugmentedImages:

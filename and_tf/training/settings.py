@@ -77,6 +77,11 @@ class RunSettings(Settings):
         10.0, "Save at least this often.", above(0), may_change=True
     )
 
+    @property
+    def folder(self) -> str:
+        """Of the run."""
+        return self.workdir or f"runs/{self.name}"
+
 
 @dataclasses.dataclass(frozen=True)
 class DeviceSettings(Settings):

@@ -81,11 +81,9 @@ def _foreign_files(run: Workdir) -> set[str]:
 def begin_run(experiment: Experiment, monitor: Monitor) -> None:
     """Writes what a new run starts from."""
     run, settings = experiment.run, experiment.settings
-    raw = monitor.raw_pixels()
-    measured = {} if raw is None else {"raw_pixels_knn_top1": raw}
     run.write_flags(settings)
     run.write_images(experiment.images)
-    run.write_metadata(experiment.metadata | measured)
+    run.write_metadata(experiment.metadata | monitor.raw_pixels())
     run.forget_after(-1)
     if run.can_write():
         augmented = sample_augmented(

@@ -37,13 +37,18 @@ class StopRequest:
         Nothing outside may be changed within: what the block has computed is assigned after it.
 
         Raises:
-            Stopped: if a stop is asked for, or was before.
+            Stopped: if a stop is asked for, or was before. Whatever a library has made of it on its
+                way is replaced.
         """
         if self.is_asked:
             raise Stopped
         self._is_interruptible = True
         try:
             yield
+        except Exception as error:
+            if self.is_asked:
+                raise Stopped from error
+            raise
         finally:
             self._is_interruptible = False
 

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from and_tf.errors import Argument
 from and_tf.evaluation.knn_during_training import choose_images
 from and_tf.runs import checkpoint
 from and_tf.training.build import Experiment
@@ -15,6 +16,8 @@ from and_tf.training.durations import clock
 from and_tf.training.online_evaluation import Monitor
 
 logger = logging.getLogger(__name__)
+
+FEW_IMAGES = 500  # below, training from random weights has too little to learn from
 
 
 def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
@@ -44,6 +47,12 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
         logger.warning("the disk may not hold the checkpoints.")
     if monitor.missing:
         logger.info("No kNN accuracy: %s.", monitor.missing)
+    if len(train) < FEW_IMAGES:
+        logger.warning(
+            "%s images are too few to learn features from, below about %d: start from pretrained "
+            "weights (%s), or add images.",
+            f"{len(train):,}", FEW_IMAGES, Argument("init"),
+        )  # fmt: skip
 
 
 def checkpoint_bytes(experiment: Experiment, monitor: Monitor) -> int:
@@ -77,13 +86,13 @@ def summarise(experiment: Experiment, seconds: float, exported: Path) -> str:
     chosen = choose_images(len(experiment.train), settings.run.eval_images)
     votes = chosen.votes(experiment.train.labels)
     lines = [
-        f"{settings.run.name}: {settings.choice.method} on {experiment.train.name}, "
+        f"{settings.run.name}: {settings.method.title}, {experiment.train.name}, "
         f"{settings.encoder.encoder}, {epochs}, seed {settings.run.seed}",
         f"{clock(seconds)} since the last start{rate}",
         *_knn_lines(metrics, run.read_metadata(), votes),
         f"Encoder: {exported} (SavedModel) and .keras",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _knn_lines(metrics: list[dict[str, Any]], metadata: dict[str, Any], votes: int) -> list[str]:

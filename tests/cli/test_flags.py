@@ -4,10 +4,10 @@ import pytest
 
 import and_tf
 from and_tf.cli import embed, evaluate, export, report, train
-from and_tf.cli.cards import cards
 from and_tf.cli.flags import Flags
 from and_tf.errors import Argument, UserError
 from and_tf.settings import Settings, at_least, between, setting
+from and_tf.training.cards import cards
 
 PROGRAMS = {
     "train": train, "evaluate": evaluate, "report": report, "export": export, "embed": embed,

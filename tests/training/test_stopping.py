@@ -36,6 +36,21 @@ def test_interruptible_work_ends_right_there():
     assert done == [1]
 
 
+def test_what_a_library_makes_of_the_stop_on_its_way_is_replaced():
+    stop = StopRequest()
+    with stop.watched(), pytest.raises(Stopped), stop.interruptible():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Stopped as error:
+            raise RuntimeError("in user code") from error
+
+
+def test_an_error_of_interruptible_work_stays_what_it_is():
+    stop = StopRequest()
+    with stop.watched(), pytest.raises(KeyError), stop.interruptible():
+        raise KeyError
+
+
 def test_interruptible_work_does_not_begin_once_a_stop_is_asked_for():
     stop = StopRequest()
     with stop.watched():

@@ -64,7 +64,13 @@ def test_images_plan_and_cost_are_logged_before_the_start(experiment, capsys):
     assert "70 images" in text and "4 epochs of 3 steps in 2 rounds" in text
     assert str(experiment.run.path) in text and " free" in text
     assert all(line in text for line in experiment.model.describe_memory(32))
-    assert "No kNN" not in text and "Warning" not in text
+    assert "No kNN" not in text and text.count("Warning") == 1
+    assert "Warning: 70 images are too few" in text and "pretrained weights (init)" in text
+
+
+def test_a_set_that_is_large_enough_is_not_called_small(experiment, capsys, monkeypatch):
+    monkeypatch.setattr("and_tf.training.summary.FEW_IMAGES", 70)
+    assert "too few" not in logged(experiment, capsys)
 
 
 def test_metrics_that_will_be_missing_and_a_small_disk_are_logged(experiment, capsys, monkeypatch):
@@ -105,7 +111,10 @@ def test_a_summary_has_the_last_knn_of_each_round_beside_raw_pixels(tmp_path):
     first, cost, title, *knn, exported = summary_of(
         tmp_path, METRICS, {"raw_pixels_knn_top1": 30.0}
     )
-    assert first == "tiny: and on digits train, resnet_small, 4 epochs, seed 0"
+    assert (
+        first
+        == "tiny: Anchor Neighbourhood Discovery, digits train, resnet_small, 4 epochs, seed 0"
+    )
     assert "30 images/s (median)" in cost
     assert title == "Weighted kNN, K = 70, top-1 on the held-out images:"
     assert [" ".join(line.split()) for line in knn] == [
@@ -123,5 +132,5 @@ def test_a_summary_without_training_and_without_labels_says_both(tmp_path):
     first, cost, knn, _ = summary_of(
         tmp_path, [{"step": 0, "round": 1, "uniformity": -0.1}], {}, "--method=random", "--seed=7"
     )
-    assert first == "tiny: random on digits train, resnet_small, not trained, seed 7"
+    assert first == "tiny: Random weights, digits train, resnet_small, not trained, seed 7"
     assert "images/s" not in cost and knn.startswith("No kNN accuracy")

@@ -13,7 +13,7 @@ from and_tf.data.settings import LABELS, DataSettings
 from and_tf.data.sources import SOURCES, accepted_specs
 from and_tf.data.sources.arrays import ArraySource
 from and_tf.data.splits import HELD_OUT, Opened, SourceOptions, Splits, known_as, unknown_class
-from and_tf.errors import Argument, UserError
+from and_tf.errors import Argument, NotFound, UserError
 
 
 def open_source(
@@ -103,6 +103,22 @@ def open_train_and_held_out(data: DataSettings) -> tuple[Opened, Opened | None]:
             raise
         raise error.renamed({"data": "eval_data"}) from error
     return train, _with_classes_of(train, held_out) if data.eval_data else held_out
+
+
+def open_images_of_run(data: DataSettings) -> tuple[Opened, Opened | None]:
+    """`open_train_and_held_out` of a run that has begun, whose images may have moved since.
+
+    Raises:
+        NotFound: if nothing lies at their path; says how to name another one.
+    """
+    kind, _, path = absolute_spec(data.data).partition(":")
+    is_path = kind in SOURCES and SOURCES[kind].argument == "PATH"
+    if is_path and not os.path.exists(path):
+        raise NotFound(
+            f"{path} does not exist, where the run had its images: if they were moved, name their "
+            "new place by ", Argument("data"), ".",
+        )  # fmt: skip
+    return open_train_and_held_out(data)
 
 
 def _default_eval_split(data: DataSettings) -> str:

@@ -17,10 +17,8 @@ logger = logging.getLogger(__name__)
 
 def render_report(context: ReportContext) -> str:
     """The page of a run: all sections for which it holds something."""
-    made = []
-    for build in sections.SECTIONS:
-        logger.info("Making the %s", build.__name__.replace("_", " "))
-        made.append(build(context))
+    logger.info("Drawing the page")
+    made = [build(context) for build in sections.SECTIONS]
     return render(
         title=context.settings.run.name,
         subtitle=_subtitle(context),

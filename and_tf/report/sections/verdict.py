@@ -12,6 +12,7 @@ from and_tf.report.section import Section, fill
 from and_tf.report.sentences import describe_nearest
 from and_tf.report.spread import Spread, describe_spread, measure_spread
 from and_tf.report.standard_error import error_of_difference, standard_error
+from and_tf.training.summary import FEW_IMAGES
 
 TEMPLATE = """
 <p class="headline">{{ verdict.headline|replace(" %", "\u00a0%") }}</p>
@@ -19,6 +20,7 @@ TEMPLATE = """
 """
 
 SURE = 2  # standard errors that a difference must exceed before a word is made of it
+SETTLED = 20  # percent of the neighbours that a round must find again to count as settled
 
 
 def verdict_section(context: ReportContext) -> Section:
@@ -88,7 +90,12 @@ def judge(
         tone = "poor"
         headline = f"The embeddings have collapsed: images can hardly be told apart. {headline}"
     headline = _progress(record, checkpoint) + headline
-    reasons = [*verdict.reasons, describe_spread(spread, is_collapsed)]
+    reasons = [
+        *verdict.reasons,
+        describe_spread(spread, is_collapsed),
+        describe_stability(record.epochs),
+        describe_size(record.metadata.get("images")),
+    ]
     return Verdict(tone, headline, [reason for reason in reasons if reason])
 
 
@@ -98,8 +105,8 @@ def _progress(record: Record, checkpoint: str) -> str:
         return ""
     epochs = f"{record.epochs_done:,} of {record.plan.total_epochs:,} epochs"
     if checkpoint != "last":
-        return f"Checkpoint {checkpoint}, after {epochs}. By then: "
-    return f"Unfinished, {epochs}. So far: "
+        return f"Checkpoint {checkpoint}, after {epochs}. "
+    return f"Unfinished, after {epochs}. "
 
 
 def _is_measured(record: Record, name: str, labels: np.ndarray | None) -> bool:
@@ -115,8 +122,8 @@ def _with_labels(record: Record, labels: np.ndarray | None, name: str) -> Verdic
         f"{knn} names the class of {accuracy:.1f} % of {count:,} {images} "
         f"(standard error {error:.1f} points)"
     )
-    raw = record.metadata.get("raw_pixels_knn_top1") if name == "knn_top1" else None
-    tone, comparison = _compare_with_baseline(raw, labels, accuracy)
+    raw = record.metadata.get(_RAW_PIXELS[name])
+    tone, comparison = _compare_with_baselines(raw, labels, accuracy)
     reasons = [trend(record.by_round(name), count), _describe_consistency(record)]
     if name == "knn_top1_train":
         reasons.append(
@@ -132,22 +139,35 @@ _CLASSIFIED = {
 }
 
 
-def _compare_with_baseline(
+# The accuracy of raw pixels by the same protocol, in run.json.
+_RAW_PIXELS = {"knn_top1": "raw_pixels_knn_top1", "knn_top1_train": "raw_pixels_knn_top1_train"}
+
+
+def _compare_with_baselines(
     raw: float | None, labels: np.ndarray, accuracy: float
 ) -> tuple[str, str]:
-    """Tone and sentence beside raw pixels, else beside always naming the most frequent class."""
-    if raw is None:
-        name = "always naming the largest class"
-        baseline = float(100 * np.bincount(labels).max() / len(labels))
-    else:
-        name, baseline = "the same kNN on raw pixels", raw
-    gain = accuracy - baseline
-    beside = f"{name} ({baseline:.1f} %)"
-    if abs(gain) <= SURE * error_of_difference(accuracy, baseline, len(labels)):
-        return "mixed", f"Not clearly different from {beside}"
+    """Tone and sentence beside raw pixels and always naming the most frequent class.
+
+    The tone is that of the comparison with the better one of the two.
+    """
+    largest = float(100 * np.bincount(labels).max() / len(labels))
+    known = {"always naming the largest class": largest}
+    if raw is not None:
+        known["the same kNN on raw pixels"] = raw
+    strongest, *others = sorted(known, key=lambda name: -known[name])
+    gain = accuracy - known[strongest]
+    first = f"{strongest} ({known[strongest]:.1f} %)"
+    than = "".join(f", and than {name} ({known[name]:.1f} %)" for name in others)
+    error = error_of_difference(accuracy, known[strongest], len(labels))
+    if abs(gain) <= SURE * error:
+        return "mixed", f"Not clearly different from {first}{_beside(known, others)}"
     if gain > 0:
-        return "good", f"Better than {beside} by {gain:.1f} points"
-    return "poor", f"Worse than {beside} by {-gain:.1f} points"
+        return "good", f"Better than {first} by {gain:.1f} points{than}"
+    return "poor", f"Worse than {first} by {-gain:.1f} points{_beside(known, others)}"
+
+
+def _beside(known: Mapping[str, float], others: Sequence[str]) -> str:
+    return "".join(f"; {name} gives {known[name]:.1f} %" for name in others)
 
 
 def trend(by_round: Mapping[int, float], count: int) -> str:
@@ -183,7 +203,7 @@ def _describe_consistency(record: Record) -> str:
 
 
 def _without_labels(record: Record, spread: Spread, is_collapsed: bool) -> Verdict:
-    tone, headline = "unknown", "How accurate it is cannot be known without labels"
+    tone, headline = "unknown", "Without labels the accuracy of the features cannot be known"
     if spread.is_narrow and not is_collapsed:
         tone = "mixed"
         headline += "; the embeddings lie close together, as after too little training"
@@ -196,6 +216,37 @@ def _without_labels(record: Record, spread: Spread, is_collapsed: bool) -> Verdi
         "run evaluate.py.",
     ]
     return Verdict(tone, f"{headline}.", reasons)
+
+
+def describe_stability(epochs: Sequence[dict]) -> str:
+    """How many neighbours the last two discoveries share, in a sentence; empty before the second.
+
+    Args:
+        epochs: records of metrics.jsonl.
+    """
+    found = [epoch["stability"] for epoch in epochs if "stability" in epoch]
+    if not found:
+        return ""
+    sentence = f"Of the neighbours that the last round began with, {found[-1]:.1f} % are those of "
+    sentence += "the round before"
+    if found[-1] < SETTLED:
+        return f"{sentence}: the neighbourhoods have not settled, and longer rounds may help."
+    return f"{sentence}."
+
+
+def describe_size(images: int | None) -> str:
+    """That a set is too small to learn from, and what to do; empty for larger ones.
+
+    Args:
+        images: that were trained on; None where it is not known.
+    """
+    if images is None or images >= FEW_IMAGES:
+        return ""
+    return (
+        f"{images:,} images are too few to learn features from: below about {FEW_IMAGES} the "
+        "network mostly learns to tell these very photos apart. Start from pretrained weights, or "
+        "add images."
+    )
 
 
 def describe_overlap(evaluations: Sequence[dict], nearest: str) -> str:

@@ -9,9 +9,11 @@ from and_tf.methods.method import KeepsMetadata
 from and_tf.training.callbacks.checkpoints import Checkpoints
 from and_tf.training.callbacks.cost_estimate import CostEstimate
 from and_tf.training.callbacks.evaluation import Evaluation
+from and_tf.training.callbacks.first_epoch import FirstEpoch
 from and_tf.training.callbacks.round_ends import RoundEnds
 from and_tf.training.callbacks.run_log import RunLog
 from and_tf.training.callbacks.step_counter import StepCounter
+from and_tf.training.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from and_tf.training.build import Experiment
@@ -22,6 +24,7 @@ __all__ = [
     "Checkpoints",
     "CostEstimate",
     "Evaluation",
+    "FirstEpoch",
     "RoundEnds",
     "RunCallbacks",
     "RunLog",
@@ -48,6 +51,7 @@ def run_callbacks(
     of_method: list[keras.callbacks.Callback],
     monitor: "Monitor",
     stop: "StopRequest",
+    heartbeat: Heartbeat | None = None,
 ) -> RunCallbacks:
     """The callbacks of a run.
 
@@ -56,6 +60,7 @@ def run_callbacks(
         of_method: the method's callbacks; they act first.
         monitor: measures the evaluations.
         stop: whether a stop was asked for.
+        heartbeat: is told of the first epoch.
     """
     run, plan, settings = experiment.run, experiment.plan, experiment.settings.run
     per_epoch = experiment.steps_per_epoch
@@ -68,6 +73,7 @@ def run_callbacks(
     everything = [
         *of_method,
         counter,
+        FirstEpoch(heartbeat or Heartbeat(), experiment.settings.optimizer.batch_size),
         CostEstimate(counter, plan, per_epoch),
         Evaluation(monitor, plan, settings.eval_every, counter, stop, keep),
         log,

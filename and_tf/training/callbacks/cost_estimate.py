@@ -1,4 +1,4 @@
-"""What the rest of a run will take, logged once, early."""
+"""What the rest of a run will take, logged after its first steps."""
 
 import logging
 import time
@@ -11,12 +11,14 @@ from and_tf.training.durations import clock
 
 logger = logging.getLogger(__name__)
 
-WARM_UP = 5  # steps, in which TensorFlow traces and compiles
-MEASURED_AFTER = 20  # steps
+ROUGH_AFTER = 3  # steps, of which the first one traces and compiles
+SETTLED_AFTER = 20  # steps, when caches and threads have warmed up
+WARM_UP = 5  # of these steps; the rough estimate has no time for it
+DIFFERENT = 0.2  # part by which a second estimate must differ from the first to be logged
 
 
 class CostEstimate(keras.callbacks.Callback):
-    """Logs once, after 20 steps of a start or a continuation, what the rest will take.
+    """Logs after 3 steps of a start or a continuation, and again if 20 steps tell otherwise.
 
     Only time within epochs counts: discovery comes before an epoch, evaluation after it. Where an
     execution holds many steps, whole executions are measured and the first one warms up.
@@ -31,9 +33,10 @@ class CostEstimate(keras.callbacks.Callback):
         super().__init__()
         self.counter, self.plan, self.steps_per_epoch = counter, plan, steps_per_epoch
         self.began = -1  # step; -1 before the first one
-        self.warm = -1  # step from which on is measured
-        self.seconds = 0.0
-        self.is_logged = False
+        self.rough = _Rate(warm_up=1)
+        self.settled = _Rate(WARM_UP)
+        self.logged: float | None = None  # seconds per step
+        self.is_over = False
 
     def on_train_begin(self, logs=None):
         if self.began < 0:
@@ -43,27 +46,60 @@ class CostEstimate(keras.callbacks.Callback):
         self.last_read = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.is_logged:
+        if self.is_over:
             return
         # The device is done with these steps: `fit` has fetched their loss for `logs`.
-        now, step = time.monotonic(), self.counter.step
-        if self.warm >= 0:
-            self.seconds += now - self.last_read
-            if step - self.began >= MEASURED_AFTER:
-                self._log(step, self.seconds / (step - self.warm))
-        elif step - self.began >= WARM_UP:
-            self.warm = step
+        now, done = time.monotonic(), self.counter.step - self.began
+        for rate in (self.rough, self.settled):
+            rate.add(done, now - self.last_read)
         self.last_read = now
+        if self.logged is None and done >= ROUGH_AFTER and self.rough.is_measured:
+            self._log(self.rough.seconds_per_step)
+        if done >= SETTLED_AFTER and self.settled.is_measured:
+            self.is_over = True
+            known, found = self.logged or 0.0, self.settled.seconds_per_step
+            if abs(found - known) > DIFFERENT * known:
+                self._log(found)
 
-    def _log(self, step: int, seconds_per_step: float) -> None:
-        self.is_logged = True
-        per_epoch, epochs = self.steps_per_epoch, self.plan.total_epochs
+    def _log(self, seconds_per_step: float) -> None:
+        rough = "About" if self.logged is None else "By more steps about"
+        self.logged = seconds_per_step
+        per_epoch, epochs, step = self.steps_per_epoch, self.plan.total_epochs, self.counter.step
         epoch_seconds = per_epoch * seconds_per_step
         epoch = f"{epoch_seconds:.1f}s" if epoch_seconds < 10 else clock(epoch_seconds)
         left = clock((epochs * per_epoch - step) * seconds_per_step)
         rounds = self.plan.rounds - self.plan.round_of((step - 1) // per_epoch)
         starts = f" and {rounds} round {'start' if rounds == 1 else 'starts'}" if rounds else ""
         logger.info(
-            "About %s per epoch, %s to the end of epoch %s; evaluations%s come on top.",
-            epoch, left, f"{epochs:,}", starts,
+            "%s %s per epoch, %s to the end of epoch %s; evaluations%s come on top.",
+            rough, epoch, left, f"{epochs:,}", starts,
         )  # fmt: skip
+
+
+class _Rate:
+    """Seconds per step, without those of a warm-up.
+
+    Args:
+        warm_up: steps that are not measured, at least the first execution.
+    """
+
+    def __init__(self, warm_up: int):
+        self.warm_up = warm_up
+        self.warm = -1  # step from which on is measured
+        self.seconds, self.steps = 0.0, 0
+
+    def add(self, done: int, seconds: float) -> None:
+        """So many steps are done, the last execution in this time."""
+        if self.warm < 0:
+            self.warm = done if done >= self.warm_up else -1
+            return
+        self.seconds += seconds
+        self.steps = done - self.warm
+
+    @property
+    def is_measured(self) -> bool:
+        return self.steps > 0
+
+    @property
+    def seconds_per_step(self) -> float:
+        return self.seconds / self.steps

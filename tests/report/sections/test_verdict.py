@@ -10,6 +10,8 @@ from and_tf.methods.rounds import RoundPlan
 from and_tf.report.record import Record
 from and_tf.report.sections.verdict import (
     describe_overlap,
+    describe_size,
+    describe_stability,
     judge,
     trend,
 )
@@ -107,7 +109,7 @@ def test_a_collapse_is_said_first(spread, knn, labels):
 def test_embeddings_that_tell_classes_apart_have_not_collapsed(spread):
     verdict = judge(record([60]), LABELS, spread)
     assert verdict.tone == "good" and "collapsed" not in verdict.headline
-    assert "The embeddings lie close together." in verdict.reasons[-1]
+    assert "They lie close together" in verdict.reasons[-1]
 
 
 @pytest.mark.parametrize("spread", [EQUAL, LINE])
@@ -127,7 +129,10 @@ def test_without_held_out_labels_knn_among_the_training_images_is_told():
 def test_without_labels_nothing_is_claimed_on_accuracy():
     verdict = judge(record(), None, WIDE)
     assert verdict.tone == "unknown"
-    assert "cannot be known without labels; nothing points to a collapse" in verdict.headline
+    assert verdict.headline.startswith(
+        "Without labels the accuracy of the features cannot be known; "
+    )
+    assert "nothing points to a collapse" in verdict.headline
     reasons = " ".join(verdict.reasons)
     assert "40 of 128 directions" in reasons and "label some" in reasons
     assert "class" not in reasons and "stayed" not in reasons
@@ -148,7 +153,7 @@ def test_neighbour_overlap_is_told_with_its_epochs():
 def test_close_embeddings_are_a_warning(spread):
     verdict = judge(record(), None, spread)
     assert verdict.tone == "mixed" and "close together" in verdict.headline
-    assert "That is little" in verdict.reasons[-1]
+    assert "They lie close together" in verdict.reasons[-1]
 
 
 def test_the_published_result_is_named_beside():
@@ -158,9 +163,48 @@ def test_the_published_result_is_named_beside():
 
 def test_an_unfinished_run_says_so():
     verdict = judge(record([40], epochs=3), LABELS, WIDE)
-    assert verdict.headline.startswith("Unfinished, 3 of 6 epochs.")
+    assert verdict.headline.startswith("Unfinished, after 3 of 6 epochs. Better than")
 
 
 def test_a_checkpoint_before_the_end_is_not_called_unfinished():
     verdict = judge(record([40], epochs=3), LABELS, WIDE, checkpoint="best")
-    assert verdict.headline.startswith("Checkpoint best, after 3 of 6 epochs. By then: ")
+    assert verdict.headline.startswith("Checkpoint best, after 3 of 6 epochs. Better than")
+
+
+@pytest.mark.parametrize(
+    ("knn", "raw", "largest", "tone", "words"),
+    [
+        (50, 30.0, 40, "good", "Better than LARGEST (40.0 %) by 10.0 points, and than PIXELS"),
+        (35, 30.0, 40, "poor", "Worse than LARGEST (40.0 %) by 5.0 points; PIXELS gives 30.0 %"),
+        (35, 40.0, 20, "poor", "Worse than PIXELS (40.0 %) by 5.0 points; LARGEST gives 20.0 %"),
+        (41, 30.0, 40, "mixed", "Not clearly different from LARGEST"),
+    ],
+)  # fmt: skip
+def test_both_baselines_are_named_and_the_better_one_decides(knn, raw, largest, tone, words):
+    labels = np.concatenate([np.zeros(10 * largest, int), np.arange(1000 - 10 * largest) % 10 + 1])
+    verdict = judge(record([knn], raw=raw), labels, WIDE)
+    said = verdict.headline.replace("always naming the largest class", "LARGEST")
+    said = said.replace("the same kNN on raw pixels", "PIXELS")
+    assert verdict.tone == tone and said.startswith(words)
+
+
+def test_training_images_too_are_compared_with_raw_pixels():
+    run = record(knn_top1_train=70.0)
+    run.metadata["raw_pixels_knn_top1_train"] = 75.0
+    verdict = judge(run, None, WIDE, train_labels=LABELS)
+    assert verdict.tone == "poor" and "raw pixels (75.0 %) by 5.0 points" in verdict.headline
+
+
+@pytest.mark.parametrize(("stability", "is_settled"), [(0.2, False), (60.0, True)])
+def test_neighbourhoods_that_have_not_settled_are_told(stability, is_settled):
+    words = describe_stability([{"epoch": 1}, {"epoch": 3, "stability": stability}])
+    assert f"{stability:.1f} %" in words and ("not settled" in words) != is_settled
+    assert describe_stability([{"epoch": 1}]) == ""
+
+
+def test_a_set_too_small_to_learn_from_is_told_with_the_remedy():
+    run = record([60])
+    run.metadata["images"] = 60
+    reasons = " ".join(judge(run, LABELS, WIDE).reasons)
+    assert "60 images are too few" in reasons and "pretrained weights" in reasons
+    assert describe_size(500) == "" and describe_size(None) == ""

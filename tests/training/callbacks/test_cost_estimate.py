@@ -64,15 +64,26 @@ class Drive:
             getattr(callback, name)(*args)
 
 
-def test_the_cost_is_logged_once_after_20_steps(monkeypatch, caplog):
+def test_the_cost_is_logged_once_after_3_steps(monkeypatch, caplog):
     drive = Drive(monkeypatch, caplog)
-    assert drive.fit(19) == ""
-    # 1,000 epochs of 12 steps of 2 s, less the 20 that are done.
+    assert drive.fit(2) == ""
+    # 1,000 epochs of 12 steps of 2 s, less the 3 that are done.
     expected = (
         "About 24s per epoch, 6h39m to the end of epoch 1,000; evaluations and 4 round starts "
     )
     assert drive.fit(1, first_seconds=0) == expected + "come on top."
-    assert drive.fit(100) == ""
+    assert drive.fit(100, first_seconds=0) == ""
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(2.2, ""), (4.0, "By more steps about 48s per")])
+def test_the_cost_is_logged_again_where_20_steps_tell_otherwise(
+    monkeypatch, caplog, seconds, words
+):
+    drive = Drive(monkeypatch, caplog)
+    assert drive.fit(3).startswith("About 24s")
+    said = drive.fit(17, seconds=seconds, first_seconds=0)
+    assert said.startswith(words) and bool(said) == bool(words)
+    assert drive.fit(100, seconds=20.0, first_seconds=0) == ""
 
 
 def test_the_cost_is_measured_over_whole_executions_after_the_first(monkeypatch, caplog):
@@ -86,7 +97,7 @@ def test_the_cost_is_measured_over_whole_executions_after_the_first(monkeypatch,
 def test_the_cost_is_logged_again_of_a_continued_run(monkeypatch, caplog):
     drive = Drive(monkeypatch, caplog, first=12 * 600 - 10)
     said = drive.fit(20)
-    assert said.startswith("About 24s per epoch, 2h39m to the end of epoch 1,000; ")
-    assert "and 1 round start come on top" in said
+    assert said.startswith("About 24s per epoch, 2h40m to the end of epoch 1,000; ")
+    assert "and 2 round starts come on top" in said
     drive = Drive(monkeypatch, caplog, first=12 * 1000 - 10)
-    assert drive.fit(10) == ""  # fewer steps than the measurement takes
+    assert drive.fit(2) == ""  # fewer steps than the measurement takes

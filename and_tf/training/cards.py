@@ -39,6 +39,26 @@ def card(name: str) -> Path:
     )
 
 
+def read_card(name: str) -> dict[str, str]:
+    """Texts by the name of their setting, for `settings.parse_all`.
+
+    Args:
+        name: as of `card`.
+
+    Raises:
+        NotFound: as `card`.
+    """
+    texts = {}
+    for line in card(name).read_text(encoding="utf-8").splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        flag, is_equal, text = line.strip().lstrip("-").partition("=")
+        if not is_equal:  # of a boolean
+            flag, text = (flag[2:], "false") if flag.startswith("no") else (flag, "true")
+        texts[flag] = text
+    return texts
+
+
 def describe_cards() -> str:
     """A line for each shipped card: its name, and the first line of its text."""
     known = cards()

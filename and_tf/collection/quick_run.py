@@ -1,0 +1,148 @@
+"""A short training on a folder of photos, for want of any encoder: sized to the folder."""
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+from and_tf.data.manifest import changes, manifest
+from and_tf.data.sources.opening import open_train_and_held_out
+from and_tf.data.sources.source import Source
+from and_tf.data.workers import num_cores
+from and_tf.errors import Argument, Stopped, UserError
+from and_tf.methods import METHODS
+from and_tf.runs.workdir import Workdir
+from and_tf.settings import parse_all
+from and_tf.training.cards import read_card
+from and_tf.training.durations import clock
+from and_tf.training.loop import run_experiment
+from and_tf.training.settings import ExperimentSettings, experiment_settings
+
+CARD = "folder_quick"
+SUFFIX = "-quick"  # of the folder of such a run
+SMALLEST = 8  # photos; BatchNorm needs some in a batch
+LARGEST_BATCH = 64
+
+EPOCHS, FEWEST_EPOCHS = 100, 10
+LOOKS = 100_000  # photos times epochs that a small folder gets, minutes on two cores
+MOST_LOOKS = 2_000_000  # that a large one gets, an hour or two
+
+# Images per second and core of the card: 951 at 32 pixels on two cores (docs/performance.md) have
+# 2.25 times as many pixels at 48.
+RATE_PER_CORE = 211
+START_SECONDS = 60  # reading, compiling, evaluations and exports
+
+logger = logging.getLogger(__name__)
+
+
+class Size(NamedTuple):
+    """How long a quick run is.
+
+    Attributes:
+        rounds: after round 0.
+        epochs_per_round: of each, and of round 0.
+        batch_size: photos in a step.
+    """
+
+    rounds: int
+    epochs_per_round: int
+    batch_size: int
+
+    @property
+    def epochs(self) -> int:
+        return (self.rounds + 1) * self.epochs_per_round
+
+
+def size_for(images: int) -> Size:
+    """The length of a run on so many photos: minutes for a thousand, an hour or two for a million.
+
+    Args:
+        images: N.
+
+    Raises:
+        UserError: if there are too few to train on.
+    """
+    if images < SMALLEST:
+        raise UserError(
+            f"{images} images are too few to train on: start from pretrained weights, named by ",
+            Argument("model"), ".",
+        )  # fmt: skip
+    epochs = min(EPOCHS, max(FEWEST_EPOCHS, LOOKS // images))
+    if images * epochs > MOST_LOOKS:
+        epochs = max(2, MOST_LOOKS // images)
+    # Some steps in an epoch, so that the order of a small set changes between them.
+    batch_size = min(LARGEST_BATCH, max(SMALLEST, images // 4))
+    return Size(rounds=1, epochs_per_round=epochs // 2, batch_size=batch_size)
+
+
+def expected_seconds(images: int, epochs: int, cores: int) -> float:
+    """What a run on CPU cores will take, about."""
+    return START_SECONDS + images * epochs / (RATE_PER_CORE * cores)
+
+
+def train_quickly(folder: Path, skip_broken: bool = False, root: Path = Path("runs")) -> Path:
+    """The folder of a finished quick run on a folder of photos, begun, continued or there already.
+
+    Args:
+        folder: of photos.
+        skip_broken: leave out those that cannot be decoded.
+        root: in which runs lie.
+
+    Raises:
+        Stopped: if a stop was asked for; called again, it continues.
+        UserError: if the photos cannot be read, or are too few.
+    """
+    values = {"data": f"folder:{folder.absolute()}", "skip_broken": skip_broken}
+    settings, source = _open(values)
+    run = _run_for(folder, source, root)
+    if run.summary.is_file():
+        return run.path
+    size = size_for(len(source))
+    values |= {"labels": settings.data.labels, "name": run.path.name, "workdir": str(run.path)}
+    settings = _settings(values | size._asdict())
+    _announce(run, size, len(source))
+    if not _train(settings):
+        raise Stopped
+    return run.path
+
+
+def _open(values: dict) -> tuple[ExperimentSettings, Source]:
+    """Photos with the labels of their folders, or without where these cannot be had."""
+    settings = _settings(values)
+    try:
+        return settings, open_train_and_held_out(settings.data)[0]
+    except UserError:  # such as classes of a test folder that the training folder lacks
+        settings = _settings(values | {"labels": "none"})
+        return settings, open_train_and_held_out(settings.data)[0]
+
+
+def _settings(values: dict) -> ExperimentSettings:
+    """Those of the card, but for these."""
+    known = parse_all([ExperimentSettings, *METHODS.values()], read_card(CARD))
+    return experiment_settings(known | values)
+
+
+def _run_for(folder: Path, source: Source, root: Path) -> Workdir:
+    """The run on these very photos, or where one can begin: NAME-quick, NAME-quick-2 and so on."""
+    name, number = f"{folder.absolute().name or 'photos'}{SUFFIX}", 1
+    while True:
+        run = Workdir(root / (name if number == 1 else f"{name}-{number}"))
+        if not run.images.is_file() or not changes(run.read_images(), manifest(source)):
+            return run
+        number += 1
+
+
+def _announce(run: Workdir, size: Size, images: int) -> None:
+    seconds = expected_seconds(images, size.epochs, num_cores())
+    logger.info(
+        "No encoder knows these photos yet: a small one is trained on them first, in %s. "
+        "%s photos, %d epochs, expected to take about %s on this CPU. Ctrl-C is safe: the same "
+        "command continues. Pretrained weights need no training and know more: %s.",
+        run.path, f"{images:,}", size.epochs, clock(seconds), Argument("model", "WEIGHTS"),
+    )  # fmt: skip
+
+
+def _train(settings: ExperimentSettings) -> bool:
+    from and_tf.export.run import export_finished_run
+    from and_tf.report.conclusion import conclude_experiment
+
+    return run_experiment(settings, export_finished_run, conclude_experiment)

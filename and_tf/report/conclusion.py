@@ -1,0 +1,47 @@
+"""The verdict of the page as lines of text, for the end of a run."""
+
+import keras
+
+from and_tf.data.sources.source import Source
+from and_tf.evaluation.knn_during_training import choose_images
+from and_tf.report.record import read_record
+from and_tf.report.sample import embed_sample
+from and_tf.report.sections.verdict import judge
+from and_tf.report.spread import measure_spread
+from and_tf.runs.workdir import Workdir
+from and_tf.training.build import Experiment
+
+IMAGES = 1_000  # whose embeddings tell how they lie
+
+
+def conclude_experiment(experiment: Experiment) -> list[str]:
+    """`conclude` of the parts of a run, for `run_experiment`."""
+    encoder = experiment.model.encoder
+    return conclude(experiment.run, encoder, experiment.train, experiment.held_out)
+
+
+def conclude(
+    run: Workdir, encoder: keras.Model, train: Source, held_out: Source | None
+) -> list[str]:
+    """What a run is worth, and what that rests on, as the page of a report says it.
+
+    Args:
+        run: the folder, with all its metrics.
+        encoder: as trained.
+        train, held_out: the images of the run.
+
+    Returns:
+        Lines of text: the headline and the reasons.
+    """
+    record = read_record(run)
+    settings = record.settings
+    sample = embed_sample(encoder, train, settings.augmentation.image_size, IMAGES)
+    chosen = choose_images(len(train), settings.run.eval_images)
+    labels = None if held_out is None or held_out.labels is None else held_out.labels
+    verdict = judge(
+        record,
+        None if labels is None else labels[labels >= 0],
+        measure_spread(sample.embeddings),
+        train_labels=chosen.query_labels(train.labels),
+    )
+    return [f"Verdict: {verdict.headline}", *(f"  {reason}" for reason in verdict.reasons)]

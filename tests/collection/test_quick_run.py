@@ -1,0 +1,125 @@
+"""How long a short run on a folder is, where it lies, and which encoder is chosen."""
+
+import os
+
+import pytest
+from helpers.pictures import write_images
+
+from and_tf.collection import choice, quick_run
+from and_tf.collection.choice import choose_model, newest_run_on
+from and_tf.collection.quick_run import expected_seconds, size_for
+from and_tf.data.sources.opening import open_source
+from and_tf.errors import Stopped, UserError
+from and_tf.runs.workdir import Workdir
+
+
+def test_a_thousand_photos_take_minutes_and_a_million_hours():
+    size = size_for(1000)
+    assert (size.rounds, size.epochs, size.batch_size) == (1, 100, 64)
+    assert expected_seconds(1000, size.epochs, cores=2) < 6 * 60
+    for images in (10_000, 100_000, 1_000_000):
+        assert expected_seconds(images, size_for(images).epochs, cores=2) < 1.5 * 3600
+
+
+@pytest.mark.parametrize("images", [8, 9, 31, 60, 255, 256, 1000, 10**4, 10**6, 10**7])
+def test_every_size_has_steps_and_two_rounds(images):
+    size = size_for(images)
+    assert 8 <= size.batch_size <= min(64, images)
+    assert size.rounds == 1 and size.epochs_per_round >= 1
+    assert size.epochs <= 100
+
+
+def test_a_larger_folder_never_gets_more_epochs():
+    epochs = [size_for(images).epochs for images in range(8, 50_000, 97)]
+    assert epochs == sorted(epochs, reverse=True)
+
+
+def test_too_few_photos_are_refused_with_the_remedy():
+    with pytest.raises(UserError, match="pretrained weights"):
+        size_for(7)
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    write_images(tmp_path / "photos", [f"{number}.png" for number in range(12)])
+    return tmp_path / "photos"
+
+
+def begun(folder, data, is_finished=True):
+    """A run as far as the choice looks at it."""
+    run = Workdir(folder)
+    (run.path / "checkpoints").mkdir(parents=True)
+    run.flags.write_text(f"--data={data}\n")
+    run.checkpoint.touch()
+    if is_finished:
+        run.summary.touch()
+    return run
+
+
+def test_the_newest_run_on_these_photos_is_chosen_and_none_on_others(photos):
+    assert newest_run_on(photos) is None
+    begun("runs/digits", "digits")
+    begun("runs/others", f"folder:{photos.parent}/others")
+    assert newest_run_on(photos) is None
+    older, newer = (begun(f"runs/{name}", f"folder:{photos}") for name in ("b", "a"))
+    os.utime(older.checkpoint, (1, 1))
+    assert newest_run_on(photos).path == newer.path
+    assert newest_run_on(photos / "holidays").path == newer.path
+    assert newest_run_on(photos.parent) is None
+    (newer.path / "flags.cfg").write_text("no flags")
+    assert newest_run_on(photos).path == older.path
+
+
+def test_an_unfinished_quick_run_is_not_chosen_but_continued(photos):
+    begun("runs/photos-quick", f"folder:{photos}", is_finished=False)
+    assert newest_run_on(photos) is None
+    begun("runs/mine", f"folder:{photos}", is_finished=False)
+    assert newest_run_on(photos).path.name == "mine"
+
+
+def test_the_order_of_the_choice(photos, monkeypatch):
+    monkeypatch.setattr(choice, "train_quickly", lambda *others: "trained")
+    assert choose_model("", photos) == "trained"
+    run = begun("runs/mine", f"folder:{photos}")
+    assert choose_model("", photos) == str(run.path)
+    weights = (
+        photos.parent
+        / "keras"
+        / "models"
+        / ("mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5")
+    )
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    assert choose_model("", photos) == "MobileNetV2"
+    assert choose_model("x.keras", photos) == "x.keras"
+
+
+def test_a_quick_run_has_a_folder_of_its_own_for_other_photos_of_the_same_name(photos):
+    source = open_source(f"folder:{photos}")
+    first = quick_run._run_for(photos, source, photos.parent / "runs")
+    assert first.path.name == "photos-quick"
+    first.path.mkdir(parents=True)
+    first.write_images(quick_run.manifest(source))
+    assert quick_run._run_for(photos, source, photos.parent / "runs").path == first.path
+    fewer = open_source(f"folder:{photos}", "train[:11]")
+    other = quick_run._run_for(photos, fewer, photos.parent / "runs")
+    assert other.path.name == "photos-quick-2"
+
+
+def test_a_stop_in_the_training_ends_the_command_and_the_next_one_continues(photos, monkeypatch):
+    settings = []
+
+    def run_experiment(chosen, *others):
+        settings.append(chosen)
+        return len(settings) > 1
+
+    monkeypatch.setattr(quick_run, "run_experiment", run_experiment)
+    with pytest.raises(Stopped):
+        choose_model("", photos)
+    assert choose_model("", photos).endswith("photos-quick")
+    assert settings[0] == settings[1]
+    assert settings[0].data.data == f"folder:{photos}"
+    assert settings[0].encoder.encoder == "resnet_small"
+    assert settings[0].optimizer.batch_size == 8
