@@ -22,7 +22,9 @@ class DataSettings(Settings):
         may_change=True,
     )
     data_dir: str = setting("", "Folder of prepared TFDS data sets.", may_change=True)
-    train_split: str = setting("train", "Split in TFDS notation, such as train[:5000].")
+    train_split: str = setting(
+        "train", "Split in TFDS notation, such as train[:5000] or stratified_train[:90%]."
+    )
     eval_split: str = setting(
         "", "Split to evaluate on; by default validation, else test, where they exist."
     )

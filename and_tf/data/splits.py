@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from and_tf.data.stratified import STRATIFIED, report_sorted_part, stratified_order
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ SYNONYMS = {
     "validation": ("validation", "valid", "val"),
     "test": ("test",),
 }
+NAME = r"\w+(?=\s*(?:\[|\+|$))"  # of a split, in TFDS notation
 HELD_OUT = ("validation", "test")  # in the order in which they are preferred
 
 
@@ -50,13 +52,16 @@ class SourceOptions:
 
 
 class Splits(dict[str, Callable[[], "Opened"]]):
-    """Functions that open the splits of a data set, by the names of these."""
+    """Functions that open the splits of a data set, by the names of these.
+
+    `stratified_NAME` is the split NAME in an order of which every part holds all classes.
+    """
 
     def open(self, split: str, spec: str) -> Opened:
         """Opens a split in TFDS notation.
 
         Args:
-            split: such as `train`, `train[:5000]` or `train+test`.
+            split: such as `train`, `train[:5000]`, `train+test` or `stratified_train[:90%]`.
             spec: of the data set, for messages.
 
         Raises:
@@ -65,23 +70,37 @@ class Splits(dict[str, Callable[[], "Opened"]]):
         split = known_as(split, self) or split
         if split in self:
             return self[split]()
-        split = re.sub(
-            r"\w+(?=\s*(?:\[|\+|$))", lambda name: known_as(name[0], self) or name[0], split
-        )
+        split = re.sub(NAME, lambda name: self._known(name[0]), split)
         named = [part.partition("[")[0].strip() for part in split.split("+")]
         if split == "all":
             named = list(self)
-        if unknown := [name for name in named if name not in self]:
+        if unknown := [name for name in named if self._whole(name) not in self]:
             raise split_error(split, spec, self, f"there is no split {unknown[0]!r}")
-        sources = {name: self[name]() for name in dict.fromkeys(named)}
-        lengths = {name: len(source) for name, source in sources.items()}
+        sources = {name: self[name]() for name in dict.fromkeys(map(self._whole, named))}
+        lengths = {name: len(sources[self._whole(name)]) for name in named}
         rows: dict[str, list[np.ndarray]] = {}
         for name, start, stop in split_ranges(split, spec, lengths, self):
             rows.setdefault(name, []).append(np.arange(start, stop))
-        parts: list[Any] = [
-            sources[name].take(np.concatenate(pieces)) for name, pieces in rows.items()
-        ]
+        parts: list[Any] = []
+        for name, pieces in rows.items():
+            source, places = sources[self._whole(name)], np.concatenate(pieces)
+            if name in self:
+                report_sorted_part(source, places, split, spec)
+            else:
+                places = np.sort(stratified_order(source.labels, len(source))[places])
+            parts.append(source.take(places))
         return functools.reduce(lambda first, second: first.join(second), parts)
+
+    def _whole(self, name: str) -> str:
+        """The split that a name is of, which may begin with `stratified_`."""
+        return name if name in self else name.removeprefix(STRATIFIED)
+
+    def _known(self, name: str) -> str:
+        """The name with that by which its split is known here, where it is."""
+        if found := known_as(name, self):
+            return found
+        found = known_as(name.removeprefix(STRATIFIED), self)
+        return STRATIFIED + found if found and name.startswith(STRATIFIED) else name
 
 
 def split_ranges(
@@ -124,8 +143,8 @@ def split_error(split: str, spec: str, available: Iterable[str], reason: str) ->
     return NotFound(
         f"Cannot open split {split!r} of ",
         Argument("data", spec),
-        f": {reason}. Available: {', '.join(available)}, and parts of them such as train[:5000] or "
-        "train[10%:].",
+        f": {reason}. Available: {', '.join(available)}, and parts of them such as train[:5000], "
+        "train[10%:] or stratified_train[:90%].",
     )
 
 

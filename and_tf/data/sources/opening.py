@@ -29,7 +29,8 @@ def open_source(
         spec: `digits`, `tfds:NAME`, `folder:PATH`, `npz:PATH` or `mat:PATH`; a path alone is that
             of a folder.
         split: in TFDS notation, such as `train`, `test`, `train[:5000]`, `train[10%:]` or
-            `train[:10]+train[20:]`, whatever the data set.
+            `train[:10]+train[20:]`, whatever the data set. `stratified_train[:90%]` is a fixed
+            choice that holds each class in proportion, and `stratified_train[90%:]` the rest.
         data_dir: where TFDS keeps its data sets; None for its own default.
         labels: `folders`, or `none` to leave out all labels. The label of an image in a folder is
             the first part of its path, if every image lies in a sub-folder.

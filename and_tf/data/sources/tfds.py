@@ -9,7 +9,8 @@ import numpy as np
 from and_tf.data.progress import progress_bar
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.tfds_prepare import import_tfds, quiet_logs, tfds_builder, tfds_error
-from and_tf.data.splits import SourceOptions, Splits, split_ranges
+from and_tf.data.splits import Opened, SourceOptions, Splits, split_ranges
+from and_tf.data.stratified import STRATIFIED, report_sorted_part
 from and_tf.errors import Argument, UserError
 
 
@@ -28,9 +29,14 @@ class TfdsSplits(Splits):
             {split: functools.partial(self.open, split) for split in self.builder.info.splits}
         )
 
-    def open(self, split: str, spec: str = "") -> EncodedSource:
+    def open(self, split: str, spec: str = "") -> Opened:
         """Opens a split in TFDS notation."""
-        return _read(self.builder, self.name, split, self.data_dir)
+        if any(part.strip().startswith(STRATIFIED) for part in split.split("+")):
+            return super().open(split, spec or f"tfds:{self.name}")
+        source = _read(self.builder, self.name, split, self.data_dir)
+        if "[" in split:
+            report_sorted_part(source, None, split, f"tfds:{self.name}")
+        return source
 
 
 def tfds_splits(path: str, options: SourceOptions) -> TfdsSplits:
@@ -88,6 +94,16 @@ def _tfds_keys(info: Any) -> tuple[str, str | None]:
             f" holds no image, only {', '.join(features) or 'nothing'}: "
             "choose a data set of images.",
         )
+    # Of floating-point pixels, such as depths, TFDS stores the bits as the colours of a PNG.
+    floats = [key for key in images if np.issubdtype(features[key].np_dtype, np.floating)]
+    if len(floats) == len(images):
+        raise UserError(
+            Argument("data", f"tfds:{info.name}"),
+            f" holds images of {np.dtype(features[floats[0]].np_dtype)} alone ({', '.join(floats)})"
+            ", of which nothing says what is white: choose a data set of 8 or 16 bits, or scale "
+            "the images to 0..255 and pass them as npz:PATH.",
+        )
+    images = [key for key in images if key not in floats]
     preferred = ("image", "label", *(info.supervised_keys or ()))
     return (
         next((key for key in images if key in preferred), images[0]),

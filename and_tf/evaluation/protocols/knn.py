@@ -79,7 +79,7 @@ class WeightedKnn(Protocol):
         if len({(row["k"], row["temperature"]) for row in rows}) > 1:
             remarks.append(
                 "The best of several settings is no fair result on the images it was chosen on: "
-                "choose on others, such as the split train[90%:] against train[:90%]."
+                "choose on others, such as stratified_train[90%:] against stratified_train[:90%]."
             )
         return remarks + super().remarks(images, rows)
 

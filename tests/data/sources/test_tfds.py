@@ -105,6 +105,63 @@ def test_tfds_sets_without_images_are_refused(prepared, tmp_path):
     assert "holds no image" in error_of(open_source, "tfds:tiny_texts", data_dir=tmp_path)
 
 
+def test_parts_that_hold_all_classes(prepared):
+    spec = "tfds:tiny_colours"
+    whole = open_source(spec, data_dir=prepared)
+    first = open_source(spec, "stratified_train[:40%]", data_dir=prepared)
+    rest = open_source(spec, "stratified_train[40%:]", data_dir=prepared)
+    assert np.bincount(first.labels).tolist() == [4, 4]
+    assert sorted([*first.items, *rest.items]) == sorted(whole.items)
+
+
+def write_set(data_dir, name, features, examples):
+    """A data set as `tfds build` leaves it."""
+    import tensorflow_datasets as tfds
+
+    info = {"VERSION": tfds.core.Version("1.0.0")}
+    info["_info"] = lambda self: tfds.core.DatasetInfo(
+        builder=self, features=tfds.features.FeaturesDict(features), disable_shuffling=True
+    )
+    info["_split_generators"] = lambda self, manager: {"train": self._generate_examples()}
+    info["_generate_examples"] = lambda self: enumerate(examples)
+    made = type(name, (tfds.core.GeneratorBasedBuilder,), info | {"__module__": __name__})
+    made(data_dir=data_dir).download_and_prepare()
+
+
+def test_a_part_of_a_set_in_the_order_of_its_classes_is_warned_of(tmp_path, caplog):
+    import tensorflow_datasets as tfds
+
+    features = {
+        "image": tfds.features.Image(shape=(8, 8, 3), encoding_format="png"),
+        "label": tfds.features.ClassLabel(names=["cold", "mild", "warm"]),
+    }
+    rows = [{"image": image, "label": row // 12} for row, image in enumerate(pixels(36))]
+    write_set(tmp_path, "SortedColours", features, rows)
+    spec = "tfds:sorted_colours"
+    assert np.bincount(open_source(spec, "train[:50%]", data_dir=tmp_path).labels).tolist() == [
+        12,
+        6,
+    ]
+    (message,) = [r.message for r in caplog.records if "order of its classes" in r.message]
+    assert "'warm'" in message and "stratified_train[:50%]" in message
+
+
+def test_float_images_are_refused_and_others_beside_them_are_taken(tmp_path):
+    import tensorflow_datasets as tfds
+
+    depth = tfds.features.Image(shape=(8, 8, 1), dtype=np.float32)
+    values = [np.full((8, 8, 1), 2.5, np.float32)] * 3
+    write_set(tmp_path, "TinyDepths", {"depth": depth}, [{"depth": value} for value in values])
+    message = error_of(open_source, "tfds:tiny_depths", data_dir=tmp_path)
+    assert "depth" in message and "float32" in message and "nothing says what is white" in message
+    both = {"a_depth": depth, "photo": tfds.features.Image(shape=(8, 8, 3), encoding_format="png")}
+    images = pixels(3)
+    rows = [{"a_depth": v, "photo": image} for v, image in zip(values, images, strict=True)]
+    write_set(tmp_path, "TinyScenes", both, rows)
+    found = open_source("tfds:tiny_scenes", data_dir=tmp_path).load([0, 1, 2], 8)
+    np.testing.assert_array_equal(found, images)
+
+
 @pytest.fixture
 def no_network(monkeypatch):
     """Refuses every look-up and every connection; gives the list of those that were tried."""
