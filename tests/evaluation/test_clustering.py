@@ -12,9 +12,12 @@ def embeddings():
     return np.random.default_rng(0).normal(size=(31, 6)).astype("float32")
 
 
-@pytest.mark.parametrize("mini_batch_rows", [10, 1000])
-def test_clusters_are_found_whatever_the_length_and_numbered_by_size(monkeypatch, mini_batch_rows):
-    monkeypatch.setattr(clustering, "MINI_BATCH_ROWS", mini_batch_rows)
+@pytest.mark.parametrize(("sample_rows", "most_products"), [(1000, 1), (30, 2**37), (30, 1)])
+def test_clusters_are_found_whatever_the_length_and_numbered_by_size(
+    monkeypatch, sample_rows, most_products
+):
+    monkeypatch.setattr(clustering, "SAMPLE_ROWS", sample_rows)
+    monkeypatch.setattr(clustering, "PRODUCTS_FOR_MINI_BATCHES", most_products)
     draw = np.random.default_rng(0)
     truth = np.repeat([2, 0, 1], [10, 50, 30])  # numbered by size
     rows = np.eye(3)[truth] + 0.05 * draw.normal(size=(90, 3))
@@ -24,6 +27,23 @@ def test_clusters_are_found_whatever_the_length_and_numbered_by_size(monkeypatch
     assert found.dtype == np.int32
     np.testing.assert_array_equal(found, truth[order])
     np.testing.assert_array_equal(found, clusters(rows[order], num_clusters=3))
+
+
+def test_many_images_are_clustered_in_full_and_mini_batches_are_logged(monkeypatch, caplog):
+    """Lloyd's steps of all rows end where each row lies nearest its own cluster's mean."""
+    monkeypatch.setattr(clustering, "SAMPLE_ROWS", 50)
+    rows = np.random.default_rng(0).normal(size=(400, 5)).astype("float32")
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def is_at_rest(found):
+        means = np.stack([unit[found == number].mean(axis=0) for number in range(7)])
+        distance = ((unit[:, None] - means) ** 2).sum(axis=2)
+        return np.mean(distance.argmin(axis=1) == found) > 0.99
+
+    assert is_at_rest(clusters(rows, 7)) and not caplog.text
+    monkeypatch.setattr(clustering, "PRODUCTS_FOR_MINI_BATCHES", 1)
+    assert not is_at_rest(clusters(rows, 7))
+    assert "7 clusters of 400 images are sought in mini-batches" in caplog.text
 
 
 @pytest.mark.parametrize("count", [0, 32])
