@@ -103,6 +103,8 @@ class Flags:
         """An argument that a message names, as a flag where the program has one of that name."""
         name = FLAG_NAMES.get(argument.name, argument.name)
         if name not in self.fields:
+            name = OTHER_NAMES.get(name, name)
+        if name not in self.fields:
             return str(argument)
         if isinstance(argument.value, bool):
             return f"--{name}" if argument.value else f"--no{name}"
@@ -144,6 +146,10 @@ FLAG_NAMES = {
     "search": "neighbour_search",
     "features": "discovery_features",
 }
+
+
+# And of a program that lacks that flag and has another one for the same.
+OTHER_NAMES = {"init": "model"}
 
 
 def _define(field: Field, values: flags.FlagValues) -> None:

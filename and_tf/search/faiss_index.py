@@ -5,6 +5,7 @@ from types import ModuleType
 import numpy as np
 
 from and_tf.errors import Argument, MissingPackage
+from and_tf.search.native import call_natively
 from and_tf.search.rows import is_other
 
 RECALL = 95.0  # percent of the true nearest rows that the search must find on a sample
@@ -45,8 +46,8 @@ class FaissIndex:
         self.index.cp.seed = seed % 2**31
         self.index.cp.min_points_per_centroid = 1  # fewer rows than it likes are all there are
         self.index.cp.max_points_per_centroid = TRAINING_ROWS_PER_LIST
-        self.index.train(rows)
-        self.index.add(rows)
+        call_natively(self.index.train, rows)
+        call_natively(self.index.add, rows)
 
     @property
     def num_lists(self) -> int:
@@ -66,7 +67,8 @@ class FaissIndex:
         Returns:
             (Q, k) int32, -1 where the lists searched hold too few.
         """
-        _, found = self.index.search(self.rows[indices], min(k + 1, len(self.rows)))
+        queries, count = self.rows[indices], min(k + 1, len(self.rows))
+        _, found = call_natively(self.index.search, queries, count)
         return found[is_other(found, indices)].reshape(len(found), -1).astype(np.int32)
 
     def widen_search(self, indices: np.ndarray, nearest: np.ndarray) -> float:

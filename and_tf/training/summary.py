@@ -29,12 +29,12 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
         train.name, f"{len(train):,}", f"{model.encoder.count_params():,}",
     )  # fmt: skip
     logger.info(
-        "Plan: %d epochs of %d steps in %d rounds; results in %s",
-        experiment.plan.total_epochs, experiment.steps_per_epoch, experiment.plan.rounds + 1,
-        run.path,
+        "Plan: %s of %s in %s; results in %s",
+        _count(experiment.plan.total_epochs, "epoch"), _count(experiment.steps_per_epoch, "step"),
+        _count(experiment.plan.rounds + 1, "round"), run.path,
     )  # fmt: skip
     logger.info(
-        "Estimates: encoder's step %s, disk %s of %s free",
+        "Memory of a step, without the bank: about %s. Disk: %s of %s free",
         _megabytes(step_bytes(experiment)), _megabytes(disk), _megabytes(free),
     )  # fmt: skip
     replicas = model.distribute_strategy.num_replicas_in_sync
@@ -70,6 +70,10 @@ def step_bytes(experiment: Experiment) -> int:
         if isinstance(layer.output, keras.KerasTensor)
     )
     return 2 * 4 * experiment.settings.optimizer.batch_size * values
+
+
+def _count(number: int, unit: str) -> str:
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
 
 
 def _megabytes(size: int) -> str:

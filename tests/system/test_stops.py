@@ -11,10 +11,13 @@ from helpers import programs
 from tensorflow.python.framework.config import disable_op_determinism
 
 from and_tf.errors import Stopped
+from and_tf.export import run as export
 from and_tf.methods.anchor_neighbourhoods import curriculum
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
+from and_tf.search.faiss_index import FaissIndex
 from and_tf.search.neighbourhoods import discover
+from and_tf.search.rows import unit_rows
 from and_tf.training.online_evaluation import Monitor
 from and_tf.training.stopping import StopRequest
 
@@ -97,3 +100,41 @@ def test_a_stop_ends_the_comparison_of_many_rows():
             discover(rows)
             pytest.fail("the signal did not end it, or came after its end: then raise NUM_ROWS")
     assert time.monotonic() - sent[0] < 5
+
+
+def test_a_stop_ends_the_training_of_a_faiss_index():
+    pytest.importorskip("faiss")
+    rows = unit_rows(np.random.default_rng(0).standard_normal((200_000, 128), "float32"))
+    stop = StopRequest()
+    sent = []
+
+    def send():
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    timer = threading.Timer(0.5, send)
+    with stop.watched(), pytest.raises(Stopped):
+        timer.start()
+        with stop.interruptible():
+            FaissIndex(rows, seed=0)
+            pytest.fail("the signal did not end it, or came after its end: take more rows")
+    assert time.monotonic() - sent[0] < 5
+
+
+def test_a_stop_in_the_last_export_ends_the_run_which_continues_with_the_export(
+    tmp_path, monkeypatch, capsys
+):
+    run = Workdir(tmp_path / "run")
+    flags = [flag for flag in TINY if flag != "--deterministic"]
+    flags += ["--rounds=0", "--epochs_per_round=1", f"--workdir={run.path}"]
+    function, calls = slow(export.export_finished_run, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "export_finished_run", function)
+        assert programs.train(flags) == 0
+    assert time.monotonic() - calls[-1] < 5.5
+    assert "Stopped in the export" in capsys.readouterr().err and not run.summary.exists()
+    assert programs.train(flags) == 0
+    assert run.summary.is_file() and (run.exports / "encoder.keras").is_file()
+    said = capsys.readouterr().out
+    assert "Verdict: " in said and run.summary.read_text() in said
+    assert f"python report.py --workdir={run.path}" in said

@@ -212,8 +212,8 @@ def _without_labels(record: Record, spread: Spread, is_collapsed: bool) -> Verdi
     reasons = [
         describe_overlap(record.evaluations, describe_nearest(record.metadata.get("images"))),
         "What no metric here can say is whether near images belong together for your purpose: "
-        "look at the neighbours below, or label some held-out images (sub-folders, or y_test) and "
-        "run evaluate.py.",
+        "look at the neighbours of some images, or label some held-out ones (sub-folders, or "
+        "y_test) and run evaluate.py.",
     ]
     return Verdict(tone, f"{headline}.", reasons)
 
@@ -267,4 +267,4 @@ def describe_overlap(evaluations: Sequence[dict], nearest: str) -> str:
     if len(measured) > 1:
         before = measured[-2]
         sentence += f" ({before['neighbours_kept']:.0f} % to that of epoch {before['epoch']})"
-    return f"{sentence}: much, where neighbourhoods have settled or the learning rate is low."
+    return f"{sentence}. Most stay where neighbourhoods have settled or the learning rate is low."
