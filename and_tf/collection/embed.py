@@ -25,9 +25,10 @@ from and_tf.collection.table import check_table_path, write_table
 from and_tf.collection.update import updated_embeddings
 from and_tf.data.sources.folder import open_folder
 from and_tf.data.sources.source import Source
-from and_tf.errors import Argument, NotFound, UserError
+from and_tf.errors import Argument, UserError
 from and_tf.evaluation.clustering import clusters
 from and_tf.export import ExportedEncoder
+from and_tf.runs.places import check_place, make_folder_of
 
 SEARCHED_NEIGHBOURS = 10  # of each image, for near-duplicates and the gallery
 
@@ -122,7 +123,7 @@ def _write(
     print_duplicates(pairs, collection.names)
     if settings.page.gallery and collection.neighbours.shape[1]:
         save_gallery(
-            Path(settings.page.gallery).expanduser(),
+            make_folder_of(Path(settings.page.gallery).expanduser()),
             collection.source,
             collection.neighbours,
             settings.page.gallery_rows,
@@ -159,13 +160,7 @@ def _check_places(settings: EmbedSettings, table: Path) -> None:
     places = [("output", table), ("output", duplicates_path(table))]
     places += [("gallery", Path(chosen).expanduser())] if chosen else []
     for name, path in places:
-        folder = path.absolute().parent
-        if not folder.is_dir():
-            raise NotFound(Argument(name), f": the folder {folder} does not exist: create it.")
-        if path.is_dir():
-            raise UserError(
-                Argument(name), f": {path} is a directory: give another name or remove it."
-            )
+        check_place(name, path)
 
 
 def _check_numbers(settings: EmbedSettings, source: Source) -> None:

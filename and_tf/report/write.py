@@ -5,9 +5,10 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
-from and_tf.errors import Argument, MissingPackage, NotFound
+from and_tf.errors import MissingPackage
 from and_tf.report.settings import ReportSettings
 from and_tf.runs.atomic_files import replace_file
+from and_tf.runs.places import check_place, make_folder_of
 from and_tf.runs.settings import RunChoice
 from and_tf.runs.workdir import open_run
 
@@ -38,9 +39,9 @@ def write_report(choice: RunChoice, settings: ReportSettings, command: str = "")
 
     Raises:
         MissingPackage: if a package that only reports need is not installed.
-        NotFound: if there is no run, no checkpoint or no folder for the page.
+        NotFound: if there is no run or no checkpoint.
         BrokenFile: if a file of the run is corrupt.
-        UserError: if its images have changed.
+        UserError: if its images have changed, or the page cannot be written where it is to be.
     """
     for name in PACKAGES:
         if importlib.util.find_spec(name) is None:
@@ -52,12 +53,9 @@ def write_report(choice: RunChoice, settings: ReportSettings, command: str = "")
 
     run = open_run(choice.workdir)
     page = Path(settings.output).expanduser() if settings.output else run.path / "report.html"
-    if settings.output and (page.is_dir() or not page.absolute().parent.is_dir()):
-        raise NotFound(
-            Argument("output", settings.output), " must be a file in a folder that exists."
-        )
+    check_place("output", page)
     check_folder(run.tensorboard / "report")
     context = read_context(run, choice.checkpoint, settings, command)
-    replace_file(page, render_report(context))
+    replace_file(make_folder_of(page), render_report(context))
     logger.info("Writing neighbours by round and the projector for TensorBoard")
     return WrittenReport(page, write_board(context))

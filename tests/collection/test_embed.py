@@ -78,9 +78,10 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(settings, tmp_path, c
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_missing_folder_for_the_table_is_named(settings, tmp_path):
-    with pytest.raises(NotFound, match=r"output: the folder .*nowhere does not exist: create it"):
-        embed(settings, output=str(tmp_path / "nowhere" / "a.npz"))
+def test_missing_folders_for_what_is_written_are_made(settings, tmp_path):
+    table, gallery = tmp_path / "not" / "yet" / "a.npz", tmp_path / "nor" / "this" / "near.png"
+    embed(settings, output=str(table), gallery=str(gallery))
+    assert table.is_file() and gallery.is_file()
 
 
 def test_a_missing_model_is_named(tmp_path):

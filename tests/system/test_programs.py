@@ -273,7 +273,7 @@ def test_ctrl_c_ends_a_real_process_after_a_checkpoint(tmp_path):
 
 
 def test_report_writes_a_page_and_names_what_it_wrote(finished, tmp_path, capsys):
-    run, page = tmp_path / "run", tmp_path / "page.html"
+    run, page = tmp_path / "run", tmp_path / "not" / "yet" / "there" / "page.html"
     shutil.copytree(finished, run)
     assert programs.report([f"--workdir={run}", f"--output={page}", "--images=150"]) == 0
     said = capsys.readouterr().out
@@ -292,7 +292,8 @@ def test_report_refuses_what_it_cannot_show_and_keeps_an_older_page(
     (run / "report.html").write_text("an older page")
     before = files(run)
     report = [f"--workdir={run}", f"--data=folder:{folder}"]
-    assert "/nowhere" in refused(programs.report, [*report, "--output=/nowhere/a.html"], capsys)
+    below_a_file = f"--output={run / 'summary.txt' / 'a.html'}"
+    assert "lies below the file" in refused(programs.report, [*report, below_a_file], capsys)
     assert "--images=1" in refused(programs.report, [*report, "--images=1"], capsys)
     (folder / "photo_07.png").unlink()
     assert "has changed" in refused(programs.report, report, capsys)
