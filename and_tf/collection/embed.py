@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from and_tf.collection.choice import choose_model
-from and_tf.collection.clusters.found import Clusters
+from and_tf.collection.clusters.finding import check_clusters, find_clusters, write_clusters
 from and_tf.collection.collection import Collection, search_neighbours
 from and_tf.collection.duplicates.groups import Duplicates
 from and_tf.collection.duplicates.pairs import (
@@ -22,11 +22,10 @@ from and_tf.collection.gallery import save_gallery
 from and_tf.collection.origin import Origin, encoded, model_place, reference_embeddings
 from and_tf.collection.settings import EmbedSettings
 from and_tf.collection.table import check_table_path, write_table
-from and_tf.collection.update import updated_embeddings
+from and_tf.collection.update import recorded_origin, updated_embeddings
 from and_tf.data.sources.folder import open_folder
 from and_tf.data.sources.source import Source
 from and_tf.errors import Argument, UserError
-from and_tf.evaluation.clustering import clusters
 from and_tf.export import ExportedEncoder
 from and_tf.runs.places import check_place, make_folder_of
 
@@ -48,6 +47,7 @@ def embed_folder(settings: EmbedSettings) -> Path:
     table = check_table_path(Path(settings.collection.output).expanduser())
     _check_places(settings, table)
     source = _open_images(settings)
+    check_clusters(settings.clusters, table, Path(settings.collection.images).expanduser(), source)
     settings = _with_model(settings)
     collection = embed_images(settings, source)
     findings = analyse(settings, collection)
@@ -58,6 +58,9 @@ def embed_folder(settings: EmbedSettings) -> Path:
 def _with_model(settings: EmbedSettings) -> EmbedSettings:
     """The settings with an encoder, which is trained first where there is none."""
     chosen = settings.collection
+    origin = recorded_origin(Path(chosen.output).expanduser()) if chosen.update else None
+    if origin and not chosen.model:  # the newest run may be another one
+        chosen = dataclasses.replace(chosen, model=origin.model, checkpoint=origin.checkpoint)
     model = choose_model(chosen.model, Path(chosen.images).expanduser(), chosen.skip_broken)
     return dataclasses.replace(settings, collection=dataclasses.replace(chosen, model=model))
 
@@ -95,11 +98,9 @@ def analyse(settings: EmbedSettings, collection: Collection) -> Findings:
     """What is found in a collection."""
     threshold = settings.duplicates.duplicate_similarity
     pairs = near_duplicates(collection.neighbours, collection.similarity, threshold)
-    found = None
-    if count := settings.clusters.clusters:
-        numbers = clusters(collection.embeddings, count, seed=settings.collection.seed)
-        found = Clusters(numbers)
-    return Findings(duplicates=Duplicates(pairs, [], threshold), clusters=found)
+    duplicates = Duplicates(pairs, [], threshold)
+    found = find_clusters(settings.clusters, collection, duplicates, settings.collection.seed)
+    return Findings(duplicates=duplicates, clusters=found)
 
 
 def _write(
@@ -121,6 +122,8 @@ def _write(
         f"{collection.neighbours.shape[1]} nearest of each image: {path}"
     )
     print_duplicates(pairs, collection.names)
+    if findings.clusters is not None:
+        write_clusters(settings.clusters, collection, findings.clusters, table)
     if settings.page.gallery and collection.neighbours.shape[1]:
         save_gallery(
             make_folder_of(Path(settings.page.gallery).expanduser()),
@@ -170,9 +173,4 @@ def _check_numbers(settings: EmbedSettings, source: Source) -> None:
         raise UserError(
             Argument("neighbours", settings.collection.neighbours),
             f" must be smaller than {images}: lower it or add images.",
-        )
-    if settings.clusters.clusters > len(source):
-        raise UserError(
-            Argument("clusters", settings.clusters.clusters),
-            f" exceeds {images}: lower it or add images.",
         )

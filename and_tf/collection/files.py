@@ -35,12 +35,18 @@ class Files(NamedTuple):
 
 def files_of(source: Source) -> Files | None:
     """The files of a source's images, as they are now; None where they are no files."""
-    if not isinstance(source, EncodedSource) or not all(isinstance(i, str) for i in source.items):
+    paths = paths_of(source)
+    if not isinstance(source, EncodedSource) or not paths:
         return None
-    paths = [str(item) for item in source.items]
     mtimes = thread_pool().map(lambda path: os.stat(path).st_mtime_ns, paths)
     checksums = None if source.checksums is None else source.checksums.astype(np.int64)
     return Files(paths, source.sizes, np.fromiter(mtimes, np.int64, len(paths)), checksums)
+
+
+def paths_of(source: Source) -> list[str]:
+    """Paths of a source's images; empty where they are no files."""
+    items = source.items if isinstance(source, EncodedSource) else []
+    return [item for item in items if isinstance(item, str)]
 
 
 def read_checksums(paths: Sequence[str]) -> np.ndarray:

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from and_tf.settings import Settings, at_least, between, build, setting
+from and_tf.errors import Argument
+from and_tf.settings import SettingError, Settings, at_least, between, build, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,34 @@ class DuplicateSettings(Settings):
 class ClusterSettings(Settings):
     """Clusters."""
 
-    clusters: int = setting(0, "Add the number of a k-means cluster.", at_least(0))
+    clusters: str = setting(
+        "0", "Add the number of a k-means cluster: of so many clusters, or auto to choose how many."
+    )
+    copy_clusters_to: str = setting(
+        "", "Copy the images of each cluster into a sub-folder of this folder, an empty or new one."
+    )
+    link_clusters: bool = setting(
+        False, "Make hard links instead of these copies: they take no room on the same disk."
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        text = str(self.clusters)
+        if text != "auto" and not (text.isascii() and text.isdigit()):
+            raise SettingError(
+                Argument("clusters", self.clusters),
+                " must be a whole number of clusters, auto, or 0 for none.",
+            )
+
+    @property
+    def are_wanted(self) -> bool:
+        """Whether clusters are asked for."""
+        return self.number != 0
+
+    @property
+    def number(self) -> int | None:
+        """How many clusters; None to choose."""
+        return None if self.clusters == "auto" else int(self.clusters)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,6 +40,13 @@ class Changes(NamedTuple):
     removed: int
 
 
+def recorded_origin(table: Path) -> Origin | None:
+    """What made a table, by what it says; None if there is none, or it says nothing."""
+    if not table.is_file():
+        return None
+    return origin_of(read_table(table, argument="output").metadata)
+
+
 def updated_embeddings(
     table_path: Path, encoder: ExportedEncoder, origin: Origin, source: Source, files: Files
 ) -> tuple[np.ndarray, Files]:

@@ -50,6 +50,23 @@ def test_table_duplicates_and_gallery_are_written(settings, tmp_path, capsys):
     assert "4 images, 4 values each" in printed and "1.0000  b.png  copy.png" in printed
 
 
+def test_chosen_clusters_are_explained_pictured_and_copied(settings, tmp_path, capsys):
+    write_images(tmp_path / "photos", [f"more/{i}.png" for i in range(16)])
+    table = embed(settings, clusters="auto", copy_clusters_to=str(tmp_path / "out"))
+    with np.load(table) as columns:
+        numbers, paths = columns["cluster"], columns["path"]
+    printed = capsys.readouterr().out
+    assert "silhouette  stability" in printed and "clusters" in printed
+    lines = (tmp_path / "table.clusters.csv").read_text().splitlines()
+    chosen = [line.split(",")[0] for line in lines if line.endswith(",1")]
+    assert len(chosen) == 1 and f"{chosen[0]} " in printed
+    sheets = sorted(path.name for path in (tmp_path / "table.clusters").iterdir())
+    assert sheets == [f"cluster_{number:03}.png" for number in range(numbers.max() + 1)]
+    for path, number in zip(paths, numbers, strict=True):
+        copy = tmp_path / "out" / f"cluster_{number:03}" / path.split("/")[-1]
+        assert copy.read_bytes() == (tmp_path / "photos" / path).read_bytes()
+
+
 def test_a_single_image_has_a_table_and_no_neighbours(settings, tmp_path):
     write_images(tmp_path / "one", ["a.png"])
     embed(settings, images=str(tmp_path / "one"))
@@ -66,7 +83,11 @@ def test_a_home_folder_is_found_in_every_path(settings, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "words"),
     [({"neighbours": 4}, "neighbours=4 must be smaller than .* 4 in"),
-     ({"clusters": 5}, "clusters=5 exceeds .* 4 in"),
+     ({"clusters": "5"}, "clusters=5 exceeds .* 4 in"),
+     ({"clusters": "auto"}, "clusters='auto' needs at least 10 images.* 4: give a number"),
+     ({"clusters": "many"}, "clusters='many' must be a whole number of clusters, auto, or 0"),
+     ({"clusters": "-1"}, "clusters='-1' must be a whole number"),
+     ({"copy_clusters_to": "out"}, "copy_clusters_to='out' needs clusters"),
      ({"gallery": "near.jpg"}, "gallery='near.jpg' must end in .png"),
      ({"output": "table.csv"}, "must end in .parquet or .npz"),
      ({"checkpoint": "best"}, "checkpoint='best' is of a run, and .* is none")],

@@ -30,12 +30,14 @@ class Clusters:
         reason: why this number was chosen, in a sentence; empty where it was asked for.
         representatives: for each cluster (R,) int32, images nearest its centre first, one of each
             group of near-duplicates.
+        chosen: which of the candidates; 0 where the number was asked for.
     """
 
     numbers: np.ndarray
     candidates: tuple[Candidate, ...] = ()
     reason: str = ""
     representatives: tuple[np.ndarray, ...] = ()
+    chosen: int = 0
 
     @property
     def count(self) -> int:
