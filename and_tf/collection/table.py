@@ -67,7 +67,7 @@ def write_table(
         UserError: another suffix, or columns that do not have one value per image.
         MissingPackage: .parquet without pyarrow.
     """
-    path = check_table_path(Path(path))
+    path = check_table_path(Path(path).expanduser())
     names = clean_texts(paths)
     written = {"embedding": np.asarray(embeddings, np.float32)}
     if written["embedding"].shape[:1] != (len(names),) or written["embedding"].ndim != 2:

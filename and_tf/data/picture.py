@@ -54,4 +54,4 @@ def save_grid(
     scale: int | None = None,
 ) -> None:
     """Writes `grid(images)` to a file; the name's ending gives the format."""
-    grid(images, columns, scale=scale).save(path)
+    grid(images, columns, scale=scale).save(Path(path).expanduser())

@@ -246,10 +246,11 @@ def newest_run(root: str | Path = "runs") -> Workdir:
     Raises:
         NotFound: if there is none.
     """
-    files = [path for path in Path(root).glob("**/checkpoints/last.npz") if path.is_file()]
+    root = Path(root).expanduser()
+    files = [path for path in root.glob("**/checkpoints/last.npz") if path.is_file()]
     if not files:
         raise NotFound(
-            f"No run under {Path(root).absolute()}: train first, or name the folder of a run by ",
+            f"No run under {root.absolute()}: train first, or name the folder of a run by ",
             Argument("workdir"), ".",
         )  # fmt: skip
     return Workdir(max(files, key=lambda file: file.stat().st_mtime).parent.parent)

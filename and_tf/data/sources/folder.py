@@ -53,7 +53,7 @@ def _open_with_classes(
 
 
 def open_folder(
-    folder: Path,
+    folder: str | Path,
     train_folder: Path | None = None,
     labels: str = "none",
     skip_broken: bool = False,
@@ -70,7 +70,7 @@ def open_folder(
         BrokenImage: if it holds a broken image.
         UserError: if it holds a class that the training folder lacks.
     """
-    folder = folder.expanduser()
+    folder = Path(folder).expanduser()
     names = _image_names(folder)
     classes = None
     if labels == "folders":
