@@ -1,7 +1,9 @@
 """The images of an evaluation, references and queries, refused where they do not fit the run."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -51,13 +53,19 @@ def _labels(source: Opened) -> np.ndarray:
     return np.full(len(source), -1, np.int32) if source.labels is None else source.labels
 
 
-def open_images(data: DataSettings, of_run: DataSettings, protocol: Protocol) -> EvaluationImages:
+def open_images(
+    data: DataSettings,
+    of_run: DataSettings,
+    protocol: Protocol,
+    known: Mapping[str, Any] | None = None,
+) -> EvaluationImages:
     """Opens reference and query images.
 
     Args:
         data: the images to compare.
         of_run: the images that the run was trained on.
         protocol: tells whether there must be labels, and images besides the reference images.
+        known: the run's metadata, by which the images that it began with are found.
 
     Raises:
         UserError: a source cannot be opened; its arrays have another size than those of the run;
@@ -65,8 +73,10 @@ def open_images(data: DataSettings, of_run: DataSettings, protocol: Protocol) ->
             folder, has no reference image.
     """
     is_of_run = data.data == of_run.data
-    open_both = opening.open_images_of_run if is_of_run else opening.open_train_and_held_out
-    reference, queries = open_both(data)
+    if is_of_run:
+        reference, queries = opening.open_images_of_run(data, known)
+    else:
+        reference, queries = opening.open_train_and_held_out(data)
     if protocol.needs_labels:
         _check_labels([s for s in (reference, queries) if s is not None], data.labels)
     if queries is None and protocol.needs_queries:

@@ -43,7 +43,8 @@ def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
     if layer != "all":
         layer = encoders.resolve_layer(restored.encoder, layer)
         layers = [layer]
-    images = open_images(settings.images.applied_to(of_run), of_run, settings.protocol)
+    chosen = settings.images.applied_to(of_run)
+    images = open_images(chosen, of_run, settings.protocol, run.read_metadata())
     settings.protocol.check(images)
     outcomes = _measure(settings, run, restored.encoder, layers, images)
     report = _report(settings, images, layer, layers, outcomes)

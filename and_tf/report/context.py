@@ -135,7 +135,7 @@ def _open_sources(
     data = record.settings.data
     given = {n: v for n in ("data", "data_dir") if (v := getattr(settings, n)) is not None}
     chosen = dataclasses.replace(data, **given)
-    train, held_out = open_images_of_run(chosen)
+    train, held_out = open_images_of_run(chosen, record.metadata)
     if record.metadata["fingerprint"] != train.fingerprint:
         raise UserError(
             f"{train.name} has changed since the run in {run.path} began: it held "

@@ -101,7 +101,7 @@ def build_experiment(
     Raises:
         UserError: if settings and images do not fit, or the images have changed.
     """
-    train, held_out = _open_images(settings, is_begun=run.flags.is_file())
+    train, held_out = _open_images(settings, run)
     images, others = manifest(train), _label_metadata(train, held_out)
     check_unchanged(run, train, images, others)
     size = settings.augmentation.image_size
@@ -117,10 +117,15 @@ def build_experiment(
     return Experiment(settings, run, train, held_out, images, yields, metadata, schedule, model)
 
 
-def _open_images(settings: ExperimentSettings, is_begun: bool) -> tuple[Source, Source | None]:
+def _open_images(settings: ExperimentSettings, run: Workdir) -> tuple[Source, Source | None]:
     data, batch_size = settings.data, settings.optimizer.batch_size
-    open_images = opening.open_images_of_run if is_begun else opening.open_train_and_held_out
-    train, held_out = open_images(data)
+    train: Source
+    held_out: Source | None
+    if run.flags.is_file():
+        known = run.read_metadata() if run.metadata.is_file() else {}
+        train, held_out = opening.open_images_of_run(data, known)
+    else:
+        train, held_out = opening.open_train_and_held_out(data)
     if len(train) < batch_size:
         raise UserError(
             Argument("batch_size", batch_size), f" exceeds the number of images, {len(train)} from "

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from and_tf.data.settings import LABELS, DataSettings
 from and_tf.data.sources import SOURCES, accepted_specs
 from and_tf.data.sources.arrays import ArraySource
+from and_tf.data.sources.former import as_begun
 from and_tf.data.splits import HELD_OUT, Opened, SourceOptions, Splits, known_as, unknown_class
 from and_tf.errors import Argument, NotFound, UserError
 
@@ -106,8 +108,15 @@ def open_train_and_held_out(data: DataSettings) -> tuple[Opened, Opened | None]:
     return train, _with_classes_of(train, held_out) if data.eval_data else held_out
 
 
-def open_images_of_run(data: DataSettings) -> tuple[Opened, Opened | None]:
+def open_images_of_run(
+    data: DataSettings, known: Mapping[str, Any] | None = None
+) -> tuple[Opened, Opened | None]:
     """`open_train_and_held_out` of a run that has begun, whose images may have moved since.
+
+    Args:
+        data: which images they are.
+        known: the run's metadata, with the fingerprints of the images that it began with, where
+            files of kinds that were not read then shall be left out.
 
     Raises:
         NotFound: if nothing lies at their path; says how to name another one.
@@ -119,7 +128,11 @@ def open_images_of_run(data: DataSettings) -> tuple[Opened, Opened | None]:
             f"{path} does not exist, where the run had its images: if they were moved, name their "
             "new place by ", Argument("data"), ".",
         )  # fmt: skip
-    return open_train_and_held_out(data)
+    train, held_out = open_train_and_held_out(data)
+    if known:
+        train = as_begun(train, known.get("fingerprint"))
+        held_out = held_out and as_begun(held_out, known.get("held_out_fingerprint"))
+    return train, held_out
 
 
 def _default_eval_split(data: DataSettings) -> str:
