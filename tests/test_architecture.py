@@ -139,7 +139,7 @@ def test_the_choices_of_flags_are_the_keys_of_the_dicts():
 
     fields = train.flags().fields
     assert fields["method"].details.choices == tuple(METHODS)
-    assert fields["encoder"].details.choices == tuple(ENCODERS)
+    assert fields["encoder"].details.choices == (*ENCODERS, "init")
     assert fields["anchors"].details.choices == tuple(RULES)
     assert evaluate.flags().fields["classifier"].details.choices == tuple(PROTOCOLS)
     assert export.flags().fields["format"].details.choices == (*FORMATS, "all")

@@ -15,17 +15,18 @@ from and_tf.runs.workdir import Workdir, newest_run
 
 
 def open_encoder(model: str, checkpoint: str = "last") -> ExportedEncoder:
-    """An exported encoder, or the one of a run.
+    """An exported encoder, the one of a run, or weights that others have learned.
 
     Args:
-        model: path of an export or of a run's folder, or the name of pretrained weights; empty for
-            the newest run.
+        model: path of an export or of a run's folder, or what `open_pretrained` takes, such as
+            `MobileNetV2`; empty for the newest run.
         checkpoint: of a run: `last`, `best` or `round_N`.
 
     Raises:
         UserError: if there is no such model or checkpoint, or if it is corrupt.
     """
-    if is_pretrained_name(model):
+    is_pretrained = is_pretrained_name(model) or model.endswith(".keras")
+    if is_pretrained and checkpoint == "last":
         return _in_memory(open_pretrained(model))
     path = Path(model).expanduser() if model else newest_run().path
     if Workdir(path).flags.is_file():

@@ -1,14 +1,73 @@
-"""Which encoder a run trains."""
+"""Which encoder a run trains, and from which weights it starts."""
 
 import dataclasses
+import os
 
 from and_tf.encoders import ENCODERS
-from and_tf.settings import Settings, at_least, setting
+from and_tf.errors import Argument
+from and_tf.settings import SettingError, Settings, at_least, between, setting
+
+OF_INIT = "init"  # the network is the one that the run starts from
 
 
 @dataclasses.dataclass(frozen=True)
 class EncoderSettings(Settings):
     """Encoder."""
 
-    encoder: str = setting("resnet18", "Network.", choices=tuple(ENCODERS))
-    embedding_dim: int = setting(128, "Length D of an embedding.", at_least(2))
+    encoder: str = setting(
+        None,
+        "Network; by default resnet18, or that of the weights which the run starts from (init).",
+        choices=(*ENCODERS, OF_INIT),
+    )
+    embedding_dim: int | None = setting(
+        None,
+        "Length D of an embedding; by default 128, or that of the last features of init's network, "
+        "which get a new last layer only where this is given.",
+        at_least(2),
+    )
+    init: str = setting(
+        "",
+        "Weights to start from: folder of a run, .keras file, network of Keras Applications "
+        "(MobileNetV2, or MobileNetV2:FILE of weights), or hub:PRESET of keras-hub. Nothing is "
+        "downloaded.",
+    )
+    freeze: tuple[str, ...] = setting(
+        (),
+        "Parts that are not trained, such as stem,stage1, or all; batch_norm: every BatchNorm.",
+    )
+    init_rate: float = setting(
+        1.0, "Learning rate of the layers loaded from init, as a factor.", between(0, 1, True)
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        # What is not given follows from init; a run keeps what it came to.
+        if self.encoder is None:
+            object.__setattr__(self, "encoder", OF_INIT if self.init else "resnet18")
+        if self.encoder == OF_INIT and not self.init:
+            raise SettingError(
+                Argument("encoder", OF_INIT), " is the network of ", Argument("init"), ": give it."
+            )
+        if self.embedding_dim is None and self.encoder != OF_INIT:
+            object.__setattr__(self, "embedding_dim", 128)
+        if not self.init and self.init_rate != 1:
+            raise SettingError(
+                Argument("init_rate", self.init_rate), " is for layers loaded from ",
+                Argument("init"), ": give it, or leave both out.",
+            )  # fmt: skip
+
+    def absolute(self) -> "EncoderSettings":
+        """The same start, by an absolute path, so that it is found from any folder."""
+        kind, colon, file = self.init.partition(":")
+        path = os.path.abspath(os.path.expanduser(self.init))
+        if self.init and os.path.exists(path):
+            return dataclasses.replace(self, init=path)
+        path = os.path.abspath(os.path.expanduser(file))
+        if file and os.path.exists(path):
+            return dataclasses.replace(self, init=f"{kind}{colon}{path}")
+        return self
+
+    @property
+    def is_of_init(self) -> bool:
+        """Whether the network is the one of the weights that the run starts from."""
+        return self.encoder == OF_INIT

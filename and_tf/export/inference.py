@@ -11,22 +11,6 @@ import tensorflow as tf
 from and_tf import __version__
 
 
-def in_float32(encoder: keras.Model) -> keras.Model:
-    """The encoder, or a float32 copy of one with a mixed-precision policy."""
-    if all(getattr(layer, "compute_dtype", "float32") == "float32" for layer in encoder.layers):
-        return encoder
-
-    def clone(layer):
-        config = layer.get_config()
-        if isinstance(layer, keras.layers.Layer):
-            config["dtype"] = "float32"
-        return type(layer).from_config(config)
-
-    copy = keras.models.clone_model(encoder, clone_function=clone)
-    copy.set_weights(encoder.get_weights())
-    return copy
-
-
 def fixed_size(encoder: keras.Model) -> tuple[Callable, list[tf.TensorSpec]]:
     """The encoder as a function of uint8 images of its own size, and the signature of it."""
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from and_tf.export.inference import in_float32
+from and_tf.encoders.layers import in_float32
 from and_tf.export.reading import load_exported
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import keras
 
+from and_tf.encoders.layers import in_float32
 from and_tf.errors import UserError
 from and_tf.export.formats import FORMATS
-from and_tf.export.inference import in_float32, quiet_converters
+from and_tf.export.inference import quiet_converters
 from and_tf.export.reading import load_exported
 from and_tf.runs.atomic_files import replace_by
 

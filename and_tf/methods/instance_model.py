@@ -102,6 +102,10 @@ class InstanceModel(MethodModel):
     def state(self) -> dict[str, keras.Variable]:
         return self.round_state() | {"bank": self.bank.rows}
 
+    def start_from(self, embeddings: np.ndarray) -> None:
+        # Random rows would pull apart what was learned before.
+        self.bank.rows.assign(embeddings)
+
     def image_embeddings(self) -> np.ndarray:
         return self.bank.rows.numpy()
 

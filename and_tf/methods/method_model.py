@@ -77,6 +77,12 @@ class MethodModel(TrainingStep):
         """The part of `state` that is kept for good at the end of each round."""
         return {}
 
+    def start_from(self, embeddings: np.ndarray) -> None:
+        """Takes the embeddings (N, D) of the training images by weights that were learned before.
+
+        By default nothing depends on them.
+        """
+
     def image_embeddings(self) -> np.ndarray | None:
         """The method's own embeddings (N, D) float32 of the training images, if it keeps any."""
         return None

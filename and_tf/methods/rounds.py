@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from and_tf.settings import Settings, at_least, setting
+from and_tf.errors import Argument
+from and_tf.settings import SettingError, Settings, at_least, setting
 
 LR_POLICIES = ("step", "cosine", "cosine_run")
 
@@ -20,8 +21,18 @@ class RoundPlan(Settings):
     """
 
     rounds: int = setting(4, "Curriculum rounds after the initial one.", at_least(0))
-    epochs_per_round: int = setting(200, "Epochs of each round.", at_least(1))
+    epochs_per_round: int = setting(
+        200, "Epochs of each round; 0, with no curriculum round: none at all.", at_least(0)
+    )
     first_round_epochs: int = setting(0, "Epochs of round 0; 0: as the others.", at_least(0))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rounds and not self.epochs_per_round:
+            raise SettingError(
+                Argument("epochs_per_round", 0), " leaves ", Argument("rounds", self.rounds),
+                " without a step: raise it, or pass ", Argument("rounds", 0), ".",
+            )  # fmt: skip
 
     @property
     def starts(self) -> list[int]:

@@ -70,9 +70,9 @@ def comparison_of(context: ReportContext) -> Comparison:
         data=data_name(settings.data.data),
         images=record.metadata["images"],
         held_out_images=0 if context.held_out is None else len(context.held_out),
-        encoder=settings.encoder.encoder,
+        encoder=context.encoder.name,
         image_size=context.image_size,
-        embedding_dim=settings.encoder.embedding_dim,
+        embedding_dim=context.encoder.output_shape[-1],
         epochs=record.epochs_done,
     )
     return compare(setting, settings.method.published_name)

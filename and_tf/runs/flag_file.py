@@ -14,6 +14,8 @@ def flag_file_text(settings: Settings) -> str:
     """
     lines = []
     for name, value in flat_values(settings).items():
+        if isinstance(value, tuple):
+            value = ",".join(map(str, value))
         text = "" if value is None else str(value)
         if text != text.rstrip() or len(text.splitlines()) > 1 or not _is_unicode(text):
             raise UserError(

@@ -74,9 +74,16 @@ def restore_encoder(run: Workdir, which: str = "last") -> RestoredEncoder:
     settings = run.read_settings(EncoderSettings)
     size = run.read_settings(AugmentationSettings).image_size
     metadata = run.read_metadata()
-    encoder = build_encoder(
-        settings.encoder, (size, size, 3), settings.embedding_dim, metadata["mean"], metadata["std"]
-    )
+    if settings.is_of_init:
+        encoder = run.read_network()
+    else:
+        encoder = build_encoder(
+            settings.encoder,
+            (size, size, 3),
+            settings.embedding_dim or 0,
+            metadata["mean"],
+            metadata["std"],
+        )
     arrays, kept, path = run.load_checkpoint(which, checkpoint.ENCODER)
     checkpoint.restore(checkpoint.encoder_state(encoder), arrays, path)
     return RestoredEncoder(encoder, kept["step"], path)

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import importlib
 import io
 import json
 import os
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import keras
 import numpy as np
 
 from and_tf.data.manifest import Manifest
@@ -43,6 +45,7 @@ class Workdir:
         self.best_checkpoint = self.path / "checkpoints" / "best.npz"
         self.rounds = self.path / "rounds"
         self.tensorboard = self.path / "tensorboard"
+        self.network = self.path / "network.json"
         self.augmented = self.path / "augmented.png"
         self.summary = self.path / "summary.txt"
         self.exports = self.path / "export"
@@ -132,6 +135,27 @@ class Workdir:
             reason = f"there is no {error}" if isinstance(error, KeyError) else error
             raise BrokenFile(f"{self.metadata} cannot be read ({reason}): restore it.") from error
         return metadata
+
+    def write_network(self, encoder: keras.Model) -> None:
+        """Keeps the layers of an encoder that is not built by its name alone."""
+        self._replace(self.network, encoder.to_json() + "\n")
+
+    def read_network(self) -> keras.Model:
+        """An encoder of the layers that `write_network` kept, with fresh weights.
+
+        Raises:
+            BrokenFile: if they cannot be read.
+        """
+        try:
+            config = json.loads(self.network.read_text())
+            if "keras_hub>" in json.dumps(config):  # knows the layers of its backbones
+                importlib.import_module("keras_hub")
+            return keras.saving.deserialize_keras_object(config, safe_mode=True)
+        except Exception as error:  # corruption shows in many exceptions
+            reason = str(error).strip().partition("\n")[0][:200]
+            raise BrokenFile(
+                f"{self.network}, the layers of the encoder, cannot be read ({reason}): restore it."
+            ) from error
 
     def write_summary(self, text: str) -> None:
         """Writes summary.txt, which marks the run as finished."""

@@ -15,12 +15,13 @@ from and_tf.data.manifest import Manifest, changes, manifest
 from and_tf.data.pipeline import steps_per_epoch
 from and_tf.data.sources import opening
 from and_tf.data.sources.source import Source
-from and_tf.encoders.build import build_encoder
+from and_tf.encoders.pretrained.network import Network
 from and_tf.errors import Argument, UserError
 from and_tf.methods.method_model import MethodModel
 from and_tf.methods.rounds import RoundPlan
 from and_tf.methods.schedule import RoundSchedule
 from and_tf.runs.workdir import Workdir
+from and_tf.training.encoder import normalisation, open_start, run_encoder
 from and_tf.training.hardware import has_gpu, main_device, steps_per_execution, use_xla
 from and_tf.training.optimizers import TorchSGD
 from and_tf.training.settings import ExperimentSettings
@@ -109,11 +110,15 @@ def build_experiment(
     train = cache.cached(train, size, budget)
     if held_out is not None:
         held_out = cache.cached(held_out, size, budget)
+    start = open_start(settings, run)
     metadata = others | _image_metadata(run, train, size)
+    if start is not None:
+        metadata |= normalisation(start)  # of the weights, in place of that of the images
     yields = _yields(settings, train)
     schedule = _schedule(settings, len(train))
-    model = _build_model(settings, train, metadata, strategy or tf.distribute.get_strategy())
-    _compile(model, settings, schedule, _make_images(yields, train, settings))
+    strategy = strategy or tf.distribute.get_strategy()
+    model = _build_model(settings, run, train, metadata, start, strategy)
+    _compile(model, settings, metadata, schedule, _make_images(yields, train, settings))
     return Experiment(settings, run, train, held_out, images, yields, metadata, schedule, model)
 
 
@@ -229,42 +234,40 @@ def _schedule(settings: ExperimentSettings, num_samples: int) -> RoundSchedule:
 
 def _build_model(
     settings: ExperimentSettings,
+    run: Workdir,
     train: Source,
     metadata: dict[str, Any],
+    start: Network | None,
     strategy: tf.distribute.Strategy,
 ) -> MethodModel:
     replicas = strategy.num_replicas_in_sync
     check_last_batch(len(train), settings.optimizer.batch_size, replicas)
-    size, seed = settings.augmentation.image_size, settings.run.seed
     with strategy.scope():
-        encoder = build_encoder(
-            settings.encoder.encoder,
-            (size, size, 3),
-            settings.encoder.embedding_dim,
-            metadata["mean"],
-            metadata["std"],
-            synchronized_batch_norm=replicas > 1,
-            seed=seed,
-        )
-        return settings.method.build_model(encoder, len(train), seed)
+        encoder = run_encoder(settings, run, metadata, start, synchronized_batch_norm=replicas > 1)
+        return settings.method.build_model(encoder, len(train), settings.run.seed)
 
 
 def _compile(
-    model: keras.Model,
+    model: MethodModel,
     settings: ExperimentSettings,
+    metadata: dict[str, Any],
     schedule: RoundSchedule,
     make_images: on_device.MakeImages | None,
 ) -> None:
     optimizer, devices = settings.optimizer, settings.devices
     replicas = model.distribute_strategy.num_replicas_in_sync
     with model.distribute_strategy.scope():
+        sgd = TorchSGD(
+            schedule,
+            momentum=optimizer.momentum,
+            nesterov=True,
+            weight_decay=optimizer.weight_decay,
+        )
+        for name in metadata.get("loaded_layers", []):
+            layer = model.encoder.get_layer(name)
+            sgd.scale_rate(layer.trainable_variables, settings.encoder.init_rate)
         model.compile(
-            optimizer=TorchSGD(
-                schedule,
-                momentum=optimizer.momentum,
-                nesterov=True,
-                weight_decay=optimizer.weight_decay,
-            ),
+            optimizer=sgd,
             jit_compile=use_xla(devices.jit_compile, replicas),
             steps_per_execution=steps_per_execution(devices.steps_per_execution, replicas),
             make_images=make_images,

@@ -22,7 +22,13 @@ from and_tf.training.hardware import log_devices, use_xla
 from and_tf.training.heartbeat import Heartbeat
 from and_tf.training.online_evaluation import Monitor
 from and_tf.training.settings import ExperimentSettings
-from and_tf.training.start import begin_run, check_run_folder, continue_run, settings_of_run
+from and_tf.training.start import (
+    begin_run,
+    check_run_folder,
+    continue_run,
+    settings_of_run,
+    start_from_weights,
+)
 from and_tf.training.stopping import StopRequest
 from and_tf.training.strategy import choose_strategy, is_chief
 from and_tf.training.summary import log_estimates, summarise
@@ -92,6 +98,7 @@ def _train(
         interrupted = continue_run(experiment, of_method, monitor)
     else:
         begin_run(experiment, monitor)
+        start_from_weights(experiment, monitor)
     replicas = experiment.model.distribute_strategy.num_replicas_in_sync
     log_devices(settings.devices.precision, use_xla(settings.devices.jit_compile, replicas))
     log_estimates(experiment, monitor)
@@ -141,7 +148,7 @@ def fit(
     checkpoints = callbacks.checkpoints
     if not experiment.is_epoch_end():
         checkpoints.loss_to_restore = [v.numpy() for v in experiment.model.loss_tracker.variables]
-    if not experiment.settings.method.trains:
+    if not experiment.total_steps:
         interrupted = {"epoch": experiment.plan.total_epochs - 1, "logs": {}}
     is_finished = False
     with contextlib.suppress(Stopped), stop.watched():  # stopped in work that will be repeated

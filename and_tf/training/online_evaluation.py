@@ -111,6 +111,19 @@ class Monitor:
         """Keeps the neighbours, with which the next evaluation compares its own."""
         self.neighbours.assign(measured.neighbours)
 
+    def held_out_top1(self, model: MethodModel, rows: np.ndarray) -> float | None:
+        """kNN top-1 in percent of the held-out images; None where it is not measured.
+
+        Args:
+            model: embeds the held-out images.
+            rows: (N, D), embeddings of all training images.
+        """
+        if self.held_out is None or self.missing:
+            return None
+        return self._top1(
+            rows[self.chosen.rows], self._extract(model, self.held_out), self.held_out
+        )
+
     def _extract(self, model, source) -> np.ndarray:
         return extract(model.encoder, source, self.size, progress=False)
 

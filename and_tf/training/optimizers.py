@@ -47,12 +47,27 @@ class TorchSGD(keras.optimizers.Optimizer):
         self.momentum, self.nesterov = momentum, nesterov
         # Under the name `weight_decay` Keras would apply its own decoupled decay on top.
         self.coupled_weight_decay = weight_decay
+        self._factors_by_id: dict[int, float] = {}
+
+    def scale_rate(self, variables: Sequence[keras.Variable], factor: float) -> None:
+        """Lowers the learning rate of some variables; call it before the optimizer is built.
+
+        The factor stands beside the learning rate alone: momentum and weight decay see it only
+        through the rate, as with a parameter group of `torch.optim.SGD`. It is no part of
+        `get_config`.
+
+        Args:
+            variables: of the model.
+            factor: of their learning rate.
+        """
+        self._factors_by_id |= {id(variable): factor for variable in variables}
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
             return
         super().build(variables)
         self.buffers = self.add_optimizer_variables(variables, "buffer")
+        self._factors = [self._factors_by_id.get(id(variable), 1.0) for variable in variables]
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """One parameter's step. The buffer starts at 0, so its first value is d, as in PyTorch."""
@@ -65,6 +80,9 @@ class TorchSGD(keras.optimizers.Optimizer):
             momentum = self.momentum * buffer + step
             self.assign(buffer, momentum)
             step = step + self.momentum * momentum if self.nesterov else momentum
+        factor = self._factors[self._get_variable_index(variable)]
+        if factor != 1:
+            learning_rate = factor * learning_rate
         self.assign_sub(variable, learning_rate * step)
 
     def get_config(self) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import keras
 
 from and_tf.data.picture import save_grid
 from and_tf.data.pipeline import sample_augmented
+from and_tf.encoders.layers import in_float32
 from and_tf.errors import Argument, BrokenFile, UserError
+from and_tf.evaluation import extract
 from and_tf.runs import checkpoint
 from and_tf.runs.flag_file import flag_file_text
 from and_tf.runs.workdir import Workdir
@@ -25,7 +27,9 @@ logger = logging.getLogger(__name__)
 
 def settings_of_run(settings: ExperimentSettings, run: Workdir) -> ExperimentSettings:
     """Settings as the run keeps them: absolute paths, and the Keras policy that `mixed` means."""
-    settings = dataclasses.replace(settings, data=settings.data.absolute())
+    settings = dataclasses.replace(
+        settings, data=settings.data.absolute(), encoder=settings.encoder.absolute()
+    )
     wanted = settings.devices.precision
     policy = precision_policy(wanted)
     if wanted == "mixed" and run.flags.is_file():
@@ -82,6 +86,8 @@ def begin_run(experiment: Experiment, monitor: Monitor) -> None:
     """Writes what a new run starts from."""
     run, settings = experiment.run, experiment.settings
     run.write_flags(settings)
+    if settings.encoder.is_of_init:
+        run.write_network(in_float32(experiment.model.encoder))
     run.write_images(experiment.images)
     run.write_metadata(experiment.metadata | monitor.raw_pixels())
     run.forget_after(-1)
@@ -90,6 +96,23 @@ def begin_run(experiment: Experiment, monitor: Monitor) -> None:
             experiment.train, settings.augmentation, seed=settings.run.seed
         )
         save_grid(augmented, run.augmented)
+
+
+def start_from_weights(experiment: Experiment, monitor: Monitor) -> None:
+    """Embeds the training images where a new run starts from weights learned before.
+
+    The method starts from these embeddings, and what they are worth is measured, to compare with.
+    """
+    settings, run = experiment.settings, experiment.run
+    if not settings.encoder.init:
+        return
+    logger.info("Embedding the images by the weights of %s", settings.encoder.init)
+    rows = extract(experiment.model.encoder, experiment.train, settings.augmentation.image_size)
+    experiment.model.start_from(rows)
+    top1 = monitor.held_out_top1(experiment.model, rows)
+    if top1 is not None:
+        logger.info("kNN of the weights as they are: %.1f %%", top1)
+        run.write_metadata(run.read_metadata() | {"init_knn_top1": top1})
 
 
 def continue_run(

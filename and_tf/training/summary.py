@@ -91,12 +91,18 @@ def summarise(experiment: Experiment, seconds: float, exported: Path) -> str:
     votes = chosen.votes(experiment.train.labels)
     lines = [
         f"{settings.run.name}: {settings.method.title}, {experiment.train.name}, "
-        f"{settings.encoder.encoder}, {epochs}, seed {settings.run.seed}",
+        f"{_network(experiment)}, {epochs}, seed {settings.run.seed}",
         f"{clock(seconds)} since the last start{rate}",
         *_knn_lines(metrics, run.read_metadata(), votes),
         f"Encoder: {exported} (SavedModel) and .keras",
     ]
     return "\n".join(lines)
+
+
+def _network(experiment: Experiment) -> str:
+    choice = experiment.settings.encoder
+    start = f" from {choice.init}" if choice.init else ""
+    return (experiment.model.encoder.name if choice.is_of_init else choice.encoder) + start
 
 
 def _knn_lines(metrics: list[dict[str, Any]], metadata: dict[str, Any], votes: int) -> list[str]:
@@ -107,6 +113,8 @@ def _knn_lines(metrics: list[dict[str, Any]], metadata: dict[str, Any], votes: i
     lines = [f"Weighted kNN, K = {votes}, top-1 on the held-out images:"]
     if "raw_pixels_knn_top1" in metadata:
         lines.append(f"  raw pixels  {metadata['raw_pixels_knn_top1']:.1f} %")
+    if "init_knn_top1" in metadata:
+        lines.append(f"  at start    {metadata['init_knn_top1']:.1f} %")
     for number, record in sorted(ends.items()):
         line = f"  round {number}     {record['knn_top1']:.1f} %"
         if "knn_top1_bank" in record:

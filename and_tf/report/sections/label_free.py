@@ -72,7 +72,7 @@ def label_free_section(context: ReportContext) -> Section:
         plot=label_free_plot(context.record),
         table=by_round(context.record, of_method | TITLES),
         caption=_caption(context.record, of_method),
-        embedding_dim=context.settings.encoder.embedding_dim,
+        embedding_dim=context.encoder.output_shape[-1],
         nearest=describe_nearest(context.record.metadata["images"]),
     )
     return Section("label-free", "What can be known without labels", html, link="Without labels")

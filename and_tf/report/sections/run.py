@@ -3,6 +3,7 @@
 import datetime
 
 from and_tf import __version__
+from and_tf.encoders.settings import EncoderSettings
 from and_tf.report.context import ReportContext
 from and_tf.report.metric_tables import NOTHING
 from and_tf.report.record import Record
@@ -67,11 +68,13 @@ def _cost(context: ReportContext) -> Pairs:
 def setting_values(settings: ExperimentSettings) -> tuple[Pairs, Pairs]:
     """Names and values of a run's settings: those that differ from the defaults, and the others."""
     standard = {field.name: field.default for field in fields_of(settings)}
+    standard |= flat_values(EncoderSettings())  # whose defaults follow from one another
     changed: Pairs = []
     same: Pairs = []
     for name, value in flat_values(settings).items():
         pairs = same if value == standard[name] else changed
-        pairs.append((name, "(empty)" if value in ("", None) else str(value)))
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        pairs.append((name, "(empty)" if value in ("", None, ()) else text))
     return changed, same
 
 

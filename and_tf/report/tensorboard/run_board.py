@@ -56,9 +56,9 @@ def hyperparameters(settings: ExperimentSettings) -> dict[str, Any]:
     """The settings that change a result and have a value."""
     free = {field.name for field in fields_of(settings) if field.details.may_change}
     return {
-        name: value
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else value
         for name, value in flat_values(settings).items()
-        if name not in free and value not in (None, "")
+        if name not in free and value not in (None, "", ())
     }
 
 
