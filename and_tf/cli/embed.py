@@ -1,6 +1,8 @@
 """embed.py: embeddings, neighbours and clusters of a folder of images."""
 
+import functools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from and_tf.cli.flags import Flags
@@ -30,6 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _prepare(values: dict[str, Any]) -> Callable[[], object]:
     settings = embed_settings(values)
+    if log := settings.duplicates.undo_moves:
+        return functools.partial(_undo, log)
     if not settings.collection.images:
         raise SettingError(
             "say which folder of photos to embed: `python embed.py --images=PHOTOS`; nothing else "
@@ -42,3 +46,9 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
         embed_folder(settings)
 
     return start
+
+
+def _undo(log: str) -> None:
+    from and_tf.collection.duplicates.moving import print_undone
+
+    print_undone(Path(log).expanduser())

@@ -3,24 +3,25 @@
 import dataclasses
 from pathlib import Path
 
-import numpy as np
-
 from and_tf.collection.choice import choose_model
 from and_tf.collection.clusters.finding import check_clusters, find_clusters, write_clusters
 from and_tf.collection.collection import Collection, search_neighbours
-from and_tf.collection.duplicates.groups import Duplicates
-from and_tf.collection.duplicates.pairs import (
-    duplicates_path,
-    near_duplicates,
-    print_duplicates,
-    write_duplicates,
-)
+from and_tf.collection.columns import Values
+from and_tf.collection.duplicates.groups import find_duplicates
+from and_tf.collection.duplicates.listing import duplicates_path, write_duplicates
+from and_tf.collection.duplicates.moving import check_target, move_duplicates
 from and_tf.collection.encoder import embed_source, open_encoder
 from and_tf.collection.files import file_columns, files_of
 from and_tf.collection.findings import Findings
 from and_tf.collection.gallery import save_gallery
+from and_tf.collection.labels import with_folder_labels
 from and_tf.collection.origin import Origin, encoded, model_place, reference_embeddings
+from and_tf.collection.outliers import find_outliers
+from and_tf.collection.pictures import Pictures, read_pictures
+from and_tf.collection.quality import measure_quality
 from and_tf.collection.settings import EmbedSettings
+from and_tf.collection.summary import finding_columns, print_findings
+from and_tf.collection.suspect_labels import find_suspect_labels
 from and_tf.collection.table import check_table_path, write_table
 from and_tf.collection.update import recorded_origin, updated_embeddings
 from and_tf.data.sources.folder import open_folder
@@ -29,7 +30,7 @@ from and_tf.errors import Argument, UserError
 from and_tf.export import ExportedEncoder
 from and_tf.runs.places import check_place, make_folder_of
 
-SEARCHED_NEIGHBOURS = 10  # of each image, for near-duplicates and the gallery
+SEARCHED_NEIGHBOURS = 50  # of each image, for outliers, suspect labels, near-duplicates, pages
 
 
 def embed_folder(settings: EmbedSettings) -> Path:
@@ -50,8 +51,11 @@ def embed_folder(settings: EmbedSettings) -> Path:
     check_clusters(settings.clusters, table, Path(settings.collection.images).expanduser(), source)
     settings = _with_model(settings)
     collection = embed_images(settings, source)
-    findings = analyse(settings, collection)
-    _write(settings, collection, findings, table)
+    pictures = read_pictures(source)
+    findings = analyse(settings, collection, pictures)
+    _write(settings, collection, pictures, findings, table)
+    if settings.duplicates.move_duplicates_to:
+        _move(settings, collection, findings)
     return table
 
 
@@ -94,17 +98,24 @@ def _origin(settings: EmbedSettings, encoder: ExportedEncoder) -> Origin:
     )
 
 
-def analyse(settings: EmbedSettings, collection: Collection) -> Findings:
+def analyse(settings: EmbedSettings, collection: Collection, pictures: Pictures) -> Findings:
     """What is found in a collection."""
-    threshold = settings.duplicates.duplicate_similarity
-    pairs = near_duplicates(collection.neighbours, collection.similarity, threshold)
-    duplicates = Duplicates(pairs, [], threshold)
-    found = find_clusters(settings.clusters, collection, duplicates, settings.collection.seed)
-    return Findings(duplicates=duplicates, clusters=found)
+    duplicates = find_duplicates(collection, pictures, settings.duplicates.duplicate_similarity)
+    return Findings(
+        duplicates,
+        measure_quality(pictures),
+        find_outliers(collection),
+        find_suspect_labels(collection),
+        find_clusters(settings.clusters, collection, duplicates, settings.collection.seed),
+    )
 
 
 def _write(
-    settings: EmbedSettings, collection: Collection, findings: Findings, table: Path
+    settings: EmbedSettings,
+    collection: Collection,
+    pictures: Pictures,
+    findings: Findings,
+    table: Path,
 ) -> None:
     write_table(
         table,
@@ -115,13 +126,9 @@ def _write(
     )
     print(f"{len(collection):,} images, {collection.embeddings.shape[1]} values each: {table}")
     assert findings.duplicates is not None
-    pairs, threshold = findings.duplicates.pairs, findings.duplicates.threshold
-    path = write_duplicates(duplicates_path(table), pairs, collection.names)
-    print(
-        f"{len(pairs):,} pairs at least {threshold:g} similar, among the "
-        f"{collection.neighbours.shape[1]} nearest of each image: {path}"
-    )
-    print_duplicates(pairs, collection.names)
+    groups = findings.duplicates.groups
+    listed = write_duplicates(duplicates_path(table), groups, collection, pictures)
+    print_findings(collection, findings, listed)
     if findings.clusters is not None:
         write_clusters(settings.clusters, collection, findings.clusters, table)
     if settings.page.gallery and collection.neighbours.shape[1]:
@@ -134,11 +141,21 @@ def _write(
         )
 
 
-def _columns(
-    num_neighbours: int, collection: Collection, findings: Findings
-) -> dict[str, np.ndarray]:
+def _move(settings: EmbedSettings, collection: Collection, findings: Findings) -> None:
+    assert findings.duplicates is not None
+    move_duplicates(
+        Path(settings.collection.images).expanduser(),
+        collection.names,
+        findings.duplicates.groups,
+        Path(settings.duplicates.move_duplicates_to).expanduser(),
+        settings.duplicates.dry_run,
+    )
+
+
+def _columns(num_neighbours: int, collection: Collection, findings: Findings) -> dict[str, Values]:
     """Columns of the table besides paths and embeddings."""
-    columns = file_columns(collection.files)
+    columns: dict[str, Values] = {**file_columns(collection.files)}
+    columns |= finding_columns(collection, findings)
     if num_neighbours:
         columns["neighbours"] = collection.neighbours[:, :num_neighbours]
         columns["similarity"] = collection.similarity[:, :num_neighbours]
@@ -152,11 +169,14 @@ def _open_images(settings: EmbedSettings) -> Source:
     images = settings.collection.images
     source = open_folder(Path(images).expanduser(), skip_broken=settings.collection.skip_broken)
     _check_numbers(settings, source)
-    return source
+    return with_folder_labels(source)
 
 
 def _check_places(settings: EmbedSettings, table: Path) -> None:
     """Refuses places where nothing could be written."""
+    if target := settings.duplicates.move_duplicates_to:
+        images = Path(settings.collection.images).expanduser()
+        check_target(images, Path(target).expanduser())
     chosen = settings.page.gallery
     if chosen and not chosen.endswith(".png"):
         raise UserError(Argument("gallery", chosen), " must end in .png.")

@@ -4,6 +4,12 @@ import dataclasses
 
 import numpy as np
 
+from and_tf.collection.collection import Collection
+
+IMAGES_PER_NEIGHBOUR = 40  # k grows with the collection, so that a few alike do not hide each other
+LEAST, MOST = 5, 50  # k
+FAR = 3.0  # standard deviations, robust, of the log of the scores
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Outliers:
@@ -13,9 +19,32 @@ class Outliers:
         scores: (N,) float32, the distance to the k-th neighbour over what is usual in the
             collection: about 1 for most.
         is_outlier: (N,) bool.
-        k: which neighbour.
+        k: which neighbour; 0 where an image is alone.
     """
 
     scores: np.ndarray
     is_outlier: np.ndarray
     k: int
+
+
+def outlier_k(num_images: int) -> int:
+    """Which neighbour counts: one for every 40 images, 5 to 50, and no more than there are."""
+    k = int(np.clip(num_images // IMAGES_PER_NEIGHBOUR, LEAST, MOST))
+    return max(min(k, num_images - 1), 0)
+
+
+def find_outliers(collection: Collection) -> Outliers:
+    """Scores by the distance (1 - cosine) to the k-th neighbour, over its median.
+
+    An outlier's score lies 3 standard deviations above the others', on a log scale and with the
+    standard deviation of a normal distribution that has their median absolute deviation.
+    """
+    count = len(collection)
+    k = min(outlier_k(count), collection.similarity.shape[1])
+    if not k:
+        return Outliers(np.ones(count, np.float32), np.zeros(count, bool), 0)
+    distance = np.maximum(1 - collection.similarity[:, k - 1].astype(np.float64), 1e-7)  # (N,)
+    scores = distance / np.median(distance)
+    logs = np.log(scores)
+    spread = 1.4826 * np.median(np.abs(logs))  # the median of the logs is 0 up to rounding
+    return Outliers(scores.astype(np.float32), logs > FAR * max(spread, 1e-3), k)

@@ -4,16 +4,59 @@ import dataclasses
 
 import numpy as np
 
+from and_tf.collection.pictures import Pictures
+
+# Each flag is for what a person would notice at a glance; the measurements are there for the rest.
+BLURRED = 0.35  # sharpness: of 1,000 photos the least sharp had 0.42, blurred ones at most 0.29
+DARK, BRIGHT = 0.12, 0.93  # brightness
+LOW_CONTRAST = 0.05  # standard deviation of the grey levels
+ODD_ASPECT = 2.5  # long side over short side: beyond 21:9
+TINY = 64  # pixels of the shorter side
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Quality:
     """Measurements of N images, and which of them are remarkable.
 
     Attributes:
-        measurements: (N,) float32 by name: `sharpness`, `brightness`, `contrast`, `aspect`;
-            `width` and `height` in pixels.
+        measurements: (N,) float32 by name: `sharpness`, `brightness`, `contrast`, `aspect` (width
+            over height); `width` and `height` in pixels, int32.
         flags: (N,) bool by name: `blurred`, `dark`, `bright`, `low_contrast`, `odd_aspect`, `tiny`.
     """
 
     measurements: dict[str, np.ndarray]
     flags: dict[str, np.ndarray]
+
+    def texts(self) -> list[str]:
+        """N texts: the names of an image's flags, with commas between; empty for most."""
+        names = list(self.flags)
+        table = np.stack([self.flags[name] for name in names], axis=1)  # (N, flags)
+        return [", ".join(np.array(names)[row]) for row in table]
+
+
+def measure_quality(pictures: Pictures) -> Quality:
+    """Measurements and flags of images.
+
+    An image without contrast is neither sharp nor blurred: it is flagged for its contrast alone.
+    """
+    height, width = pictures.shapes.T
+    aspect = pictures.aspects.astype(np.float32)
+    is_flat = pictures.contrast < LOW_CONTRAST
+    return Quality(
+        {
+            "width": width,
+            "height": height,
+            "aspect": aspect,
+            "sharpness": pictures.sharpness,
+            "brightness": pictures.brightness,
+            "contrast": pictures.contrast,
+        },
+        {
+            "blurred": (pictures.sharpness < BLURRED) & ~is_flat,
+            "dark": pictures.brightness < DARK,
+            "bright": pictures.brightness > BRIGHT,
+            "low_contrast": is_flat,
+            "odd_aspect": np.maximum(aspect, 1 / np.maximum(aspect, 1e-6)) > ODD_ASPECT,
+            "tiny": pictures.shapes.min(axis=1, initial=2**31 - 1) < TINY,
+        },
+    )

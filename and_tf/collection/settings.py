@@ -39,8 +39,16 @@ class DuplicateSettings(Settings):
     """Near-duplicates."""
 
     duplicate_similarity: float = setting(
-        0.995, "List pairs of images at least this similar (cosine).", between(0, 1, True)
+        0.0,
+        "Cosine from which on two images are near-duplicates by the encoder alone. 0: the encoder "
+        "proposes pairs by a threshold from the folder itself, and their pixels decide.",
+        between(0, 1),
     )
+    move_duplicates_to: str = setting(
+        "", "Move all images of a group but the one to keep to this folder, with a log."
+    )
+    dry_run: bool = setting(False, "Only print what would be moved.")
+    undo_moves: str = setting("", "Log of moves: move those images back, and nothing else.")
 
 
 @dataclasses.dataclass(frozen=True)

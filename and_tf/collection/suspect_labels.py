@@ -4,18 +4,59 @@ import dataclasses
 
 import numpy as np
 
+from and_tf.collection.collection import Collection
+
+VOTERS = 20  # neighbours
+TEMPERATURE = 0.1  # of the votes, as in weighted kNN
+SUSPECT = 0.5  # margin: the suggested class has three times the votes of the image's own, or more
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SuspectLabels:
     """What the neighbours of each image say of its label.
 
     Attributes:
-        suggested: (N,) int32, the class that weighted kNN votes for, the image left out.
+        suggested: (N,) int32, the class that weighted kNN votes for, the image left out; -1 where
+            no neighbour has a label.
         margin: (N,) float32, the vote for that class minus that for the image's own, as fractions
             of all votes: above 0 where they differ.
         is_suspect: (N,) bool.
+        agreement: percent of the labelled images whose label is the one voted for: where it is
+            low, the folders are no classes to this encoder, and no label is suspect for it.
     """
 
     suggested: np.ndarray
     margin: np.ndarray
     is_suspect: np.ndarray
+    agreement: float = 100.0
+
+
+def find_suspect_labels(collection: Collection) -> SuspectLabels | None:
+    """Compares each label with a vote of the nearest images; None without two classes of labels.
+
+    The votes are those of weighted kNN with 20 neighbours. An image without a label (-1) neither
+    votes nor is suspect.
+    """
+    labels, class_names = collection.source.labels, collection.source.class_names
+    if labels is None or class_names is None or len(np.unique(labels[labels >= 0])) < 2:
+        return None
+    votes = _votes(collection, labels, len(class_names))  # (N, C)
+    suggested = np.where(votes.any(axis=1), votes.argmax(axis=1), -1).astype(np.int32)
+    rows = np.arange(len(labels))
+    own = np.where(labels >= 0, votes[rows, labels], 0)
+    margin = np.where(labels >= 0, votes.max(axis=1) - own, 0).astype(np.float32)
+    is_suspect = (margin >= SUSPECT) & (suggested != labels)
+    agreement = 100 * float(np.mean((suggested == labels)[labels >= 0]))
+    return SuspectLabels(suggested, margin, is_suspect, agreement)
+
+
+def _votes(collection: Collection, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Fractions (N, C) of the votes for each class; zeros where no neighbour has a label."""
+    neighbours = collection.neighbours[:, :VOTERS]
+    similarity = collection.similarity[:, :VOTERS].astype(np.float64)
+    voted = labels[neighbours]  # (N, voters)
+    weights = np.exp((similarity - 1) / TEMPERATURE) * (voted >= 0)
+    votes = np.zeros((len(labels), num_classes))
+    rows = np.broadcast_to(np.arange(len(labels))[:, None], voted.shape)
+    np.add.at(votes, (rows, np.maximum(voted, 0)), weights)
+    return votes / np.maximum(votes.sum(axis=1, keepdims=True), 1e-300)

@@ -44,10 +44,12 @@ def test_table_duplicates_and_gallery_are_written(settings, tmp_path, capsys):
         assert table["neighbours"][1, 0] == 3 and table["neighbours"][3, 0] == 1
         assert table["similarity"].max() <= 1
     lines = (tmp_path / "table.duplicates.csv").read_text().splitlines()
-    assert lines[1] == "b.png,copy.png,1.0000"
+    assert lines[1].startswith("0,b.png,yes,identical,1.0000,8,8,")
+    assert lines[2].startswith("0,copy.png,no,identical,1.0000,8,8,")
     assert Image.open(gallery).height > Image.open(gallery).width / 2
     printed = capsys.readouterr().out
-    assert "4 images, 4 values each" in printed and "1.0000  b.png  copy.png" in printed
+    assert "4 images, 4 values each" in printed
+    assert "1 groups" in printed and "keep b.png, not copy.png (identical)" in printed
 
 
 def test_chosen_clusters_are_explained_pictured_and_copied(settings, tmp_path, capsys):

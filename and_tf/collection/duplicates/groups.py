@@ -1,8 +1,16 @@
-"""Groups of images that show the same."""
+"""Groups of images that show the same, and which of each to keep."""
 
 import dataclasses
+from collections.abc import Sequence
 
-from and_tf.collection.duplicates.pairs import Pair
+import numpy as np
+
+from and_tf.collection.collection import Collection
+from and_tf.collection.duplicates.pairs import REASONS, Pair, agrees, components, find_pairs
+from and_tf.collection.pictures import Pictures
+from and_tf.search.rows import unit_rows
+
+WARNED_FRACTION = 0.1  # refused pairs as similar as the typical copy, over the copies
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +38,8 @@ class Duplicates:
     Attributes:
         pairs: most similar first.
         groups: largest first.
-        threshold: lowest cosine at which the encoder calls two images near-duplicates.
+        threshold: lowest cosine at which the encoder calls two images near-duplicates, or, where
+            the threshold comes from the collection, proposes them.
         warning: what makes the threshold doubtful; empty if nothing does.
     """
 
@@ -38,3 +47,141 @@ class Duplicates:
     groups: list[Group]
     threshold: float
     warning: str = ""
+
+    def group_numbers(self, count: int) -> np.ndarray:
+        """(count,) int32, the number of each image's group from 0 on; -1 for one without."""
+        numbers = np.full(count, -1, np.int32)
+        for number, group in enumerate(self.groups):
+            numbers[list(group.members)] = number
+        return numbers
+
+
+def find_duplicates(collection: Collection, pictures: Pictures, threshold: float = 0) -> Duplicates:
+    """Near-duplicates of a collection; see `find_pairs` for the arguments."""
+    pairs, used, refused = find_pairs(collection, pictures, threshold)
+    groups = group_pairs(collection, pictures, pairs, used if threshold > 0 else None)
+    return Duplicates(pairs, groups, used, _warning(pairs, refused, is_given=threshold > 0))
+
+
+def group_pairs(
+    collection: Collection, pictures: Pictures, pairs: Sequence[Pair], threshold: float | None
+) -> list[Group]:
+    """Groups in which every member is a near-duplicate of the one to keep.
+
+    Pairs link images into chains whose ends may be strangers. So the best image of a chain is
+    chosen, those that agree with it make a group, and what is left is grouped anew: no image is
+    called superfluous for the sake of one that stays behind.
+
+    Args:
+        collection, pictures: the images.
+        pairs: that link them.
+        threshold: cosine that is enough to agree; None where pixels must.
+
+    Returns:
+        Groups, largest first, then by their first member.
+    """
+    rank = _ranks(collection, pictures)
+    waiting = [Pair(*pair) for pair in pairs]
+    groups = []
+    while waiting:
+        edges = np.array([pair[:2] for pair in waiting])
+        numbers = components(len(collection), edges)
+        of_keep = _best(numbers, rank)[numbers]  # (N,): the best image of each one's chain
+        rows = np.unique(edges)
+        rows = rows[rows != of_keep[rows]]
+        is_member = np.zeros(len(collection), bool)
+        is_member[rows] = _agree_with(collection, pictures, rows, of_keep[rows], waiting, threshold)
+        is_member[of_keep[rows]] = True
+        groups += _groups(collection, np.flatnonzero(is_member), of_keep, waiting)
+        waiting = [p for p in waiting if not (is_member[p.first] or is_member[p.second])]
+    groups = [group for group in groups if len(group.members) > 1]
+    return sorted(groups, key=lambda group: (-len(group.members), group.members))
+
+
+def _ranks(collection: Collection, pictures: Pictures) -> np.ndarray:
+    """(N,) int: 0 for the image most worth keeping: pixels, sharpness, bytes, then its name."""
+    source = collection.source
+    sizes = getattr(source, "sizes", None)
+    names = np.array(collection.names or [f"{row:012}" for row in range(len(source))], object)
+    by_name = sorted(range(len(source)), key=lambda row: (len(names[row]), names[row]))
+    place = np.empty(len(source), int)
+    place[by_name] = np.arange(len(source))
+    pixels = pictures.shapes.astype(np.int64).prod(axis=1)
+    weight = np.zeros(len(source)) if sizes is None else np.asarray(sizes)
+    order = np.lexsort((place, -weight, -np.round(20 * pictures.sharpness), -pixels))
+    rank = np.empty(len(source), int)
+    rank[order] = np.arange(len(source))
+    return rank
+
+
+def _best(numbers: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """The image of lowest rank of each component."""
+    order = np.lexsort((rank, numbers))
+    first = np.unique(numbers[order], return_index=True)[1]
+    return order[first]
+
+
+def _agree_with(
+    collection: Collection,
+    pictures: Pictures,
+    rows: np.ndarray,
+    keeps: np.ndarray,
+    pairs: Sequence[Pair],
+    threshold: float | None,
+) -> np.ndarray:
+    """Which images (R,) show the same as those (R,) to keep."""
+    linked = {pair[:2] for pair in pairs}
+    ends = np.sort(np.stack([rows, keeps], axis=1), axis=1)
+    found = np.array([tuple(pair) in linked for pair in ends.tolist()], bool)
+    if threshold is not None:
+        found |= _cosines(collection, rows, keeps) >= threshold
+    found[~found] = agrees(pictures, ends[~found])
+    return found
+
+
+def _groups(
+    collection: Collection, members: np.ndarray, of_keep: np.ndarray, pairs: Sequence[Pair]
+) -> list[Group]:
+    weakest: dict[int, int] = {}
+    is_member = np.zeros(len(of_keep), bool)
+    is_member[members] = True
+    for pair in pairs:
+        keep = int(of_keep[pair.first])
+        if is_member[pair.first] and is_member[pair.second]:
+            weakest[keep] = max(weakest.get(keep, 0), REASONS.index(pair.reason))
+    groups = []
+    order = members[np.argsort(of_keep[members], kind="stable")]
+    for rows in np.split(order, np.flatnonzero(np.diff(of_keep[order])) + 1):
+        keep = int(of_keep[rows[0]])
+        unit = unit_rows(collection.embeddings[rows])
+        lowest = float(np.clip((unit @ unit.T).min(), -1, 1))
+        reason = REASONS[weakest.get(keep, len(REASONS) - 1)]
+        groups.append(Group(tuple(sorted(rows.tolist())), keep, reason, lowest))
+    return groups
+
+
+def _cosines(collection: Collection, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    first, second = (unit_rows(collection.embeddings[part]) for part in (rows, others))
+    return np.einsum("pd,pd->p", first, second)
+
+
+def _warning(pairs: Sequence[Pair], refused: np.ndarray, is_given: bool) -> str:
+    """What makes a threshold doubtful: different photos that are as similar as copies."""
+    if is_given:
+        if not len(refused):
+            return ""
+        return (
+            f"{len(refused):,} of the pairs above the threshold show different pictures by their "
+            "pixels: leave the threshold to the program, or raise it."
+        )
+    if not pairs:
+        return ""
+    typical = float(np.median([pair.similarity for pair in pairs]))
+    confused = int((refused >= typical).sum())
+    if confused <= WARNED_FRACTION * len(pairs):
+        return ""
+    return (
+        f"{confused:,} pairs of different photos are as similar to this encoder as the typical "
+        f"near-duplicate (cosine {typical:.3f}): only pairs whose pixels agree are listed, and "
+        "no threshold would separate them. A better encoder finds more."
+    )

@@ -1,0 +1,215 @@
+"""Moves superfluous images to another folder, and back: nothing is deleted or overwritten.
+
+Each move stands in a log before it is made, so that a kill at any moment loses neither an image nor
+the knowledge of where it came from.
+"""
+
+import csv
+import errno
+import itertools
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from and_tf.collection.duplicates.groups import Group
+from and_tf.errors import Argument, BrokenFile, NotFound, UserError
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("from", "to")
+
+
+class Move(NamedTuple):
+    """Of one file; both paths are absolute."""
+
+    source: Path
+    target: Path
+
+
+def check_target(images: Path, target: Path) -> None:
+    """Refuses a folder to move to that the next search would look into, or that is a file.
+
+    Raises:
+        UserError: if one folder lies in the other.
+    """
+    inside, outside = (Path(os.path.realpath(folder)) for folder in (target, images))
+    if inside.is_relative_to(outside) or outside.is_relative_to(inside):
+        raise UserError(
+            Argument("move_duplicates_to", str(target)), f" and the images in {images} must not "
+            "lie in one another: the next search would find them again. Give another folder.",
+        )  # fmt: skip
+    if target.exists() and not target.is_dir():
+        raise UserError(
+            Argument("move_duplicates_to", str(target)), " is a file: give a folder's name."
+        )
+
+
+def move_duplicates(
+    images: Path, names: Sequence[str], groups: Sequence[Group], target: Path, dry_run: bool
+) -> None:
+    """Moves all images of groups but those to keep, or prints where they would go."""
+    moves = plan_moves(images, names, groups, target)
+    if dry_run:
+        for move in moves:
+            _print(f"  would move {move.source} to {move.target}")
+        print(f"{len(moves):,} images would be moved to {target}; nothing was.")
+    elif moves:
+        log = move_files(moves, target)
+        print(f"{len(moves):,} images moved to {target}. The log that undo_moves takes: {log}")
+
+
+def print_undone(log: Path) -> None:
+    """Undoes the moves of a log, and prints how many."""
+    moved, failed = undo_moves(log)
+    print(f"{moved:,} images moved back" + (f", {failed:,} not: see above." if failed else "."))
+
+
+def _print(line: str) -> None:
+    print(line.encode(errors="replace").decode())  # file names need not be UTF-8
+
+
+def plan_moves(
+    images: Path, names: Sequence[str], groups: Sequence[Group], target: Path
+) -> list[Move]:
+    """Where all images of groups go but those to keep: to the same relative path, or numbered.
+
+    Links stay where they are: they take no room, and what they lead to may be what is kept.
+
+    Args:
+        images: the folder.
+        names: N paths relative to it.
+        groups: of near-duplicates.
+        target: the folder to move to.
+    """
+    taken: set[Path] = set()
+    moves = []
+    for group in groups:
+        for row in group.members:
+            source = images.absolute() / names[row]
+            if row == group.keep or _is_reached_by_link(images.absolute(), names[row]):
+                continue
+            place = _free_place(target.absolute() / names[row], taken)
+            taken.add(place)
+            moves.append(Move(source, place))
+    return moves
+
+
+def move_files(moves: Sequence[Move], folder: Path) -> Path:
+    """Makes moves, each after it has been written to a new log in a folder.
+
+    Args:
+        moves: as planned.
+        folder: for the log; made if it is missing.
+
+    Returns:
+        The path of the log, for `undo_moves`.
+
+    Raises:
+        UserError: if a file cannot be moved; those before it have been and stand in the log.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = next(p for n in itertools.count(1) if not (p := folder / f"moves-{n}.csv").exists())
+    with open(path, "x", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for move in moves:
+            writer.writerow([str(move.source), str(move.target)])
+            file.flush()
+            os.fsync(file.fileno())
+            try:
+                _move(move)
+            except OSError as error:
+                raise UserError(
+                    f"{move.source} cannot be moved to {move.target} ({error.strerror}): mend "
+                    f"this and start again. What was moved before stands in {path}."
+                ) from error
+    return path
+
+
+def undo_moves(log: Path) -> tuple[int, int]:
+    """Moves images back to where a log says that they came from, the last move first.
+
+    It can be repeated: what is back already stays. A file in the way is never overwritten.
+
+    Args:
+        log: as `move_files` wrote it.
+
+    Returns:
+        How many images were moved back, and how many could not be.
+
+    Raises:
+        NotFound, BrokenFile: if there is no such log, or it is none.
+    """
+    moved = failed = 0
+    for move in reversed(list(_read_log(log))):
+        if not os.path.lexists(move.target):
+            if not os.path.lexists(move.source):
+                logger.warning("%s is at neither place: left out.", move.source)
+                failed += 1
+            continue
+        if os.path.lexists(move.source):  # a move that was cut short, or another file of this name
+            logger.warning("%s exists: %s stays.", move.source, move.target)
+            failed += 1
+            continue
+        _move(Move(move.target, move.source))
+        moved += 1
+    return moved, failed
+
+
+def _read_log(path: Path) -> Iterator[Move]:
+    if not path.is_file():
+        raise NotFound(Argument("undo_moves", str(path)), " does not exist: correct the path.")
+    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+        rows = list(csv.reader(file))
+    if not rows or tuple(rows[0]) != COLUMNS:
+        raise BrokenFile(Argument("undo_moves", str(path)), " is no log of moves: give another.")
+    for row in rows[1:]:
+        if len(row) == len(COLUMNS):  # a kill cuts the last line: its move was never begun
+            yield Move(Path(row[0]), Path(row[1]))
+
+
+def _is_reached_by_link(images: Path, name: str) -> bool:
+    path = images / name
+    return any(part.is_symlink() for part in [path, *path.parents][: len(Path(name).parts)])
+
+
+def _free_place(path: Path, taken: set[Path]) -> Path:
+    """The path, or the first of "name (2).jpg", "name (3).jpg" that no file has."""
+    numbered = (path.with_name(f"{path.stem} ({n}){path.suffix}") for n in itertools.count(2))
+    return next(
+        place
+        for place in itertools.chain([path], numbered)
+        if place not in taken and not os.path.lexists(place)
+    )
+
+
+def _move(move: Move) -> None:
+    """Moves a file; fails if there is one at its target. At no moment is it at neither place."""
+    move.target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(move.source, move.target)  # unlike a rename it fails where a file exists
+    except OSError as error:
+        if error.errno == errno.EEXIST:
+            raise
+        _copy(move)  # to another file system, or one without hard links
+    os.unlink(move.source)
+
+
+def _copy(move: Move) -> None:
+    """Copies a file with its times to a place where none is, and sees it written."""
+    try:
+        with open(move.source, "rb") as source, open(move.target, "xb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+            target.flush()
+            os.fsync(target.fileno())
+        shutil.copystat(move.source, move.target)
+        if move.source.stat().st_size != move.target.stat().st_size:
+            raise OSError(errno.EIO, "the copy is not as long as the original")
+    except FileExistsError:
+        raise
+    except BaseException:
+        move.target.unlink(missing_ok=True)  # half a copy; the original is where it was
+        raise

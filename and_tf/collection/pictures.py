@@ -1,0 +1,106 @@
+"""What the analyses need of the images' pixels, each image decoded once."""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from and_tf.collection.duplicates.hashes import HASH_SIDE, perceptual_hash
+from and_tf.collection.duplicates.pixels import SIDE
+from and_tf.collection.sharpness import sharpness
+from and_tf.data.cache import CachedSource
+from and_tf.data.decode import load_image, reduction_to
+from and_tf.data.progress import progress_bar
+from and_tf.data.sources.source import ArraySource, EncodedSource, Source
+from and_tf.data.workers import thread_pool
+
+MEASURED_SIDE = 512  # pixels of the shorter side: what is larger is measured at this size
+
+
+class Pictures(NamedTuple):
+    """N images, small.
+
+    Attributes:
+        thumbnails: (N, SIDE, SIDE, 3) uint8, whole images stretched to squares.
+        hashes: (N, HASH_SIDE, HASH_SIDE) bool, perceptual hashes.
+        shapes: (N, 2) int32, height and width in pixels, upright.
+        sharpness: (N,) float32, 0..1.
+        brightness: (N,) float32, mean of the grey levels, 0..1.
+        contrast: (N,) float32, standard deviation of the grey levels, 0..0.5.
+    """
+
+    thumbnails: np.ndarray
+    hashes: np.ndarray
+    shapes: np.ndarray
+    sharpness: np.ndarray
+    brightness: np.ndarray
+    contrast: np.ndarray
+
+    @property
+    def aspects(self) -> np.ndarray:
+        """(N,) float, width over height."""
+        return self.shapes[:, 1] / np.maximum(self.shapes[:, 0], 1)
+
+
+def read_pictures(source: Source) -> Pictures:
+    """Decodes every image of a source once, in threads.
+
+    Raises:
+        BrokenImage: an image cannot be decoded.
+    """
+    source = original_source(source)
+    count = len(source)
+    found = Pictures(
+        np.empty((count, SIDE, SIDE, 3), np.uint8),
+        np.empty((count, HASH_SIDE, HASH_SIDE), bool),
+        image_shapes(source),
+        *np.empty((3, count), np.float32),
+    )
+
+    def read(row: int) -> None:
+        image = whole_image(source, row)
+        found.thumbnails[row] = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
+        found.hashes[row] = perceptual_hash(image)
+        grey = np.asarray(_measured(image).convert("L"), np.float32) / 255
+        found.sharpness[row] = sharpness(grey)
+        found.brightness[row], found.contrast[row] = grey.mean(), grey.std()
+
+    with progress_bar(count, "measuring images") as bar:
+        for _ in thread_pool().map(read, range(count)):
+            bar.update()
+    return found
+
+
+def original_source(source: Source) -> ArraySource | EncodedSource:
+    """The images themselves, where a source holds them decoded at another size."""
+    return original_source(source.source) if isinstance(source, CachedSource) else source
+
+
+def image_shapes(source: ArraySource | EncodedSource) -> np.ndarray:
+    """(N, 2) int32, height and width in pixels."""
+    if isinstance(source, EncodedSource):
+        return source.image_shapes
+    return np.tile(np.array(source.images.shape[1:3], np.int32), (len(source), 1))
+
+
+def whole_image(source: ArraySource | EncodedSource, row: int, full: bool = False) -> Image.Image:
+    """An image, not cropped; at its full size or, where a JPEG decodes faster so, a smaller one."""
+    if isinstance(source, ArraySource):
+        return Image.fromarray(source.images[row])
+    reduction = {} if full else {"reduction": reduction_to(MEASURED_SIDE)}
+    return load_image(source.items[row], **reduction)
+
+
+def pixel_checksum(source: ArraySource | EncodedSource, row: int) -> str:
+    """Of an image's size and pixels as decoded, whatever its file's format."""
+    image = whole_image(source, row, full=True)
+    return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
+
+
+def _measured(image: Image.Image) -> Image.Image:
+    factor = min(image.size) / MEASURED_SIDE
+    if factor <= 1:
+        return image
+    size = (round(image.width / factor), round(image.height / factor))
+    return image.resize(size, Image.Resampling.BOX)

@@ -1,0 +1,152 @@
+"""Superfluous images are moved with a log, and come back; none is deleted or overwritten."""
+
+import csv
+import os
+import shutil
+
+import pytest
+
+from and_tf.collection.duplicates import moving
+from and_tf.collection.duplicates.groups import Group
+from and_tf.collection.duplicates.moving import (
+    check_target,
+    move_duplicates,
+    move_files,
+    plan_moves,
+    undo_moves,
+)
+from and_tf.errors import BrokenFile, NotFound, UserError
+
+NAMES = ["a.jpg", "b.jpg", "c/a.jpg", "c/d.jpg"]
+GROUPS = [Group((0, 1, 2), 1, "identical", 1.0)]
+
+
+@pytest.fixture
+def images(tmp_path):
+    for name in NAMES:
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / name).write_text(name)
+    return tmp_path / "photos"
+
+
+def contents(folder):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in files}
+
+
+def move(images, target, groups=GROUPS):
+    return move_files(plan_moves(images, NAMES, groups, target), target)
+
+
+def test_all_but_the_one_to_keep_move_and_come_back(images, tmp_path):
+    before = contents(images)
+    target = tmp_path / "moved"
+    log = move(images, target)
+    assert set(contents(images)) == {"b.jpg", "c/d.jpg"}
+    moved = contents(target)
+    assert (moved.pop(log.name), moved)[1] == {"a.jpg": "a.jpg", "c/a.jpg": "c/a.jpg"}
+    assert undo_moves(log) == (2, 0) and contents(images) == before
+    assert undo_moves(log) == (0, 0) and contents(images) == before  # may be repeated
+
+
+def test_a_file_at_the_target_is_never_overwritten(images, tmp_path):
+    target = tmp_path / "moved"
+    target.mkdir()
+    (target / "a.jpg").write_text("older")
+    (target / "moves-1.csv").write_text("older")
+    log = move(images, target)
+    found = contents(target)
+    assert log.name == "moves-2.csv" and found["moves-1.csv"] == "older"
+    assert found["a.jpg"] == "older" and found["a (2).jpg"] == "a.jpg"
+
+
+def test_a_file_in_the_way_of_undoing_stays(images, tmp_path):
+    log = move(images, tmp_path / "moved")
+    (images / "a.jpg").write_text("newer")
+    assert undo_moves(log) == (1, 1)
+    assert contents(images)["a.jpg"] == "newer" and contents(tmp_path / "moved")["a.jpg"] == "a.jpg"
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_kill_in_the_middle_of_a_move_loses_nothing(images, tmp_path, monkeypatch, moment):
+    before, real = contents(images), moving._move
+    calls = []
+
+    def killed(one):
+        calls.append(one)
+        if len(calls) == 2:
+            if moment == "after":
+                one.target.parent.mkdir()
+                os.link(one.source, one.target)  # and not yet unlinked
+            raise KeyboardInterrupt
+        real(one)
+
+    monkeypatch.setattr(moving, "_move", killed)
+    with pytest.raises(KeyboardInterrupt):
+        move(images, tmp_path / "moved")
+    monkeypatch.setattr(moving, "_move", real)
+    assert undo_moves(tmp_path / "moved" / "moves-1.csv") == (1, 1 if moment == "after" else 0)
+    assert contents(images) == before
+
+
+def test_the_log_names_a_move_before_it_is_made(images, tmp_path, monkeypatch):
+    logged = []
+
+    def look(one):
+        with open(tmp_path / "moved" / "moves-1.csv", newline="") as file:
+            logged.append(list(csv.reader(file))[-1] == [str(one.source), str(one.target)])
+
+    monkeypatch.setattr(moving, "_move", look)
+    move(images, tmp_path / "moved")
+    assert logged == [True, True]
+
+
+def test_a_copy_to_another_file_system_is_whole_and_dated(images, tmp_path, monkeypatch):
+    def refuse(*paths):
+        raise OSError(18, "Invalid cross-device link")
+
+    os.utime(images / "a.jpg", (1, 1))
+    monkeypatch.setattr(os, "link", refuse)
+    log = move(images, tmp_path / "moved")
+    assert (tmp_path / "moved" / "a.jpg").stat().st_mtime == 1
+    assert not (images / "a.jpg").exists()
+    assert undo_moves(log) == (2, 0)
+
+
+def test_a_copy_that_fails_leaves_the_original_alone(images, tmp_path, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(shutil, "copyfileobj", refuse)
+    with pytest.raises(UserError, match="No space left on device"):
+        move(images, tmp_path / "moved")
+    assert set(contents(images)) == set(NAMES) and "a.jpg" not in contents(tmp_path / "moved")
+
+
+def test_links_stay(images, tmp_path):
+    (images / "a.jpg").unlink()
+    (images / "a.jpg").symlink_to(images / "b.jpg")
+    moves = plan_moves(images, NAMES, GROUPS, tmp_path / "moved")
+    assert [one.source for one in moves] == [images / "c/a.jpg"]
+
+
+def test_a_dry_run_touches_nothing(images, tmp_path, capsys):
+    before = contents(tmp_path)
+    move_duplicates(images, NAMES, GROUPS, tmp_path / "moved", dry_run=True)
+    assert contents(tmp_path) == before and not (tmp_path / "moved").exists()
+    assert "2 images would be moved" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("target", ["photos", "photos/moved", "."])
+def test_a_target_that_the_next_search_would_find_is_refused(images, tmp_path, target):
+    with pytest.raises(UserError, match="must not lie in one another"):
+        check_target(images, tmp_path / target)
+    check_target(images, tmp_path / "moved")
+
+
+def test_what_is_no_log_is_named(images, tmp_path):
+    with pytest.raises(NotFound, match="undo_moves"):
+        undo_moves(tmp_path / "none.csv")
+    with pytest.raises(BrokenFile, match="is no log of moves"):
+        undo_moves(images / "a.jpg")
