@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 from collections.abc import Mapping, Sequence
@@ -78,10 +79,18 @@ def write_table(
     others = {name: as_column(name, values, len(names)) for name, values in (columns or {}).items()}
     if taken := {"path", "embedding", "metadata"} & set(others):
         raise UserError(f"A column cannot be called {min(taken)}: give it another name.")
-    text = json.dumps(dict(metadata or {}))
+    text = json.dumps(dict(metadata or {}) | {"rows": fingerprint(written["embedding"])})
     path.parent.mkdir(parents=True, exist_ok=True)
     write = _write_parquet if path.suffix == ".parquet" else _write_npz
     replace_by(path, lambda partial: write(partial, names, {**written, **others}, text))
+
+
+def fingerprint(embeddings: np.ndarray) -> str:
+    """Tells whether an index is of these rows (N, D) float32."""
+    rows = np.ascontiguousarray(embeddings, "<f4")
+    digest = hashlib.sha256(repr(rows.shape).encode())
+    digest.update(rows.data)
+    return digest.hexdigest()
 
 
 def _write_npz(path: Path, names: list[str], columns: dict[str, Column], metadata: str) -> None:

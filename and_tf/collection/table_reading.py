@@ -38,13 +38,19 @@ class Table:
         return len(self.paths)
 
 
-def read_table(path: Path | str, columns: Sequence[str] = (), argument: str = "index") -> Table:
+def read_table(
+    path: Path | str,
+    columns: Sequence[str] = (),
+    argument: str = "index",
+    with_embeddings: bool = True,
+) -> Table:
     """Reads a table.
 
     Args:
         path: of the .parquet or .npz file.
         columns: wanted besides path and embedding; one that the table lacks is left out.
         argument: that names the table in messages.
+        with_embeddings: False for embeddings of shape (N, 0), which of a million is much faster.
 
     Raises:
         NotFound: if there is no such file.
@@ -60,25 +66,27 @@ def read_table(path: Path | str, columns: Sequence[str] = (), argument: str = "i
         )
     read = _read_parquet if path.suffix == ".parquet" else _read_npz
     with _naming(path):
-        return read(path, columns)
+        return read(path, columns, with_embeddings)
 
 
-def _read_parquet(path: Path, columns: Sequence[str]) -> Table:
+def _read_parquet(path: Path, columns: Sequence[str], with_embeddings: bool) -> Table:
     import pyarrow.parquet as pq
 
     names = pq.read_schema(path).names
     wanted = [name for name in columns if name in names]
-    found = pq.read_table(path, columns=["path", "embedding", *wanted], memory_map=True)
-    rows = found["embedding"].combine_chunks()
-    width = rows.type.list_size
-    flat = rows.flatten().to_numpy(zero_copy_only=True)  # (N * D,)
-    metadata = (found.schema.metadata or {}).get(METADATA.encode(), b"{}")
+    read = ["path", *(["embedding"] if with_embeddings else []), *wanted]
+    found = pq.read_table(path, columns=read, memory_map=True)
+    embeddings = np.empty((len(found), 0), np.float32)
+    if with_embeddings:
+        rows = found["embedding"].combine_chunks()
+        flat = rows.flatten().to_numpy(zero_copy_only=True)  # (N * D,)
+        embeddings = flat.reshape(-1, rows.type.list_size)
     return Table(
         path,
         found["path"].to_pylist(),
-        flat.reshape(-1, width),
+        embeddings,
         {name: _column(found[name]) for name in wanted},
-        json.loads(metadata),
+        json.loads((found.schema.metadata or {}).get(METADATA.encode(), b"{}")),
     )
 
 
@@ -91,7 +99,7 @@ def _column(values: Any) -> Any:
     return np.array(values.to_pylist()) if types.is_boolean(values.type) else values.to_pylist()
 
 
-def _read_npz(path: Path, columns: Sequence[str]) -> Table:
+def _read_npz(path: Path, columns: Sequence[str], with_embeddings: bool) -> Table:
     with np.load(path, allow_pickle=False) as file:
         metadata = str(file["metadata"]) if "metadata" in file else "{}"
         found = {}
@@ -101,7 +109,9 @@ def _read_npz(path: Path, columns: Sequence[str]) -> Table:
             if name + PARTS in file:
                 items, ends = file[name].tolist(), file[name + PARTS].tolist()
                 found[name] = [items[i:j] for i, j in itertools.pairwise(ends)]
-        paths, embeddings = file["path"].tolist(), file["embedding"]
+        paths = file["path"].tolist()
+        none = np.empty((len(paths), 0), np.float32)
+        embeddings = file["embedding"] if with_embeddings else none
         return Table(path, paths, embeddings, found, json.loads(metadata))
 
 

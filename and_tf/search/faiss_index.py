@@ -4,6 +4,7 @@ from types import ModuleType
 
 import numpy as np
 
+from and_tf.data.progress import progress_bar
 from and_tf.errors import Argument, MissingPackage
 from and_tf.search.native import call_natively
 from and_tf.search.rows import is_other
@@ -11,6 +12,7 @@ from and_tf.search.rows import is_other
 RECALL = 95.0  # percent of the true nearest rows that the search must find on a sample
 ROWS_PER_LIST = 39  # at least: with fewer, faiss holds the lists' centres to be ill trained
 TRAINING_ROWS_PER_LIST = 64
+ADDED_ROWS = 50_000  # at once
 
 
 def import_faiss() -> ModuleType:
@@ -35,19 +37,27 @@ class FaissIndex:
     Args:
         rows: (N, D) float32, of length 1 or 0.
         seed: of the centres.
+        lists_per_root: lists over the square root of N: more make searches faster, fewer building.
+        progress: show a bar while the rows are added.
     """
 
-    def __init__(self, rows: np.ndarray, seed: int):
+    def __init__(
+        self, rows: np.ndarray, seed: int, lists_per_root: float = 4, progress: bool = False
+    ):
         faiss = import_faiss()
         num_rows, dim = rows.shape
-        num_lists = int(min(4 * np.sqrt(num_rows), num_rows / ROWS_PER_LIST)) or 1
+        num_lists = int(min(lists_per_root * np.sqrt(num_rows), num_rows / ROWS_PER_LIST)) or 1
         self.rows = rows
         self.index = faiss.index_factory(dim, f"IVF{num_lists},Flat", faiss.METRIC_INNER_PRODUCT)
         self.index.cp.seed = seed % 2**31
         self.index.cp.min_points_per_centroid = 1  # fewer rows than it likes are all there are
         self.index.cp.max_points_per_centroid = TRAINING_ROWS_PER_LIST
         call_natively(self.index.train, rows)
-        call_natively(self.index.add, rows)
+        with progress_bar(num_rows, "indexing", "row", progress, unit_scale=True) as bar:
+            for start in range(0, num_rows, ADDED_ROWS):
+                part = rows[start : start + ADDED_ROWS]
+                call_natively(self.index.add, part)
+                bar.update(len(part))
 
     @property
     def num_lists(self) -> int:
@@ -71,12 +81,15 @@ class FaissIndex:
         _, found = call_natively(self.index.search, queries, count)
         return found[is_other(found, indices)].reshape(len(found), -1).astype(np.int32)
 
-    def widen_search(self, indices: np.ndarray, nearest: np.ndarray) -> float:
+    def widen_search(
+        self, indices: np.ndarray, nearest: np.ndarray, enough: float = RECALL
+    ) -> float:
         """Doubles the lists that are searched until the recall suffices.
 
         Args:
             indices: (S,) int, rows to measure it on.
             nearest: (S, k) int, their true nearest other rows.
+            enough: recall in percent.
 
         Returns:
             Recall in percent.
@@ -84,7 +97,7 @@ class FaissIndex:
         self.index.nprobe = 1
         while True:
             recall = self._recall(indices, self.search(indices, nearest.shape[1]), nearest)
-            if recall >= RECALL or self.lists_searched == self.num_lists:
+            if recall >= enough or self.lists_searched == self.num_lists:
                 return recall
             self.index.nprobe = min(2 * self.lists_searched, self.num_lists)
 

@@ -1,0 +1,87 @@
+"""The images that search: files, or rows of the table itself."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from and_tf.collection.columns import clean_texts
+from and_tf.collection.encoder import embed_source
+from and_tf.collection.origin import encoder_of, origin_of
+from and_tf.collection.table_reading import Table, read_table
+from and_tf.data.sources.encoded import EncodedSource
+from and_tf.data.sources.folder import open_folder
+from and_tf.errors import Argument, NotFound
+
+MOST_AT_ONCE = 64
+
+
+class Queries(NamedTuple):
+    """What searches.
+
+    Attributes:
+        names: Q names, as they are shown.
+        files: Q paths of their files, if they are known.
+        embeddings: (Q, D) float32.
+        rows: (Q,) int, their rows of the table; -1 for images from elsewhere.
+    """
+
+    names: list[str]
+    files: list[str | None]
+    embeddings: np.ndarray
+    rows: np.ndarray
+
+
+def open_queries(query: str, table: Table, width: int, model: str) -> Queries:
+    """Embeds an image, or the images of a folder, or takes a row of the table.
+
+    Args:
+        query: path of an image or a folder, or a path as the table has it.
+        table: that is searched; its embeddings may be left out.
+        width: D of its embeddings.
+        model: where its encoder lies now; empty for where it lay.
+
+    Raises:
+        NotFound: if there is none of these, or the encoder is not where it was.
+        BrokenImage: if an image cannot be decoded.
+        UserError: if the encoder is another one.
+    """
+    path = Path(query).expanduser()
+    origin = origin_of(table.metadata)
+    if not path.exists():
+        row = _row_of(query, table)
+        name = table.paths[row]
+        file = os.path.join(origin.images, name) if origin else None
+        embeddings = table.embeddings
+        if not embeddings.shape[1]:
+            embeddings = read_table(table.path).embeddings
+        return Queries([name], [file], embeddings[[row]], np.array([row]))
+    source = open_folder(path) if path.is_dir() else _one_file(path)
+    encoder = encoder_of(table.path, origin, model, width)
+    embeddings = embed_source(encoder, source, min(MOST_AT_ONCE, len(source)))
+    files: list[str | None] = [str(item) for item in source.items]
+    return Queries(source.names or [], files, embeddings, np.full(len(source), -1))
+
+
+def _one_file(path: Path) -> EncodedSource:
+    return EncodedSource(
+        [str(path)], str(path), names=[path.name], sizes=np.array([path.stat().st_size])
+    )
+
+
+def _row_of(query: str, table: Table) -> int:
+    """The row of an image in a table, by its path there."""
+    name = clean_texts([query])[0]
+    if name in table.paths:
+        return table.paths.index(name)
+    close = difflib.get_close_matches(name, table.paths[:20_000], n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise NotFound(
+        Argument("query", query),
+        f" is neither a file nor a folder, nor the path of an image in {table.path}: correct it."
+        f"{hint}",
+    )

@@ -1,0 +1,25 @@
+"""What is searched, and by which image."""
+
+import dataclasses
+
+from and_tf.settings import Settings, at_least, setting
+
+SEARCHES = ("auto", "exact", "faiss")
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchSettings(Settings):
+    """Search."""
+
+    index: str = setting("features.parquet", "Table of embeddings, as embed.py writes it.")
+    query: str = setting(
+        "", "Image, folder of images, or path of an image as the table has it, to find others like."
+    )
+    nearest: int = setting(12, "Images to find for each.", at_least(1))
+    model: str = setting("", "Where the encoder that made the table lies now, if it was moved.")
+    page: str = setting("search.html", "Page to write with the images found.")
+    search: str = setting(
+        "auto",
+        "Exact, or by a faiss index kept beside the table; auto takes that from 200,000 images on.",
+        choices=SEARCHES,
+    )

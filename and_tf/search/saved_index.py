@@ -1,0 +1,122 @@
+"""A faiss index that is kept in a file, for queries to a table of very many rows."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from and_tf.runs.atomic_files import replace_by
+from and_tf.search.faiss_index import FaissIndex, import_faiss
+from and_tf.search.native import call_natively
+from and_tf.search.nearest import nearest_others
+from and_tf.search.rows import unit_rows
+
+RECALL = 98.0  # percent
+SAMPLE, NEIGHBOURS = 200, 10  # rows, and nearest others of each, on which it is measured
+MAGIC = b"and_tf index 1\n"  # ends the file, after a description and its length
+
+logger = logging.getLogger(__name__)
+
+
+class SavedIndex:
+    """Finds approximately nearest rows.
+
+    Args:
+        index: of faiss.
+        fingerprint: of the rows in it.
+        recall: percent of the true nearest rows that it finds, on a sample.
+    """
+
+    def __init__(self, index: Any, fingerprint: str, recall: float):
+        self.index, self.fingerprint, self.recall = index, fingerprint, recall
+
+    @property
+    def dim(self) -> int:
+        """D, the width of the rows."""
+        return self.index.d
+
+    def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """The k nearest rows of each query, nearest first.
+
+        Args:
+            queries: (Q, D) float.
+            k: how many.
+
+        Returns:
+            indices (Q, k) int32, -1 where too few were found; and cosines (Q, k) float32.
+        """
+        cosines, indices = self.index.search(unit_rows(queries, "queries"), k)
+        return indices.astype(np.int32), cosines
+
+
+def build_index(rows: np.ndarray, fingerprint: str, seed: int = 0) -> SavedIndex:
+    """Builds an index and measures its recall.
+
+    Its lists are a quarter of those for discovery: with few queries the time to build it counts.
+
+    Args:
+        rows: (N, D) float.
+        fingerprint: of the rows.
+        seed: of the lists' centres and of the sample.
+
+    Raises:
+        MissingPackage: without faiss.
+    """
+    rows = unit_rows(rows)
+    logger.info("Building an index of %s rows", f"{len(rows):,}")
+    built = FaissIndex(rows, seed, lists_per_root=1, progress=True)
+    size = min(SAMPLE, len(rows))
+    sample = np.sort(np.random.default_rng(seed).choice(len(rows), size, replace=False))
+    nearest, _ = nearest_others(rows, min(NEIGHBOURS, len(rows) - 1), sample)
+    recall = built.widen_search(sample, nearest, RECALL)
+    return SavedIndex(built.index, fingerprint, recall)
+
+
+def save_index(path: Path, saved: SavedIndex) -> Path:
+    """Writes an index into a file, whole or not at all."""
+    description = {
+        "fingerprint": saved.fingerprint, "recall": saved.recall, "nprobe": saved.index.nprobe
+    }  # fmt: skip
+    text = json.dumps(description).encode()
+
+    def write(partial: Path) -> None:
+        call_natively(import_faiss().write_index, saved.index, str(partial))
+        with open(partial, "ab") as file:
+            file.write(text + len(text).to_bytes(8, "little") + MAGIC)
+
+    return replace_by(path, write)
+
+
+def open_index(path: Path, fingerprint: str) -> SavedIndex | None:
+    """Opens an index; None if there is none of these rows.
+
+    Raises:
+        MissingPackage: without faiss.
+    """
+    faiss = import_faiss()
+    try:
+        description = _description(path)
+    except (OSError, ValueError) as error:
+        logger.debug("%s is no index (%s)", path, error)
+        return None
+    if description.get("fingerprint") != fingerprint:
+        logger.info("%s is of another table, or of an earlier state of this one.", path)
+        return None
+    index = faiss.read_index(str(path))
+    index.nprobe = description["nprobe"]
+    return SavedIndex(index, fingerprint, description["recall"])
+
+
+def _description(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as file:
+        file.seek(-len(MAGIC) - 8, os.SEEK_END)
+        length = int.from_bytes(file.read(8), "little")
+        if file.read() != MAGIC:
+            raise ValueError("it does not end as one")
+        file.seek(-len(MAGIC) - 8 - length, os.SEEK_END)
+        return json.loads(file.read(length))
