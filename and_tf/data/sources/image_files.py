@@ -49,7 +49,7 @@ class ImageFiles:
 def find_images(folder: Path) -> ImageFiles:
     """Searches a folder and what is below it, following links but no circle of them."""
     found = ImageFiles([])
-    for parent, folders, files in os.walk(folder, followlinks=True):
+    for parent, folders, files in os.walk(folder, onerror=_report_closed, followlinks=True):
         folders[:] = [n for n in folders if not is_ignored(n) and not _is_loop(parent, n)]
         for name in files:
             if name.startswith(".") or name.lower() in SYSTEM_FILES:
@@ -61,6 +61,11 @@ def find_images(folder: Path) -> ImageFiles:
                 found.left_out[ending] += 1
     found.names.sort()
     return found
+
+
+def _report_closed(error: OSError) -> None:
+    """Says so of a folder that may not be searched; the others are."""
+    log_once(logger, logging.WARNING, f"{error.filename} is not searched ({error.strerror}).")
 
 
 def is_ignored(folder: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from and_tf.data.progress import progress_bar
+from and_tf.data.sources.class_folders import normalised
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.tfds_prepare import import_tfds, quiet_logs, tfds_builder, tfds_error
 from and_tf.data.splits import Opened, SourceOptions, Splits, split_ranges
@@ -75,7 +76,9 @@ def _read(builder: Any, name: str, split: str, data_dir: str | Path | None) -> E
         items,
         spec,
         np.array(labels, np.int32) if label_key else None,
-        list(builder.info.features[label_key].names) if label_key else None,
+        [normalised(name) for name in builder.info.features[label_key].names]
+        if label_key
+        else None,
         identity=f"{builder.info.full_name} {split}",
     )
 

@@ -1,6 +1,7 @@
 """What counts as an image of a folder, and what is said of the rest."""
 
 import logging
+import os
 import shutil
 import unicodedata
 
@@ -10,6 +11,7 @@ from helpers.pictures import error_of, write_images
 
 from and_tf.data import formats
 from and_tf.data.sources import image_files
+from and_tf.data.sources.class_folders import folders_of_classes
 from and_tf.data.sources.image_files import find_images
 from and_tf.data.sources.opening import open_source
 
@@ -68,6 +70,27 @@ def test_folders_of_systems_are_no_classes_and_not_searched(tmp_path, junk):
     write_images(tmp_path, ["a/1.png", "b/2.png", f"{junk}/3.png", f"a/{junk}/4.png", "a/._1.png"])
     source = open_source(f"folder:{tmp_path}")
     assert source.names == ["a/1.png", "b/2.png"] and source.class_names == ["a", "b"]
+
+
+def test_folders_of_systems_are_no_empty_classes(tmp_path):
+    write_images(tmp_path, ["a/1.png", "été/1.png"])
+    for name in (*JUNK, "empty"):
+        (tmp_path / name).mkdir()
+    assert folders_of_classes(tmp_path) == {"a", "été", "empty"}
+
+
+def test_a_folder_that_may_not_be_searched_is_named(tmp_path, told, monkeypatch):
+    write_images(tmp_path, ["a/1.png", "b/1.png"])
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("b"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert find_images(tmp_path).names == ["a/1.png"]
+    assert f"{tmp_path / 'b'} is not searched (Permission denied)" in told.text
 
 
 def test_a_stray_image_drops_the_labels_and_is_named(tmp_path, told):
