@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -36,6 +37,7 @@ class ReportContext:
         predicted: (Q,) int, the classes that weighted kNN gives the queries; None without labels.
         classes: names of the labels; empty without labels.
         entropy: of the reference images.
+        page_folder: where the page lies, which addresses of files are relative to.
         command: how to write the page again, for the reader; may be empty.
     """
 
@@ -49,6 +51,7 @@ class ReportContext:
     predicted: np.ndarray | None
     classes: list[str]
     entropy: Entropy
+    page_folder: Path
     command: str = ""
 
     @property
@@ -124,6 +127,7 @@ def read_context(
         predicted=predicted,
         classes=classes,
         entropy=entropy_of(record, reference),
+        page_folder=settings.page_path(run.path).parent,
         command=command,
     )
 

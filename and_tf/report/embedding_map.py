@@ -1,5 +1,6 @@
 """The embeddings as a map in the plane: a point per image, coloured by class or entropy."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,18 +36,27 @@ def map_points(
     """
     rows = choose_rows(pool, len(sample))
     places = embedding_map(sample.embeddings[rows], seed)  # (n, 2) in 0..1
-    places = MARGIN + (100 - 2 * MARGIN) * places
-    colours = _colours(sample.labels[rows], rank[rows], classes)
-    points = [
-        {"x": f"{x:.2f}", "y": f"{y:.2f}", "colour": colour}
-        for (x, y), colour in zip(places, colours, strict=True)
-    ]
+    points = as_points(places, _colours(sample.labels[rows], rank[rows], classes))
     return {
         "pool": points[: len(pool)],
         "back": points[len(pool) :],
         "count": f"{len(rows):,}",
         **_legend(classes),
     }
+
+
+def as_points(places: np.ndarray, colours: Sequence[str]) -> list[dict[str, str]]:
+    """Points of the plane as the page draws them.
+
+    Args:
+        places: (n, 2) float in 0..1.
+        colours: n classes of page.css; empty for none.
+    """
+    places = MARGIN + (100 - 2 * MARGIN) * places
+    return [
+        {"x": f"{x:.2f}", "y": f"{y:.2f}", "colour": colour}
+        for (x, y), colour in zip(places, colours, strict=True)
+    ]
 
 
 def choose_rows(pool: np.ndarray, count: int, most: int = MOST) -> np.ndarray:

@@ -25,7 +25,7 @@ class MeasuredRow:
             where it may not stand there.
         top1: in percent, or None.
         published: the published result, or an empty string.
-        note: whether they may be compared.
+        note: whether they may be compared; what to mind where nothing is published on the data.
         is_one_of_many: whether it belongs to a sweep, or to one of several layers.
     """
 
@@ -75,7 +75,7 @@ def _evaluated(
     for row in found:
         column = _column(str(report.get("classifier")), row)
         published, note = _beside(comparison, column, reasons)
-        if age and not note.startswith("not comparable"):
+        if age and not comparison.is_other_data and not note.startswith("not comparable"):
             note += f"; {age}"
         rows.append(
             MeasuredRow(
@@ -130,13 +130,18 @@ def _column(classifier: str, row: dict[str, Any]) -> Column | None:
 
 
 def _beside(comparison: Comparison, column: Column | None, reasons: list[str]) -> tuple[str, str]:
-    """The published result, and whether one may be compared with it."""
+    """The published result, and whether one may be compared with it.
+
+    Where nothing is published on the data set, only the reasons that the result itself has.
+    """
     result = comparison.result(column)
+    if comparison.is_other_data:
+        return "", "; ".join(reasons)
     if result is None:
         return "", "no published result of this protocol"
     reasons = [*comparison.reasons, *reasons]
     note = f"not comparable: {'; '.join(reasons)}" if reasons else "comparable"
-    return "" if comparison.is_other_data else f"{result:.1f} %", note
+    return f"{result:.1f} %", note
 
 
 def own_row(comparison: Comparison, rows: list[MeasuredRow]) -> list[str] | None:

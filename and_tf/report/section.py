@@ -1,19 +1,18 @@
-"""The contract of a section of the page, and how its piece of the template is filled in.
+"""The contract of a section of a page, and how its piece of the template is filled in.
 
-A section is a function from a `ReportContext` to a `Section`, or to None where the run has nothing
-for it. Its file in `sections` holds all of it: data, captions and the piece of the template.
+A section is a function from the context of its page (`ReportContext` of a run, `PageContext` of a
+folder) to a `Section`, or to None where there is nothing for it. Its file in `sections` holds all
+of it: data, captions and the piece of the template.
 """
 
 import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jinja2
 from markupsafe import Markup
-
-from and_tf.report.context import ReportContext
 
 PAGE = Path(__file__).parent / "page"
 
@@ -41,7 +40,8 @@ class Section:
     style: str = ""
 
 
-BuildSection = Callable[[ReportContext], Section | None]
+Context = TypeVar("Context")
+BuildSection = Callable[[Context], Section | None]
 
 
 def fill(template: str, **variables: Any) -> Markup:

@@ -1,6 +1,7 @@
 """What a report looks at."""
 
 import dataclasses
+from pathlib import Path
 
 from and_tf.settings import Settings, at_least, setting
 
@@ -18,3 +19,7 @@ class ReportSettings(Settings):
         at_least(2),
     )
     queries: int = setting(2000, "Held-out images looked at.", at_least(1))
+
+    def page_path(self, run: Path) -> Path:
+        """Where the page of the run in a folder is written."""
+        return Path(self.output).expanduser() if self.output else run / "report.html"

@@ -1,17 +1,24 @@
-"""Small pictures that travel inside a page, as JPEG in data URIs."""
+"""Small pictures for a page: JPEG in data URIs, or encoded to be written beside it."""
 
 import base64
 import io
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image
+
+from and_tf.data.progress import progress_bar
+from and_tf.data.sources.source import Source
+from and_tf.data.subsets import batches
+from and_tf.data.workers import thread_pool
 
 SMALL = 32  # pixels; up to this side images are kept as they are, and shown enlarged
 SHEET_SIDE, PICTURE_SIDE = 64, 96  # of larger images, in a sheet of many or on their own
 BLOCK = 8  # JPEG's: tiles of whole blocks do not bleed into each other
 SHEET_BYTES = 2_500_000  # of one sheet, a third less than in base64; photos take about half
 QUALITIES = (90, 80, 65, 45, 25)
+THUMBNAIL_QUALITY = 80  # of thousands of them
 
 
 def sheet_side(image_size: int) -> int:
@@ -27,7 +34,25 @@ def picture_side(image_size: int) -> int:
 def picture(image: np.ndarray) -> str:
     """A data URI of one image (H, W, 3), uint8, or float in 0..255."""
     pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    return _uri(_jpeg(Image.fromarray(pixels), QUALITIES[0]))
+    return data_uri(_jpeg(Image.fromarray(pixels), QUALITIES[0]))
+
+
+def encode_thumbnails(source: Source, side: int) -> Iterator[bytes]:
+    """All images of a source as JPEG, in their order; decoded and encoded on all cores.
+
+    Args:
+        source: any number of images; each is decoded once.
+        side: of a thumbnail in pixels.
+    """
+    with progress_bar(len(source), "making thumbnails") as bar:
+        for batch in batches(np.arange(len(source)), side):
+            images = source.load(batch, side)  # (B, side, side, 3) uint8
+            yield from thread_pool().map(_thumbnail, images)
+            bar.update(len(batch))
+
+
+def _thumbnail(image: np.ndarray) -> bytes:
+    return _jpeg(Image.fromarray(image), THUMBNAIL_QUALITY)
 
 
 def sheet(images: np.ndarray) -> tuple[str, int]:
@@ -50,7 +75,7 @@ def sheet(images: np.ndarray) -> tuple[str, int]:
         encoded = _jpeg(whole, quality)
         if len(encoded) <= SHEET_BYTES:
             break
-    return _uri(encoded), columns
+    return data_uri(encoded), columns
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:
@@ -61,5 +86,6 @@ def _jpeg(image: Image.Image, quality: int) -> bytes:
     return file.getvalue()
 
 
-def _uri(encoded: bytes) -> str:
+def data_uri(encoded: bytes) -> str:
+    """A JPEG as an address."""
     return "data:image/jpeg;base64," + base64.b64encode(encoded).decode()

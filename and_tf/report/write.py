@@ -47,12 +47,12 @@ def write_report(choice: RunChoice, settings: ReportSettings, command: str = "")
         if importlib.util.find_spec(name) is None:
             raise MissingPackage(f"A report needs {name}: pip install {' '.join(PACKAGES)}")
     from and_tf.report.context import read_context
-    from and_tf.report.page.rendering import render_report
+    from and_tf.report.run_page import render_report
     from and_tf.report.tensorboard.run_board import write_board
     from and_tf.report.tensorboard.writer import check_folder
 
     run = open_run(choice.workdir)
-    page = Path(settings.output).expanduser() if settings.output else run.path / "report.html"
+    page = settings.page_path(run.path)
     check_place("output", page)
     check_folder(run.tensorboard / "report")
     context = read_context(run, choice.checkpoint, settings, command)

@@ -7,62 +7,50 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from and_tf.report import sections
-from and_tf.report.context import ReportContext
-from and_tf.report.section import PAGE, Section, environment
-from and_tf.report.thumbnails import SMALL
+from and_tf.report.section import PAGE, BuildSection, Context, Section, environment
 
 logger = logging.getLogger(__name__)
 
 
-def render_report(context: ReportContext) -> str:
-    """The page of a run: all sections for which it holds something."""
+def build_sections(builders: Sequence[BuildSection[Context]], context: Context) -> list[Section]:
+    """The sections for which the context of the page holds something, in their order."""
     logger.info("Drawing the page")
-    made = [build(context) for build in sections.SECTIONS]
-    return render(
-        title=context.settings.run.name,
-        subtitle=_subtitle(context),
-        sections=[section for section in made if section is not None],
-        is_photos=context.image_size > SMALL,
-    )
+    made = [build(context) for build in builders]
+    return [section for section in made if section is not None]
 
 
-def _subtitle(context: ReportContext) -> str:
-    """Method, images, network and length of the run in a line."""
-    settings, record = context.settings, context.record
-    plan = record.plan
-    return (
-        f"{settings.method.title} on {record.metadata['images']:,} images of {settings.data.data} "
-        f"({settings.data.train_split}), {context.encoder.name} with "
-        f"{context.encoder.count_params():,} parameters, {_count(plan.total_epochs, 'epoch')} in "
-        f"{_count(plan.rounds + 1, 'round')}, seed {settings.run.seed}"
-    )
+def render(
+    kind: str,
+    title: str,
+    subtitle: str,
+    sections: Sequence[Section],
+    is_photos: bool,
+    has_files: bool = False,
+) -> str:
+    """The page as text.
 
-
-def _count(number: int, name: str) -> str:
-    return f"{number:,} {name}{'' if number == 1 else 's'}"
-
-
-def render(title: str, subtitle: str, sections: Sequence[Section], is_photos: bool) -> str:
-    """The page as text, self-contained.
-
-    A content security policy allows no script but the page's own and no address but data URIs.
+    A content security policy allows no script but the page's own, and no pictures but those in the
+    page and, where it has files, those beside it.
 
     Args:
+        kind: what the page is, such as "Report of a training run".
         title: of the page.
         subtitle: a line below it.
         sections: in their order.
         is_photos: whether images are shown smoothed, not as sharp pixels.
+        has_files: whether the page shows files beside it.
     """
     script = (PAGE / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = (PAGE / "page.css").read_text(encoding="utf-8")
     return environment().get_template("page.html").render(
+        kind=kind,
         title=title,
         subtitle=subtitle,
         summaries=[section for section in sections if section.is_summary],
         sections=[section for section in sections if not section.is_summary],
         is_photos=is_photos,
+        image_sources="data: 'self' file:" if has_files else "data:",
         style=Markup("\n".join([style, *(section.style for section in sections)])),
         script=Markup(script),
         script_hash=f"sha256-{digest}",

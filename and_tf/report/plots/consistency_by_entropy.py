@@ -8,7 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from and_tf.data.subsets import evenly_spaced, has_labels
-from and_tf.report.plots.deciles import DECILES, consistency_deciles, stability_deciles
+from and_tf.report.plots.deciles import (
+    DECILES,
+    LEAST_IMAGES,
+    consistency_deciles,
+    images_per_decile,
+    stability_deciles,
+)
 from and_tf.report.plots.drawing import (
     COLOURS,
     INK,
@@ -25,12 +31,16 @@ MOST_LINES = 6  # rounds in one plot; of more, evenly chosen ones
 
 
 def consistency_plot(record: Record, labels: np.ndarray | None) -> Plot | None:
-    """Consistency against entropy of a run; None where no round has neighbours to compare.
+    """Consistency against entropy of a run.
+
+    None where no round has neighbours to compare, or where `too_few_for_deciles`.
 
     Args:
         record: of the run.
         labels: (N,) int, of all its training images, -1 where unknown; or None.
     """
+    if too_few_for_deciles(record, labels):
+        return None
     figure = consistency_by_entropy(record.discoveries, labels)
     if figure is None:
         return None
@@ -45,6 +55,25 @@ def consistency_plot(record: Record, labels: np.ndarray | None) -> Plot | None:
     )
     alt = "Line plot: correct or lasting neighbours by decile of entropy, a line per round."
     return Plot(save_svg(figure, alt), "Low entropy, clear neighbourhoods?", caption)
+
+
+def too_few_for_deciles(record: Record, labels: np.ndarray | None) -> str:
+    """Why a run has too few images for deciles of entropy, in a sentence; empty: it has enough.
+
+    Args:
+        record: of the run.
+        labels: (N,) int, of all its training images, -1 where unknown; or None.
+    """
+    known = labels if has_labels(labels) else None
+    found = record.discoveries
+    least = min((images_per_decile(each.entropy, known) for each in found), default=LEAST_IMAGES)
+    if least >= LEAST_IMAGES:
+        return ""
+    of = "labelled images" if known is not None else "images"
+    return (
+        "The plot of neighbours by decile of entropy is left out: a decile would hold "
+        f"{least} {of}, and fewer than {LEAST_IMAGES} say nothing."
+    )
 
 
 def _selection(found: Sequence[Discovery]) -> str:

@@ -3,6 +3,19 @@
 import numpy as np
 
 DECILES = 10
+LEAST_IMAGES = 20  # of a decile that is shown: of fewer, a single image moves the line by 5 points
+
+
+def images_per_decile(entropy: np.ndarray, labels: np.ndarray | None) -> int:
+    """How many images the smallest decile of entropy holds, of those that count.
+
+    Args:
+        entropy: (N,) float.
+        labels: (N,) int, -1 where unknown: such images do not count; None, and all do.
+    """
+    counts = np.ones(len(entropy), bool) if labels is None else np.asarray(labels) >= 0
+    order = np.argsort(entropy, kind="stable")
+    return min(int(counts[rows].sum()) for rows in np.array_split(order, DECILES))
 
 
 def consistency_deciles(

@@ -4,6 +4,7 @@ A new section is a file with a function from a `ReportContext` to a `Section`, o
 run has nothing for it, and an entry in `SECTIONS`.
 """
 
+from and_tf.report.context import ReportContext
 from and_tf.report.section import BuildSection
 from and_tf.report.sections.attention import attention_section
 from and_tf.report.sections.confusion import confusion_section
@@ -15,7 +16,7 @@ from and_tf.report.sections.run import run_section
 from and_tf.report.sections.training import training_section
 from and_tf.report.sections.verdict import verdict_section
 
-SECTIONS: list[BuildSection] = [
+SECTIONS: list[BuildSection[ReportContext]] = [
     verdict_section,
     metrics_section,
     training_section,

@@ -1,91 +1,31 @@
 """The explorer: some training images, their neighbours, and a map of all."""
 
-from typing import Any
+from collections.abc import Sequence
 
-import jinja2
 import numpy as np
 
 from and_tf.data.subsets import evenly_spaced
 from and_tf.report.context import ReportContext
 from and_tf.report.embedding_map import map_points
-from and_tf.report.record import anchor_since
+from and_tf.report.page.explorer import Explorer, Facet, explorer_html
+from and_tf.report.page.originals import original_urls
+from and_tf.report.record import Discovery, anchor_since
 from and_tf.report.sample import nearest_others
 from and_tf.report.section import Section, fill
 from and_tf.report.thumbnails import sheet, sheet_side
 
 POOL = 240  # images in the grid
 NEIGHBOURS = 8  # of each
-
-TEMPLATE = """
-<p>{{ description }}</p>
-<noscript><p class="note">The explorer needs JavaScript; everything else on this page does without.
-</p></noscript>
-<div class="explorer">
-<form class="filters" id="filters" aria-label="Filters" data-needs-script hidden>
-{% if classes %}<label for="class-filter">Class
-<select id="class-filter"><option value="-1">all</option>
-{%- for name in classes %}<option value="{{ loop.index0 }}">{{ name }}</option>{% endfor %}
-</select></label>{% endif %}
-<fieldset class="range" aria-label="Entropy">
-<label for="lowest">Entropy from percentile
-<input type="range" id="lowest" min="0" max="100" step="5" value="0"></label>
-<label for="highest">to percentile
-<input type="range" id="highest" min="0" max="100" step="5" value="100"></label>
-<output id="range-text" for="lowest highest"></output>
-</fieldset>
-{% if classes %}<label class="check" for="wrong-only">
-<input type="checkbox" id="wrong-only">nearest is of another class</label>{% endif %}
-<output id="shown" aria-live="polite"></output>
-</form>
-<div class="detail" data-needs-script hidden>
-<div class="selected"><div id="detail-picture"></div>
-<div><h3 id="detail-name"></h3><p id="detail-text" aria-live="polite"></p></div></div>
-<ul class="near" id="detail-near" aria-label="Nearest training images"></ul>
-</div>
-<div class="tiles" id="tiles" role="group" aria-label="Training images, lowest entropy first"
- data-needs-script hidden></div>
-<figure>
-<svg class="map" id="map" viewBox="0 0 100 100" role="img" aria-labelledby="map-title">
-<title id="map-title">Map of {{ map.count }} training images by t-SNE; images with similar
-embeddings lie near each other.</title>
-{% for point in map.back %}
-<circle class="back {{ point.colour }}" cx="{{ point.x }}" cy="{{ point.y }}" r=".55"/>
-{% endfor %}
-{% for point in map.pool %}
-<circle class="pool {{ point.colour }}" cx="{{ point.x }}" cy="{{ point.y }}" r="1.15"/>
-{% endfor %}
-</svg>
-<ul class="legend">{% for item in map.legend %}
-<li><span class="{{ item.colour }}"></span>{{ item.name }}</li>{% endfor %}</ul>
-<figcaption><b>Embedding map.</b> t-SNE by cosine distance
-(<a href="https://jmlr.org/papers/v9/vandermaaten08a.html">van der Maaten and Hinton 2008</a>): near
-points are alike, far distances mean little. {{ map.colours }} Point at a large dot to choose its
-image.</figcaption>
-</figure>
-</div>
-<script type="application/json" id="explorer-data">{{ data }}</script>
-"""
+GRID_LABEL = "Training images, lowest entropy first"
 
 
 def explorer_section(context: ReportContext) -> Section:
     """A grid of training images with filters, the neighbours of the chosen one, and a map."""
     pool = choose_pool(context.reference.labels, context.entropy.values)
-    points = map_points(
-        context.reference,
-        context.entropy.rank,
-        pool,
-        context.classes,
-        context.settings.run.seed,
-    )
-    data, uri = explorer_data(context, pool)
-    html = fill(
-        TEMPLATE,
-        description=_description(context, len(pool)),
-        classes=context.classes,
-        map=points,
-        data=jinja2.utils.htmlsafe_json_dumps(data),
-    )
+    explorer, uri = explore(context, pool)
+    html = fill("<p>{{ description }}</p>", description=_description(context, len(pool)))
     style = f".sheet {{ background-image: url({uri}); }}"
+    html += explorer_html(explorer, GRID_LABEL)
     return Section("explorer", "Explorer", html, style=style)
 
 
@@ -96,8 +36,8 @@ def _description(context: ReportContext, count: int) -> str:
         f"{' of each class' if reference.is_labelled else ''}, lowest entropy first. Choose one to "
         f"see its {min(NEIGHBOURS, len(reference) - 1)} nearest among "
         f"{reference.describe('training')}, by clean embeddings of the {context.checkpoint} "
-        "checkpoint; underlined neighbours can be chosen in turn. Entropy is "
-        f"{context.entropy.origin}."
+        "checkpoint, with rank and cosine similarity; underlined neighbours can be chosen in turn. "
+        f"Entropy is {context.entropy.origin}."
     )
 
 
@@ -114,41 +54,60 @@ def choose_pool(labels: np.ndarray, entropy: np.ndarray, most: int = POOL) -> np
     return chosen[np.argsort(entropy[chosen], kind="stable")]
 
 
-def explorer_data(context: ReportContext, pool: np.ndarray) -> tuple[dict[str, Any], str]:
-    """What the page's script needs, in plain lists and numbers, and the sheet of all tiles.
+def explore(context: ReportContext, pool: np.ndarray) -> tuple[Explorer, str]:
+    """The explorer of a run, and the data URI of the sheet of its thumbnails.
 
     Args:
         context: of the report.
-        pool: (p,) int, rows of the reference images.
-
-    Returns:
-        (data, sheet). The sheet is a data URI. data: columns of the sheet; classes; has_anchors,
-        whether anchors were selected; tiles, one list per tile: name, label (-1: none); pool, one
-        dict for each of the first p tiles: entropy, rank, since (round, or None), near: lists of
-        tile, cosine.
+        pool: (p,) int, rows of the reference images that can be chosen.
     """
-    sample, entropy, found = context.reference, context.entropy, context.record.discoveries
+    sample, entropy = context.reference, context.entropy
     near, cosines = nearest_others(sample, pool, NEIGHBOURS)  # (p, k)
-    rows = np.concatenate([pool, np.setdiff1d(near, pool)])  # the tiles
-    place = {row: tile for tile, row in enumerate(rows.tolist())}
-    since = anchor_since(found, sample.indices[pool])
+    rows = np.concatenate([pool, np.setdiff1d(near, pool)])  # all that are shown
+    place = np.zeros(len(sample), int)
+    place[rows] = np.arange(len(rows))
+    labels, classes = sample.labels[rows], context.classes
     uri, columns = sheet(sample.load(rows, sheet_side(context.image_size)))
-    data = {
-        "columns": columns,
-        "classes": context.classes,
-        "has_anchors": any(each.is_anchor.any() for each in found),
-        "tiles": [[sample.image_name(row), int(sample.labels[row])] for row in rows],
-        "pool": [
-            {
-                "entropy": round(float(entropy.values[row]), 3),
-                "rank": round(float(entropy.rank[row]), 4),
-                "since": since[i],
-                "near": [
-                    [place[other], round(float(cosine), 3)]
-                    for other, cosine in zip(near[i].tolist(), cosines[i], strict=True)
-                ],
-            }
-            for i, row in enumerate(pool)
-        ],
-    }
-    return data, uri
+    urls = original_urls(sample.whole, context.page_folder)
+    explorer = Explorer(
+        names=[sample.image_name(row) for row in rows],
+        near=place[near],
+        cosines=cosines,
+        thumbnails={"columns": columns},
+        labels=labels if classes else None,
+        classes=classes,
+        urls=None if urls is None else [urls[i] for i in sample.indices[rows]],
+        facets=[Facet("class", "Class", classes, labels)] if classes else [],
+        texts=_texts(context, pool, labels),
+        ranges=(entropy.values[pool], entropy.rank[pool]),
+        map={"radius": 1.15, "hint": HINT}
+        | map_points(sample, entropy.rank, pool, classes, context.settings.run.seed),
+        map_images=range(len(pool)),
+    )
+    return explorer, uri
+
+
+HINT = "Choose a large dot to see its image."
+
+
+def _texts(context: ReportContext, pool: np.ndarray, labels: np.ndarray) -> list[str]:
+    """What is known of each image of the pool, in sentences."""
+    found = context.record.discoveries
+    since = anchor_since(found, context.reference.indices[pool])
+    made = []
+    for i, row in enumerate(pool):
+        sentences = [f"Class {context.classes[labels[i]]}."] if labels[i] >= 0 else []
+        sentences.append(
+            f"Entropy {context.entropy.values[row]:.2f} nats, higher than that of "
+            f"{100 * context.entropy.rank[row]:.0f} % of the images."
+        )
+        sentences.append(_anchor_sentence(since[i], found))
+        made.append(" ".join(sentence for sentence in sentences if sentence))
+    return made
+
+
+def _anchor_sentence(since: int | None, found: Sequence[Discovery]) -> str:
+    if since is not None:
+        return f"Anchor since round {since}."
+    has_anchors = any(each.is_anchor.any() for each in found)
+    return "Not an anchor in the last round." if has_anchors else ""

@@ -19,19 +19,22 @@ TITLES = {
 TEMPLATE = """
 {%- macro protocols(rows, title) -%}
 <div class="scroll" role="region" tabindex="0" aria-label="{{ title }}"><table class="texts">
-<thead><tr><th scope="col">protocol</th><th scope="col">this run</th><th scope="col">published</th>
-<th scope="col" class="prose">may they be compared?</th></tr></thead>
+<thead><tr><th scope="col">protocol</th><th scope="col">this run</th>
+{% if is_published %}<th scope="col">published</th>
+<th scope="col" class="prose">may they be compared?</th>{% else %}
+<th scope="col" class="prose">note</th>{% endif %}</tr></thead>
 <tbody>{% for row in rows %}
 <tr><th scope="row">{{ row.protocol }}</th>
 <td>{% for result in row.results %}<span>{{ result }}</span>{% endfor %}</td>
-<td>{{ row.published or nothing }}</td><td class="prose">{{ row.note }}</td></tr>
+{% if is_published %}<td>{{ row.published or nothing }}</td>{% endif %}
+<td class="prose">{{ row.note }}</td></tr>
 {%- endfor %}</tbody></table></div>
 {%- endmacro -%}
 
 {% if rounds %}{{ page.table(rounds, "By round.", rounds_caption) }}{% endif %}
 {% if no_accuracy %}<p>No accuracy of held-out images: {{ no_accuracy }}.</p>{% endif %}
 {% if single or many %}
-<figure class="table"><figcaption><b>Measured and published.</b> {{ measured_caption }}</figcaption>
+<figure class="table"><figcaption><b>{{ measured_title }}</b> {{ measured_caption }}</figcaption>
 {{ protocols(single, "Measured results") }}</figure>
 {% if many %}
 <details>
@@ -41,8 +44,9 @@ TEMPLATE = """
 {% endif %}
 {% for note in notes %}<p class="note">{{ note }}</p>{% endfor %}
 {% endif %}
+{% if is_published %}
 <figure class="table"><figcaption>
-<b>The papers' results{% if comparison.is_other_data %}, of another data set{% endif %}.</b>
+<b>The papers' results.</b>
 Top-1 in percent on {{ comparison.table.setting }}, the nearest published setting; each method
 links to the source of its row.
 {% if comparison.reasons %}Not comparable with this run: {{ comparison.reasons|join("; ") }}.
@@ -54,23 +58,24 @@ links to the source of its row.
 <tr><th scope="row"><a href="{{ row.source }}">{{ method }}</a></th>
 {%- for value in row.values %}<td>{{ percent(value) }}</td>{% endfor %}</tr>
 {%- endfor %}
-{% if own %}<tr class="own">
+<tr class="own">
 <th scope="row">this run{% if comparison.reasons %}, not comparable{% endif %}</th>
-{%- for cell in own %}<td>{{ cell }}</td>{% endfor %}</tr>{% endif %}
+{%- for cell in own %}<td>{{ cell }}</td>{% endfor %}</tr>
 </tbody></table></div></figure>
 {% if comparison.caveats %}
-<details{% if not comparison.is_other_data %} open{% endif %}>
+<details open>
 <summary>What to mind when comparing with published results</summary>
 {% for caveat in comparison.caveats %}
 <p class="note">{{ caveat.text }} (<a href="{{ caveat.source }}">source</a>)</p>
 {% endfor %}
 </details>
 {% endif %}
+{% endif %}
 """
 
 
 def metrics_section(context: ReportContext) -> Section:
-    """What was measured, by which protocol, and what the papers have."""
+    """What was measured, by which protocol, and what the papers have on the same data set."""
     comparison = comparison_of(context)
     sources = (context.train, context.held_out)
     rows = measured_rows(
@@ -93,6 +98,8 @@ def metrics_section(context: ReportContext) -> Section:
         many=[row for row in rows if row.is_one_of_many],
         measured_caption=_measured_caption(comparison),
         notes=sorted({str(note) for p in context.record.protocols for note in p.get("notes", [])}),
+        measured_title="Measured." if comparison.is_other_data else "Measured and published.",
+        is_published=not comparison.is_other_data,
         comparison=comparison,
         own=own_row(comparison, rows),
     )
@@ -158,7 +165,7 @@ def _measured_caption(comparison: Comparison) -> str:
         "where it is known"
     )
     if comparison.is_other_data:
-        return f"{result}; nothing is published on this data set."
+        return f"{result}."
     return (
         f"{result}, beside the published result of {comparison.method} on "
         f"{comparison.table.setting}."

@@ -1,12 +1,12 @@
 """Images beside their nearest training images: what the features hold to be alike."""
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 
 from and_tf.data.subsets import evenly_spaced
 from and_tf.report.context import ReportContext
+from and_tf.report.page.photos import Line, Photo
 from and_tf.report.sample import Sample, nearest_others
 from and_tf.report.section import Section, fill
 from and_tf.report.sentences import describe_no_failure
@@ -20,53 +20,9 @@ TEMPLATE = """
 <p>{{ description }} {{ no_failure }}</p>
 {% for group in groups %}
 <h3>{{ group.title }}</h3>
-<div class="scroll" role="region" tabindex="0" aria-label="{{ group.title }}"><table class="strip">
-<thead><tr><th scope="col" class="first">image</th>
-<th scope="col" class="across" colspan="{{ group.rows[0].near|length }}">nearest training images and
-their cosine similarity</th></tr></thead>
-<tbody>{% for row in group.rows %}
-<tr><th scope="row" class="picture first"><img src="{{ row.image.src }}" alt="{{ row.image.alt }}">
-{{- row.image.label or row.image.name }}
-{%- if row.predicted %}, named {{ row.predicted }}{% endif %}</th>
-{%- for near in row.near %}<td class="picture{% if near.is_wrong %} is-wrong{% endif %}"><img
- src="{{ near.src }}" alt="{{ near.alt }}{% if near.is_wrong %}, another class{% endif %}"
- title="{{ near.name }}">{% if near.label %}<span class="name">{{ near.label }}</span>{% endif %}
-{{- "%.2f"|format(near.cosine) }}</td>{% endfor %}</tr>
-{%- endfor %}</tbody></table></div>
+{{ page.lines(group.lines) }}
 {% endfor %}
 """
-
-
-@dataclasses.dataclass(frozen=True)
-class Picture:
-    """An image as the page shows it.
-
-    Attributes:
-        src: data URI.
-        name: of the file, or its number.
-        label: name of its class, or an empty string.
-        cosine: similarity to the image of its row; 0 for that image itself.
-        is_wrong: whether it is known to be of another class than that image.
-    """
-
-    src: str
-    name: str
-    label: str
-    cosine: float = 0.0
-    is_wrong: bool = False
-
-    @property
-    def alt(self) -> str:
-        return f"{self.name}, {self.label}" if self.label else self.name
-
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """An image, its nearest training images, and the class it is named if that is wrong."""
-
-    image: Picture
-    near: list[Picture]
-    predicted: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +30,7 @@ class Group:
     """Images under one heading."""
 
     title: str
-    rows: list[Line]
+    lines: list[Line]
 
 
 def neighbours_section(context: ReportContext) -> Section:
@@ -92,7 +48,8 @@ def _description(context: ReportContext) -> str:
     which = "Held-out images" if context.queries is not None else "Training images"
     sentence = (
         f"{which}, each before its nearest among {context.reference.describe('training')}, with "
-        f"the cosine similarity of their embeddings by the {context.checkpoint} checkpoint."
+        "rank and cosine similarity of their embeddings by the "
+        f"{context.checkpoint} checkpoint."
     )
     if context.predicted is not None:
         sentence += " Framed, and marked with a cross: neighbours of another class."
@@ -102,11 +59,13 @@ def _description(context: ReportContext) -> str:
 def galleries(context: ReportContext) -> list[Group]:
     """Held-out images that kNN names correctly and wrongly; without labels an even spread of them.
 
-    Without held-out images: the training images of lowest and of highest entropy.
+    Without held-out images: random training images, and those of lowest and of highest entropy.
     """
     queries, predicted = context.queries, context.predicted
     if queries is None:
-        return [_among_training(context, *group) for group in _by_entropy(context.entropy.values)]
+        random = random_rows(len(context.reference), ROWS, context.settings.run.seed)
+        groups = [("Random images", random), *_by_entropy(context.entropy.values)]
+        return [_among_training(context, *group) for group in groups]
     if predicted is None:
         rows = evenly_spaced(len(queries), 2 * ROWS)
         return [_held_out(context, queries, "Held-out images", rows)]
@@ -115,6 +74,11 @@ def galleries(context: ReportContext) -> list[Group]:
         for title, rows in _by_success(queries.labels, predicted)
         if len(rows)
     ]
+
+
+def random_rows(count: int, at_most: int, seed: int) -> np.ndarray:
+    """Numbers of up to `at_most` of `count` images, rising."""
+    return np.sort(np.random.default_rng(seed).permutation(count)[:at_most])
 
 
 def _by_success(labels: np.ndarray, predicted: np.ndarray) -> list[tuple[str, np.ndarray]]:
@@ -148,8 +112,8 @@ def _held_out(context: ReportContext, queries: Sample, title: str, rows: np.ndar
     if context.predicted is not None:
         for i, row in enumerate(rows):
             if context.predicted[row] != queries.labels[row]:
-                predicted = context.classes[context.predicted[row]]
-                lines[i] = dataclasses.replace(lines[i], predicted=predicted)
+                note = f"named {context.classes[context.predicted[row]]}"
+                lines[i] = dataclasses.replace(lines[i], note=note)
     return Group(title, lines)
 
 
@@ -165,32 +129,40 @@ def _lines(
     found: np.ndarray,
     cosines: np.ndarray,
 ) -> list[Line]:
-    images = _pictures(context, sample, rows, np.zeros(len(rows)))
+    images = _photos(context, sample, rows)
     lines = []
     for image, row, near, values in zip(images, rows, found, cosines, strict=True):
         label = int(sample.labels[row])
-        lines.append(Line(image, _pictures(context, context.reference, near, values, label)))
+        lines.append(Line(image, _near(context, near, values, label)))
     return lines
 
 
-def _pictures(
-    context: ReportContext,
-    sample: Sample,
-    rows: np.ndarray,
-    cosines: Sequence[float] | np.ndarray,
-    query_label: int = -1,
-) -> list[Picture]:
-    made = []
-    pixels = sample.load(np.asarray(rows), picture_side(context.image_size))
-    for i, row in enumerate(rows):
-        label = int(sample.labels[row])
-        made.append(
-            Picture(
-                src=picture(pixels[i]),
-                name=sample.image_name(row),
-                label=sample.class_name(row, context.classes),
-                cosine=float(cosines[i]),
-                is_wrong=min(label, query_label) >= 0 and label != query_label,
-            )
+def _near(
+    context: ReportContext, rows: np.ndarray, cosines: np.ndarray, query_label: int
+) -> list[Photo]:
+    """Neighbours of an image with a label, or -1."""
+    reference = context.reference
+    return [
+        dataclasses.replace(
+            photo,
+            rank=rank,
+            cosine=float(cosine),
+            is_wrong=min(int(reference.labels[row]), query_label) >= 0
+            and int(reference.labels[row]) != query_label,
         )
-    return made
+        for rank, (photo, row, cosine) in enumerate(
+            zip(_photos(context, reference, rows), rows, cosines, strict=True), 1
+        )
+    ]
+
+
+def _photos(context: ReportContext, sample: Sample, rows: np.ndarray) -> list[Photo]:
+    pixels = sample.load(np.asarray(rows), picture_side(context.image_size))
+    return [
+        Photo(
+            src=picture(pixels[i]),
+            name=sample.image_name(row),
+            label=sample.class_name(row, context.classes),
+        )
+        for i, row in enumerate(rows)
+    ]

@@ -2,7 +2,7 @@
 
 from and_tf.report.context import ReportContext
 from and_tf.report.plots.accuracy_by_round import accuracy_plot
-from and_tf.report.plots.consistency_by_entropy import consistency_plot
+from and_tf.report.plots.consistency_by_entropy import consistency_plot, too_few_for_deciles
 from and_tf.report.plots.entropy_distribution import entropy_plot
 from and_tf.report.plots.training_curves import training_plot
 from and_tf.report.section import Section, fill
@@ -15,6 +15,7 @@ TEMPLATE = """
 {% endfor %}
 </div>
 {% else %}<p>No epoch has ended yet.</p>{% endif %}
+{% if left_out %}<p class="note">{{ left_out }}</p>{% endif %}
 """
 
 
@@ -27,5 +28,9 @@ def training_section(context: ReportContext) -> Section:
         consistency_plot(record, context.train.labels),
         entropy_plot(record),
     ]
-    html = fill(TEMPLATE, plots=[plot for plot in plots if plot is not None])
+    html = fill(
+        TEMPLATE,
+        plots=[plot for plot in plots if plot is not None],
+        left_out=too_few_for_deciles(record, context.train.labels),
+    )
     return Section("training", "Training", html)

@@ -1,0 +1,49 @@
+"""Images as the sections of a page show them; the macros `photo` and `lines` draw them."""
+
+import dataclasses
+from collections.abc import Sequence
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+    """An image as a page shows it.
+
+    Attributes:
+        src: address of its picture.
+        name: of the file, or its number.
+        label: name of its class, or an empty string.
+        index: place in the explorer, which choosing the image opens; None where it is not in it.
+        rank: 1 for the nearest neighbour; 0 for an image that is not shown as a neighbour.
+        cosine: similarity to the image of its line.
+        is_wrong: whether it is known to be of another class than that image.
+        is_kept: whether it is the one to keep of its group.
+        detail: a few words below it.
+    """
+
+    src: str
+    name: str
+    label: str = ""
+    index: int | None = None
+    rank: int = 0
+    cosine: float = 0.0
+    is_wrong: bool = False
+    is_kept: bool = False
+    detail: str = ""
+
+    @property
+    def short_name(self) -> str:
+        """The name without folders, where the class says where it lies."""
+        return self.name.rpartition("/")[2] if self.label else self.name
+
+    @property
+    def alt(self) -> str:
+        return f"{self.name}, {self.label}" if self.label else self.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """An image, its nearest others, and a few words below it, such as what it was taken for."""
+
+    image: Photo
+    near: Sequence[Photo]
+    note: str = ""

@@ -1,0 +1,76 @@
+"""A headless Chromium for the tests that look at pages as a reader does: fixtures."""
+
+import json
+import shutil
+
+import pytest
+
+CHROMIUM = shutil.which("chromium")
+CHROMEDRIVER = shutil.which("chromedriver")
+SWITCHES = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """Selenium's Chrome on Debian's Chromium, with a new profile; skips where it is missing."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    if not (CHROMIUM and CHROMEDRIVER):
+        pytest.skip("chromium or chromedriver is not installed (Debian: chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for switch in (*SWITCHES, f"--user-data-dir={tmp_path / 'chromium'}"):
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = webdriver.ChromeService(executable_path=CHROMEDRIVER)
+    driver = webdriver.Chrome(options=options, service=service)
+    driver.set_window_size(1280, 900)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def console_errors():
+    """`console_errors(browser)`: messages of level SEVERE since the last call, a list of str."""
+
+    def read(browser):
+        return [e["message"] for e in browser.get_log("browser") if e["level"] == "SEVERE"]
+
+    return read
+
+
+@pytest.fixture
+def requested_urls():
+    """`requested_urls(browser)`: what pages asked for since the last call, a list of str.
+
+    Chromium's own start page is left out.
+    """
+
+    def read(browser):
+        events = [json.loads(e["message"])["message"] for e in browser.get_log("performance")]
+        sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        own = ("chrome://", "chrome-untrusted://")
+        pages = [params for params in sent if not params["documentURL"].startswith(own)]
+        return [params["request"]["url"] for params in pages]
+
+    return read
+
+
+def set_width(browser, width, scheme="light"):
+    """Shows pages as a screen so many pixels wide does, in light or in dark."""
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
