@@ -1,10 +1,12 @@
 """embed.py: embeddings, neighbours and clusters of a folder of images."""
 
 import functools
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from and_tf.cli.commands import command
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
 from and_tf.collection.settings import EmbedSettings, embed_settings
@@ -43,7 +45,7 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
     def start() -> None:
         from and_tf.collection.embed import embed_folder
 
-        embed_folder(settings)
+        embed_folder(settings, [("This page was written by:", _command(values))])
 
     return start
 
@@ -52,3 +54,9 @@ def _undo(log: str) -> None:
     from and_tf.collection.duplicates.moving import print_undone
 
     print_undone(Path(log).expanduser())
+
+
+def _command(values: dict[str, Any]) -> str:
+    """The command that writes table and page again."""
+    given = (f"--{name}={value}" for name, value in values.items())
+    return f"{command('embed')} {shlex.join(given)}"

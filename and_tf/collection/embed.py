@@ -1,6 +1,7 @@
 """A folder of images, embedded: table, near-duplicates, clusters and a picture of neighbours."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from and_tf.collection.choice import choose_model
@@ -17,6 +18,7 @@ from and_tf.collection.gallery import save_gallery
 from and_tf.collection.labels import with_folder_labels
 from and_tf.collection.origin import Origin, encoded, model_place, reference_embeddings
 from and_tf.collection.outliers import find_outliers
+from and_tf.collection.page.write import check_page, page_path, write_page
 from and_tf.collection.pictures import Pictures, read_pictures
 from and_tf.collection.quality import measure_quality
 from and_tf.collection.settings import EmbedSettings
@@ -33,11 +35,12 @@ from and_tf.runs.places import check_place, make_folder_of
 SEARCHED_NEIGHBOURS = 50  # of each image, for outliers, suspect labels, near-duplicates, pages
 
 
-def embed_folder(settings: EmbedSettings) -> Path:
-    """Embeds every image of a folder and writes the table, and what else is asked for.
+def embed_folder(settings: EmbedSettings, commands: Sequence[tuple[str, str]] = ()) -> Path:
+    """Embeds every image of a folder and writes the table, its page, and what else is asked for.
 
     Args:
         settings: images, encoder and what to write.
+        commands: shown on the page, each as a title and a command.
 
     Returns:
         The path of the table.
@@ -47,6 +50,7 @@ def embed_folder(settings: EmbedSettings) -> Path:
     """
     table = check_table_path(Path(settings.collection.output).expanduser())
     _check_places(settings, table)
+    page = check_page(settings.page, table)
     source = _open_images(settings)
     check_clusters(settings.clusters, table, Path(settings.collection.images).expanduser(), source)
     settings = _with_model(settings)
@@ -54,6 +58,9 @@ def embed_folder(settings: EmbedSettings) -> Path:
     pictures = read_pictures(source)
     findings = analyse(settings, collection, pictures)
     _write(settings, collection, pictures, findings, table)
+    if page is not None:
+        write_page(page, collection, findings, settings, table, commands)
+        print(f"Page: {page} ({page.stat().st_size / 1e6:.1f} MB)")
     if settings.duplicates.move_duplicates_to:
         _move(settings, collection, findings)
     return table
@@ -182,6 +189,8 @@ def _check_places(settings: EmbedSettings, table: Path) -> None:
         raise UserError(Argument("gallery", chosen), " must end in .png.")
     places = [("output", table), ("output", duplicates_path(table))]
     places += [("gallery", Path(chosen).expanduser())] if chosen else []
+    page = page_path(settings.page, table)
+    places += [("page", page)] if page is not None else []
     for name, path in places:
         check_place(name, path)
 

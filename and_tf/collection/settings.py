@@ -87,8 +87,11 @@ class ClusterSettings(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class PageSettings(Settings):
-    """Pictures."""
+    """Page and pictures."""
 
+    page: str = setting(
+        "", "Page (.html) of what was found; by default beside the table, none to leave it out."
+    )
     gallery: str = setting("", "Picture (.png) of a few images beside their nearest.")
     gallery_rows: int = setting(5, "Images in the gallery.", at_least(1))
 

@@ -20,13 +20,20 @@ def replace_file(path: Path, content: str | bytes) -> Path:
     return replace_by(path, lambda partial: partial.write_bytes(data))
 
 
-def replace_by(path: Path, write: Callable[[Path], object], previous: Path | None = None) -> Path:
+def replace_by(
+    path: Path,
+    write: Callable[[Path], object],
+    previous: Path | None = None,
+    is_durable: bool = True,
+) -> Path:
     """Has a file or a folder written beside `path` and renames it, as `replace_file` does.
 
     Args:
         path: of the file or folder; what it lies in is made as in `replace_file`.
         write: writes a file, or a folder with what is in it, at the path that it is given.
         previous: where the file that stood at `path` is kept; None to replace it.
+        is_durable: whether to wait until the disk has each file; False for thousands of files
+            that can be made again.
 
     Returns:
         The path.
@@ -36,7 +43,7 @@ def replace_by(path: Path, write: Callable[[Path], object], previous: Path | Non
     _remove(partial)  # of a process that was killed
     try:
         write(partial)
-        for file in [partial, *partial.rglob("*")]:
+        for file in [partial, *partial.rglob("*")] if is_durable else []:
             _sync(file)
         if previous is not None and path.exists():
             _keep(path, previous)

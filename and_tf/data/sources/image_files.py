@@ -30,6 +30,7 @@ SYSTEM_FOLDERS = frozenset(
     )
 )
 SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
+NO_MEDIA = ".nomedia"  # says that what lies beside it is no collection of photos
 LISTED_KINDS = 8
 
 
@@ -47,9 +48,15 @@ class ImageFiles:
 
 
 def find_images(folder: Path) -> ImageFiles:
-    """Searches a folder and what is below it, following links but no circle of them."""
+    """Searches a folder and what is below it, following links but no circle of them.
+
+    Sub-folders that hold a file `.nomedia` are left out, as Android's galleries do: thumbnails.
+    """
     found = ImageFiles([])
     for parent, folders, files in os.walk(folder, onerror=_report_closed, followlinks=True):
+        if NO_MEDIA in files and Path(parent) != folder:
+            folders.clear()
+            continue
         folders[:] = [n for n in folders if not is_ignored(n) and not _is_loop(parent, n)]
         for name in files:
             if name.startswith(".") or name.lower() in SYSTEM_FILES:

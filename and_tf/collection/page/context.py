@@ -1,0 +1,105 @@
+"""What all sections of the page of a folder are made of."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from and_tf.collection.collection import Collection
+from and_tf.collection.findings import Findings
+from and_tf.collection.page.thumbnails import Thumbnails
+from and_tf.collection.settings import EmbedSettings
+from and_tf.data.subsets import has_labels
+from and_tf.report.page.originals import original_urls, shown_name
+from and_tf.report.page.photos import Photo
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PageContext:
+    """A collection as the sections of its page see it.
+
+    Attributes:
+        collection: the photos.
+        findings: what was found in them.
+        settings: what was asked for.
+        table: the table that the page lies beside.
+        page: the file.
+        thumbnails: of all photos.
+        commands: for the reader, each with what it does; the first wrote the page.
+    """
+
+    collection: Collection
+    findings: Findings
+    settings: EmbedSettings
+    table: Path
+    page: Path
+    thumbnails: Thumbnails
+    commands: Sequence[tuple[str, str]] = ()
+
+    def __len__(self) -> int:
+        return len(self.collection)
+
+    @functools.cached_property
+    def names(self) -> list[str]:
+        """(N,) str, of the photos, as text."""
+        return [shown_name(name) for name in self.collection.names]
+
+    @functools.cached_property
+    def urls(self) -> list[str] | None:
+        """(N,) str, addresses of the photos' files, relative to the page."""
+        return original_urls(self.collection.source, self.page.parent)
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray:
+        """(N,) int, number of each photo's folder; -1 where it counts for none."""
+        labels = self.collection.source.labels
+        return np.full(len(self), -1) if labels is None else np.asarray(labels).astype(int)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether folders are classes: more than one."""
+        return has_labels(self.labels) and len(np.unique(self.labels[self.labels >= 0])) > 1
+
+    @functools.cached_property
+    def classes(self) -> list[str]:
+        """Names of the labels; empty where photos have none."""
+        if not self.is_labelled:
+            return []
+        given = self.collection.source.class_names or []
+        count = max(len(given), int(self.labels.max()) + 1)
+        return [shown_name(str(given[i])) if i < len(given) else str(i) for i in range(count)]
+
+    def class_name(self, index: int) -> str:
+        """The name of a photo's class, or an empty string."""
+        label = int(self.labels[index])
+        return self.classes[label] if self.classes and label >= 0 else ""
+
+    def photo(self, index: int, detail: str = "", is_kept: bool = False) -> Photo:
+        """A photo that the explorer shows where it is chosen."""
+        return Photo(
+            src=self.thumbnails.address(index),
+            name=self.names[index],
+            label=self.class_name(index),
+            index=int(index),
+            is_kept=is_kept,
+            detail=detail,
+        )
+
+    def near(self, index: int, at_most: int) -> list[Photo]:
+        """The nearest others of a photo, nearest first."""
+        collection = self.collection
+        own = int(self.labels[index])
+        photos = []
+        for place, other in enumerate(collection.neighbours[index, :at_most].tolist()):
+            its = int(self.labels[other])
+            photos.append(
+                dataclasses.replace(
+                    self.photo(other),
+                    rank=place + 1,
+                    cosine=float(collection.similarity[index, place]),
+                    is_wrong=bool(self.classes) and min(own, its) >= 0 and own != its,
+                )
+            )
+        return photos

@@ -1,0 +1,21 @@
+"""A photo's file in a few words."""
+
+from and_tf.collection.page.context import PageContext
+
+
+def describe_file(context: PageContext, index: int) -> str:
+    """Pixels and bytes of a photo's file, where they are known."""
+    source = context.collection.source
+    parts = []
+    shapes, sizes = getattr(source, "shapes", None), getattr(source, "sizes", None)
+    if shapes is not None and shapes[index].min() > 0:
+        height, width = shapes[index]
+        parts.append(f"{width} \N{MULTIPLICATION SIGN} {height}")
+    if sizes is not None:
+        parts.append(file_size(int(sizes[index])))
+    return ", ".join(parts)
+
+
+def file_size(size: int) -> str:
+    """Bytes in the unit that a reader expects."""
+    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1e3))} kB"

@@ -1,0 +1,68 @@
+"""Groups of photos that show the same, and which one to keep."""
+
+from typing import Any
+
+from and_tf.collection.duplicates.groups import Group
+from and_tf.collection.page.context import PageContext
+from and_tf.collection.page.photo_files import describe_file
+from and_tf.report.section import Section, fill
+
+MOST_SHOWN = 40  # groups; the explorer shows all
+MOST_PHOTOS = 12  # of one group
+
+TEMPLATE = """
+{% if total %}
+<p>{{ "{:,}".format(total) }} group{{ "" if total == 1 else "s" }} of photos that show the same,
+together {{ "{:,}".format(images) }} photos; without all but one of each group
+{{ "{:,}".format(images - total) }} fewer. The one to keep has the most pixels, is the sharpest or
+the largest file; look before you delete anything. The encoder calls two photos near-duplicates from
+a cosine similarity of {{ "%.4g"|format(threshold) }} on.</p>
+{% if warning %}<p><strong>Mind:</strong> {{ warning }}</p>{% endif %}
+{% for group in groups %}
+<h3>{{ group.title }} <span class="count">{{ group.reason }}, similarity
+{{ "%.3f"|format(group.similarity) }}</span></h3>
+{{ page.gallery(group.photos, group.title) }}
+{% if group.left_out %}<p class="note">and {{ group.left_out }} more</p>{% endif %}
+{% endfor %}
+{% if total > groups|length %}<p class="more"><a href="#show-finding-duplicate">All photos of the
+{{ "{:,}".format(total) }} groups</a> are in the explorer; here are the largest
+{{ groups|length }}.</p>{% endif %}
+{% else %}<p>No two photos show the same: none are equal, and no two have a cosine similarity of
+{{ "%.4g"|format(threshold) }} or more.</p>
+{% if warning %}<p><strong>Mind:</strong> {{ warning }}</p>{% endif %}
+{% endif %}
+"""
+
+
+def duplicates_section(context: PageContext) -> Section | None:
+    """The groups of duplicates; None where they were not looked for."""
+    found = context.findings.duplicates
+    if found is None:
+        return None
+    html = fill(
+        TEMPLATE,
+        total=len(found.groups),
+        images=sum(len(group.members) for group in found.groups),
+        threshold=found.threshold,
+        warning=found.warning,
+        groups=[
+            _group(context, number, group)
+            for number, group in enumerate(found.groups[:MOST_SHOWN], 1)
+        ],
+    )
+    return Section("duplicates", "Duplicates", html)
+
+
+def _group(context: PageContext, number: int, group: Group) -> dict[str, Any]:
+    members = [group.keep, *(member for member in group.members if member != group.keep)]
+    photos = [
+        context.photo(i, describe_file(context, i), is_kept=i == group.keep)
+        for i in members[:MOST_PHOTOS]
+    ]
+    return {
+        "title": f"Group {number}",
+        "reason": group.reason,
+        "similarity": group.similarity,
+        "photos": photos,
+        "left_out": len(members) - len(photos),
+    }

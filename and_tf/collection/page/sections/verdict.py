@@ -1,0 +1,120 @@
+"""The verdict on a collection: what was found, and how far the encoder can be trusted."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from and_tf.collection.page.context import PageContext
+from and_tf.collection.page.trust import Trust, measure_trust
+from and_tf.data.subsets import evenly_spaced
+from and_tf.report.section import Section, fill
+from and_tf.report.spread import describe_spread, measure_spread
+from and_tf.training.summary import FEW_IMAGES
+
+TEMPLATE = """
+<p class="headline">{{ headline|replace(" %", "\u00a0%") }}</p>
+<ul>{% for reason in reasons %}<li>{{ reason }}</li>{% endfor %}</ul>
+"""
+
+MOST_MEASURED = 5_000  # photos whose spread is measured
+
+
+class Verdict(NamedTuple):
+    """What is said of a collection: `good`, `mixed`, `poor` or `unknown`, and sentences."""
+
+    tone: str
+    headline: str
+    reasons: list[str]
+
+
+def verdict_section(context: PageContext) -> Section:
+    """How many photos, what was found in them, and how far to trust it."""
+    verdict = judge(context, measure_trust(context))
+    html = fill(TEMPLATE, headline=verdict.headline, reasons=verdict.reasons)
+    css_class = f"verdict {verdict.tone}"
+    return Section("verdict", "Verdict", html, is_summary=True, css_class=css_class)
+
+
+def judge(context: PageContext, trust: Trust | None) -> Verdict:
+    """The verdict, with what the labels say of the encoder where there are some."""
+    embeddings = context.collection.embeddings
+    spread = None
+    if len(context) > 1:
+        spread = measure_spread(embeddings[evenly_spaced(len(embeddings), MOST_MEASURED)])
+    is_collapsed = spread is not None and spread.is_flat and spread.is_line
+    headline = f"{_photos(len(context))}: {describe_findings(context)}."
+    if trust is not None:
+        tone = trust.tone
+    else:
+        tone = "mixed" if spread is not None and spread.is_narrow else "unknown"
+    if is_collapsed:
+        tone = "poor"
+        headline = (
+            f"The encoder can hardly tell these photos apart: believe none of this. {headline}"
+        )
+    reasons = [
+        f"Embedded by {describe_encoder(context)}: {embeddings.shape[1]} values for each photo.",
+        UNKNOWN if trust is None else trust.sentence,
+        "" if spread is None else describe_spread(spread, is_collapsed),
+        _few(len(context)),
+        _doubtful_duplicates(context),
+    ]
+    return Verdict(tone, headline, [reason for reason in reasons if reason])
+
+
+UNKNOWN = (
+    "How well this encoder knows these photos cannot be measured without labels: look at the "
+    "random photos before their neighbours below, and trust duplicates, outliers and clusters as "
+    "far as you agree with those."
+)
+
+
+def describe_encoder(context: PageContext) -> str:
+    """The encoder, its state and layer, and the size of the images that it sees."""
+    chosen, origin = context.settings.collection, context.collection.origin
+    parts = [] if chosen.checkpoint == "last" else [chosen.checkpoint]
+    if origin is not None:
+        parts += [f"layer {origin.layer}"] if origin.layer else []
+        parts.append(f"images of {origin.image_size} pixels")
+    details = f" ({', '.join(parts)})" if parts else ""
+    return f"{chosen.model or 'the newest run'}{details}"
+
+
+def describe_findings(context: PageContext) -> str:
+    """What was found, in a few words."""
+    found, parts = context.findings, []
+    if found.duplicates is not None:
+        parts.append(
+            _count(len(found.duplicates.groups), "group of duplicates", "groups of duplicates")
+        )
+    if found.outliers is not None:
+        parts.append(_count(int(found.outliers.is_outlier.sum()), "outlier", "outliers"))
+    if found.quality is not None:
+        flags = list(found.quality.flags.values())
+        count = int(np.any(flags, axis=0).sum()) if flags else 0
+        parts.append(f"{count:,} of doubtful quality" if count else "none of doubtful quality")
+    if found.suspect_labels is not None and context.classes:
+        count = int(found.suspect_labels.is_suspect.sum())
+        parts.append(_count(count, "suspect label", "suspect labels"))
+    if found.clusters is not None:
+        parts.append(_count(found.clusters.count, "cluster", "clusters"))
+    return ", ".join(parts) or "embedded"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"no {many}" if not number else f"{number:,} {one if number == 1 else many}"
+
+
+def _photos(number: int) -> str:
+    return f"{number:,} photo{'' if number == 1 else 's'}"
+
+
+def _few(count: int) -> str:
+    if count >= FEW_IMAGES:
+        return ""
+    return f"With fewer than {FEW_IMAGES} photos, clusters and outliers are rough."
+
+
+def _doubtful_duplicates(context: PageContext) -> str:
+    found = context.findings.duplicates
+    return found.warning if found is not None else ""

@@ -1,0 +1,68 @@
+"""Small pictures of all photos, made once: in the page itself, or in files beside it."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from and_tf.data.sources.image_files import NO_MEDIA
+from and_tf.data.sources.source import Source
+from and_tf.report.thumbnails import PICTURE_SIDE, data_uri, encode_thumbnails
+from and_tf.runs.atomic_files import replace_by
+
+MOST_INLINE = 1_000  # photos whose thumbnails travel in the page, 4 to 5 kB each
+
+
+@dataclasses.dataclass(frozen=True)
+class Thumbnails:
+    """Where the page finds the thumbnail of each photo.
+
+    Attributes:
+        addresses: N data URIs; empty where they lie in files.
+        folder: address of the folder of the files; empty where there are none.
+        digits: of the files' names, 000017.jpg and so on.
+    """
+
+    addresses: list[str]
+    folder: str = ""
+    digits: int = 0
+
+    def address(self, index: int) -> str:
+        """Where the thumbnail of a photo is."""
+        if self.addresses:
+            return self.addresses[index]
+        return f"{self.folder}/{index:0{self.digits}}.jpg"
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The same for the explorer."""
+        if self.addresses:
+            return {"addresses": self.addresses}
+        return {"folder": self.folder, "digits": self.digits}
+
+
+def thumbnails_folder(page: Path) -> Path:
+    """The folder beside a page that thumbnails are written to where they are many."""
+    return page.with_name(f"{page.stem}_page")
+
+
+def make_thumbnails(source: Source, page: Path) -> Thumbnails:
+    """Makes the thumbnails of all photos, and writes them beside the page above `MOST_INLINE`.
+
+    Args:
+        source: N photos; each is decoded once, on all cores.
+        page: the file that shows them.
+    """
+    encoded = encode_thumbnails(source, PICTURE_SIDE)
+    if len(source) <= MOST_INLINE:
+        return Thumbnails([data_uri(each) for each in encoded])
+    folder, digits = thumbnails_folder(page), len(str(len(source) - 1))
+
+    def write(partial: Path) -> None:
+        partial.mkdir()
+        (partial / NO_MEDIA).touch()
+        for number, each in enumerate(encoded):
+            (partial / f"{number:0{digits}}.jpg").write_bytes(each)
+
+    replace_by(folder, write, is_durable=False)
+    return Thumbnails([], quote(folder.name.encode(errors="surrogateescape")), digits)
