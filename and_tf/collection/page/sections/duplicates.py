@@ -15,7 +15,7 @@ TEMPLATE = """
 <p>{{ "{:,}".format(total) }} group{{ "" if total == 1 else "s" }} of photos that show the same,
 together {{ "{:,}".format(images) }} photos; without all but one of each group
 {{ "{:,}".format(images - total) }} fewer. The one to keep has the most pixels, is the sharpest or
-the largest file; look before you delete anything. The encoder calls two photos near-duplicates from
+the largest file; look before you delete anything. The encoder proposes pairs from
 a cosine similarity of {{ "%.4g"|format(threshold) }} on.</p>
 {% if warning %}<p><strong>Mind:</strong> {{ warning }}</p>{% endif %}
 {% for group in groups %}
@@ -27,8 +27,8 @@ a cosine similarity of {{ "%.4g"|format(threshold) }} on.</p>
 {% if total > groups|length %}<p class="more"><a href="#show-finding-duplicate">All photos of the
 {{ "{:,}".format(total) }} groups</a> are in the explorer; here are the largest
 {{ groups|length }}.</p>{% endif %}
-{% else %}<p>No two photos show the same: none are equal, and no two have a cosine similarity of
-{{ "%.4g"|format(threshold) }} or more.</p>
+{% else %}<p>No two photos show the same: none are equal or look equal, and none of the pairs that
+the encoder proposes, from a cosine similarity of {{ "%.4g"|format(threshold) }} on, is a copy.</p>
 {% if warning %}<p><strong>Mind:</strong> {{ warning }}</p>{% endif %}
 {% endif %}
 """

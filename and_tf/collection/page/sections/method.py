@@ -51,8 +51,8 @@ def _steps(context: PageContext) -> list[tuple[str, str]]:
         steps.append(
             (
                 "duplicates",
-                "equal files or pixels, equal perceptual hashes, then a cosine of at least "
-                f"{found.duplicates.threshold:.4g}",
+                "equal files or pixels, similar perceptual hashes, then pairs that the encoder "
+                f"proposes: a cosine of at least {found.duplicates.threshold:.4g}",
             )
         )
     if found.outliers is not None:
