@@ -12,8 +12,8 @@ TEMPLATE = """
 this collection, about 1 for most: below each photo. An outlier may be a stray file, a rare subject
 or simply the only photo of its kind.</p>
 {{ page.gallery(photos, "Outliers, the most unusual first") }}
-<p class="more"><a href="#show-finding-outlier">All outliers</a> in the explorer, which can be
-ordered by the score.</p>
+{% if flagged %}<p class="more"><a href="#show-finding-outlier">All {{ "{:,}".format(flagged) }}</a>
+in the explorer, which can be ordered by the score.</p>{% endif %}
 """
 
 
@@ -28,6 +28,7 @@ def outliers_section(context: PageContext) -> Section | None:
     html = fill(
         TEMPLATE,
         sentence=_sentence(len(flagged), len(shown)),
+        flagged=len(flagged),
         ordinal=_ordinal(found.k),
         photos=[context.photo(i, f"{found.scores[i]:.2f}") for i in shown.tolist()],
     )

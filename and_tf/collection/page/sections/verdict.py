@@ -47,6 +47,8 @@ def judge(context: PageContext, trust: Trust | None) -> Verdict:
         tone = trust.tone
     else:
         tone = "mixed" if spread is not None and spread.is_narrow else "unknown"
+    if tone == "poor":
+        headline = f"This encoder knows these photos badly: believe little of this. {headline}"
     if is_collapsed:
         tone = "poor"
         headline = (
