@@ -45,7 +45,7 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
     def start() -> None:
         from and_tf.collection.embed import embed_folder
 
-        embed_folder(settings, [("This page was written by:", _command(values))])
+        embed_folder(settings, _commands(values, settings.collection.output))
 
     return start
 
@@ -56,7 +56,11 @@ def _undo(log: str) -> None:
     print_undone(Path(log).expanduser())
 
 
-def _command(values: dict[str, Any]) -> str:
-    """The command that writes table and page again."""
-    given = (f"--{name}={value}" for name, value in values.items())
-    return f"{command('embed')} {shlex.join(given)}"
+def _commands(values: dict[str, Any], table: str) -> list[tuple[str, str]]:
+    """What a reader of the page may type: its own command, and a search in its table."""
+    given = shlex.join([f"--{name}={value}" for name, value in values.items()])
+    search = f"{command('search')} {shlex.join([f'--index={table}'])} --query=PHOTO"
+    return [
+        ("This page was written by:", f"{command('embed')} {given}"),
+        ("To find the photos that are most like one:", search),
+    ]
