@@ -69,6 +69,12 @@ def embed_folder(settings: EmbedSettings, commands: Sequence[tuple[str, str]] = 
 def _with_model(settings: EmbedSettings) -> EmbedSettings:
     """The settings with an encoder, which is trained first where there is none."""
     chosen = settings.collection
+    if chosen.model and chosen.init:
+        raise UserError(
+            Argument("model", chosen.model), " and ", Argument("init", chosen.init),
+            " name an encoder each: leave one of them out.",
+        )  # fmt: skip
+    chosen = dataclasses.replace(chosen, model=chosen.model or chosen.init, init="")
     origin = recorded_origin(Path(chosen.output).expanduser()) if chosen.update else None
     if origin and not chosen.model:  # the newest run may be another one
         chosen = dataclasses.replace(chosen, model=origin.model, checkpoint=origin.checkpoint)

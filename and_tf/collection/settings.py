@@ -21,6 +21,9 @@ class CollectionSettings(Settings):
         "Keras' cache, else the newest run on these images, else a short run that is trained "
         "first.",
     )
+    init: str = setting(
+        "", "The same as model, by the name that pretrained weights have in training."
+    )
     checkpoint: str = setting("last", "Of a run: last, best or round_N.")
     output: str = setting("features.parquet", "Table to write: .parquet or .npz.")
     update: bool = setting(

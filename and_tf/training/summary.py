@@ -47,7 +47,7 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
         logger.warning("the disk may not hold the checkpoints.")
     if monitor.missing:
         logger.info("No kNN accuracy: %s.", monitor.missing)
-    if len(train) < FEW_IMAGES:
+    if len(train) < FEW_IMAGES and not experiment.settings.encoder.init:
         logger.warning(
             "%s images are too few to learn features from, below about %d: start from pretrained "
             "weights (%s), or add images.",

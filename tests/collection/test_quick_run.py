@@ -7,7 +7,9 @@ from helpers.pictures import write_images
 
 from and_tf.collection import choice, quick_run
 from and_tf.collection.choice import choose_model, newest_run_on
+from and_tf.collection.embed import _with_model
 from and_tf.collection.quick_run import expected_seconds, size_for
+from and_tf.collection.settings import embed_settings
 from and_tf.data.sources.opening import open_source
 from and_tf.errors import Stopped, UserError
 from and_tf.runs.workdir import Workdir
@@ -123,3 +125,10 @@ def test_a_stop_in_the_training_ends_the_command_and_the_next_one_continues(phot
     assert settings[0].data.data == f"folder:{photos}"
     assert settings[0].encoder.encoder == "resnet_small"
     assert settings[0].optimizer.batch_size == 8
+
+
+def test_weights_are_named_by_init_too_but_once(photos):
+    named = embed_settings({"images": str(photos), "init": "x.keras"})
+    assert _with_model(named).collection.model == "x.keras"
+    with pytest.raises(UserError, match="leave one of them out"):
+        _with_model(embed_settings({"images": "x", "init": "x.keras", "model": "y.keras"}))

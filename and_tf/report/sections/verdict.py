@@ -94,7 +94,7 @@ def judge(
         *verdict.reasons,
         describe_spread(spread, is_collapsed),
         describe_stability(record.epochs),
-        describe_size(record.metadata.get("images")),
+        "" if record.settings.encoder.init else describe_size(record.metadata.get("images")),
     ]
     return Verdict(tone, headline, [reason for reason in reasons if reason])
 

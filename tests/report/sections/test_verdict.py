@@ -23,11 +23,14 @@ WIDE = Spread(images=1000, dim=128, uniformity=-3.2, effective_rank=40)
 LABELS = np.arange(1000) % 10
 
 
-def record(knn=(), raw=30.0, epochs=6, **latest):
+def record(knn=(), raw=30.0, epochs=6, init="", **latest):
     """A run of three rounds of two epochs; `knn` by round."""
     evaluations = [{"round": i, "knn_top1": value} for i, value in enumerate(knn)]
     return Record(
-        settings=types.SimpleNamespace(method=types.SimpleNamespace(plan=RoundPlan(2, 2))),
+        settings=types.SimpleNamespace(
+            method=types.SimpleNamespace(plan=RoundPlan(2, 2)),
+            encoder=types.SimpleNamespace(init=init),
+        ),
         metadata={} if raw is None else {"raw_pixels_knn_top1": raw},
         epochs=[{"epoch": epoch + 1, "loss": 1.0} for epoch in range(epochs)],
         evaluations=[*evaluations, {"round": len(knn), **latest}],
@@ -203,8 +206,9 @@ def test_neighbourhoods_that_have_not_settled_are_told(stability, is_settled):
 
 
 def test_a_set_too_small_to_learn_from_is_told_with_the_remedy():
-    run = record([60])
-    run.metadata["images"] = 60
+    run, pretrained = record([60]), record([60], init="MobileNetV2")
+    run.metadata["images"] = pretrained.metadata["images"] = 60
     reasons = " ".join(judge(run, LABELS, WIDE).reasons)
     assert "60 images are too few" in reasons and "pretrained weights" in reasons
+    assert "too few" not in " ".join(judge(pretrained, LABELS, WIDE).reasons)
     assert describe_size(500) == "" and describe_size(None) == ""
