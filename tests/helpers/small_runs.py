@@ -2,7 +2,7 @@
 
 import keras
 
-from and_tf.training import build
+from and_tf.training import encoder
 
 
 def small_encoder(name, shape, dim, *others, **more):
@@ -17,7 +17,7 @@ def small_encoder(name, shape, dim, *others, **more):
 
 def make_runs_small(patch):
     """A small encoder in place of a deep one, and no exports at the end."""
-    patch.setattr(build, "build_encoder", small_encoder)
+    patch.setattr(encoder, "build_encoder", small_encoder)
     skip_exports(patch)
 
 
