@@ -20,6 +20,7 @@ from and_tf.data.decode import header_shape, load_image, reason
 from and_tf.data.decoder_warnings import naming_image
 from and_tf.data.progress import progress_bar
 from and_tf.data.workers import thread_pool
+from and_tf.errors import BrokenImage
 
 CHECKED_BYTES = 4 << 30  # larger sets are compared by names and sizes alone: reading takes minutes
 
@@ -106,4 +107,5 @@ def _check(path: str, state: os.stat_result | None, decode: bool, with_checksum:
     except MemoryError:
         raise
     except Exception as error:  # corrupt files make Pillow raise nearly anything
-        return Check(0, (0, 0), reason(error.__cause__ or error))
+        cause = error.__cause__ if isinstance(error, BrokenImage) else None
+        return Check(0, (0, 0), reason(cause or error))

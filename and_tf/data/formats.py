@@ -47,7 +47,10 @@ def _register() -> tuple[str, ...]:
 
 
 FORMATS = _register()
-EXTENSIONS = tuple(ending for name in FORMATS for ending in READERS[name])
+COMMON = ("jpg", "jpeg", "png", "bmp", "gif", "webp")  # named first in messages
+EXTENSIONS = tuple(
+    dict.fromkeys((*COMMON, *(ending for name in FORMATS for ending in READERS[name])))
+)
 
 
 def install_line(ending: str) -> str:

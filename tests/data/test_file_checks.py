@@ -138,3 +138,5 @@ def test_broken_files_are_named_as_ever(folder):
     os.mkfifo(folder / "b.jpg")
     message = error_of(open_source, f"folder:{folder}")
     assert "a.jpg (empty file)" in message and message.startswith("2 broken image(s)")
+    (folder / "a.jpg").write_bytes(b"nonsense")
+    assert "a.jpg (not an image of a known format)" in error_of(open_source, f"folder:{folder}")
