@@ -45,7 +45,9 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", help="a .keras file")
-    parser.add_argument("versions", nargs="+", help="versions of Keras, the first one to compare to")
+    parser.add_argument(
+        "versions", nargs="+", help="versions of Keras, the first one to compare to"
+    )
     arguments = parser.parse_args()
     expected = None
     for version in arguments.versions:

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +19,20 @@ class ExportedEncoder:
         embed: callable from (B, image_size, image_size, 3) uint8 to (B, embedding_dim).
         image_size: int, side in pixels.
         embedding_dim: int, D.
+        metadata: what the export says about itself, see `export.metadata`; empty for other files.
     """
 
-    def __init__(self, embed: Embed, image_size: int, embedding_dim: int):
+    def __init__(
+        self,
+        embed: Embed,
+        image_size: int,
+        embedding_dim: int,
+        metadata: dict[str, Any] | None = None,
+    ):
         self._embed = embed
         self.image_size = image_size
         self.embedding_dim = embedding_dim
+        self.metadata = metadata or {}
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Embeddings (B, D) float32 of images (B, image_size, image_size, 3) uint8.
@@ -44,7 +53,11 @@ class ExportedEncoder:
 
 
 def checked_encoder(
-    path: Path, embed: Embed, input_shape: Sequence, output_shape: Sequence
+    path: Path,
+    embed: Embed,
+    input_shape: Sequence,
+    output_shape: Sequence,
+    metadata: dict[str, Any] | None = None,
 ) -> ExportedEncoder:
     """An `ExportedEncoder` of what takes (B, side, side, 3) to (B, D).
 
@@ -53,7 +66,7 @@ def checked_encoder(
     """
     match (*input_shape,), (*output_shape,):
         case (_, int(side), int(width), 3), (_, int(dim)) if side == width and min(side, dim) > 0:
-            return ExportedEncoder(embed, side, dim)
+            return ExportedEncoder(embed, side, dim, metadata)
     raise not_ours(path)
 
 

@@ -3,12 +3,9 @@
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import keras
 import tensorflow as tf
-
-from and_tf import __version__
 
 
 def fixed_size(encoder: keras.Model) -> tuple[Callable, list[tf.TensorSpec]]:
@@ -18,16 +15,6 @@ def fixed_size(encoder: keras.Model) -> tuple[Callable, list[tf.TensorSpec]]:
         return {"embeddings": encoder(images, training=False)}
 
     return embed, [tf.TensorSpec(encoder.input_shape, tf.uint8, name="images")]
-
-
-def describe(encoder: keras.Model) -> dict[str, Any]:
-    """What an export says about itself."""
-    return {
-        "image_size": encoder.input_shape[1],
-        "embedding_dim": encoder.output_shape[-1],
-        "encoder": encoder.name,
-        "and_tf_version": __version__,
-    }
 
 
 @contextlib.contextmanager

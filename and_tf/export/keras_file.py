@@ -1,20 +1,28 @@
 """A `.keras` file: the encoder itself, to be trained or taken apart further."""
 
+import contextlib
+import json
 import tempfile
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from and_tf.export import metadata
 from and_tf.export.exported_encoder import ExportedEncoder, checked_encoder, not_ours, reading
+from and_tf.export.formats import Details
 
 
-def write(encoder: keras.Model, path: Path) -> None:
-    """Writes a file for `keras.models.load_model`."""
+def write(encoder: keras.Model, path: Path, details: Details) -> None:
+    """Writes a file for `keras.models.load_model`, a zip archive with one more file inside."""
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # Keras insists on its suffix
         file = Path(folder, "encoder.keras")
         encoder.save(file)
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr(metadata.NAME, metadata.to_json(details.metadata))
         file.rename(path)
 
 
@@ -38,4 +46,10 @@ def read(path: Path) -> ExportedEncoder:
     def embed(images: np.ndarray) -> np.ndarray:
         return compiled(images).numpy()
 
-    return checked_encoder(path, embed, *shapes)
+    return checked_encoder(path, embed, *shapes, _metadata(path))
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    with contextlib.suppress(KeyError), zipfile.ZipFile(path) as archive:
+        return json.loads(archive.read(metadata.NAME))
+    return {}

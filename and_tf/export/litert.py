@@ -1,8 +1,10 @@
 """A `.tflite` file for LiteRT: images of the encoder's own size, built-in operations alone."""
 
 import importlib
+import json
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import tensorflow as tf
 
 from and_tf.data.workers import num_cores
 from and_tf.errors import UserError
+from and_tf.export import metadata
 from and_tf.export.exported_encoder import (
     ExportedEncoder,
     checked_encoder,
@@ -19,11 +22,14 @@ from and_tf.export.exported_encoder import (
     not_ours,
     reading,
 )
+from and_tf.export.formats import Details
 from and_tf.export.inference import fixed_size
 
 
-def write(encoder: keras.Model, path: Path) -> None:
+def write(encoder: keras.Model, path: Path, details: Details) -> None:
     """Writes the signature `serving_default`, from `images` to `embeddings`.
+
+    Below float32, inputs and outputs stay uint8 and float32.
 
     Raises:
         UserError: if the encoder needs more than the built-in operations.
@@ -38,14 +44,69 @@ def write(encoder: keras.Model, path: Path) -> None:
             directory, signature_keys=["serving_default"]
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        _set_precision(converter, details)
         try:
-            content = converter.convert()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # as in `read`
+                content = converter.convert()
         except Exception as error:
             raise UserError(
                 f"{encoder.name} cannot be written with LiteRT's built-in operations alone: "
                 f"{first_line(error)}. Export it as savedmodel or onnx."
             ) from error
-    path.write_bytes(content)
+    path.write_bytes(_with_metadata(content, metadata.to_json(details.metadata)))
+
+
+def _set_precision(converter: tf.lite.TFLiteConverter, details: Details) -> None:
+    precision = details.metadata["precision"]
+    if precision == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+        return
+    images = details.images
+    if images is None:
+        raise UserError("int8 takes the ranges of values from typical images: give some.")
+
+    def typical_images() -> Iterator[dict[str, np.ndarray]]:
+        for image in images:
+            yield {"images": image[None]}
+
+    converter.representative_dataset = typical_images
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+
+
+def _with_metadata(content: bytes, text: str) -> bytes:
+    """The model with one more entry in its table of metadata."""
+    schema, flatbuffers = _schema()
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(text.encode(), np.uint8)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = metadata.NAME, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    builder = flatbuffers.Builder(len(content) + 2 * len(text))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    schema, _ = _schema()
+    model = schema.Model.GetRootAs(path.read_bytes())
+    for number in range(model.MetadataLength()):
+        if model.Metadata(number).Name() == metadata.NAME.encode():
+            buffer = model.Buffers(model.Metadata(number).Buffer())
+            return json.loads(buffer.DataAsNumpy().tobytes())
+    return {}
+
+
+def _schema() -> tuple[Any, Any]:
+    """The tables of a LiteRT file, which TensorFlow carries, and what packs them."""
+    names = "tensorflow.lite.python.schema_py_generated", "flatbuffers"
+    schema, flatbuffers = (importlib.import_module(name) for name in names)
+    return schema, flatbuffers
 
 
 def read(path: Path) -> ExportedEncoder:
@@ -70,7 +131,8 @@ def read(path: Path) -> ExportedEncoder:
     def embed(images: np.ndarray) -> np.ndarray:
         return runner(images=images)["embeddings"]
 
-    return checked_encoder(path, embed, images["shape"].tolist(), embeddings["shape"].tolist())
+    shapes = images["shape"].tolist(), embeddings["shape"].tolist()
+    return checked_encoder(path, embed, *shapes, _metadata(path))
 
 
 def _interpreter() -> Any:

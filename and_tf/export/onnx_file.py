@@ -1,19 +1,25 @@
 """An `.onnx` file: for images of the encoder's own size, in batches of any."""
 
 import importlib
+import json
 import types
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from and_tf.errors import MissingPackage
+from and_tf.export import metadata
 from and_tf.export.exported_encoder import ExportedEncoder, checked_encoder, not_ours, reading
-from and_tf.export.inference import describe, fixed_size
+from and_tf.export.formats import Details
+from and_tf.export.inference import fixed_size
+
+WEIGHTED = {"Conv", "Gemm", "MatMul"}  # operations
 
 
-def write(encoder: keras.Model, path: Path) -> None:
+def write(encoder: keras.Model, path: Path, details: Details) -> None:
     """Writes a graph from `images` to `embeddings`, checked by onnx.
 
     Raises:
@@ -25,7 +31,11 @@ def write(encoder: keras.Model, path: Path) -> None:
     model, _ = tf2onnx.convert.from_function(compiled, signature)
     for tensor in (*model.graph.input, *model.graph.output):
         tensor.type.tensor_type.shape.dim[0].dim_param = "batch"
-    onnx.helper.set_model_props(model, {k: str(v) for k, v in describe(encoder).items()})
+    if details.metadata["precision"] == "float16":
+        model = _in_float16(model)
+    scalars = {k: str(v) for k, v in details.metadata.items() if not isinstance(v, dict | list)}
+    text = metadata.to_json(details.metadata)
+    onnx.helper.set_model_props(model, scalars | {metadata.NAME: text})
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
 
@@ -52,7 +62,27 @@ def read(path: Path) -> ExportedEncoder:
     def embed(images: np.ndarray) -> np.ndarray:
         return session.run(["embeddings"], {"images": images})[0]
 
-    return checked_encoder(path, embed, inputs[0].shape, outputs[0].shape)
+    told = session.get_modelmeta().custom_metadata_map.get(metadata.NAME, "{}")
+    return checked_encoder(path, embed, inputs[0].shape, outputs[0].shape, json.loads(told))
+
+
+def _in_float16(model: Any) -> Any:
+    """The graph with weights and arithmetic in float16, up to the last weights.
+
+    What follows them, the normalisation, stays in float32: its sum of squares may exceed float16.
+    """
+    float16, onnx_model = _require(
+        "onnxruntime.transformers.float16", "onnxruntime.transformers.onnx_model"
+    )
+    nodes = list(model.graph.node)
+    last = max((i for i, node in enumerate(nodes) if node.op_type in WEIGHTED), default=-1)
+    converted = onnx_model.OnnxModel(
+        float16.convert_float_to_float16(
+            model, keep_io_types=True, node_block_list=[node.name for node in nodes[last + 1 :]]
+        )
+    )
+    converted.topological_sort()
+    return converted.model
 
 
 def _require(*names: str) -> list[types.ModuleType]:

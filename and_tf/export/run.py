@@ -9,8 +9,9 @@ import numpy as np
 
 from and_tf.errors import Argument, UserError
 from and_tf.export.formats import FORMATS
+from and_tf.export.samples import Samples, open_samples
 from and_tf.export.settings import ExportSettings
-from and_tf.export.verification import verify_export
+from and_tf.export.verification import measure_agreement, verify_export
 from and_tf.export.writing import export_encoder
 from and_tf.runs.restore import restore_encoder
 from and_tf.runs.settings import RunChoice
@@ -44,14 +45,34 @@ def export_run(choice: RunChoice, settings: ExportSettings) -> list[Path]:
             ", or choose one format.",
         )  # fmt: skip
     restored = restore_encoder(run, choice.checkpoint)
-    side = restored.encoder.input_shape[1]
-    images = np.random.default_rng(0).integers(0, 256, (8, side, side, 3)).astype("uint8")
+    samples = _samples(run, restored.encoder, settings, formats)
+    if samples.are_random and settings.format == "all":
+        formats = [form for form in formats if not FORMATS[form].needs_images]
     written = [
-        write_export(restored.encoder, settings.output or export_path(run, form), form, images)
+        write_export(restored.encoder, settings.output or export_path(run, form), form, samples)
         for form in formats
     ]
     logger.info("Encoder of step %s, from %s", f"{restored.step:,}", restored.path)
     return written
+
+
+def _samples(
+    run: Workdir, encoder: keras.Model, settings: ExportSettings, formats: list[str]
+) -> Samples:
+    """Images to compare on, random ones where none are needed or none can be opened."""
+    side = encoder.input_shape[1]
+    if all(FORMATS[form].min_cosine is None for form in formats):
+        return Samples.random(side)
+    try:
+        return open_samples(run, side, settings.images)
+    except UserError as error:
+        if settings.images or any(FORMATS[form].needs_images for form in formats[:1]):
+            raise UserError(
+                *error.parts, " To take the ranges of int8 from other photos, name a folder by ",
+                Argument("images"), ".",
+            ) from error  # fmt: skip
+        logger.warning("Comparing on random images, without int8: %s", error)
+        return Samples.random(side)
 
 
 def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) -> Path:
@@ -69,29 +90,38 @@ def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) 
         if left_over.is_dir():
             shutil.rmtree(left_over)
     savedmodel, _ = (
-        write_export(encoder, export_path(run, form), form, images)
+        write_export(encoder, export_path(run, form), form, Samples(images, images))
         for form in ("savedmodel", "keras")
     )
     return savedmodel
 
 
 def export_path(run: Workdir, form: str) -> Path:
-    """Where the export of a run lies unless another place is given."""
-    return run.exports / f"encoder{FORMATS[form].suffix}"
+    """Where the export of a run lies unless another place is given, as `encoder_fp16.onnx`."""
+    _, underscore, precision = form.partition("_")
+    return run.exports / f"encoder{underscore}{precision}{FORMATS[form].suffix}"
 
 
-def write_export(encoder: keras.Model, path: Path | str, form: str, images: np.ndarray) -> Path:
-    """Exports, compares on images (n, side, side, 3) uint8, and prints path and difference.
+def write_export(encoder: keras.Model, path: Path | str, form: str, samples: Samples) -> Path:
+    """Exports, compares on images, and prints path and difference or agreement.
 
     Raises:
         UserError: as `export_encoder`; if the export differs from the encoder.
     """
-    path = export_encoder(encoder, path, form)
-    difference = verify_export(encoder, path, form, images)
-    if not difference <= TOLERANCE:
-        raise UserError(
-            f"{path} differs from the encoder by {difference:.2g}, more than {TOLERANCE:g}: do "
-            "not use it; export in another format."
-        )
-    print(f"{form}: {path} (equal to the encoder within {difference:.1g})")
+    images = None if samples.are_random else samples.calibration
+    path = export_encoder(encoder, path, form, images)
+    lowest = FORMATS[form].min_cosine
+    if lowest is None:
+        difference = verify_export(encoder, path, form, samples.compared[:8])
+        is_close = difference <= TOLERANCE
+        told = f"equal to the encoder within {difference:.1g}"
+        differs = f"differs from the encoder by {difference:.2g}, more than {TOLERANCE:g}"
+    else:
+        agreement = measure_agreement(encoder, path, samples.compared)
+        is_close = agreement.min_cosine >= lowest
+        told = str(agreement)
+        differs = f"has a {agreement}: at least {lowest:g} is asked for"
+    if not is_close:
+        raise UserError(f"{path} {differs}: do not use it; export in another format.")
+    print(f"{form}: {path} ({told})")
     return path

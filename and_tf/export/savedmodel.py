@@ -1,22 +1,29 @@
 """A SavedModel: resizes and decodes images by itself, and runs wherever TensorFlow does."""
 
+import contextlib
 import errno
 import json
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from and_tf.export import metadata
+from and_tf.export.decoding.squares import decode_squares
 from and_tf.export.exported_encoder import ExportedEncoder, checked_encoder, not_ours, reading
-from and_tf.export.inference import describe
+from and_tf.export.formats import Details
 from and_tf.export.preprocessing import resize_and_crop
 
-DESCRIPTION = Path("assets.extra", "encoder.json")  # TensorFlow leaves this folder alone
+DESCRIPTION = Path("assets.extra", metadata.NAME)  # TensorFlow leaves this folder alone
 
 
-def write(encoder: keras.Model, path: Path) -> None:
+def write(encoder: keras.Model, path: Path, details: Details) -> None:
     """Writes the signatures `serving_default`, for pixels, and `encoded_images`, for files.
 
     Raises:
@@ -29,13 +36,10 @@ def write(encoder: keras.Model, path: Path) -> None:
         return {"embeddings": encoder(resize_and_crop(images, side), training=False)}
 
     def embed_encoded(images):
-        def decode(encoded):
-            image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-            return resize_and_crop(tf.ensure_shape(image, (None, None, 3)), side)
-
-        output = tf.TensorSpec((side, side, 3), tf.uint8)
-        pixels = tf.map_fn(decode, images, fn_output_signature=output)
-        return {"embeddings": encoder(pixels, training=False)}
+        pixels, is_decoded = decode_squares(images, side)
+        embeddings = encoder(pixels, training=False)
+        embeddings = tf.where(is_decoded[:, None], embeddings, np.nan)
+        return {"embeddings": embeddings, "is_decoded": is_decoded}
 
     archive = keras.export.ExportArchive()
     archive.track(encoder)
@@ -43,12 +47,40 @@ def write(encoder: keras.Model, path: Path) -> None:
     archive.add_endpoint("serving_default", embed, input_signature=[pixels])
     encoded = tf.TensorSpec((None,), tf.string, name="images")
     archive.add_endpoint("encoded_images", embed_encoded, input_signature=[encoded])
-    try:
-        archive.write_out(str(path), verbose=False)
-    except tf.errors.ResourceExhaustedError as error:  # so TensorFlow calls a full disk
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+    with tempfile.TemporaryDirectory() as folder:  # TensorFlow takes [, ] and \ for patterns
+        try:
+            archive.write_out(folder, verbose=False)
+        except tf.errors.ResourceExhaustedError as error:  # so TensorFlow calls a full disk
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder) from error
+        _copy_folder(Path(folder), path)
     (path / DESCRIPTION).parent.mkdir(exist_ok=True)
-    (path / DESCRIPTION).write_text(json.dumps(describe(encoder), indent=2) + "\n")
+    (path / DESCRIPTION).write_text(metadata.to_json(details.metadata) + "\n")
+
+
+def _copy_folder(folder: Path, path: Path) -> None:
+    """`shutil.copytree` that raises the first error as it is."""
+    path.mkdir()
+    for source in sorted(folder.rglob("*")):
+        target = path / source.relative_to(folder)
+        target.mkdir() if source.is_dir() else shutil.copyfile(source, target)
+
+
+def load(path: Path | str) -> Any:
+    """`tf.saved_model.load`, from any path: TensorFlow takes [, ], \\, * and ? for patterns."""
+    with _plain_link(Path(path)) as link:
+        return tf.saved_model.load(str(link))
+
+
+@contextlib.contextmanager
+def _plain_link(path: Path) -> Iterator[Path]:
+    """The path, or a link to it whose name is no pattern."""
+    if not set(str(path)) & set("[]\\*?"):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, "link")
+        link.symlink_to(path.absolute(), target_is_directory=True)
+        yield link
 
 
 def read(path: Path) -> ExportedEncoder:
@@ -58,7 +90,7 @@ def read(path: Path) -> ExportedEncoder:
         BrokenFile: if it is corrupt, or another SavedModel.
     """
     with reading(path, "a SavedModel"):
-        loaded = tf.saved_model.load(str(path))
+        loaded = load(path)
     signature = loaded.signatures.get("serving_default")
     inputs = signature.structured_input_signature[1] if signature else {}
     if (
@@ -77,4 +109,4 @@ def read(path: Path) -> ExportedEncoder:
         found = loaded.signatures["serving_default"](images=tf.constant(images))
         return found["embeddings"].numpy()
 
-    return checked_encoder(path, embed, (None, side, side, 3), (None, embedding_dim))
+    return checked_encoder(path, embed, (None, side, side, 3), (None, embedding_dim), description)

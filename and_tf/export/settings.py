@@ -12,3 +12,8 @@ class ExportSettings(Settings):
 
     format: str = setting("savedmodel", "What to write.", choices=(*FORMATS, "all"))
     output: str = setting("", "Where to write it; by default export/ in the run.")
+    images: str = setting(
+        "",
+        "Photos to take the ranges of int8 from and to compare on; by default the training images "
+        "of the run.",
+    )

@@ -1,6 +1,7 @@
 """Comparing an export with the encoder it was made of."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from and_tf.encoders.layers import in_float32
 from and_tf.export.reading import load_exported
+from and_tf.search.nearest import nearest_others
 
 
 def verify_export(encoder: keras.Model, path: Path | str, format: str, images: np.ndarray) -> float:
@@ -35,7 +37,54 @@ def verify_export(encoder: keras.Model, path: Path | str, format: str, images: n
     return float(np.max(differences))
 
 
+class Agreement(NamedTuple):
+    """Of an export with its encoder.
+
+    Attributes:
+        mean_cosine, min_cosine: of an image's embeddings by both.
+        same_nearest: fraction of images whose nearest other one is the same in both.
+        num_images: that were compared.
+    """
+
+    mean_cosine: float
+    min_cosine: float
+    same_nearest: float
+    num_images: int
+
+    def __str__(self) -> str:
+        return (
+            f"cosine with the encoder {self.mean_cosine:.5f} on average, {self.min_cosine:.5f} at "
+            f"least, same nearest neighbour {100 * self.same_nearest:.1f} %, on "
+            f"{self.num_images} images"
+        )
+
+
+def measure_agreement(encoder: keras.Model, path: Path | str, images: np.ndarray) -> Agreement:
+    """How close an export of lower precision comes to its encoder.
+
+    Args:
+        encoder: the Keras encoder.
+        path: of the export.
+        images: (n, side, side, 3) uint8, n > 1, none of which the export was calibrated on.
+    """
+    reference, exported = in_float32(encoder), load_exported(path)
+    parts = [images[start : start + 32] for start in range(0, len(images), 32)]
+    expected = _unit(np.concatenate([reference(part, training=False) for part in parts]))  # (n, D)
+    found = _unit(np.concatenate([exported(part) for part in parts]))
+    cosines = (expected * found).sum(axis=1)  # (n,)
+    nearest, others = (nearest_others(rows, 1)[0] for rows in (expected, found))
+    return Agreement(
+        float(cosines.mean()), float(cosines.min()), float((nearest == others).mean()), len(images)
+    )
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
 def _embed_encoded(path: Path | str, images: np.ndarray) -> np.ndarray:
-    loaded = tf.saved_model.load(str(path))
+    from and_tf.export.savedmodel import load
+
+    loaded = load(path)
     encoded = tf.stack([tf.io.encode_png(image) for image in images])
     return loaded.signatures["encoded_images"](images=encoded)["embeddings"].numpy()

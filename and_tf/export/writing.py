@@ -3,17 +3,28 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from and_tf.encoders.layers import in_float32
 from and_tf.errors import UserError
-from and_tf.export.formats import FORMATS
+from and_tf.export.formats import FORMATS, Details
 from and_tf.export.inference import quiet_converters
+from and_tf.export.metadata import describe, write_beside
 from and_tf.export.reading import load_exported
 from and_tf.runs.atomic_files import replace_by
 
 
-def export_encoder(encoder: keras.Model, path: Path | str, format: str) -> Path:
+def export_encoder(
+    encoder: keras.Model,
+    path: Path | str,
+    format: str,
+    images: np.ndarray | None = None,
+    layer: str | None = None,
+) -> Path:
     """Writes an encoder for inference. An export that fails leaves an older one at `path` alone.
+
+    Each says how to prepare images for it, see `export.metadata`: a SavedModel in
+    `assets.extra/encoder.json`, a file within itself and in `NAME.encoder.json` beside it.
 
     Args:
         encoder: an encoder for RGB images, from `encoders.build_encoder` or `load_encoder`.
@@ -21,13 +32,16 @@ def export_encoder(encoder: keras.Model, path: Path | str, format: str) -> Path:
         format: one of FORMATS.
             `savedmodel`: signature `serving_default` takes `images`, a uint8 batch of any one size
             (B, H, W, 3), and resizes the centre square with antialiasing; `encoded_images` takes
-            `images`, a vector of JPEG, PNG, BMP, GIF (first frame) or WebP bytes of any sizes, and
-            ignores EXIF orientation, as TensorFlow's decoders do.
+            `images`, a vector of JPEG, PNG, BMP, GIF or WebP bytes of any sizes, decodes them as
+            `embed.py` does, and gives `is_decoded`, (B,) bool; other rows are NaN.
             `keras`: the encoder itself, for `keras.models.load_model`.
             `onnx`, `litert`: `images` is uint8 (B, side, side, 3) of the encoder's own side, B
             free (LiteRT: signature `serving_default`, or resize the input tensor). LiteRT's
-            built-in operations suffice.
+            built-in operations suffice. With `_fp16` weights take half the room, with `_int8` a
+            quarter; what goes in and comes out stays uint8 and float32.
             All but `keras` name their output `embeddings`.
+        images: (n, side, side, 3) uint8, typical ones, 100 or more; needed for `litert_int8`.
+        layer: whose features these are, for the metadata; by default the encoder's last.
 
     Returns:
         The absolute Path written.
@@ -42,8 +56,13 @@ def export_encoder(encoder: keras.Model, path: Path | str, format: str) -> Path:
             f"Exports take RGB images. Received an encoder for inputs {encoder.input_shape}."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
+    form, encoder = FORMATS[format], in_float32(encoder)
+    details = Details(describe(encoder, format, form.precision, layer), images)
     with quiet_converters():
-        return replace_by(path, lambda partial: FORMATS[format].write(in_float32(encoder), partial))
+        replace_by(path, lambda partial: form.write(encoder, partial, details))
+    if form.suffix:
+        write_beside(path, details.metadata)
+    return path
 
 
 def _checked_target(path: Path, format: str) -> Path:

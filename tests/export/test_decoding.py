@@ -114,7 +114,8 @@ SAME = {  # kinds that give the pixels of embed.py
     "BMP, RLE8": bmp(SIZE, 8, runs(MIXED), 1, palette(256)),
     "BMP, RLE4": bmp(SIZE, 4, runs(MIXED, rle4=True), 2, palette(16)),
     "BMP, RLE8 with jumps": bmp(
-        SIZE, 8, b"\5\3\0\2\7\2\6\4\0\0\4\2\0\0\0\2\3\1\0\5\1\2\3\4\5\0\0\2\0\x33\0\1", 1, palette(256)
+        SIZE, 8,
+        b"\5\3\0\2\7\2\6\4\0\0\4\2\0\0\0\2\3\1\0\5\1\2\3\4\5\0\0\2\0\x33\0\1", 1, palette(256)
     ),
     "BMP, 16 bits": bmp(SIZE, 16, RNG.bytes(140 * 51)),
     "BMP, 565": bmp(SIZE, 16, RNG.bytes(140 * 51), 3,
@@ -175,7 +176,10 @@ def decoded():
     squares, mask = decode([*SAME.values(), *NOT_DECODED.values(), *SAME.values()])
     again = slice(len(SAME) + len(NOT_DECODED), None)
     np.testing.assert_array_equal(squares[: len(SAME)], squares[again])
-    assert [found.shape for found in decode(tf.zeros((0,), tf.string))] == [(0, SIDE, SIDE, 3), (0,)]
+    assert [found.shape for found in decode(tf.zeros((0,), tf.string))] == [
+        (0, SIDE, SIDE, 3),
+        (0,),
+    ]
     assert not decode([b""])[1].numpy().any()
     return dict(zip(names, zip(squares.numpy(), mask.numpy(), strict=True), strict=True))
 

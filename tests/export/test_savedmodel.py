@@ -1,6 +1,5 @@
 """What a SavedModel does by itself: resize, decode, describe itself, run without this package."""
 
-import json
 import subprocess
 import sys
 
@@ -10,6 +9,7 @@ import pytest
 import tensorflow as tf
 from helpers.trained_encoders import smooth_pixels
 
+from and_tf import export
 from and_tf.export import resize_and_crop
 
 TOLERANCE = 1e-4
@@ -45,10 +45,29 @@ def test_common_kinds_of_files_are_decoded(saved, kind, tmp_path):
     assert float(tf.reduce_sum(found * expected)) > 0.8  # cosine; GIF keeps 256 colours
 
 
-def test_it_describes_itself(saved):
-    description = json.loads((saved / "assets.extra" / "encoder.json").read_text())
-    assert description.pop("and_tf_version")
-    assert description == {"image_size": 32, "embedding_dim": 16, "encoder": "resnet_small"}
+def test_a_corrupt_file_among_others_is_told_and_gives_nan(saved):
+    signatures = tf.saved_model.load(str(saved)).signatures
+    image = smooth_pixels(1)[0]
+    files = [tf.io.encode_png(image), b"corrupt", b"", tf.io.encode_png(image)]
+    found = signatures["encoded_images"](images=tf.stack(files))
+    np.testing.assert_array_equal(found["is_decoded"], [True, False, False, True])
+    assert np.isnan(found["embeddings"][1:3]).all()
+    expected = signatures["serving_default"](images=tf.constant(image[None]))["embeddings"][0]
+    for row in (0, 3):
+        np.testing.assert_allclose(found["embeddings"][row], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["a[b", "a]b", "a\\b", "a*b?", "a[0-9]"])
+def test_it_is_written_and_read_at_paths_that_tensorflow_takes_for_patterns(
+    encoder, name, tmp_path
+):
+    folder = tmp_path / name
+    images = smooth_pixels(2)
+    path = export.export_encoder(encoder, folder / "model", "savedmodel")
+    assert export.verify_export(encoder, path, "savedmodel", images) < TOLERANCE
+    export.export_encoder(encoder, path, "savedmodel")  # in its place
+    found = export.load_exported(path)(images)
+    np.testing.assert_allclose(found, encoder.predict(images, verbose=0), atol=TOLERANCE)
 
 
 def test_it_runs_without_this_package(encoder, saved, tmp_path):

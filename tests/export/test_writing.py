@@ -23,13 +23,20 @@ def file_name(format):
     return f"model{export.FORMATS[format].suffix}"
 
 
-@pytest.mark.parametrize("format", export.FORMATS)
+def files_of(path, format):
+    return {path.name} | ({f"{path.name}.encoder.json"} if export.FORMATS[format].suffix else set())
+
+
+EXACT = [name for name, form in export.FORMATS.items() if form.min_cosine is None]
+
+
+@pytest.mark.parametrize("format", EXACT)
 def test_every_format_gives_the_embeddings_of_the_encoder(any_encoder, format, tmp_path):
     images = smooth_pixels()
     expected = any_encoder.predict(images, verbose=0)
     path = tmp_path / file_name(format)
     assert export.export_encoder(any_encoder, path, format) == path
-    assert os.listdir(tmp_path) == [path.name]  # nothing left beside it
+    assert set(os.listdir(tmp_path)) == files_of(path, format)  # nothing left beside them
 
     exported = export.load_exported(path)
     assert (exported.image_size, exported.embedding_dim) == (32, 16)
@@ -73,7 +80,7 @@ def test_an_export_replaces_the_one_before(encoder, format, tmp_path):
     export.export_encoder(older, path, format)
     export.export_encoder(encoder, path, format)
     assert export.load_exported(path).embedding_dim == 16
-    assert os.listdir(tmp_path) == [path.name]
+    assert set(os.listdir(tmp_path)) == files_of(path, format)
 
 
 @pytest.mark.parametrize("format", ["savedmodel", "keras"])
@@ -81,7 +88,7 @@ def test_a_failed_export_keeps_the_one_before(encoder, format, tmp_path, monkeyp
     path = export.export_encoder(encoder, tmp_path / file_name(format), format)
     (tmp_path / "full_disk.py").write_text(
         "from and_tf.export.keras_file import read\n"
-        "def write(encoder, path):\n"
+        "def write(encoder, path, details):\n"
         "    path.write_bytes(b'half')\n"
         "    raise OSError('No space left on device')\n"
     )
@@ -96,7 +103,8 @@ def test_a_failed_export_keeps_the_one_before(encoder, format, tmp_path, monkeyp
 
 def test_a_new_format_takes_one_file_and_one_line(encoder, tmp_path, monkeypatch):
     (tmp_path / "weights_only.py").write_text(
-        "def write(encoder, path):\n    encoder.save_weights(path.with_suffix('.weights.h5'))\n"
+        "def write(encoder, path, details):\n"
+        "    encoder.save_weights(path.with_suffix('.weights.h5'))\n"
         "    path.with_suffix('.weights.h5').rename(path)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)

@@ -32,3 +32,15 @@ def trained_encoder(name, side=32):
     images = smooth_pixels(height=side, width=side, seed=3)
     encoder.fit(images, generator.normal(size=(8, 16)), batch_size=4, verbose=0)
     return encoder
+
+
+def centred_encoder(name, side=32):
+    """A trained one whose embeddings point everywhere, so that cosines tell images apart."""
+    encoder = trained_encoder(name, side)
+    last = encoder.get_layer("fc")
+    rows = keras.Model(encoder.input, last.output).predict(
+        smooth_pixels(64, side, side, seed=8), verbose=0
+    )
+    kernel, bias = last.get_weights()
+    last.set_weights([kernel, bias - rows.mean(axis=0)])
+    return encoder

@@ -46,7 +46,7 @@ def decode_bmp(data: ByteFields) -> tf.Tensor:
         lambda: tf.gather(_palette(data, header), _indices(data, header)),
         lambda: _colors(data, header),
     )
-    return tf.cond(header.is_top_down, lambda: image, lambda: image[::-1])
+    return tf.cond(header.is_top_down, lambda: image, lambda: tf.reverse(image, [0]))
 
 
 def _read_header(data: ByteFields) -> Header:

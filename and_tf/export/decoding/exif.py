@@ -56,8 +56,8 @@ def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
         return tf.reduce_any(orientation == tf.constant(orientations, tf.int64))
 
     image = tf.cond(one_of(5, 6, 7, 8), lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
-    image = tf.cond(one_of(2, 3, 6, 7), lambda: image[:, ::-1], lambda: image)
-    return tf.cond(one_of(3, 4, 7, 8), lambda: image[::-1], lambda: image)
+    image = tf.cond(one_of(2, 3, 6, 7), lambda: tf.reverse(image, [1]), lambda: image)
+    return tf.cond(one_of(3, 4, 7, 8), lambda: tf.reverse(image, [0]), lambda: image)
 
 
 def _orientation(data: ByteFields, start: tf.Tensor) -> tf.Tensor:
