@@ -69,3 +69,22 @@ def test_settings_survive_serialisation():
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError):
         TorchSGD(0.1, **wrong)
+
+
+def test_a_lower_rate_for_some_variables_is_that_of_another_parameter_group():
+    gradients = [np.random.default_rng(step).normal(size=(2, 3)) for step in range(4)]
+    together = [keras.Variable(np.ones(3)), keras.Variable(np.ones(3))]
+    optimizer = TorchSGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01)
+    optimizer.scale_rate(together[1:], 0.25)
+    alone = [keras.Variable(np.ones(3)), keras.Variable(np.ones(3))]
+    groups = [
+        TorchSGD(rate, momentum=0.9, nesterov=True, weight_decay=0.01) for rate in (0.1, 0.025)
+    ]
+    for both in gradients:
+        parts = [tf.constant(part, "float32") for part in both]
+        optimizer.apply(parts, together)
+        for group, part, variable in zip(groups, parts, alone, strict=True):
+            group.apply([part], [variable])
+    np.testing.assert_array_equal(together[0], alone[0])
+    np.testing.assert_allclose(together[1], alone[1], rtol=1e-6)
+    assert np.abs(np.asarray(together[0]) - np.asarray(together[1])).min() > 1e-3

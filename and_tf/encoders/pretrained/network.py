@@ -60,11 +60,10 @@ def as_encoder(
     images = keras.Input((size, size, 3), dtype="float32", name="images")
     x = _preprocess(network, images)
     features = _replay(network, functional(network.model), x)
-    flat = keras.Model(images, features)
-    embeddings = _embedding(flat, embedding_dim, seed)
     # Cloned once more: a layer that was called twice has no single output.
-    built = keras.Model(images, embeddings, name=network.model.name)
-    encoder = keras.models.clone_model(built)
+    flat = keras.models.clone_model(keras.Model(images, features))
+    embeddings = _embedding(flat, embedding_dim, seed)
+    encoder = keras.Model(flat.input, embeddings, name=network.model.name)
     return encoder, load_matching(encoder, network.model)
 
 
