@@ -98,7 +98,10 @@ def _train(
         interrupted = continue_run(experiment, of_method, monitor)
     else:
         begin_run(experiment, monitor)
-        start_from_weights(experiment, monitor)
+        if settings.encoder.init:
+            heartbeat.describe("embedding the images by the weights that the run starts from")
+            start_from_weights(experiment, monitor)
+            heartbeat.describe("preparing the first step")
     replicas = experiment.model.distribute_strategy.num_replicas_in_sync
     log_devices(settings.devices.precision, use_xla(settings.devices.jit_compile, replicas))
     log_estimates(experiment, monitor)

@@ -104,8 +104,6 @@ def start_from_weights(experiment: Experiment, monitor: Monitor) -> None:
     The method starts from these embeddings, and what they are worth is measured, to compare with.
     """
     settings, run = experiment.settings, experiment.run
-    if not settings.encoder.init:
-        return
     logger.info("Embedding the images by the weights of %s", settings.encoder.init)
     rows = extract(experiment.model.encoder, experiment.train, settings.augmentation.image_size)
     experiment.model.start_from(rows)
