@@ -8,7 +8,7 @@ from and_tf.collection.collection import Collection
 
 IMAGES_PER_NEIGHBOUR = 40  # k grows with the collection, so that a few alike do not hide each other
 LEAST, MOST = 5, 50  # k
-FAR = 3.0  # standard deviations, robust, of the log of the scores
+FAR = 2.5  # standard deviations, robust, of the log of the scores
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ def outlier_k(num_images: int) -> int:
 def find_outliers(collection: Collection) -> Outliers:
     """Scores by the distance (1 - cosine) to the k-th neighbour, over its median.
 
-    An outlier's score lies 3 standard deviations above the others', on a log scale and with the
+    An outlier's score lies 2.5 standard deviations above the others', on a log scale and with the
     standard deviation of a normal distribution that has their median absolute deviation.
     """
     count = len(collection)

