@@ -91,7 +91,7 @@ def choose_number(embeddings: np.ndarray, seed: int) -> Choice:
     close = [candidate for candidate in stable if candidate.silhouette >= highest - CLOSE]
     best = max(close, key=lambda candidate: candidate.stability)
     without = _silhouette_without_clusters(rows, best.num_clusters, seed)
-    return Choice(best.num_clusters, tuple(candidates), _reason(best, without))
+    return Choice(best.num_clusters, tuple(candidates), _reason(best, without, stable))
 
 
 def _candidate(rows: np.ndarray, number: int, seed: int) -> Candidate:
@@ -136,7 +136,7 @@ def _unstable(best: Candidate) -> str:
     )
 
 
-def _reason(best: Candidate, without: float) -> str:
+def _reason(best: Candidate, without: float, stable: Sequence[Candidate]) -> str:
     values = f"silhouette {best.silhouette:.2f}, {without:.2f} for points without clusters"
     if best.silhouette - without < MARGIN:
         return (
@@ -147,8 +147,14 @@ def _reason(best: Candidate, without: float) -> str:
     return (
         f"{best.num_clusters} clusters lie apart best, or within {CLOSE} of the best and come back "
         f"most reliably when images are resampled ({values}; adjusted Rand index "
-        f"{best.stability:.2f}, where {STABLE} is needed)."
+        f"{best.stability:.2f}, where {STABLE} is needed).{_finer(best, stable)}"
     )
+
+
+def _finer(best: Candidate, stable: Sequence[Candidate]) -> str:
+    """What else could be asked for: the largest groups are often not all that there is to see."""
+    finer = [str(other.num_clusters) for other in stable if other.num_clusters > best.num_clusters]
+    return f" Finer, and stable as well: {', '.join(finer)}." if finer else ""
 
 
 def print_candidates(candidates: Sequence[Candidate], chosen: int) -> None:

@@ -49,6 +49,18 @@ def test_digits_come_in_about_as_many_clusters_as_there_are_digits():
     assert 8 <= found.number <= 12 and "lie apart best" in found.reason
 
 
+def test_stable_numbers_of_finer_clusters_are_named():
+    """Six clusters in three pairs: three lie apart best, and six come back, too."""
+    rng = np.random.default_rng(0)
+    rows = np.eye(6)[rng.integers(0, 6, 300)] + 0.05 * rng.normal(size=(300, 6))
+    pairs = rows.copy()
+    pairs[:, ::2] += 0.5 * rows[:, 1::2]
+    pairs[:, 1::2] += 0.5 * rows[:, ::2]
+    found = choose_number(pairs, seed=0)
+    assert found.number == 3
+    assert "Finer, and stable as well: " in found.reason and " 6" in found.reason
+
+
 def test_the_choice_is_a_function_of_the_seed():
     rows = blobs(4)
     first, second = choose_number(rows, seed=3), choose_number(rows, seed=3)
