@@ -1,9 +1,9 @@
 """Searches of many rows, exact and by a saved faiss index: python -m benchmarks.search_index
 
 Unit rows around centres, twice as many centres as the square root of the rows. Queries are rows
-that are not in the table, from the same centres. For each number of rows: seconds to build the index,
-size of its file, seconds to read table and index again, the median and the slowest of single
-queries, and the fraction of the 10 nearest that the index finds.
+that are not in the table, from the same centres. For each number of rows: seconds to build the
+index, size of its file, seconds to read table and index again, the median and the slowest of
+single queries, and the fraction of the 10 nearest that the index finds.
 """
 
 import argparse

@@ -89,7 +89,7 @@ def choose_number(embeddings: np.ndarray, seed: int) -> Choice:
         return Choice(best.num_clusters, tuple(candidates), _unstable(best))
     highest = max(candidate.silhouette for candidate in stable)
     close = [candidate for candidate in stable if candidate.silhouette >= highest - CLOSE]
-    best = max(close, key=lambda candidate: candidate.stability)
+    best = max(close, key=lambda candidate: (round(candidate.stability, 2), candidate.silhouette))
     without = _silhouette_without_clusters(rows, best.num_clusters, seed)
     return Choice(best.num_clusters, tuple(candidates), _reason(best, without, stable))
 

@@ -14,6 +14,7 @@ from and_tf.collection.clusters.choosing import (
     print_candidates,
     write_candidates,
 )
+from and_tf.collection.clusters.found import Candidate
 from and_tf.errors import UserError
 
 
@@ -49,16 +50,20 @@ def test_digits_come_in_about_as_many_clusters_as_there_are_digits():
     assert 8 <= found.number <= 12 and "lie apart best" in found.reason
 
 
-def test_stable_numbers_of_finer_clusters_are_named():
-    """Six clusters in three pairs: three lie apart best, and six come back, too."""
+def test_of_numbers_as_stable_the_one_that_lies_apart_best_is_chosen():
+    """Six clusters in three pairs: five have nearly the same silhouette and are as stable."""
     rng = np.random.default_rng(0)
     rows = np.eye(6)[rng.integers(0, 6, 300)] + 0.05 * rng.normal(size=(300, 6))
-    pairs = rows.copy()
-    pairs[:, ::2] += 0.5 * rows[:, 1::2]
-    pairs[:, 1::2] += 0.5 * rows[:, ::2]
-    found = choose_number(pairs, seed=0)
-    assert found.number == 3
-    assert "Finer, and stable as well: " in found.reason and " 6" in found.reason
+    pairs = rows + 0.5 * rows[:, [1, 0, 3, 2, 5, 4]]
+    assert choose_number(pairs, seed=0).number == 6
+
+
+def test_stable_numbers_of_finer_clusters_are_named(monkeypatch):
+    values = {2: (0.5, 0.9), 3: (0.3, 0.7), 4: (0.4, 0.8), 5: (0.3, 0.9)}
+    monkeypatch.setattr(choosing, "candidate_numbers", lambda count: list(values))
+    monkeypatch.setattr(choosing, "_candidate", lambda rows, k, seed: Candidate(k, *values[k]))
+    found = choose_number(blobs(2), seed=0)
+    assert found.number == 2 and found.reason.endswith("Finer, and stable as well: 4, 5.")
 
 
 def test_the_choice_is_a_function_of_the_seed():
