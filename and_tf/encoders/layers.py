@@ -113,7 +113,7 @@ class TorchLayers:
         return keras.initializers.RandomUniform(-bound, bound, seed=seed)
 
 
-def unit_rows(x: keras.KerasTensor) -> keras.KerasTensor:
+def unit_rows(x: keras.KerasTensor, name: str = "embedding") -> keras.KerasTensor:
     """Vectors (B, D) brought to unit length in float32: the layer `embedding`, an encoder's last.
 
     Made of operations that every export format has; keras.layers.UnitNormalization has a NaN
@@ -121,7 +121,7 @@ def unit_rows(x: keras.KerasTensor) -> keras.KerasTensor:
     """
     square_norm = ops.sum(ops.square(x), axis=-1, keepdims=True)  # (B, 1)
     x = x / ops.sqrt(ops.maximum(square_norm, 1e-24))  # (B, D)
-    return keras.layers.Activation("linear", dtype="float32", name="embedding")(x)
+    return keras.layers.Activation("linear", dtype="float32", name=name)(x)
 
 
 def normalised_input(
