@@ -31,6 +31,7 @@ from and_tf.runs.restore import restore_encoder
 from and_tf.runs.workdir import Workdir
 from and_tf.search.nearest import nearest_others, nearest_rows
 from and_tf.search.rows import unit_rows
+from and_tf.search.votes import class_votes
 
 VOTERS = 20  # of weighted kNN: a class of a small folder has fewer than 200 images
 SAMPLE = 1000  # training images that are augmented twice
@@ -70,7 +71,9 @@ def measure(run: Workdir, checkpoint: str, data_dir: str) -> tuple[dict[str, Res
         raise SystemExit(f"{run.path}: the layers are compared on labelled, held-out images.")
     augmentation = run.read_settings(AugmentationSettings)
     model = all_features(restore_encoder(run, checkpoint).encoder)
-    rows, queries = (features(model, source, augmentation.image_size) for source in (train, held_out))
+    rows, queries = (
+        features(model, source, augmentation.image_size) for source in (train, held_out)
+    )
     sample = train.take(evenly_spaced(len(train), SAMPLE))
     one, other = (augmented_features(model, sample, augmentation, seed) for seed in (1, 2))
     results = {
@@ -153,9 +156,7 @@ def held_out_top1(
 
 
 def _top1(labels, found, cosines, true) -> tuple[float, float]:
-    votes = np.zeros((len(found), int(labels.max()) + 1))
-    places = np.arange(len(found))[:, None]
-    np.add.at(votes, (places, labels[found]), np.exp(cosines.astype(np.float64) / 0.1))
+    votes = class_votes(cosines, labels[found], 0.1, int(labels.max()) + 1)
     nearest, voted = labels[found[:, 0]] == true, votes.argmax(axis=1) == true
     return 100 * float(nearest.mean()), 100 * float(voted.mean())
 
@@ -173,7 +174,9 @@ def standard_error(percent: float, number: int) -> float:
 
 def show(run: Path, results: dict[str, Result], num_train: int, num_held_out: int) -> None:
     errors = standard_error(50, num_train), standard_error(50, num_held_out)
-    print(f"\n{run}: {num_train:,} training and {num_held_out:,} held-out images, standard error of")
+    print(
+        f"\n{run}: {num_train:,} training and {num_held_out:,} held-out images, standard error of"
+    )
     print(f"one value at most {errors[0]:.1f} and {errors[1]:.1f} points; kNN with K = {VOTERS}.\n")
     print("| layer | train NN | train kNN | held-out NN | held-out kNN | same | rank |")
     print("|---|---|---|---|---|---|---|")

@@ -9,6 +9,7 @@ from and_tf.errors import Argument, UserError
 from and_tf.evaluation.inputs import count_classes, is_labelled
 from and_tf.evaluation.protocols.knn import LOWEST_TEMPERATURE
 from and_tf.search.nearest import nearest_blocks, nearest_rows
+from and_tf.search.votes import class_votes
 
 
 def weighted_knn(
@@ -122,15 +123,8 @@ def _voted_blocks(
     ):
         voters = labels[indices]  # (block, k)
         for k, temperature in itertools.product(ks, temperatures):
-            weights = np.exp(similarity[:, :k].astype(np.float64) / temperature)  # (block, k)
-            yield part, (k, temperature), _sums(weights, voters[:, :k], num_classes)
-
-
-def _sums(weights: np.ndarray, voters: np.ndarray, num_classes: int) -> np.ndarray:
-    """(block, C) sums of the weights by class."""
-    cells = np.arange(len(voters))[:, None] * num_classes + voters  # (block, k)
-    sums = np.bincount(cells.ravel(), weights.ravel(), minlength=len(voters) * num_classes)
-    return sums.reshape(-1, num_classes)
+            votes = class_votes(similarity[:, :k], voters[:, :k], temperature, num_classes)
+            yield part, (k, temperature), votes
 
 
 def best_classes(scores: np.ndarray, number: int = 5) -> np.ndarray:

@@ -19,7 +19,7 @@ class InstanceModel(MethodModel):
     its own. A subclass defines another `embedding_loss`.
 
     Args:
-        encoder: built `keras.Model` from images to unit embeddings (B, D).
+        encoder: any built `keras.Model` from images to rows (B, D), see `MethodModel`.
         num_samples: number of training images N.
         temperature: tau of the paper.
         rate: eta of the paper, the fraction of the new embedding in a bank update.
@@ -43,7 +43,7 @@ class InstanceModel(MethodModel):
     ):
         super().__init__(encoder, num_samples, **kwargs)
         self.logits_budget_mb = logits_budget_mb
-        dim = encoder.output_shape[-1]
+        dim = self.encoder.output_shape[-1]
         self.bank = MemoryBank(num_samples, dim, rate, temperature, seed=seed, name="bank")
         self.temperature = self.bank.temperature
 
@@ -80,6 +80,9 @@ class InstanceModel(MethodModel):
             output_gradients=tf.cast(weights[:, None] * gradient, embeddings.dtype),
         )
         return losses, embeddings, gradients
+
+    def losses(self, images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+        return self.embedding_loss(self.encoder(images, training=False), indices)[0]
 
     def prepare_update(
         self, indices: tf.Tensor, outputs: tf.Tensor, is_finite: bool | tf.Tensor

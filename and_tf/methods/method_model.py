@@ -1,7 +1,8 @@
 """The contract of a method's model: what a method defines beside the training step.
 
 A method adds what is its own: `losses_and_gradients`, what it keeps (`state`), and, if a batch
-changes more than weights, `prepare_update` and `apply_update`. The step is in `training_step`.
+changes more than weights, `prepare_update` and `apply_update`; `losses` and `image_embeddings` are
+what `evaluate` asks for. The steps are in `training_step` and `evaluation_step`.
 """
 
 from typing import Any, Self
@@ -12,28 +13,36 @@ import tensorflow as tf
 
 from and_tf.bank.settings import BankSettings
 from and_tf.encoders.fused_batch_norm import fuse_batch_norm
-from and_tf.methods.training_step import TrainingStep
+from and_tf.encoders.unit_output import with_unit_rows
+from and_tf.methods.evaluation_step import EvaluationStep
 
 
-class MethodModel(TrainingStep):
+class MethodModel(EvaluationStep):
     """An encoder in training: `fit` takes batches of (images (B, H, W, 3), indices (B,)).
 
     Args:
-        encoder: built `keras.Model` from images to embeddings (B, D).
+        encoder: built `keras.Model` from images to rows (B, D) or maps (B, H, W, D), which are
+            averaged over their places: one of `build_encoder`, any functional, `Sequential` or
+            subclassed model.
         num_samples: number of training images N.
         **kwargs: of `keras.Model`.
 
     Attributes:
+        encoder: the same, its rows brought to unit length unless they had it (`with_unit_rows`).
         temperature: of the softmax in metrics on the embeddings.
         loss_tracker: metric, the mean loss per image since an epoch's start.
+
+    Example:
+        model.compile(optimizer, train_labels=labels)  # (N,), for `evaluate` alone
+        model.fit(images, np.arange(N), validation_data=(others, their_labels))
     """
 
     temperature: float = BankSettings.temperature
 
     def __init__(self, encoder: keras.Model, num_samples: int, **kwargs: Any):
         super().__init__(**kwargs)
-        self.encoder, self.num_samples = encoder, num_samples
-        fuse_batch_norm(encoder)
+        self.encoder, self.num_samples = with_unit_rows(encoder), num_samples
+        fuse_batch_norm(self.encoder)
         self.loss_tracker = keras.metrics.Mean(name="loss")
         self.built = True
 
@@ -83,10 +92,6 @@ class MethodModel(TrainingStep):
         By default nothing depends on them.
         """
 
-    def image_embeddings(self) -> np.ndarray | None:
-        """The method's own embeddings (N, D) float32 of the training images, if it keeps any."""
-        return None
-
     def describe_memory(self, batch_size: int) -> list[str]:
         """Lines for the start of a run: what the method holds besides encoder and optimizer.
 
@@ -102,10 +107,6 @@ class MethodModel(TrainingStep):
         return [*self.encoder.variables, *others]
 
     # What Keras asks for.
-
-    @property
-    def metrics(self) -> list[keras.Metric]:
-        return [self.loss_tracker]
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         return self.encoder(images, training=training)

@@ -1,13 +1,15 @@
-"""A training step that stops before a value that is not finite, compiled with XLA or not."""
+"""A step that stops before wrong indices or values not finite, compiled with XLA or not."""
 
 from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from and_tf.data.augmentation.on_device import MakeImages
 from and_tf.errors import Argument, StepNotFinite, UserError
+from and_tf.methods import batches
 
 LOWEST_LOSS_SCALE = 1.0  # a float16 gradient that overflows even at this scale is not finite
 
@@ -16,6 +18,8 @@ Logs = dict[str, Any]
 
 class TrainingStep(keras.Model):
     """How `MethodModel`, which defines loss, gradients and update, is compiled and trained."""
+
+    num_samples: int
 
     def compile(
         self,
@@ -36,9 +40,12 @@ class TrainingStep(keras.Model):
             **kwargs: of `keras.Model.compile`, such as `steps_per_execution`.
 
         Raises:
-            UserError: if `jit_compile`, several steps in an execution or mixed_float16 are asked
-                for on several replicas.
+            UserError: if a loss or metrics are given, which are the method's own; if `jit_compile`,
+                several steps in an execution or mixed_float16 are asked for on several replicas.
         """
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(name) is not None:
+                raise UserError(Argument(name), " is the method's own: leave it out.")
         self._check_strategy(jit_compile, kwargs.get("steps_per_execution", 1))
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
         self._scales_loss = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
@@ -50,12 +57,8 @@ class TrainingStep(keras.Model):
         with self.distribute_strategy.scope():  # a replica cannot make the optimizer's variables
             if not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
-            self._is_finite = tf.Variable(  # a copy on each replica, which the replica assigns
-                True,
-                trainable=False,
-                synchronization=tf.VariableSynchronization.ON_READ,
-                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-            )
+            self._is_finite = _of_each_replica(True)
+            self._indices_found = _of_each_replica(np.zeros(3, np.int64))
         self._make_images = make_images or (lambda images, indices: images)
         self._compiled_step = None
         if jit_compile:
@@ -93,12 +96,20 @@ class TrainingStep(keras.Model):
         that overflowed leaves weights and momenta alone and halves the scale; such a step counts
         as one.
         """
-        inputs, indices, _ = keras.utils.unpack_x_y_sample_weight(data)
+        inputs, indices = batches.images_and_targets(data)
         # Keras runs a step into the end of data of unknown length, where the optimizer's counter,
         # which needs no data, would count it.
-        with tf.control_dependencies([indices]):
+        with tf.control_dependencies([self.check_indices(indices)]):
             self.apply_update((self._compiled_step or self._checked_step)(inputs, indices))
             return {"loss": self.loss_tracker.result()}
+
+    def check_indices(self, indices: tf.Tensor) -> tf.Operation:
+        """An operation that fails unless `indices` are rows of a bank, each at most once."""
+        with tf.device("CPU:0"):  # where a pipeline yields them; a GPU would be waited for
+            found = batches.summary(indices)  # (3,)
+        with tf.control_dependencies([self._indices_found.assign(found)]):
+            is_valid = batches.are_valid(found, self.num_samples)
+            return tf.debugging.Assert(is_valid, ["Indices that are no rows of a bank."])
 
     def _checked_step(self, inputs: Any, indices: tf.Tensor) -> Any:
         """A step that fails in the graph, before it applies anything that is not finite."""
@@ -163,13 +174,22 @@ class TrainingStep(keras.Model):
             self.train_function = self._raising(self.train_function)
         return self.train_function
 
+    test_function: Any
+
+    def make_test_function(self, force: bool = False) -> Any:
+        if self.test_function is None or force:
+            super().make_test_function(force)
+            self.test_function = self._raising(self.test_function)
+        return self.test_function
+
     def _raising(self, run: Callable[[Any], Logs]) -> Callable[[Any], Logs]:
-        """`run`, which executes steps, raising `StepNotFinite` where one was not finite."""
+        """`run`, which executes steps, with the errors that a user can mend."""
 
         def execute(iterator: Any) -> Logs:
             try:
                 logs = run(iterator)
             except tf.errors.InvalidArgumentError as error:
+                self._raise_if_not_rows(error)
                 self._raise_if_not_finite(error)
                 raise
             if self._compiled_step is not None:
@@ -177,6 +197,13 @@ class TrainingStep(keras.Model):
             return logs
 
         return execute
+
+    def _raise_if_not_rows(self, cause: Exception) -> None:
+        for copy in self.distribute_strategy.experimental_local_results(self._indices_found):
+            found = copy.numpy()
+            copy.assign(np.zeros(3, np.int64))  # the next `fit` may go on
+            if not batches.are_valid(found, self.num_samples):
+                batches.refuse(found, self.num_samples, cause)
 
     def _raise_if_not_finite(self, cause: Exception | None) -> None:
         copies = self.distribute_strategy.experimental_local_results(self._is_finite)
@@ -189,3 +216,13 @@ class TrainingStep(keras.Model):
             f"The loss or a gradient is NaN or infinite in step {step}: lower ",
             Argument("learning_rate"), " or raise ", Argument("temperature"), ".",
         ) from cause  # fmt: skip
+
+
+def _of_each_replica(value: Any) -> tf.Variable:
+    """A variable with a copy on each replica, which the replica assigns."""
+    return tf.Variable(
+        value,
+        trainable=False,
+        synchronization=tf.VariableSynchronization.ON_READ,
+        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+    )

@@ -57,7 +57,9 @@ def normalised(encoder):
         lambda: called(Subclassed()),
         lambda: called(keras.Sequential([Subclassed(), keras.layers.Dense(3)])),
         lambda: functional(lambda x: keras.layers.Dense(3, name="embedding")(pooled(x))),
-        lambda: functional(lambda x: keras.layers.Activation("linear", name="embedding")(pooled(x))),
+        lambda: functional(
+            lambda x: keras.layers.Activation("linear", name="embedding")(pooled(x))
+        ),
         lambda: functional(lambda x: keras.layers.UnitNormalization()(pooled(x)) * 2.0),
     ],
 )

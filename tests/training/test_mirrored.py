@@ -10,7 +10,7 @@ import tensorflow as tf
 from and_tf.data.pipeline import train_pipeline
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
-from and_tf.errors import StepNotFinite
+from and_tf.errors import StepNotFinite, UserError
 from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.runs import checkpoint
@@ -128,3 +128,25 @@ def test_a_step_that_is_not_finite_on_one_replica_stops_both(two_replicas):
     with pytest.raises(StepNotFinite, match="step 1"):
         model.fit(data, verbose=0, shuffle=False)
     np.testing.assert_array_equal(model.bank.rows.numpy(), start)
+
+
+@pytest.mark.parametrize("steps", ["fit", "evaluate"])
+def test_two_replicas_refuse_an_index_that_is_no_row(two_replicas, steps):
+    model = build(two_replicas, 17, "dense")
+    data = tf.data.Dataset.from_tensor_slices((pixels(17).astype("float32"), np.arange(1, 18)))
+    with pytest.raises(UserError, match="Index 17 of a batch is no row"):
+        getattr(model, steps)(data.batch(BATCH), verbose=0)
+    assert int(model.optimizer.iterations.numpy()) == (2 if steps == "fit" else 0)
+
+
+def test_two_replicas_evaluate_as_one_device(two_replicas):
+    images, labels = pixels(17).astype("float32"), np.arange(17) % 3
+    results = []
+    for strategy in (two_replicas, tf.distribute.get_strategy()):
+        model = build(strategy, 17, "dense")
+        loss = model.evaluate(images, np.arange(17), batch_size=BATCH, return_dict=True, verbose=0)
+        model.compile(TorchSGD(0.05), train_labels=labels)
+        knn = model.evaluate(images, labels, batch_size=BATCH, return_dict=True, verbose=0)
+        results.append(loss | knn)
+    assert results[0] == pytest.approx(results[1], rel=1e-5)
+    assert set(results[0]) == {"loss", "knn_top1_bank"}

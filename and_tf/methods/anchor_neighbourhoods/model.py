@@ -22,7 +22,7 @@ class AND(InstanceModel):
     are weights of the model as the bank is, so that one checkpoint holds all.
 
     Args:
-        encoder: built `keras.Model` from images to unit embeddings (B, D).
+        encoder: any built `keras.Model` from images to rows (B, D), see `MethodModel`.
         num_samples: number of training images N.
         neighbourhood_size: k, neighbours besides the anchor itself, from 1 to N - 1.
         temperature: tau of the paper.

@@ -1,0 +1,89 @@
+"""What `fit` and `evaluate` are given: batches of images and their indices, checked.
+
+A Keras user may well pass labels where indices belong, or none, and everything would run: the loss
+would be that of other images' rows.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from and_tf.errors import Argument, UserError
+
+REMEDY = (
+    "yield (images, indices), the index of an image being its own number from 0 to "
+    "num_samples - 1, as `train_pipeline` does, or fit(images, np.arange(len(images)))"
+)
+
+
+def images_and_targets(data: Any, kind: str = "indices") -> tuple[Any, tf.Tensor]:
+    """The two parts of a batch, if it has two.
+
+    Args:
+        data: a batch, as Keras hands it to a step.
+        kind: what the targets are: `indices` or `labels`.
+
+    Returns:
+        Images, or whatever they are made of within the step, and (B,) int targets.
+
+    Raises:
+        UserError: targets that are missing or no integers, or weights beside them.
+    """
+    inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if targets is None:
+        raise UserError(f"The batches hold images without {kind}: {REMEDY}.")
+    if weights is not None:
+        raise UserError(
+            Argument("sample_weight"), " is not used: every image counts alike. Leave it out."
+        )
+    if not isinstance(targets, tf.Tensor) or not targets.dtype.is_integer:
+        found = getattr(targets, "dtype", type(targets))
+        raise UserError(
+            f"The {kind} of a batch must be integers. Received {getattr(found, 'name', found)}: "
+            f"cast them, and {REMEDY}."
+        )
+    if targets.shape.rank == 2 and targets.shape[1] == 1:
+        targets = targets[:, 0]
+    if targets.shape.rank != 1:
+        raise UserError(
+            f"The {kind} of a batch must be one integer for each image. Received shape "
+            f"{targets.shape}: {REMEDY}."
+        )
+    # TensorFlow gathers by these two types alone.
+    return inputs, targets if targets.dtype == tf.int32 else tf.cast(targets, tf.int64)
+
+
+def summary(indices: tf.Tensor) -> tf.Tensor:
+    """(3,) int64: the lowest index, the highest, and how many repeat an earlier one."""
+    indices = tf.cast(indices, tf.int64)
+    repeats = tf.size(indices, tf.int64) - tf.size(tf.unique(indices).y, tf.int64)
+    return tf.stack([tf.reduce_min(indices), tf.reduce_max(indices), repeats])
+
+
+def are_valid(found: tf.Tensor | np.ndarray, num_samples: int) -> Any:
+    """Whether indices of that `summary` are rows of a bank, each at most once; True of none."""
+    return (found[0] >= 0) & (found[1] < num_samples) & (found[2] == 0)
+
+
+def refuse(found: np.ndarray, num_samples: int, cause: Exception) -> None:
+    """Raises what is wrong with indices of that `summary`.
+
+    Raises:
+        UserError: always.
+    """
+    lowest, highest, repeats = (int(value) for value in found)
+    if repeats and lowest >= 0 and highest < num_samples:
+        raise UserError(
+            f"{repeats} indices of a batch repeat another of it. If they are class labels, which "
+            f"training does not take: {REMEDY}. To evaluate on labels give ",
+            Argument("train_labels"), " to `compile`. A data set that is repeated must be batched "
+            "before.",
+        ) from cause  # fmt: skip
+    wrong = lowest if lowest < 0 else highest
+    raise UserError(
+        f"Index {wrong} of a batch is no row of the bank: ", Argument("num_samples", num_samples),
+        f" allows 0 to {num_samples - 1}. Make the model with the number of training images, and "
+        f"{REMEDY}.",
+    ) from cause  # fmt: skip

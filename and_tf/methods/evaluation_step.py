@@ -1,0 +1,101 @@
+"""What `evaluate` and `validation_data` measure: the loss of clean images, or kNN accuracy."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from and_tf.errors import Argument, UserError
+from and_tf.methods import batches
+from and_tf.methods.training_step import Logs, TrainingStep
+from and_tf.search.nearest import nearest_rows
+from and_tf.search.votes import class_votes
+
+NEIGHBOURS, TEMPERATURE = 200, 0.1  # of the paper's weighted kNN
+
+
+class EvaluationStep(TrainingStep):
+    """How a `MethodModel` is evaluated, by the encoder in inference mode; nothing is changed.
+
+    Batches of (images, indices) give `loss`, the method's loss of clean images against the bank as
+    it stands. With `train_labels` given to `compile`, batches are (images, labels) of other images
+    and give `knn_top1_bank`, the percentage that weighted kNN against the bank classifies rightly.
+    """
+
+    def compile(
+        self, optimizer: keras.Optimizer, train_labels: np.ndarray | None = None, **kwargs: Any
+    ) -> None:
+        """As `TrainingStep.compile`, with the labels by which `evaluate` measures kNN.
+
+        Args:
+            optimizer: a Keras optimizer, such as `TorchSGD`.
+            train_labels: (N,) int labels of the training images, -1 where unknown; they change
+                nothing in training. None to evaluate the loss.
+            **kwargs: of `TrainingStep.compile`.
+
+        Raises:
+            UserError: as there, or if the labels are not N integers.
+        """
+        super().compile(optimizer, **kwargs)
+        self._train_labels = self._checked_labels(train_labels)
+        with self.distribute_strategy.scope():
+            self._accuracy = keras.metrics.Mean(name="knn_top1_bank")
+
+    def _checked_labels(self, labels: np.ndarray | None) -> np.ndarray | None:
+        if labels is None:
+            return None
+        labels = np.asarray(labels)
+        labels = labels[:, 0] if labels.shape == (self.num_samples, 1) else labels
+        if labels.shape != (self.num_samples,) or not np.issubdtype(labels.dtype, np.integer):
+            raise UserError(
+                Argument("train_labels"), f" must be {self.num_samples} integers, one for each "
+                f"training image. Received {labels.dtype} of shape {labels.shape}.",
+            )  # fmt: skip
+        if not (labels >= 0).any():
+            raise UserError(Argument("train_labels"), ": none is known, all are -1: leave it out.")
+        return labels.astype(np.int64)
+
+    @property
+    def metrics(self) -> list[keras.Metric]:
+        is_labelled = getattr(self, "_train_labels", None) is not None
+        return [self.loss_tracker, *([self._accuracy] if is_labelled else [])]
+
+    def losses(self, images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+        """The method's loss (B,) of images in inference mode; `evaluate` gives its mean."""
+        raise NotImplementedError
+
+    def image_embeddings(self) -> np.ndarray | None:
+        """The method's own embeddings (N, D) float32 of the training images, if it keeps any."""
+        return None
+
+    def test_step(self, data: Any) -> Logs:
+        """The mean loss of (images, indices), or kNN top-1 of (images, labels), so far."""
+        if self._train_labels is not None:
+            return self._labelled_step(*batches.images_and_targets(data, "labels"))
+        inputs, indices = batches.images_and_targets(data)
+        with tf.control_dependencies([self.check_indices(indices)]):
+            losses = self.losses(self._make_images(inputs, indices), indices)  # (B,)
+            self.loss_tracker.update_state(losses)
+            return {"loss": self.loss_tracker.result()}
+
+    def _labelled_step(self, images: tf.Tensor, labels: tf.Tensor) -> Logs:
+        embeddings = self.encoder(images, training=False)  # (B, D)
+        hits = tf.numpy_function(self._hits, [embeddings, labels], tf.float32, stateful=True)
+        self._accuracy.update_state(tf.ensure_shape(hits, (None,)))
+        return {"knn_top1_bank": self._accuracy.result()}
+
+    def _hits(self, embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """100 for each labelled image that is classified rightly, 0 for the others."""
+        rows, voters = self.image_embeddings(), self._train_labels
+        if rows is None or voters is None:
+            raise RuntimeError("There is no bank to compare with.")
+        is_known = labels >= 0
+        embeddings, labels = embeddings[is_known], labels[is_known]
+        if not len(labels):
+            return np.zeros(0, np.float32)
+        is_voter = voters >= 0
+        k = min(NEIGHBOURS, int(is_voter.sum()))
+        found, cosines = nearest_rows(rows, embeddings, k, is_voter)  # (B, k) each
+        votes = class_votes(cosines, voters[found], TEMPERATURE, int(voters.max()) + 1)
+        return np.where(votes.argmax(axis=1) == labels, 100, 0).astype(np.float32)
