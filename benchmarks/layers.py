@@ -1,7 +1,8 @@
 """Which layer finds similar images best: python -m benchmarks.layers RUN [RUN ...]
 
-For every layer of a run's encoder, and for four ways to make one vector of its map (its mean, its
-maximum, the means of its four quarters, all of its values), it measures
+For every layer of a run's encoder, and for four ways to make one vector of its map (its mean, the
+means of its four quarters, those of the cells of `pooled_features`, and all of its values, or of
+cells that give no more than 10,000), it measures
 
 - on the training images, each without itself: nearest neighbour and weighted kNN top-1. A default
   may be chosen by these;
@@ -25,6 +26,7 @@ from and_tf.data.settings import AugmentationSettings, DataSettings
 from and_tf.data.sources import opening
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import evenly_spaced
+from and_tf.encoders import pooling
 from and_tf.evaluation.knn import accuracy, weighted_knn
 from and_tf.evaluation.label_free import effective_rank
 from and_tf.runs.restore import restore_encoder
@@ -36,6 +38,7 @@ from and_tf.search.votes import class_votes
 VOTERS = 20  # of weighted kNN: a class of a small folder has fewer than 200 images
 SAMPLE = 1000  # training images that are augmented twice
 BATCH = 128
+MOST_VALUES = 10_000  # of a map that is compared as it is
 
 Features = dict[str, np.ndarray]  # (N, F) float32 by `layer way`
 
@@ -81,7 +84,7 @@ def measure(run: Workdir, checkpoint: str, data_dir: str) -> tuple[dict[str, Res
             *leave_one_out(rows[name], train.labels),
             *held_out_top1(rows[name], train.labels, queries[name], held_out.labels),
             same_image_first(one[name], other[name]),
-            effective_rank(unit_rows(rows[name])) if not name.endswith("all") else float("nan"),
+            effective_rank(unit_rows(rows[name])) if " all " not in name else float("nan"),
         )
         for name in rows
     }
@@ -96,18 +99,12 @@ def all_features(encoder: keras.Model) -> keras.Model:
         if len(output.shape) == 2:
             outputs[layer] = output
             continue
-        outputs[f"{layer} mean"] = keras.layers.GlobalAveragePooling2D()(output)
-        outputs[f"{layer} max"] = keras.layers.GlobalMaxPooling2D()(output)
-        outputs[f"{layer} quarters"] = quarters(output)
-        outputs[f"{layer} all"] = keras.layers.Flatten()(output)
+        quarters, grid = 4 * output.shape[-1], pooling.MOST_VALUES
+        most_values = {"mean": 1, "quarters": quarters, "grid": grid, "all": MOST_VALUES}
+        for way, values in most_values.items():
+            rows = pooling.pool(output, values)
+            outputs[f"{layer} {way} {rows.shape[-1]}"] = rows
     return keras.Model(encoder.input, outputs)
-
-
-def quarters(maps: keras.KerasTensor) -> keras.KerasTensor:
-    """Means of the four quarters of a map: (B, H, W, C) to (B, 4 C)."""
-    size = [-(-side // 2) for side in maps.shape[1:3]]
-    pooled = keras.layers.AveragePooling2D(size, strides=size, padding="same")(maps)
-    return keras.layers.Flatten()(pooled)
 
 
 def features(model: keras.Model, source: Source, size: int) -> Features:
@@ -134,7 +131,9 @@ def _features(model, number, load) -> Features:
             indices = np.arange(start, min(start + BATCH, number))
             for name, values in model.predict_on_batch(load(indices)).items():
                 # All values of a large map in half the memory; rounding moves no neighbour here.
-                parts[name].append(np.asarray(values, np.float16 if "all" in name else np.float32))
+                parts[name].append(
+                    np.asarray(values, np.float16 if " all " in name else np.float32)
+                )
             bar.update(len(indices))
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
@@ -175,9 +174,10 @@ def standard_error(percent: float, number: int) -> float:
 def show(run: Path, results: dict[str, Result], num_train: int, num_held_out: int) -> None:
     errors = standard_error(50, num_train), standard_error(50, num_held_out)
     print(
-        f"\n{run}: {num_train:,} training and {num_held_out:,} held-out images, standard error of"
+        f"\n{run}: {num_train:,} training and {num_held_out:,} held-out images, standard "
+        f"error of a value at most {errors[0]:.1f} and {errors[1]:.1f} points; "
+        f"kNN with K = {VOTERS}.\n"
     )
-    print(f"one value at most {errors[0]:.1f} and {errors[1]:.1f} points; kNN with K = {VOTERS}.\n")
     print("| layer | train NN | train kNN | held-out NN | held-out kNN | same | rank |")
     print("|---|---|---|---|---|---|---|")
     for name, result in results.items():

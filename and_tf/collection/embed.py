@@ -85,7 +85,7 @@ def _with_model(settings: EmbedSettings) -> EmbedSettings:
 def embed_images(settings: EmbedSettings, source: Source) -> Collection:
     """The images with their embeddings and nearest others."""
     chosen = settings.collection
-    encoder = open_encoder(chosen.model, chosen.checkpoint)
+    encoder = open_encoder(chosen.model, chosen.checkpoint, chosen.layer)
     origin = _origin(settings, encoder)
     files = files_of(source)
     if chosen.update and files is not None:
@@ -104,7 +104,7 @@ def _origin(settings: EmbedSettings, encoder: ExportedEncoder) -> Origin:
         images=str(Path(chosen.images).expanduser().absolute()),
         model=model_place(chosen.model),
         checkpoint=chosen.checkpoint,
-        layer="",
+        layer=chosen.layer,
         image_size=encoder.image_size,
         batch_size=chosen.batch_size,
         reference=encoded(reference_embeddings(encoder)),

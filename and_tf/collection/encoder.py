@@ -7,40 +7,50 @@ import numpy as np
 
 from and_tf.data.progress import progress_bar
 from and_tf.data.sources.source import Source
+from and_tf.encoders.pooling import pooled_features
 from and_tf.encoders.pretrained import is_pretrained_name, open_pretrained
+from and_tf.encoders.stages import AUTO_LAYER
 from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.export import ExportedEncoder, load_exported
 from and_tf.runs.restore import load_encoder
 from and_tf.runs.workdir import Workdir, newest_run
 
 
-def open_encoder(model: str, checkpoint: str = "last") -> ExportedEncoder:
+def open_encoder(model: str, checkpoint: str = "last", layer: str = AUTO_LAYER) -> ExportedEncoder:
     """An exported encoder, the one of a run, or weights that others have learned.
 
     Args:
         model: path of an export or of a run's folder, or what `open_pretrained` takes, such as
             `MobileNetV2`; empty for the newest run.
         checkpoint: of a run: `last`, `best` or `round_N`.
+        layer: whose features are taken, see `pooled_features`. An export gives what it was
+            exported for: of `.keras` files alone another layer can be taken.
 
     Raises:
-        UserError: if there is no such model or checkpoint, or if it is corrupt.
+        UserError: if there is no such model, checkpoint or layer, or if it is corrupt.
     """
     is_pretrained = is_pretrained_name(model) or model.endswith(".keras")
     if is_pretrained and checkpoint == "last":
-        return _in_memory(open_pretrained(model))
+        encoder = open_pretrained(model)
+        return in_memory(encoder if layer == AUTO_LAYER else pooled_features(encoder, layer))
     path = Path(model).expanduser() if model else newest_run().path
     if Workdir(path).flags.is_file():
-        return _in_memory(load_encoder(path, checkpoint))
+        return in_memory(pooled_features(load_encoder(path, checkpoint), layer))
     if checkpoint != "last":
         raise UserError(
             Argument("checkpoint", checkpoint), f" is of a run, and {path} is none: leave it out."
         )
+    if layer != AUTO_LAYER:
+        raise UserError(
+            Argument("layer", layer), f" is of a run or of a .keras file, and {path} gives what it "
+            "was exported for: leave it out, or export the run with that layer.",
+        )  # fmt: skip
     return load_exported(path)
 
 
-def _in_memory(encoder: keras.Model) -> ExportedEncoder:
-    size, dim = encoder.input_shape[1], encoder.output_shape[-1]
-    return ExportedEncoder(encoder.predict_on_batch, size, dim)
+def in_memory(model: keras.Model) -> ExportedEncoder:
+    """A Keras model from images (B, side, side, 3) to rows (B, D), as exports are used."""
+    return ExportedEncoder(model.predict_on_batch, model.input_shape[1], model.output_shape[-1])
 
 
 def embed_source(encoder: ExportedEncoder, source: Source, batch_size: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 
 import and_tf
 from and_tf.collection.encoder import open_encoder
+from and_tf.encoders.stages import AUTO_LAYER
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
 from and_tf.export import ExportedEncoder
 from and_tf.runs.workdir import newest_run
@@ -32,7 +33,7 @@ class Origin:
         images: absolute path of the folder.
         model: absolute path of the encoder, or its name.
         checkpoint: of a run.
-        layer: whose features the embeddings are; empty for the encoder's output.
+        layer: whose features the embeddings are, or `auto`.
         image_size: pixels.
         batch_size: images embedded at once, on which the last digits depend.
         reference: base64 of (4, D) float32, what the encoder gives for the reference images.
@@ -100,7 +101,10 @@ def encoder_of(table: Path, origin: Origin | None, model: str, width: int) -> Ex
             "name it by ", Argument("model"), ", or embed the photos anew.",
         )  # fmt: skip
     try:
-        encoder = open_encoder(place, origin.checkpoint if origin else "last")
+        if origin:
+            encoder = open_encoder(place, origin.checkpoint, origin.layer or AUTO_LAYER)
+        else:
+            encoder = open_encoder(place)
     except NotFound as error:
         raise NotFound(
             f"{table} was made by the encoder {place}, which is not there (", *error.parts,

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from and_tf.encoders.stages import AUTO_LAYER, LAYER_HELP
 from and_tf.errors import Argument
 from and_tf.settings import SettingError, Settings, at_least, between, build, setting
 
@@ -25,6 +26,7 @@ class CollectionSettings(Settings):
         "", "The same as model, by the name that pretrained weights have in training."
     )
     checkpoint: str = setting("last", "Of a run: last, best or round_N.")
+    layer: str = setting(AUTO_LAYER, LAYER_HELP)
     output: str = setting("features.parquet", "Table to write: .parquet or .npz.")
     update: bool = setting(
         False, "Embed only photos that are new or changed since the table was written."

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         layer_output,
         resolve_layer,
     )
+    from and_tf.encoders.pooling import pooled_features
     from and_tf.encoders.pretrained import open_pretrained
     from and_tf.encoders.settings import EncoderSettings
 
@@ -50,6 +51,7 @@ _HOMES = {
     "layer_names": "layer_outputs",
     "layer_output": "layer_outputs",
     "open_pretrained": "pretrained.opening",
+    "pooled_features": "pooling",
     "resolve_layer": "layer_outputs",
 }
 
@@ -62,6 +64,7 @@ __all__ = [
     "layer_names",
     "layer_output",
     "open_pretrained",
+    "pooled_features",
     "resolve_layer",
 ]
 

@@ -9,6 +9,7 @@ from keras import ops
 from and_tf.encoders.layers import unit_rows
 from and_tf.errors import Argument, UserError
 
+
 def with_unit_rows(encoder: keras.Model) -> keras.Model:
     """The encoder itself where it ends in unit rows, else a model that makes them of its output.
 

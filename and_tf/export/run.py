@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from and_tf.encoders.pooling import chosen_layer, pooled_features
 from and_tf.errors import Argument, UserError
 from and_tf.export.formats import FORMATS
 from and_tf.export.samples import Samples, open_samples
@@ -45,14 +46,16 @@ def export_run(choice: RunChoice, settings: ExportSettings) -> list[Path]:
             ", or choose one format.",
         )  # fmt: skip
     restored = restore_encoder(run, choice.checkpoint)
-    samples = _samples(run, restored.encoder, settings, formats)
+    encoder = pooled_features(restored.encoder, settings.layer)
+    samples = _samples(run, encoder, settings, formats)
     if samples.are_random and settings.format == "all":
         formats = [form for form in formats if not FORMATS[form].needs_images]
     written = [
-        write_export(restored.encoder, settings.output or export_path(run, form), form, samples)
+        write_export(encoder, settings.output or export_path(run, form), form, samples)
         for form in formats
     ]
-    logger.info("Encoder of step %s, from %s", f"{restored.step:,}", restored.path)
+    layer = chosen_layer(restored.encoder, settings.layer)
+    logger.info("Layer %s in step %s, from %s", layer, f"{restored.step:,}", restored.path)
     return written
 
 
@@ -76,7 +79,7 @@ def _samples(
 
 
 def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) -> Path:
-    """Writes what every finished run holds: a SavedModel and a `.keras` file.
+    """Writes what every finished run holds: a SavedModel and a `.keras` file, of the layer `auto`.
 
     Args:
         run: whose folder it goes to.
@@ -89,6 +92,7 @@ def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) 
     for left_over in run.exports.glob(".encoder*"):  # by a kill during an earlier export
         if left_over.is_dir():
             shutil.rmtree(left_over)
+    encoder = pooled_features(encoder)
     savedmodel, _ = (
         write_export(encoder, export_path(run, form), form, Samples(images, images))
         for form in ("savedmodel", "keras")

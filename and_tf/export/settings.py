@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from and_tf.encoders.stages import AUTO_LAYER, LAYER_HELP
 from and_tf.export.formats import FORMATS
 from and_tf.settings import Settings, setting
 
@@ -11,6 +12,7 @@ class ExportSettings(Settings):
     """Export."""
 
     format: str = setting("savedmodel", "What to write.", choices=(*FORMATS, "all"))
+    layer: str = setting(AUTO_LAYER, LAYER_HELP)
     output: str = setting("", "Where to write it; by default export/ in the run.")
     images: str = setting(
         "",

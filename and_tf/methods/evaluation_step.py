@@ -23,21 +23,18 @@ class EvaluationStep(TrainingStep):
     and give `knn_top1_bank`, the percentage that weighted kNN against the bank classifies rightly.
     """
 
-    def compile(
-        self, optimizer: keras.Optimizer, train_labels: np.ndarray | None = None, **kwargs: Any
-    ) -> None:
+    def compile(self, *args: Any, train_labels: np.ndarray | None = None, **kwargs: Any) -> None:
         """As `TrainingStep.compile`, with the labels by which `evaluate` measures kNN.
 
         Args:
-            optimizer: a Keras optimizer, such as `TorchSGD`.
+            *args, **kwargs: of `TrainingStep.compile`.
             train_labels: (N,) int labels of the training images, -1 where unknown; they change
                 nothing in training. None to evaluate the loss.
-            **kwargs: of `TrainingStep.compile`.
 
         Raises:
             UserError: as there, or if the labels are not N integers.
         """
-        super().compile(optimizer, **kwargs)
+        super().compile(*args, **kwargs)
         self._train_labels = self._checked_labels(train_labels)
         with self.distribute_strategy.scope():
             self._accuracy = keras.metrics.Mean(name="knn_top1_bank")

@@ -116,5 +116,5 @@ def test_the_encoder_of_a_run_is_opened_in_the_state_that_is_asked_for(tmp_path)
     encoders = make_encoder_run(tmp_path / "run")
     images = pixels(3)
     for state, encoder in encoders.items():
-        found = open_encoder(str(tmp_path / "run"), state)(images)
+        found = open_encoder(str(tmp_path / "run"), state, "fc")(images)
         np.testing.assert_allclose(found, encoder.predict(images, verbose=0), atol=1e-5)

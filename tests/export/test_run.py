@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from helpers.encoder_runs import make_encoder_run
 
+from and_tf.encoders import pooled_features
 from and_tf.errors import NotFound, UserError
 from and_tf.export import load_exported, run
+from and_tf.export.formats import FORMATS
 from and_tf.export.run import export_run
 from and_tf.export.settings import ExportSettings
 from and_tf.runs.settings import RunChoice
@@ -24,13 +26,27 @@ def runs(tmp_path_factory):
 @pytest.mark.parametrize("state", ["last", "best", "round_0"])
 def test_any_state_of_a_run_is_exported(runs, state, tmp_path):
     folder, encoders = runs
-    settings = ExportSettings(format="keras", output=str(tmp_path / "encoder.keras"))
+    output = str(tmp_path / "encoder.keras")
+    settings = ExportSettings(format="keras", layer="fc", output=output)
     (path,) = export_run(RunChoice(str(folder), state), settings)
     expected = encoders[state].predict(IMAGES, verbose=0)
     np.testing.assert_allclose(load_exported(path)(IMAGES), expected, atol=1e-5)
     others = [encoder for name, encoder in encoders.items() if name != state]
     for other in others:
         assert np.abs(other.predict(IMAGES, verbose=0) - expected).max() > 0.01
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("layer", ["auto", "conv4", "fc"])
+def test_any_layer_of_a_run_is_exported_in_every_format(runs, layer, form, tmp_path):
+    folder, encoders = runs
+    output = str(tmp_path / f"encoder{FORMATS[form].suffix}")
+    settings = ExportSettings(format=form, layer=layer, output=output)
+    (path,) = export_run(RunChoice(str(folder)), settings)
+    exported = load_exported(path)
+    expected = pooled_features(encoders["last"], layer).predict(IMAGES, verbose=0)
+    assert exported.embedding_dim == expected.shape[1]
+    np.testing.assert_allclose(exported(IMAGES), expected, atol=1e-5)
 
 
 def test_a_state_that_is_not_kept_is_refused_by_those_that_are(runs):
