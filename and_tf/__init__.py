@@ -16,6 +16,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 if TYPE_CHECKING:
     from and_tf import data, encoders, evaluation, export, methods
     from and_tf.bank.memory_bank import MemoryBank
+    from and_tf.collection.embedding import embed
     from and_tf.data import open_source, train_pipeline
     from and_tf.encoders import build_encoder
     from and_tf.evaluation import weighted_knn
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from and_tf.methods.schedule import RoundSchedule
     from and_tf.runs.restore import load_encoder
     from and_tf.search.neighbourhoods import discover
+    from and_tf.search.neighbours import neighbours
     from and_tf.training.optimizers import TorchSGD
 
 
@@ -62,7 +64,9 @@ _HOMES = {
     "bank_loss": "methods.anchor_neighbourhoods.loss",
     "build_encoder": "encoders",
     "discover": "search.neighbourhoods",
+    "embed": "collection.embedding",
     "load_encoder": "runs.restore",
+    "neighbours": "search.neighbours",
     "neighbourhood_loss": "methods.anchor_neighbourhoods.loss",
     "open_source": "data",
     "select_anchors": "methods.anchor_neighbourhoods.anchors",
@@ -82,12 +86,14 @@ __all__ = [
     "build_encoder",
     "data",
     "discover",
+    "embed",
     "encoders",
     "evaluation",
     "export",
     "load_encoder",
     "methods",
     "neighbourhood_loss",
+    "neighbours",
     "open_source",
     "select_anchors",
     "train_pipeline",
