@@ -12,6 +12,7 @@ cells that give no more than 10,000), it measures
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,13 +59,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--data_dir", default="", help="prepared TFDS sets")
+    parser.add_argument("--layers", default="", help="as stage3,stage4,fc; by default all")
     parser.add_argument("--checkpoint", default="last", help="last, best or round_N")
     options = parser.parse_args()
     for run in options.runs:
-        show(run, *measure(Workdir(run), options.checkpoint, options.data_dir))
+        layers = [name for name in options.layers.split(",") if name]
+        show(run, *measure(Workdir(run), options.checkpoint, options.data_dir, layers))
 
 
-def measure(run: Workdir, checkpoint: str, data_dir: str) -> tuple[dict[str, Result], int, int]:
+def measure(
+    run: Workdir, checkpoint: str, data_dir: str, layers: Sequence[str]
+) -> tuple[dict[str, Result], int, int]:
     """A result for every layer and way; the numbers of training and of held-out images."""
     data = run.read_settings(DataSettings)
     if data_dir:
@@ -73,7 +78,8 @@ def measure(run: Workdir, checkpoint: str, data_dir: str) -> tuple[dict[str, Res
     if held_out is None or train.labels is None:
         raise SystemExit(f"{run.path}: the layers are compared on labelled, held-out images.")
     augmentation = run.read_settings(AugmentationSettings)
-    model = all_features(restore_encoder(run, checkpoint).encoder)
+    encoder = restore_encoder(run, checkpoint).encoder
+    model = all_features(encoder, layers or encoders.layer_names(encoder))
     rows, queries = (
         features(model, source, augmentation.image_size) for source in (train, held_out)
     )
@@ -91,10 +97,10 @@ def measure(run: Workdir, checkpoint: str, data_dir: str) -> tuple[dict[str, Res
     return results, len(train), len(held_out)
 
 
-def all_features(encoder: keras.Model) -> keras.Model:
-    """A model that gives every layer's features in every way, by `layer way`."""
+def all_features(encoder: keras.Model, layers: Sequence[str]) -> keras.Model:
+    """A model that gives each layer's features in every way, by layer, way and number of values."""
     outputs = {}
-    for layer in encoders.layer_names(encoder):
+    for layer in layers:
         output = encoders.features(encoder, layer).output
         if len(output.shape) == 2:
             outputs[layer] = output

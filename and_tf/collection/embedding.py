@@ -82,8 +82,8 @@ def _encoder(encoder: Any, layer: str) -> ExportedEncoder:
     if isinstance(encoder, ExportedEncoder):
         if layer != AUTO_LAYER:
             raise UserError(
-                Argument("layer", layer), " cannot be taken of an export: leave it out, or pass the "
-                "run or the keras.Model.",
+                Argument("layer", layer), " cannot be taken of an export: leave it out, or pass "
+                "the run or the keras.Model.",
             )  # fmt: skip
         return encoder
     if layer != AUTO_LAYER:

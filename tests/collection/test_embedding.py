@@ -98,7 +98,7 @@ def test_a_network_of_other_outputs_gives_unit_rows():
         (np.zeros((2, 8, 8, 3), "float32"), r"must be uint8.*\(images \* 255\)"),
         (np.zeros((2, 8, 8, 4), "uint8"), r"must have the shape \(N, H, W\)"),
         (["nowhere.jpg"], r"nowhere\.jpg does not exist"),
-        ("nowhere", "nowhere does not exist"),
+        ("nowhere", "nowhere is not a directory"),
     ],
 )
 def test_images_that_are_none_are_named(encoder, images, message):
