@@ -23,6 +23,8 @@ class EvaluationStep(TrainingStep):
     and give `knn_top1_bank`, the percentage that weighted kNN against the bank classifies rightly.
     """
 
+    _is_measuring_knn = False
+
     def compile(self, *args: Any, train_labels: np.ndarray | None = None, **kwargs: Any) -> None:
         """As `TrainingStep.compile`, with the labels by which `evaluate` measures kNN.
 
@@ -55,8 +57,16 @@ class EvaluationStep(TrainingStep):
 
     @property
     def metrics(self) -> list[keras.Metric]:
-        is_labelled = getattr(self, "_train_labels", None) is not None
-        return [self.loss_tracker, *([self._accuracy] if is_labelled else [])]
+        # Keras sums over replicas those metrics alone that a step returns, all or none.
+        return [self._accuracy if self._is_measuring_knn else self.loss_tracker]
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`; see the class for what is measured."""
+        self._is_measuring_knn = self._train_labels is not None
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            self._is_measuring_knn = False
 
     def losses(self, images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
         """The method's loss (B,) of images in inference mode; `evaluate` gives its mean."""

@@ -145,7 +145,8 @@ def test_two_replicas_evaluate_as_one_device(two_replicas):
     for strategy in (two_replicas, tf.distribute.get_strategy()):
         model = build(strategy, 17, "dense")
         loss = model.evaluate(images, np.arange(17), batch_size=BATCH, return_dict=True, verbose=0)
-        model.compile(TorchSGD(0.05), train_labels=labels)
+        with strategy.scope():
+            model.compile(TorchSGD(0.05), train_labels=labels)
         knn = model.evaluate(images, labels, batch_size=BATCH, return_dict=True, verbose=0)
         results.append(loss | knn)
     assert results[0] == pytest.approx(results[1], rel=1e-5)
