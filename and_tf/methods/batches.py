@@ -44,6 +44,8 @@ def images_and_targets(data: Any, kind: str = "indices") -> tuple[Any, tf.Tensor
             f"The {kind} of a batch must be integers. Received {getattr(found, 'name', found)}: "
             f"cast them, and {REMEDY}."
         )
+    if targets.shape.rank is None:  # of a step that was traced for columns and for vectors
+        targets = tf.reshape(targets, [-1])
     if targets.shape.rank == 2 and targets.shape[1] == 1:
         targets = targets[:, 0]
     if targets.shape.rank != 1:
