@@ -36,9 +36,12 @@ def test_any_state_of_a_run_is_exported(runs, state, tmp_path):
         assert np.abs(other.predict(IMAGES, verbose=0) - expected).max() > 0.01
 
 
-@pytest.mark.parametrize("form", FORMATS)
+EXACT = [name for name, form in FORMATS.items() if form.min_cosine is None]
+
+
+@pytest.mark.parametrize("form", EXACT)
 @pytest.mark.parametrize("layer", ["auto", "conv4", "fc"])
-def test_any_layer_of_a_run_is_exported_in_every_format(runs, layer, form, tmp_path):
+def test_any_layer_of_a_run_is_exported_in_every_exact_format(runs, layer, form, tmp_path):
     folder, encoders = runs
     output = str(tmp_path / f"encoder{FORMATS[form].suffix}")
     settings = ExportSettings(format=form, layer=layer, output=output)
