@@ -5,8 +5,8 @@ from helpers.pages import ROOT, code_blocks
 README = (ROOT / "README.md").read_text()
 
 
-def test_it_is_at_most_150_lines():
-    assert len(README.splitlines()) <= 150
+def test_it_is_at_most_130_lines():
+    assert len(README.splitlines()) <= 130
 
 
 def test_its_first_block_installs_and_runs_an_experiment_then_the_tests():
