@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _prepare(values: dict[str, Any]) -> Callable[[], object]:
     settings = embed_settings(values)
     if log := settings.duplicates.undo_moves:
-        return functools.partial(_undo, log)
+        return functools.partial(_undo, log, settings.duplicates.dry_run)
     if not settings.collection.images:
         raise SettingError(
             "say which folder of photos to embed: `python embed.py --images=PHOTOS`; nothing else "
@@ -50,10 +50,10 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
     return start
 
 
-def _undo(log: str) -> None:
+def _undo(log: str, dry_run: bool) -> None:
     from and_tf.collection.duplicates.moving import print_undone
 
-    print_undone(Path(log).expanduser())
+    print_undone(Path(log).expanduser(), dry_run)
 
 
 def _commands(values: dict[str, Any], table: str) -> list[tuple[str, str]]:

@@ -61,9 +61,12 @@ def move_duplicates(
         print(f"{len(moves):,} images moved to {target}. The log that undo_moves takes: {log}")
 
 
-def print_undone(log: Path) -> None:
-    """Undoes the moves of a log, and prints how many."""
-    moved, failed = undo_moves(log)
+def print_undone(log: Path, dry_run: bool = False) -> None:
+    """Undoes the moves of a log, or prints what would go where, and prints how many."""
+    moved, failed = undo_moves(log, dry_run)
+    if dry_run:
+        print(f"{moved:,} images would be moved back; nothing was.")
+        return
     print(f"{moved:,} images moved back" + (f", {failed:,} not: see above." if failed else "."))
 
 
@@ -129,16 +132,17 @@ def move_files(moves: Sequence[Move], folder: Path) -> Path:
     return path
 
 
-def undo_moves(log: Path) -> tuple[int, int]:
+def undo_moves(log: Path, dry_run: bool = False) -> tuple[int, int]:
     """Moves images back to where a log says that they came from, the last move first.
 
     It can be repeated: what is back already stays. A file in the way is never overwritten.
 
     Args:
         log: as `move_files` wrote it.
+        dry_run: only print what would be moved.
 
     Returns:
-        How many images were moved back, and how many could not be.
+        How many images were moved back, or would be, and how many could not be.
 
     Raises:
         NotFound, BrokenFile: if there is no such log, or it is none.
@@ -154,7 +158,10 @@ def undo_moves(log: Path) -> tuple[int, int]:
             logger.warning("%s exists: %s stays.", move.source, move.target)
             failed += 1
             continue
-        _move(Move(move.target, move.source))
+        if dry_run:
+            _print(f"  would move {move.target} back to {move.source}")
+        else:
+            _move(Move(move.target, move.source))
         moved += 1
     return moved, failed
 
