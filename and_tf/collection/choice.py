@@ -4,11 +4,11 @@ import logging
 from pathlib import Path
 
 from and_tf.collection.quick_run import SUFFIX, train_quickly
-from and_tf.data.settings import DataSettings
 from and_tf.data.sources.opening import absolute_spec
 from and_tf.encoders.pretrained.applications import cached_applications
 from and_tf.errors import Argument, UserError
 from and_tf.runs.workdir import Workdir
+from and_tf.training.settings import read_settings
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +61,10 @@ def newest_run_on(images: Path, root: Path = Path("runs")) -> Workdir | None:
 
 def _was_trained_on(run: Workdir, images: Path) -> bool:
     try:
-        data = run.read_settings(DataSettings).data
+        settings = read_settings(run)
     except UserError:  # another version's, or corrupt: not one to choose unasked
         return False
-    kind, _, path = absolute_spec(data).partition(":")
+    if settings.keeps_random_weights:
+        return False
+    kind, _, path = absolute_spec(settings.data.data).partition(":")
     return kind == "folder" and images.resolve().is_relative_to(Path(path).resolve())

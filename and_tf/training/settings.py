@@ -139,6 +139,12 @@ class ExperimentSettings(Settings):
     optimizer: OptimizerSettings = dataclasses.field(default_factory=OptimizerSettings)
     devices: DeviceSettings = dataclasses.field(default_factory=DeviceSettings)
 
+    @property
+    def keeps_random_weights(self) -> bool:
+        """Whether the encoder stays as it is initialised: no step is taken, no weights loaded."""
+        is_trained = self.method.trains and self.method.plan.total_epochs > 0
+        return not is_trained and not self.encoder.init
+
 
 def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
     """Settings of flat values, such as those of flags; missing ones take their default.

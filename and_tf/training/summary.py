@@ -47,7 +47,13 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
         logger.warning("the disk may not hold the checkpoints.")
     if monitor.missing:
         logger.info("No kNN accuracy: %s.", monitor.missing)
-    if len(train) < FEW_IMAGES and not experiment.settings.encoder.init:
+    if experiment.settings.keeps_random_weights:
+        logger.warning(
+            "no step is taken, and no weights are loaded: the encoder keeps its random weights. "
+            "Raise %s, or start from pretrained weights (%s).",
+            Argument("epochs_per_round"), Argument("init"),
+        )  # fmt: skip
+    elif len(train) < FEW_IMAGES and not experiment.settings.encoder.init:
         logger.warning(
             "%s images are too few to learn features from, below about %d: start from pretrained "
             "weights (%s), or add images.",

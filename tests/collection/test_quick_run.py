@@ -74,6 +74,14 @@ def test_the_newest_run_on_these_photos_is_chosen_and_none_on_others(photos):
     assert newest_run_on(photos).path == older.path
 
 
+@pytest.mark.parametrize("flags", ["--rounds=0\n--epochs_per_round=0", "--method=random"])
+def test_a_run_of_random_weights_is_not_chosen_but_one_of_loaded_weights(photos, flags):
+    run = begun("runs/untrained", f"folder:{photos}\n{flags}")
+    assert newest_run_on(photos) is None
+    run.flags.write_text(run.flags.read_text() + "--init=MobileNetV2\n")
+    assert newest_run_on(photos).path == run.path
+
+
 def test_an_unfinished_quick_run_is_not_chosen_but_continued(photos):
     begun("runs/photos-quick", f"folder:{photos}", is_finished=False)
     assert newest_run_on(photos) is None

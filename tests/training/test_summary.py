@@ -68,6 +68,17 @@ def test_images_plan_and_cost_are_logged_before_the_start(experiment, capsys):
     assert "Warning: 70 images are too few" in text and "pretrained weights (init)" in text
 
 
+def test_a_run_without_a_step_and_without_loaded_weights_is_told_apart(experiment, capsys):
+    settings = programs.read_settings([*TINY, "--rounds=0", "--epochs_per_round=0"])
+    text = logged(dataclasses.replace(experiment, settings=settings), capsys)
+    assert "Warning: no step is taken" in text and "keeps its random weights" in text
+    assert "Raise epochs_per_round" in text and "too few" not in text
+    settings = programs.read_settings(
+        [*TINY, "--rounds=0", "--epochs_per_round=0", "--init=MobileNetV2"]
+    )
+    assert "Warning" not in logged(dataclasses.replace(experiment, settings=settings), capsys)
+
+
 def test_a_set_that_is_large_enough_is_not_called_small(experiment, capsys, monkeypatch):
     monkeypatch.setattr("and_tf.training.summary.FEW_IMAGES", 70)
     assert "too few" not in logged(experiment, capsys)

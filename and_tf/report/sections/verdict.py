@@ -94,13 +94,15 @@ def judge(
         *verdict.reasons,
         describe_spread(spread, is_collapsed),
         describe_stability(record.epochs),
-        "" if record.settings.encoder.init else describe_size(record.metadata.get("images")),
+        _describe_size(record),
     ]
     return Verdict(tone, headline, [reason for reason in reasons if reason])
 
 
 def _progress(record: Record, checkpoint: str) -> str:
-    """How far training had come, where that is not the end."""
+    """How far training had come, where that is not the end, or that there was none."""
+    if record.settings.keeps_random_weights:
+        return "Untrained: these are random weights. "
     if record.is_finished:
         return ""
     epochs = f"{record.epochs_done:,} of {record.plan.total_epochs:,} epochs"
@@ -232,6 +234,13 @@ def describe_stability(epochs: Sequence[dict]) -> str:
     if found[-1] < SETTLED:
         return f"{sentence}: the neighbourhoods have not settled, and longer rounds may help."
     return f"{sentence}."
+
+
+def _describe_size(record: Record) -> str:
+    """`describe_size` of a run that learned from its images alone."""
+    if record.settings.encoder.init or record.settings.keeps_random_weights:
+        return ""
+    return describe_size(record.metadata.get("images"))
 
 
 def describe_size(images: int | None) -> str:

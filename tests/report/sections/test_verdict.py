@@ -30,6 +30,7 @@ def record(knn=(), raw=30.0, epochs=6, init="", **latest):
         settings=types.SimpleNamespace(
             method=types.SimpleNamespace(plan=RoundPlan(2, 2)),
             encoder=types.SimpleNamespace(init=init),
+            keeps_random_weights=False,
         ),
         metadata={} if raw is None else {"raw_pixels_knn_top1": raw},
         epochs=[{"epoch": epoch + 1, "loss": 1.0} for epoch in range(epochs)],
@@ -203,6 +204,15 @@ def test_neighbourhoods_that_have_not_settled_are_told(stability, is_settled):
     words = describe_stability([{"epoch": 1}, {"epoch": 3, "stability": stability}])
     assert f"{stability:.1f} %" in words and ("not settled" in words) != is_settled
     assert describe_stability([{"epoch": 1}]) == ""
+
+
+def test_random_weights_are_called_untrained_however_few_the_images():
+    run = record([40], epochs=0)
+    run.metadata["images"] = 60
+    run.settings.keeps_random_weights = True
+    verdict = judge(run, LABELS, WIDE)
+    assert verdict.headline.startswith("Untrained: these are random weights. Better than")
+    assert "too few" not in " ".join(verdict.reasons)
 
 
 def test_a_set_too_small_to_learn_from_is_told_with_the_remedy():
