@@ -32,10 +32,11 @@ def open_encoder(model: str, checkpoint: str = "last", layer: str = AUTO_LAYER) 
     is_pretrained = is_pretrained_name(model) or model.endswith(".keras")
     if is_pretrained and checkpoint == "last":
         encoder = open_pretrained(model)
-        return in_memory(encoder if layer == AUTO_LAYER else pooled_features(encoder, layer))
+        features = encoder if layer == AUTO_LAYER else pooled_features(encoder, layer)
+        return in_memory(features, model)
     path = Path(model).expanduser() if model else newest_run().path
     if Workdir(path).flags.is_file():
-        return in_memory(pooled_features(load_encoder(path, checkpoint), layer))
+        return in_memory(pooled_features(load_encoder(path, checkpoint), layer), str(path))
     if checkpoint != "last":
         raise UserError(
             Argument("checkpoint", checkpoint), f" is of a run, and {path} is none: leave it out."
@@ -48,9 +49,10 @@ def open_encoder(model: str, checkpoint: str = "last", layer: str = AUTO_LAYER) 
     return load_exported(path)
 
 
-def in_memory(model: keras.Model) -> ExportedEncoder:
+def in_memory(model: keras.Model, name: str = "The encoder") -> ExportedEncoder:
     """A Keras model from images (B, side, side, 3) to rows (B, D), as exports are used."""
-    return ExportedEncoder(model.predict_on_batch, model.input_shape[1], model.output_shape[-1])
+    side, dim = model.input_shape[1], model.output_shape[-1]
+    return ExportedEncoder(model.predict_on_batch, side, dim, name=name)
 
 
 def embed_source(encoder: ExportedEncoder, source: Source, batch_size: int) -> np.ndarray:
@@ -71,6 +73,14 @@ def embed_source(encoder: ExportedEncoder, source: Source, batch_size: int) -> n
             images = np.pad(images, [(0, missing), (0, 0), (0, 0), (0, 0)])
             embeddings[indices] = encoder(images)[: len(indices)]
             bar.update(len(indices))
-    if not np.isfinite(embeddings).all():
-        raise BrokenFile("The encoder gives NaN embeddings: it is corrupt, export it anew.")
+    check_finite(embeddings, encoder)
     return embeddings
+
+
+def check_finite(embeddings: np.ndarray, encoder: ExportedEncoder) -> None:
+    """Raises `BrokenFile`, which names the encoder, if a value is NaN or infinite."""
+    if not np.isfinite(embeddings).all():
+        raise BrokenFile(
+            f"{encoder.name} gives NaN embeddings: it is corrupt, or its training diverged. Export "
+            "it anew, or choose another encoder."
+        )

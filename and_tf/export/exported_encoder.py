@@ -20,6 +20,7 @@ class ExportedEncoder:
         image_size: int, side in pixels.
         embedding_dim: int, D.
         metadata: what the export says about itself, see `export.metadata`; empty for other files.
+        name: in messages, such as the path.
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class ExportedEncoder:
         image_size: int,
         embedding_dim: int,
         metadata: dict[str, Any] | None = None,
+        name: str = "The encoder",
     ):
         self._embed = embed
         self.image_size = image_size
         self.embedding_dim = embedding_dim
         self.metadata = metadata or {}
+        self.name = name
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Embeddings (B, D) float32 of images (B, image_size, image_size, 3) uint8.
@@ -66,7 +69,7 @@ def checked_encoder(
     """
     match (*input_shape,), (*output_shape,):
         case (_, int(side), int(width), 3), (_, int(dim)) if side == width and min(side, dim) > 0:
-            return ExportedEncoder(embed, side, dim, metadata)
+            return ExportedEncoder(embed, side, dim, metadata, str(path))
     raise not_ours(path)
 
 

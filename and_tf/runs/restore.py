@@ -49,8 +49,9 @@ def load_encoder(path: str | Path, checkpoint: str = "last") -> keras.Model:
 
 
 def _load_keras_file(path: Path) -> keras.Model:
-    if not path.is_file():
-        raise NotFound(f"{path} does not exist: name a .keras file or a run's folder.")
+    if not path.is_file():  # reading a pipe would hang
+        reason = "is no regular file" if path.exists() else "does not exist"
+        raise NotFound(f"{path} {reason}: name a .keras file or a run's folder.")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a corrupt file shows in many exceptions

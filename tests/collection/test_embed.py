@@ -1,5 +1,6 @@
 """A folder embedded from Python: what is refused before hours of work, and what is written."""
 
+import keras
 import numpy as np
 import pytest
 from helpers.encoder_runs import make_encoder_run
@@ -10,7 +11,7 @@ from and_tf import encoders
 from and_tf.collection.embed import embed_folder
 from and_tf.collection.encoder import open_encoder
 from and_tf.collection.settings import embed_settings
-from and_tf.errors import NotFound, UserError
+from and_tf.errors import BrokenFile, NotFound, UserError
 from and_tf.export import export_encoder
 
 
@@ -105,6 +106,15 @@ def test_missing_folders_for_what_is_written_are_made(settings, tmp_path):
     table, gallery = tmp_path / "not" / "yet" / "a.npz", tmp_path / "nor" / "this" / "near.png"
     embed(settings, output=str(table), gallery=str(gallery))
     assert table.is_file() and gallery.is_file()
+
+
+def test_a_model_without_finite_embeddings_is_named_and_no_table_written(settings, model, tmp_path):
+    encoder = keras.saving.load_model(model, compile=False)
+    encoder.set_weights([np.full_like(weight, np.nan) for weight in encoder.get_weights()])
+    encoder.save(tmp_path / "nan.keras")
+    with pytest.raises(BrokenFile, match=rf"{tmp_path}/nan\.keras gives NaN embeddings"):
+        embed(settings, model=str(tmp_path / "nan.keras"))
+    assert not (tmp_path / "table.npz").exists()
 
 
 def test_a_missing_model_is_named(tmp_path):

@@ -90,8 +90,17 @@ def _saved_encoder(spec: str) -> Network:
     model = load_encoder(path)
     try:
         side, width, channels = model.input_shape[1:]
+        outputs = len(model.outputs)
     except (AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{path} is no network for images (B, side, side, 3).") from error
     if channels != 3 or side != width:
-        raise UserError(f"{path} takes images {model.input_shape[1:]}, not (side, side, 3).")
+        raise UserError(
+            f"{path} takes images {model.input_shape[1:]}, not (side, side, 3): save it with such "
+            "an input, or name another encoder."
+        )
+    if outputs != 1:
+        raise UserError(
+            f"{path} gives {outputs} outputs and must give one: save a keras.Model of the one to "
+            "embed by."
+        )
     return Network(model, side or 224)

@@ -1,5 +1,7 @@
 """Encoders opened from files, whatever network these hold."""
 
+import os
+
 import keras
 import numpy as np
 import pytest
@@ -121,6 +123,19 @@ def test_networks_of_other_inputs_are_refused(tmp_path, shape):
     model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(3)])
     with pytest.raises(UserError, match=r"side, side, 3"):
         open_pretrained(saved(model, tmp_path))
+
+
+def test_networks_of_several_outputs_are_refused_by_their_path(tmp_path):
+    model = convolutions()
+    path = saved(keras.Model(model.inputs, model.outputs * 2), tmp_path)
+    with pytest.raises(UserError, match=rf"{path} gives 2 outputs and must give one"):
+        open_pretrained(path)
+
+
+def test_a_pipe_is_refused_without_reading_it(tmp_path):
+    os.mkfifo(tmp_path / "model.keras")
+    with pytest.raises(NotFound, match=r"model\.keras is no regular file"):
+        open_pretrained(str(tmp_path / "model.keras"))
 
 
 def test_a_size_that_a_network_cannot_take_is_refused(tmp_path):
