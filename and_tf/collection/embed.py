@@ -179,8 +179,12 @@ def _columns(num_neighbours: int, collection: Collection, findings: Findings) ->
 
 def _open_images(settings: EmbedSettings) -> Source:
     """The images, if the numbers that are asked for fit them."""
-    images = settings.collection.images
-    source = open_folder(Path(images).expanduser(), skip_broken=settings.collection.skip_broken)
+    chosen, gallery = settings.collection, settings.page.gallery
+    source = open_folder(
+        Path(chosen.images).expanduser(),
+        skip_broken=chosen.skip_broken,
+        excluded=[Path(gallery).expanduser()] if gallery else [],
+    )
     _check_numbers(settings, source)
     return with_folder_labels(source)
 

@@ -64,10 +64,21 @@ def test_chosen_clusters_are_explained_pictured_and_copied(settings, tmp_path, c
     chosen = [line.split(",")[0] for line in lines if line.endswith(",1")]
     assert len(chosen) == 1 and f"{chosen[0]} " in printed
     sheets = sorted(path.name for path in (tmp_path / "table.clusters").iterdir())
-    assert sheets == [f"cluster_{number:03}.png" for number in range(numbers.max() + 1)]
+    assert sheets == [
+        ".nomedia", *(f"cluster_{number:03}.png" for number in range(numbers.max() + 1))
+    ]  # fmt: skip
     for path, number in zip(paths, numbers, strict=True):
         copy = tmp_path / "out" / f"cluster_{number:03}" / path.split("/")[-1]
         assert copy.read_bytes() == (tmp_path / "photos" / path).read_bytes()
+
+
+def test_what_a_command_wrote_among_the_photos_is_not_embedded_by_the_next(settings, tmp_path):
+    photos = tmp_path / "photos"
+    places = {"output": str(photos / "t.npz"), "gallery": str(photos / "near.png")}
+    for _ in range(2):
+        embed(settings, neighbours=2, clusters=2, **places)
+        with np.load(photos / "t.npz") as table:
+            assert table["path"].tolist() == ["a.png", "b.png", "c/d.png", "copy.png"]
 
 
 def test_a_single_image_has_a_table_and_no_neighbours(settings, tmp_path):

@@ -1,6 +1,7 @@
 """How long a short run on a folder is, where it lies, and which encoder is chosen."""
 
 import os
+from pathlib import Path
 
 import pytest
 from helpers.pictures import write_images
@@ -133,6 +134,19 @@ def test_a_stop_in_the_training_ends_the_command_and_the_next_one_continues(phot
     assert settings[0].data.data == f"folder:{photos}"
     assert settings[0].encoder.encoder == "resnet_small"
     assert settings[0].optimizer.batch_size == 8
+
+
+def test_a_quick_run_within_the_photos_is_continued(photos, monkeypatch):
+    monkeypatch.chdir(photos)
+    folder = Path(".")
+    source = open_source(f"folder:{photos}")
+    run = quick_run._run_for(folder, source, Path("runs"))
+    run.path.mkdir(parents=True)
+    run.write_images(quick_run.manifest(source))
+    run.flags.write_text(f"--data=folder:{photos}\n")
+    write_images(run.path, ["augmented.png"])
+    again = open_source(f"folder:{photos}")
+    assert quick_run._run_for(folder, again, Path("runs")).path == run.path
 
 
 def test_weights_are_named_by_init_too_but_once(photos):

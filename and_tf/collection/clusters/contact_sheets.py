@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from and_tf.data.picture import grid
 from and_tf.data.progress import progress_bar
+from and_tf.data.sources.image_files import NO_MEDIA
 from and_tf.data.sources.source import Source
 from and_tf.errors import Argument, UserError
 from and_tf.runs.atomic_files import replace_by
@@ -35,7 +36,8 @@ def check_sheets_folder(folder: Path) -> None:
     if not folder.exists():
         return
     files = [path.name for path in folder.iterdir()] if folder.is_dir() else [folder.name]
-    others = [name for name in files if not re.fullmatch(r"cluster_\d+\.png", name)]
+    pictures = re.compile(r"cluster_\d+\.png")
+    others = [name for name in files if name != NO_MEDIA and not pictures.fullmatch(name)]
     if others:
         raise UserError(
             Argument("output"), f": {folder}, where pictures of the clusters go, holds "
@@ -47,6 +49,8 @@ def write_contact_sheets(
     folder: Path, source: Source, numbers: np.ndarray, representatives: Sequence[np.ndarray]
 ) -> Path:
     """Writes a PNG for each cluster into a folder, which is replaced as a whole.
+
+    A file `.nomedia` marks it, so that no later search takes the pictures for photos.
 
     Args:
         folder: of the pictures.
@@ -61,6 +65,7 @@ def write_contact_sheets(
 
     def write(partial: Path) -> None:
         partial.mkdir()
+        (partial / NO_MEDIA).touch()
         with progress_bar(len(representatives), "contact sheets", "cluster") as bar:
             for number, shown in enumerate(representatives):
                 tiles = grid(source.load(shown, TILE_SIDE), columns=COLUMNS)

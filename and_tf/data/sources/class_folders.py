@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from and_tf.data.log_once import log_once
-from and_tf.data.sources.image_files import is_ignored
+from and_tf.data.sources.image_files import holds_output, is_ignored
 from and_tf.data.splits import SYNONYMS
 
 logger = logging.getLogger(__name__)
@@ -47,9 +47,13 @@ def class_ids(names: list[str], class_names: list[str]) -> np.ndarray:
 
 
 def folders_of_classes(folder: str | Path) -> set[str]:
-    """The classes that the sub-folders of a folder name, whether or not they hold an image."""
-    entries = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
-    return {normalised(name) for name in entries if not is_ignored(name)}
+    """The classes that the sub-folders of a folder name, even those without an image."""
+    entries = [entry for entry in os.scandir(folder) if entry.is_dir()]
+    return {
+        normalised(entry.name)
+        for entry in entries
+        if not is_ignored(entry.name) and not holds_output(entry.path)
+    }
 
 
 def report_classes(folder: Path, names: list[str], are_all: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,7 @@ def open_folder(
     train_folder: Path | None = None,
     labels: str = "none",
     skip_broken: bool = False,
+    excluded: Collection[Path] = (),
 ) -> EncodedSource:
     """All images below one folder, whatever its sub-folders are called.
 
@@ -64,6 +66,7 @@ def open_folder(
         folder: searched with its sub-folders.
         train_folder: gives the classes, where the folder is a split of a larger one.
         labels, skip_broken: as in `open_source`.
+        excluded: files that are no photos of the folder.
 
     Raises:
         NotFound: if there is no such folder, or it holds no image.
@@ -71,7 +74,7 @@ def open_folder(
         UserError: if it holds a class that the training folder lacks.
     """
     folder = Path(folder).expanduser()
-    names = _image_names(folder)
+    names = _image_names(folder, excluded)
     classes = None
     if labels == "folders":
         report_classes(folder, names, are_all=train_folder in (None, folder))
@@ -93,11 +96,11 @@ def open_folder(
     )
 
 
-def _image_names(folder: Path) -> list[str]:
+def _image_names(folder: Path, excluded: Collection[Path]) -> list[str]:
     """Paths of the images below a folder, relative to it, sorted; says what is left out."""
     if not folder.is_dir():
         raise NotFound(f"{folder} is not a directory: correct the path.")
-    found = find_images(folder)
+    found = find_images(folder, excluded)
     if not found.names:
         beside = f" Searching it, {described(found.left_out)}" if found.left_out else ""
         raise NotFound(f"{folder} holds no image ({', '.join(EXTENSIONS)}).{beside}")

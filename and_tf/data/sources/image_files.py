@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,9 @@ SYSTEM_FOLDERS = frozenset(
 )
 SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
 NO_MEDIA = ".nomedia"  # says that what lies beside it is no collection of photos
+# A sub-folder with one of these is no collection of photos either: a run, and the photos that were
+# moved away as near-duplicates.
+MARKS = frozenset((NO_MEDIA, "flags.cfg", "moves-1.csv"))
 LISTED_KINDS = 8
 
 
@@ -47,19 +51,27 @@ class ImageFiles:
     left_out: Counter[str] = field(default_factory=Counter)
 
 
-def find_images(folder: Path) -> ImageFiles:
+def find_images(folder: Path, excluded: Collection[Path] = ()) -> ImageFiles:
     """Searches a folder and what is below it, following links but no circle of them.
 
-    Sub-folders that hold a file `.nomedia` are left out, as Android's galleries do: thumbnails.
+    Sub-folders that hold one of `MARKS` are left out: what these programs write is no photo.
+    Android's galleries leave out those with a file `.nomedia`, too: thumbnails.
+
+    Args:
+        folder: searched, whatever marks it holds itself.
+        excluded: files that are left out, such as a picture that the program will write there.
     """
+    outputs = {os.path.realpath(path) for path in excluded}
     found = ImageFiles([])
     for parent, folders, files in os.walk(folder, onerror=_report_closed, followlinks=True):
-        if NO_MEDIA in files and Path(parent) != folder:
+        if not MARKS.isdisjoint(files) and Path(parent) != folder:
             folders.clear()
             continue
         folders[:] = [n for n in folders if not is_ignored(n) and not _is_loop(parent, n)]
         for name in files:
             if name.startswith(".") or name.lower() in SYSTEM_FILES:
+                continue
+            if outputs and os.path.realpath(os.path.join(parent, name)) in outputs:
                 continue
             ending = name.lower().rpartition(".")[2] if "." in name else ""
             if ending in EXTENSIONS:
@@ -78,6 +90,12 @@ def _report_closed(error: OSError) -> None:
 def is_ignored(folder: str) -> bool:
     """Whether a folder of that name is hidden, or of a system rather than of a person."""
     return folder.startswith(".") or folder.lower() in SYSTEM_FOLDERS
+
+
+def holds_output(folder: str | Path) -> bool:
+    """Whether a folder, or one directly below it, holds one of `MARKS`, as a folder of runs does."""
+    below = [entry.path for entry in os.scandir(folder) if entry.is_dir()]
+    return any(os.path.exists(os.path.join(p, m)) for p in (folder, *below) for m in MARKS)
 
 
 def _is_loop(parent: str, name: str) -> bool:

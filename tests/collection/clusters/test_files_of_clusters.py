@@ -52,13 +52,15 @@ def test_every_cluster_has_a_sheet_with_its_images_nearest_first(tmp_path):
     numbers = np.array([0] * 9 + [1] * 3)
     shown = [np.array([4, 2, 0, 1, 3, 5, 6, 7, 8]), np.array([11, 9])]
     folder = write_contact_sheets(tmp_path / "t.clusters", array_source(images), numbers, shown)
-    assert sorted(path.name for path in folder.iterdir()) == ["cluster_000.png", "cluster_001.png"]
+    assert sorted(path.name for path in folder.glob("*")) == [
+        ".nomedia", "cluster_000.png", "cluster_001.png"
+    ]  # fmt: skip
     sheet = np.asarray(Image.open(folder / "cluster_000.png"))
     np.testing.assert_array_equal(sheet[TITLE_HEIGHT : TITLE_HEIGHT + 96, :96], images[4])
     np.testing.assert_array_equal(sheet[TITLE_HEIGHT : TITLE_HEIGHT + 96, 98:194], images[2])
     assert sheet[5:20, 5:200].max() == 255 and sheet[:4].max() < 60  # a title on a dark bar
     write_contact_sheets(folder, array_source(images), numbers[:9], shown[:1])
-    assert [path.name for path in folder.iterdir()] == ["cluster_000.png"]
+    assert sorted(path.name for path in folder.iterdir()) == [".nomedia", "cluster_000.png"]
 
 
 def test_a_folder_with_other_files_is_not_replaced_by_sheets(tmp_path):

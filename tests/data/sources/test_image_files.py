@@ -72,6 +72,16 @@ def test_folders_of_systems_are_no_classes_and_not_searched(tmp_path, junk):
     assert source.names == ["a/1.png", "b/2.png"] and source.class_names == ["a", "b"]
 
 
+@pytest.mark.parametrize("mark", [".nomedia", "flags.cfg", "moves-1.csv"])
+def test_what_the_programs_write_is_no_photo_and_no_class(tmp_path, mark):
+    write_images(tmp_path, ["a/1.png", "b/2.png", "runs/a-quick/augmented.png", "near.png"])
+    (tmp_path / "runs" / "a-quick" / mark).touch()
+    assert find_images(tmp_path, [tmp_path / "near.png"]).names == ["a/1.png", "b/2.png"]
+    assert folders_of_classes(tmp_path) == {"a", "b"}
+    named = find_images(tmp_path / "runs" / "a-quick").names
+    assert named == ["augmented.png"]  # what is asked for is searched
+
+
 def test_folders_of_systems_are_no_empty_classes(tmp_path):
     write_images(tmp_path, ["a/1.png", "été/1.png"])
     for name in (*JUNK, "empty"):
