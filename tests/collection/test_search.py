@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from helpers.html_reader import Reader
 from helpers.pictures import write_images
 
 from and_tf import encoders
@@ -82,8 +83,14 @@ def test_more_than_there_are_gives_all(find):
 def test_the_page_shows_and_links_what_was_found(made, find, tmp_path):
     find("cats/0.png", nearest=3, page=str(tmp_path / "new" / "p.html"))
     text = (tmp_path / "new" / "p.html").read_text()
-    assert text.count("<li>") == 3 and text.count("data:image/jpeg") == 4
-    assert text.count("file://") == 3 and "<script" not in text and "http://" not in text
+    page = Reader(text)
+    images = page.all("img")
+    assert len(images) == 4 and all(each["src"].startswith("data:image/jpeg") for each in images)
+    links = [each["href"] for each in page.all("a") if each["href"].endswith(".png")]
+    assert len(links) == 4  # the photo itself, and three
+    for link in links:
+        assert (tmp_path / "new" / link).resolve().is_relative_to(made / "photos")
+        assert (tmp_path / "new" / link).is_file()
 
 
 def test_names_in_the_page_are_escaped_and_lost_photos_have_a_place(tmp_path):
