@@ -58,9 +58,16 @@ def _undo(log: str, dry_run: bool) -> None:
 
 def _commands(values: dict[str, Any], table: str) -> list[tuple[str, str]]:
     """What a reader of the page may type: its own command, and a search in its table."""
-    given = shlex.join([f"--{name}={value}" for name, value in values.items()])
+    given = shlex.join([_written(name, value) for name, value in values.items()])
     search = f"{command('search')} {shlex.join([f'--index={table}'])} --query=PHOTO"
     return [
         ("This page was written by:", f"{command('embed')} {given}"),
         ("To find the photos that are most like one:", search),
     ]
+
+
+def _written(name: str, value: Any) -> str:
+    """A flag as a user writes it."""
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no{name}"
+    return f"--{name}={value}"

@@ -13,7 +13,7 @@ from and_tf.training.settings import read_settings
 logger = logging.getLogger(__name__)
 
 
-def choose_model(model: str, images: Path, skip_broken: bool = False) -> str:
+def choose_model(model: str, images: Path, skip_broken: bool = True) -> str:
     """The encoder to embed with: of these the first that there is.
 
     The one that is named; pretrained weights in Keras' cache; the newest run that was trained on

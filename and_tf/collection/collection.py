@@ -38,6 +38,11 @@ class Collection:
         """N paths, relative to the folder."""
         return self.source.names or []
 
+    @property
+    def broken(self) -> tuple[tuple[str, str], ...]:
+        """Path of each image that was left out, relative to the folder, and why."""
+        return getattr(self.source, "broken", ())
+
 
 def search_neighbours(embeddings: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices (N, count) int32 and cosines (N, count) float32 of the nearest other images."""

@@ -43,7 +43,7 @@ def embed_folder(settings: EmbedSettings, commands: Sequence[tuple[str, str]] = 
         commands: shown on the page, each as a title and a command.
 
     Returns:
-        The path of the table.
+        The path of the table, which a dry run does not write.
 
     Raises:
         UserError: if the folder, the model, a place or a number does not fit; an older table stays.
@@ -56,6 +56,10 @@ def embed_folder(settings: EmbedSettings, commands: Sequence[tuple[str, str]] = 
     settings = _with_model(settings)
     collection = embed_images(settings, source)
     pictures = read_pictures(source)
+    if settings.duplicates.move_duplicates_to and settings.duplicates.dry_run:
+        found = find_duplicates(collection, pictures, settings.duplicates.duplicate_similarity)
+        _move(settings, collection, Findings(found))
+        return table
     findings = analyse(settings, collection, pictures)
     _write(settings, collection, pictures, findings, table)
     if page is not None:
@@ -93,7 +97,8 @@ def embed_images(settings: EmbedSettings, source: Source) -> Collection:
         embeddings, files = updated_embeddings(table, encoder, origin, source, files)
     else:
         embeddings = embed_source(encoder, source, chosen.batch_size)  # (N, D)
-    searched = min(max(chosen.neighbours, SEARCHED_NEIGHBOURS), len(source) - 1)
+    wanted = chosen.neighbours_of(len(source))
+    searched = min(max(wanted, SEARCHED_NEIGHBOURS), len(source) - 1)
     return Collection(source, embeddings, *search_neighbours(embeddings, searched), origin, files)
 
 
@@ -134,7 +139,7 @@ def _write(
         table,
         collection.names,
         collection.embeddings,
-        _columns(settings.collection.neighbours, collection, findings),
+        _columns(settings.collection.neighbours_of(len(collection)), collection, findings),
         collection.origin.metadata() if collection.origin else None,
     )
     print(f"{len(collection):,} images, {collection.embeddings.shape[1]} values each: {table}")
@@ -183,6 +188,7 @@ def _open_images(settings: EmbedSettings) -> Source:
     source = open_folder(
         Path(chosen.images).expanduser(),
         skip_broken=chosen.skip_broken,
+        decode=True,
         excluded=[Path(gallery).expanduser()] if gallery else [],
     )
     _check_numbers(settings, source)
@@ -208,7 +214,7 @@ def _check_places(settings: EmbedSettings, table: Path) -> None:
 def _check_numbers(settings: EmbedSettings, source: Source) -> None:
     """Refuses numbers that do not fit before hours of work."""
     images = f"the number of images, {len(source)} in {settings.collection.images}"
-    if settings.collection.neighbours >= len(source):
+    if (settings.collection.neighbours or 0) >= len(source):
         raise UserError(
             Argument("neighbours", settings.collection.neighbours),
             f" must be smaller than {images}: lower it or add images.",

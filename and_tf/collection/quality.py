@@ -13,6 +13,14 @@ LOW_CONTRAST = 0.05  # standard deviation of the grey levels
 ODD_ASPECT = 2.5  # long side over short side: beyond 21:9
 TINY = 64  # pixels of the shorter side
 
+# Which measurement a flag rests on, and whether the highest (1) or lowest (-1) is most remarkable.
+MEASURED_BY = {
+    "blurred": ("sharpness", -1),
+    "dark": ("brightness", -1),
+    "bright": ("brightness", 1),
+    "low_contrast": ("contrast", -1),
+}
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Quality:
@@ -60,3 +68,21 @@ def measure_quality(pictures: Pictures) -> Quality:
             "tiny": pictures.shapes.min(axis=1, initial=2**31 - 1) < TINY,
         },
     )
+
+
+def by_severity(quality: Quality, name: str) -> np.ndarray:
+    """(m,) int, the photos with a flag, the most remarkable first."""
+    flagged = np.flatnonzero(quality.flags[name])
+    values = _severity(quality, name)
+    return flagged if values is None else flagged[np.argsort(-values[flagged], kind="stable")]
+
+
+def _severity(quality: Quality, name: str) -> np.ndarray | None:
+    """(N,) float, larger for what is more remarkable; None where nothing is known of the flag."""
+    measured = quality.measurements
+    if name == "tiny" and {"width", "height"} <= set(measured):
+        return -np.minimum(measured["width"], measured["height"])
+    if name == "odd_aspect" and "aspect" in measured:
+        return np.abs(np.log(np.maximum(measured["aspect"], 1e-6)))
+    key, sign = MEASURED_BY.get(name, ("", 1))
+    return sign * measured[key] if key in measured else None

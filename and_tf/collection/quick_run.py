@@ -16,6 +16,7 @@ from and_tf.training.cards import read_card
 from and_tf.training.durations import clock
 from and_tf.training.loop import run_experiment
 from and_tf.training.settings import ExperimentSettings, experiment_settings
+from and_tf.training.summary import FEW_IMAGES
 
 CARD = "folder_quick"
 SUFFIX = "-quick"  # of the folder of such a run
@@ -63,8 +64,9 @@ def size_for(images: int) -> Size:
     """
     if images < SMALLEST:
         raise UserError(
-            f"{images} images are too few to train on: start from pretrained weights, named by ",
-            Argument("model"), ".",
+            f"{images} images are too few to train on, and {FEW_IMAGES} are enough to learn "
+            "something: start from pretrained weights, named by ", Argument("model"),
+            ", or add images. docs/pretrained.md says where weights come from.",
         )  # fmt: skip
     epochs = min(EPOCHS, max(FEWEST_EPOCHS, LOOKS // images))
     if images * epochs > MOST_LOOKS:
@@ -79,7 +81,7 @@ def expected_seconds(images: int, epochs: int, cores: int) -> float:
     return START_SECONDS + images * epochs / (RATE_PER_CORE * cores)
 
 
-def train_quickly(folder: Path, skip_broken: bool = False, root: Path = Path("runs")) -> Path:
+def train_quickly(folder: Path, skip_broken: bool = True, root: Path = Path("runs")) -> Path:
     """The folder of a finished quick run on a folder of photos, begun, continued or there already.
 
     Args:

@@ -10,6 +10,8 @@ from and_tf.encoders.stages import AUTO_LAYER, LAYER_HELP
 from and_tf.errors import Argument
 from and_tf.settings import SettingError, Settings, at_least, between, build, setting
 
+NEIGHBOURS = 10  # in the table, unless another number is given
+
 
 @dataclasses.dataclass(frozen=True)
 class CollectionSettings(Settings):
@@ -31,12 +33,22 @@ class CollectionSettings(Settings):
     update: bool = setting(
         False, "Embed only photos that are new or changed since the table was written."
     )
-    neighbours: int = setting(0, "Add each image's nearest images.", at_least(0))
+    neighbours: int | None = setting(
+        None,
+        f"Nearest images of each in the table; by default {NEIGHBOURS}, or all of fewer; 0: none.",
+        at_least(0),
+    )
     batch_size: int = setting(64, "Images embedded at once.", at_least(1))
-    skip_broken: bool = setting(False, "Leave out images that cannot be decoded.")
+    skip_broken: bool = setting(
+        True, "Leave out images that cannot be decoded, and name them; else refuse the folder."
+    )
     seed: int = setting(
         0, "Seed of the clusters and of the gallery's choice.", between(0, 2**32 - 1)
     )
+
+    def neighbours_of(self, images: int) -> int:
+        """How many neighbours of each of so many images the table holds."""
+        return min(NEIGHBOURS, images - 1) if self.neighbours is None else self.neighbours
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +64,7 @@ class DuplicateSettings(Settings):
     move_duplicates_to: str = setting(
         "", "Move all images of a group but the one to keep to this folder, with a log."
     )
-    dry_run: bool = setting(False, "Only print what would be moved.")
+    dry_run: bool = setting(False, "Only print what would be moved; nothing is written.")
     undo_moves: str = setting("", "Log of moves: move those images back, and nothing else.")
 
 

@@ -10,10 +10,11 @@ from and_tf.collection.columns import Values
 from and_tf.collection.duplicates.groups import Duplicates
 from and_tf.collection.findings import Findings
 from and_tf.collection.outliers import Outliers
-from and_tf.collection.quality import Quality
+from and_tf.collection.quality import Quality, by_severity
 from and_tf.collection.suspect_labels import SuspectLabels
 
 SHOWN = 5  # images or groups of each kind
+NAMED = 2  # in a line
 MEASUREMENTS = ("width", "height", "sharpness", "brightness", "contrast")
 
 
@@ -50,6 +51,7 @@ def print_findings(collection: Collection, findings: Findings, listed: Path) -> 
 
 
 def _lines(collection: Collection, findings: Findings, listed: Path) -> Iterator[str]:
+    yield from _broken_lines(collection)
     if findings.duplicates is not None:
         yield from _duplicate_lines(collection, findings.duplicates, listed)
     if findings.outliers is not None and findings.outliers.k:
@@ -58,6 +60,16 @@ def _lines(collection: Collection, findings: Findings, listed: Path) -> Iterator
         yield from _quality_lines(collection, findings.quality)
     if findings.suspect_labels is not None:
         yield from _label_lines(collection, findings.suspect_labels)
+
+
+def _broken_lines(collection: Collection) -> Iterator[str]:
+    if broken := collection.broken:
+        what = "file" if len(broken) == 1 else "files"
+        yield f"Left out: {len(broken):,} {what} that cannot be read"
+        for name, reason in broken[:SHOWN]:
+            yield f"  {name} ({reason})"
+        if len(broken) > SHOWN:
+            yield f"  and {len(broken) - SHOWN:,} more"
 
 
 def _duplicate_lines(collection: Collection, found: Duplicates, listed: Path) -> Iterator[str]:
@@ -76,7 +88,11 @@ def _duplicate_lines(collection: Collection, found: Duplicates, listed: Path) ->
 
 def _outlier_lines(collection: Collection, found: Outliers) -> Iterator[str]:
     count = int(found.is_outlier.sum())
-    yield f"Outliers: {count:,} images are unlike the others (distance to neighbour {found.k})"
+    what = "image is" if count == 1 else "images are"
+    yield (
+        f"Outliers: {count:,} {what} unlike the others, by the distance to the neighbour number "
+        f"{found.k}"
+    )
     for row in np.argsort(-found.scores, kind="stable")[: min(SHOWN, count)]:
         yield f"  {found.scores[row]:.2f} times the usual distance  {collection.names[row]}"
 
@@ -85,9 +101,11 @@ def _quality_lines(collection: Collection, found: Quality) -> Iterator[str]:
     counts = {name: int(flag.sum()) for name, flag in found.flags.items()}
     some = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count]
     yield f"Quality: {', '.join(some) if some else 'nothing to remark'}"
-    for name, flag in found.flags.items():
-        if rows := np.flatnonzero(flag)[:2].tolist():
-            yield f"  {name.replace('_', ' ')}: {', '.join(collection.names[row] for row in rows)}"
+    for name in found.flags:
+        if rows := by_severity(found, name).tolist():
+            shown = ", ".join(collection.names[row] for row in rows[:NAMED])
+            more = f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
+            yield f"  {name.replace('_', ' ')}: {shown}{more}"
 
 
 def _label_lines(collection: Collection, found: SuspectLabels) -> Iterator[str]:

@@ -36,7 +36,8 @@ class DataSettings(Settings):
         "Where the labels of a folder come from; used for metrics only, never for training.",
         choices=LABELS,
     )
-    skip_broken: bool = setting(False, "Leave out images that cannot be decoded.")
+    # May change, for what is left out is seen in which images there are.
+    skip_broken: bool = setting(False, "Leave out images that cannot be decoded.", may_change=True)
 
     def absolute(self) -> DataSettings:
         """The same images, by absolute paths, so that they are found from any folder."""

@@ -57,11 +57,18 @@ def measure_spread(embeddings: np.ndarray) -> Spread:
     )
 
 
+def describe_rank(spread: Spread, what: str = "The embeddings") -> str:
+    """The effective rank as the beginning of a sentence."""
+    return (
+        f"{what} spread over {spread.effective_rank:.0f} of {spread.possible_rank} directions "
+        "(effective rank)"
+    )
+
+
 def describe_spread(spread: Spread, is_collapsed: bool = False) -> str:
     """Effective rank and uniformity in a sentence, and a warning that the headline did not give."""
     sentence = (
-        f"The embeddings spread over {spread.effective_rank:.0f} of {spread.possible_rank} "
-        f"directions (effective rank); uniformity is {spread.uniformity:.2f} (0: all equal; near "
+        f"{describe_rank(spread)}; uniformity is {spread.uniformity:.2f} (0: all equal; near "
         "-4: even)."
     )
     if spread.is_narrow and not is_collapsed:

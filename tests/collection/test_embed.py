@@ -8,10 +8,11 @@ from helpers.pictures import pixels, write_images
 from PIL import Image
 
 from and_tf import encoders
+from and_tf.collection import embed as embedding_of_folders
 from and_tf.collection.embed import embed_folder
 from and_tf.collection.encoder import open_encoder
 from and_tf.collection.settings import embed_settings
-from and_tf.errors import BrokenFile, NotFound, UserError
+from and_tf.errors import BrokenFile, BrokenImage, NotFound, UserError
 from and_tf.export import export_encoder
 
 
@@ -139,3 +140,58 @@ def test_the_encoder_of_a_run_is_opened_in_the_state_that_is_asked_for(tmp_path)
     for state, encoder in encoders.items():
         found = open_encoder(str(tmp_path / "run"), state, "fc")(images)
         np.testing.assert_allclose(found, encoder.predict(images, verbose=0), atol=1e-5)
+
+
+def test_broken_images_are_left_out_named_once_and_listed(settings, tmp_path, caplog, capsys):
+    (tmp_path / "photos" / "c" / "broken.jpg").write_bytes(b"")
+    whole = (tmp_path / "photos" / "a.png").read_bytes()
+    (tmp_path / "photos" / "cut.png").write_bytes(whole[:-60])  # its header is valid
+    for _ in range(2):
+        table = embed(settings)
+    with np.load(table) as columns:
+        assert columns["path"].tolist() == ["a.png", "b.png", "c/d.png", "copy.png"]
+    warnings = [r.getMessage() for r in caplog.records if "skipped 2" in r.getMessage()]
+    assert len(warnings) == 1 and "c/broken.jpg, cut.png" in warnings[0]
+    printed = capsys.readouterr().out
+    assert "Left out: 2 files that cannot be read\n  c/broken.jpg (empty file)" in printed
+    page = table.with_suffix(".html").read_text()
+    assert "Files that cannot be read" in page and "c/broken.jpg: empty file" in page
+
+
+def test_broken_images_are_refused_where_that_is_asked_before_any_training(
+    settings, tmp_path, monkeypatch
+):
+    whole = (tmp_path / "photos" / "a.png").read_bytes()
+    (tmp_path / "photos" / "cut.png").write_bytes(whole[:-60])
+    monkeypatch.setattr(embedding_of_folders, "choose_model", None)  # is not reached
+    with pytest.raises(BrokenImage, match=r"cut\.png"):
+        embed(settings, skip_broken=False)
+
+
+def test_the_table_has_ten_neighbours_or_all_of_fewer_unless_told(settings, tmp_path):
+    with np.load(embed(settings)) as table:
+        assert table["neighbours"].shape == (4, 3)
+    with np.load(embed(settings, neighbours=0)) as table:
+        assert "neighbours" not in table
+    write_images(tmp_path / "photos", [f"more/{i}.png" for i in range(12)])
+    with np.load(embed(settings)) as table:
+        assert table["neighbours"].shape == (16, 10)
+
+
+def test_a_dry_run_writes_nothing_and_a_move_advises_an_update(settings, tmp_path, caplog, capsys):
+    caplog.set_level("INFO")
+    embed(settings, neighbours=2, clusters=2)
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    target = {"move_duplicates_to": str(tmp_path / "spare")}
+    embed(settings, dry_run=True, **target)
+    assert files == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert "1 images would be moved" in capsys.readouterr().out and "update" not in caplog.text
+    embed(settings, **target)
+    assert (tmp_path / "spare" / "copy.png").is_file() and "update=True" in caplog.text
+
+
+def test_the_most_remarkable_photos_are_named_and_the_others_counted(settings, tmp_path, capsys):
+    for side in (40, 30, 20):
+        write_images(tmp_path / "small", [f"{side}.png"], side=side)
+    embed(settings, images=str(tmp_path / "small"))
+    assert "  tiny: 20.png, 30.png and 1 more" in capsys.readouterr().out

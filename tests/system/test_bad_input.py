@@ -52,6 +52,7 @@ PLAIN = {
     "evaluate": ["--workdir={world}/run"],
 }
 IMAGES = ["--images={here}/photos"]
+STRICT = [*IMAGES, "--noskip_broken"]
 SMALL = ["--train_split=train", "--eval_split=", "--batch_size=2"]
 ON_IMAGES = ["--data=folder:{here}/photos", *SMALL]
 ON_ARRAYS = ["--data=npz:{here}/arrays.npz", *SMALL]
@@ -150,33 +151,33 @@ SOURCES = [
 ]  # fmt: skip
 
 PICTURES = [
-    ("zero bytes", "embed", photos("a.png", x_jpg=b""), IMAGES,
+    ("zero bytes", "embed", photos("a.png", x_jpg=b""), STRICT,
      ["{here}/photos/x.jpg", "empty file", "--skip_broken"]),
-    ("text", "embed", photos("a.png", x_jpg=b"no image"), IMAGES,
+    ("text", "embed", photos("a.png", x_jpg=b"no image"), STRICT,
      ["{here}/photos/x.jpg", "known format", "--skip_broken"]),
-    ("postscript", "embed", photos("a.png", x_png=b"%!PS-Adobe-3.0 EPSF-3.0\n"), IMAGES,
+    ("postscript", "embed", photos("a.png", x_png=b"%!PS-Adobe-3.0 EPSF-3.0\n"), STRICT,
      ["{here}/photos/x.png", "known format", "--skip_broken"]),
-    ("truncated jpeg", "embed", photos("a.png", x_jpg=jpeg()[:2000]), IMAGES,
+    ("truncated jpeg", "embed", photos("a.png", x_jpg=jpeg()[:2000]), STRICT,
      ["{here}/photos/x.jpg", "truncated", "--skip_broken"]),
-    ("truncated png", "embed", photos("a.png", x_png=png()[:-200]), IMAGES,
+    ("truncated png", "embed", photos("a.png", x_png=png()[:-200]), STRICT,
      ["{here}/photos/x.png", "--skip_broken"]),
-    ("truncated header", "embed", photos("a.png", x_png=png()[:20]), IMAGES,
+    ("truncated header", "embed", photos("a.png", x_png=png()[:20]), STRICT,
      ["{here}/photos/x.png", "--skip_broken"]),
-    ("bomb", "embed", photos("a.png", x_png=huge_png(20_000, has_pixels=True)), IMAGES,
+    ("bomb", "embed", photos("a.png", x_png=huge_png(20_000, has_pixels=True)), STRICT,
      ["{here}/photos/x.png", "179 megapixels", "--skip_broken"]),
-    ("claim", "embed", photos("a.png", x_png=huge_png(20_000, has_pixels=False)), IMAGES,
+    ("claim", "embed", photos("a.png", x_png=huge_png(20_000, has_pixels=False)), STRICT,
      ["{here}/photos/x.png", "179 megapixels", "--skip_broken"]),
-    ("broken link", "embed", photos("a.png", x_jpg=link_to("nowhere.jpg")), IMAGES,
+    ("broken link", "embed", photos("a.png", x_jpg=link_to("nowhere.jpg")), STRICT,
      ["{here}/photos/x.jpg", "No such file", "remove"]),
-    ("link to itself", "embed", photos("a.png", x_jpg=link_to("x.jpg")), IMAGES,
+    ("link to itself", "embed", photos("a.png", x_jpg=link_to("x.jpg")), STRICT,
      ["{here}/photos/x.jpg", "symbolic links", "remove"]),
-    ("pipe", "embed", photos("a.png", x_jpg=os.mkfifo), IMAGES,
+    ("pipe", "embed", photos("a.png", x_jpg=os.mkfifo), STRICT,
      ["{here}/photos/x.jpg", "no regular file", "remove"]),
-    ("device", "embed", photos("a.png", x_jpg=link_to("/dev/zero")), IMAGES,
+    ("device", "embed", photos("a.png", x_jpg=link_to("/dev/zero")), STRICT,
      ["{here}/photos/x.jpg", "no regular file", "remove"]),
-    ("none left", "embed", photos(x_jpg=b"", y_png=b"no"), [*IMAGES, "--skip_broken"],
+    ("none left", "embed", photos(x_jpg=b"", y_png=b"no"), IMAGES,
      ["2 broken", "{here}/photos/x.jpg", "none is left"]),
-    ("broken bytes in its name", "embed", photos(**{"\udce9_jpg": b""}), IMAGES,
+    ("broken bytes in its name", "embed", photos(**{"\udce9_jpg": b""}), STRICT,
      ["{here}/photos/", "remove"]),
     ("truncated jpeg to train on", "train", photos("a.png", "b.png", x_jpg=jpeg()[:2000]),
      ON_IMAGES, ["{here}/photos/x.jpg", "truncated", "--skip_broken"]),
@@ -452,7 +453,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(skip_broken, world, tmp_path, ca
 def test_a_file_without_rights_is_refused(world, tmp_path, capfd):
     photos("a.png", "x.png")(tmp_path, world)
     (tmp_path / "photos" / "x.png").chmod(0)
-    (line,) = refused("embed", command("embed", IMAGES, tmp_path, world), capfd)
+    (line,) = refused("embed", command("embed", STRICT, tmp_path, world), capfd)
     assert "x.png (Permission denied)" in line and "--skip_broken" in line
 
 
@@ -493,7 +494,7 @@ FINE = [
     ("linked to above", "embed", photos("a/1.png", **{"a/up": link_to("../..")}), IMAGES,
      ["1 images"]),
     ("broken and skipped", "embed", photos("a.png", x_jpg=b"", y_jpg=jpeg()[:2000]),
-     [*IMAGES, "--skip_broken"], ["1 images"]),
+     IMAGES, ["1 images", "2 files that cannot be read", "x.jpg (empty file)"]),
     ("model for any size", "embed", keras_model((None, None, 3)), [KERAS], ["4 images"]),
     ("no epochs", "train", nothing, ["--epochs_per_round=0"],
      ["random weights", "Raise --epochs_per_round", "(--init)", "Verdict: Untrained"]),

@@ -59,6 +59,10 @@ def move_duplicates(
     elif moves:
         log = move_files(moves, target)
         print(f"{len(moves):,} images moved to {target}. The log that undo_moves takes: {log}")
+        logger.info(
+            "The table and its page still hold them: the same command with %s, and without %s, "
+            "brings both up to date.", Argument("update", True), Argument("move_duplicates_to"),
+        )  # fmt: skip
 
 
 def print_undone(log: Path, dry_run: bool = False) -> None:

@@ -35,7 +35,7 @@ def measure_trust(context: PageContext) -> Trust | None:
     pixels = context.collection.source.load(rows, SIDE).reshape(len(rows), -1)  # (n, 3,072)
     raw = agreement(pixels.astype(np.float32) - pixels.mean(axis=0, dtype=np.float32), labels)
     largest = 100 * float(np.bincount(labels).max()) / len(labels)
-    return describe(encoder, raw, largest, len(rows))
+    return describe(encoder, raw, largest, len(rows), doubtful_kinds(context))
 
 
 def agreement(rows: np.ndarray, labels: np.ndarray) -> float:
@@ -46,8 +46,23 @@ def agreement(rows: np.ndarray, labels: np.ndarray) -> float:
     return 100 * float((labels[nearest[:, 0]] == labels).mean())
 
 
-def describe(encoder: float, raw: float, largest: float, count: int) -> Trust:
-    """The comparison in a sentence; all in percent, of `count` photos."""
+def doubtful_kinds(context: PageContext) -> str:
+    """What was found that rests on the encoder, as a list in words."""
+    found = context.findings
+    kinds = {
+        "duplicates": found.duplicates, "outliers": found.outliers, "clusters": found.clusters
+    }  # fmt: skip
+    names = [name for name, value in kinds.items() if value is not None] or ["neighbours"]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+
+
+def describe(
+    encoder: float, raw: float, largest: float, count: int, kinds: str = "neighbours"
+) -> Trust:
+    """The comparison in a sentence; all in percent, of `count` photos.
+
+    `kinds` is what rests on the encoder.
+    """
     baseline = max(raw, largest)
     error = SURE * error_of_difference(encoder, baseline, count)
     if encoder - baseline > error:
@@ -62,7 +77,7 @@ def describe(encoder: float, raw: float, largest: float, count: int) -> Trust:
         f"({largest:.1f} %) reach."
     )
     if tone != "good":
-        sentence += " Trust duplicates, outliers and clusters accordingly, or use another encoder."
+        sentence += f" Trust {kinds} accordingly, or use another encoder."
     return Trust(tone, sentence)
 
 

@@ -41,6 +41,7 @@ class EncodedSource:
         identity: what the fingerprint begins with, where images have no names.
         checksums: (N,) uint32, CRC-32 of each encoded image, where they are known; or None.
         shapes: (N, 2) int32, height and width in pixels, where they are known; or None.
+        broken: name of each image that was left out, and why it cannot be read.
     """
 
     items: list[str] | list[bytes]
@@ -52,6 +53,7 @@ class EncodedSource:
     identity: str = ""
     checksums: np.ndarray | None = None
     shapes: np.ndarray | None = None
+    broken: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self):
         if self.sizes is None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from and_tf.data.file_checks import FileChecks, check_files
 from and_tf.data.formats import EXTENSIONS
+from and_tf.data.log_once import log_once
 from and_tf.data.sources.class_folders import class_ids, class_names, report_classes
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.image_files import described, find_images, report_left_out
@@ -59,6 +60,7 @@ def open_folder(
     labels: str = "none",
     skip_broken: bool = False,
     excluded: Collection[Path] = (),
+    decode: bool = False,
 ) -> EncodedSource:
     """All images below one folder, whatever its sub-folders are called.
 
@@ -67,6 +69,7 @@ def open_folder(
         train_folder: gives the classes, where the folder is a split of a larger one.
         labels, skip_broken: as in `open_source`.
         excluded: files that are no photos of the folder.
+        decode: check all pixels of every image, as `skip_broken` does, rather than its header.
 
     Raises:
         NotFound: if there is no such folder, or it holds no image.
@@ -81,8 +84,10 @@ def open_folder(
         classes = class_names(names)
         if classes and train_folder:  # ids must mean the same in every split
             classes = _train_class_names(folder, classes, train_folder)
-    checks = check_files(folder, names, decode=skip_broken)
+    checks = check_files(folder, names, decode=decode or skip_broken)
     rows = _valid_rows(folder, names, checks, skip_broken)
+    found = zip(names, checks.reasons, strict=True)
+    broken = tuple((name, reason) for name, reason in found if reason is not None)
     names = [names[row] for row in rows]
     return EncodedSource(
         [os.path.join(folder, name) for name in names],
@@ -93,6 +98,7 @@ def open_folder(
         checks.sizes[rows],
         checksums=None if checks.checksums is None else checks.checksums[rows],
         shapes=checks.shapes[rows],
+        broken=broken,
     )
 
 
@@ -130,7 +136,6 @@ def _valid_rows(
     if len(broken) == len(names):
         raise BrokenImage(start, "none is left")
     shown = ", ".join(names[row] for row in broken[:3]) + (", ..." if len(broken) > 3 else "")
-    logger.warning(
-        "%s: skipped %d broken image(s) of %d: %s", folder, len(broken), len(names), shown
-    )
+    text = f"skipped {len(broken):,} broken image(s) of {len(names):,}: {shown}"
+    log_once(logger, logging.WARNING, f"{folder.absolute()}: {text}")
     return np.flatnonzero(is_valid)

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-import numpy as np
-
 from and_tf.collection.page.context import PageContext
-from and_tf.collection.page.titles import MEASURED_BY, flag_title
-from and_tf.collection.quality import Quality
+from and_tf.collection.page.titles import flag_title
+from and_tf.collection.quality import MEASURED_BY, Quality, by_severity
+from and_tf.report.page.originals import shown_name
 from and_tf.report.section import Section, fill
 
 MOST_SHOWN = 10  # of a kind
+MOST_BROKEN = 20  # files
 
 TEMPLATE = """
 <p>Measured on the pictures themselves, without the encoder. A flag marks what to look at, not what
@@ -22,6 +22,13 @@ photo{{ "" if kind.count == 1 else "s" }}</span></h3>
 <a href="#show-finding-{{ kind.key }}">All {{ "{:,}".format(kind.count) }}</a> in the explorer</p>
 {% endif %}
 {% endfor %}
+{% if broken %}
+<h3>Files that cannot be read <span class="count">{{ "{:,}".format(broken|length) }}</span></h3>
+<p>They are left out of everything.</p>
+<ul>{% for name, reason in broken[:shown] %}<li>{{ name }}: {{ reason }}</li>{% endfor %}
+{% if broken|length > shown %}
+<li>and {{ "{:,}".format(broken|length - shown) }} more</li>{% endif %}</ul>
+{% endif %}
 {% if not kinds %}<p>No photo is remarkable in this respect.</p>{% endif %}
 """
 
@@ -32,7 +39,9 @@ def quality_section(context: PageContext) -> Section | None:
     if found is None:
         return None
     kinds = [_kind(context, found, name) for name, flags in found.flags.items() if flags.any()]
-    return Section("quality", "Picture quality", fill(TEMPLATE, kinds=kinds), link="Quality")
+    broken = [(shown_name(name), reason) for name, reason in context.collection.broken]
+    html = fill(TEMPLATE, kinds=kinds, broken=broken, shown=MOST_BROKEN)
+    return Section("quality", "Picture quality", html, link="Quality")
 
 
 def _kind(context: PageContext, quality: Quality, name: str) -> dict[str, Any]:
@@ -45,24 +54,6 @@ def _kind(context: PageContext, quality: Quality, name: str) -> dict[str, Any]:
             context.photo(i, _measured(quality, name, i)) for i in flagged[:MOST_SHOWN].tolist()
         ],
     }
-
-
-def by_severity(quality: Quality, name: str) -> np.ndarray:
-    """(m,) int, the photos with a flag, the most remarkable first."""
-    flagged = np.flatnonzero(quality.flags[name])
-    values = _severity(quality, name)
-    return flagged if values is None else flagged[np.argsort(-values[flagged], kind="stable")]
-
-
-def _severity(quality: Quality, name: str) -> np.ndarray | None:
-    """(N,) float, larger for what is more remarkable; None where nothing is known of the flag."""
-    measured = quality.measurements
-    if name == "tiny" and {"width", "height"} <= set(measured):
-        return -np.minimum(measured["width"], measured["height"])
-    if name == "odd_aspect" and "aspect" in measured:
-        return np.abs(np.log(np.maximum(measured["aspect"], 1e-6)))
-    key, sign = MEASURED_BY.get(name, ("", 1))
-    return sign * measured[key] if key in measured else None
 
 
 def _measured(quality: Quality, name: str, index: int) -> str:

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from and_tf.collection.page.context import PageContext
-from and_tf.collection.page.trust import Trust, measure_trust
+from and_tf.collection.page.trust import Trust, doubtful_kinds, measure_trust
 from and_tf.data.subsets import evenly_spaced
 from and_tf.report.section import Section, fill
-from and_tf.report.spread import describe_spread, measure_spread
+from and_tf.report.spread import Spread, describe_rank, measure_spread
 from and_tf.training.summary import FEW_IMAGES
 
 TEMPLATE = """
@@ -56,19 +56,32 @@ def judge(context: PageContext, trust: Trust | None) -> Verdict:
         )
     reasons = [
         f"Embedded by {describe_encoder(context)}: {embeddings.shape[1]} values for each photo.",
-        UNKNOWN if trust is None else trust.sentence,
-        "" if spread is None else describe_spread(spread, is_collapsed),
+        unknown(context) if trust is None else trust.sentence,
+        "" if spread is None else describe_directions(context, spread, is_collapsed),
         _few(len(context)),
         _doubtful_duplicates(context),
     ]
     return Verdict(tone, headline, [reason for reason in reasons if reason])
 
 
-UNKNOWN = (
-    "How well this encoder knows these photos cannot be measured without labels: look at the "
-    "random photos before their neighbours below, and trust duplicates, outliers and clusters as "
-    "far as you agree with those."
-)
+def unknown(context: PageContext) -> str:
+    """What is said of an encoder where there are no labels."""
+    return (
+        "How well this encoder knows these photos cannot be measured without labels: look at the "
+        f"random photos before their neighbours below, and trust {doubtful_kinds(context)} as far "
+        "as you agree with those."
+    )
+
+
+def describe_directions(context: PageContext, spread: Spread, is_collapsed: bool) -> str:
+    """Over how many directions the features lie, which depends on their layer."""
+    origin = context.collection.origin
+    layer = origin.layer if origin is not None else ""
+    what = "The features" + (f" of the layer {layer}" if layer else "")
+    close = " They lie close together, as those of photos that hardly differ."
+    return f"{describe_rank(spread, what)}." + (
+        close if spread.is_narrow and not is_collapsed else ""
+    )
 
 
 def describe_encoder(context: PageContext) -> str:

@@ -3,9 +3,8 @@
 import numpy as np
 
 from and_tf.collection.page.sections.explorer import neighbours_shown
-from and_tf.collection.page.sections.quality import by_severity
 from and_tf.collection.page.sections.suspect_labels import clearest
-from and_tf.collection.quality import Quality
+from and_tf.collection.quality import Quality, by_severity
 from and_tf.collection.suspect_labels import SuspectLabels
 
 
