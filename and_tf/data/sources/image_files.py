@@ -93,7 +93,7 @@ def is_ignored(folder: str) -> bool:
 
 
 def holds_output(folder: str | Path) -> bool:
-    """Whether a folder, or one directly below it, holds one of `MARKS`, as a folder of runs does."""
+    """Whether a folder, or one directly below it, holds one of `MARKS`, as that of runs does."""
     below = [entry.path for entry in os.scandir(folder) if entry.is_dir()]
     return any(os.path.exists(os.path.join(p, m)) for p in (folder, *below) for m in MARKS)
 
