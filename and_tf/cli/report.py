@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from and_tf.cli.commands import command
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
 from and_tf.report.settings import ReportSettings
@@ -47,4 +48,4 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
 def _command(values: dict[str, Any]) -> str:
     """The command that writes the page again."""
     given = (f"--{name}={value}" for name, value in values.items())
-    return shlex.join(["python", "report.py", *given])
+    return f"{command('report')} {shlex.join(given)}".rstrip()

@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 def choose_model(model: str, images: Path, skip_broken: bool = True) -> str:
     """The encoder to embed with: of these the first that there is.
 
-    The one that is named; pretrained weights in Keras' cache; the newest run that was trained on
-    these images; a short run on them, which is trained first.
+    The one that is named; the newest run that the user trained on these images; pretrained weights
+    in Keras' cache; a short run on the images, which is trained first if there is none yet.
 
     Args:
         model: as `open_encoder` takes it; empty where none is named.
@@ -33,28 +33,41 @@ def choose_model(model: str, images: Path, skip_broken: bool = True) -> str:
     """
     if model:
         return model
+    if run := newest_run_on(images):
+        return _chosen(run)
     if names := cached_applications():
         logger.info(
             "Pretrained weights of %s are in Keras' cache and embed the photos; choose others by "
             "%s.", names[0], Argument("model"),
         )  # fmt: skip
         return names[0]
-    if run := newest_run_on(images):
-        logger.info("The newest run that was trained on these photos embeds them: %s.", run.path)
-        return str(run.path)
+    if run := newest_run_on(images, are_quick=True):
+        return _chosen(run)
     return str(train_quickly(images, skip_broken))
 
 
-def newest_run_on(images: Path, root: Path = Path("runs")) -> Workdir | None:
+def _chosen(run: Workdir) -> str:
+    logger.info("The newest run that was trained on these photos embeds them: %s.", run.path)
+    return str(run.path)
+
+
+def newest_run_on(
+    images: Path, root: Path = Path("runs"), are_quick: bool = False
+) -> Workdir | None:
     """The run whose checkpoint is the newest of those trained on a folder, or on one around it.
 
-    A quick run counts once it is finished: until then it is to be continued.
+    Args:
+        images: the folder.
+        root: where runs are looked for.
+        are_quick: whether only the quick runs are looked at, or only the others. A quick run counts
+            once it is finished: until then it is to be continued.
     """
     files = [path for path in root.glob("**/checkpoints/last.npz") if path.is_file()]
     for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
         run = Workdir(file.parent.parent)
-        is_quick = SUFFIX in run.path.name
-        if _was_trained_on(run, images) and (run.summary.is_file() or not is_quick):
+        if (SUFFIX in run.path.name) != are_quick or (are_quick and not run.summary.is_file()):
+            continue
+        if _was_trained_on(run, images):
             return run
     return None
 

@@ -20,9 +20,9 @@ class CollectionSettings(Settings):
     images: str = setting("", "Folder of images, searched with its sub-folders.")
     model: str = setting(
         "",
-        "Encoder: folder of a run, exported encoder or pretrained weights; by default weights in "
-        "Keras' cache, else the newest run on these images, else a short run that is trained "
-        "first.",
+        "Encoder: folder of a run, exported encoder or pretrained weights; by default the "
+        "newest run on these images, else weights in Keras' cache, else a short run that is "
+        "trained first.",
     )
     init: str = setting(
         "", "The same as model, by the name that pretrained weights have in training."

@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from and_tf.settings import Settings, at_least, between, setting
+from and_tf.errors import Argument
+from and_tf.settings import SettingError, Settings, at_least, between, setting
 
 LABELS = ("folders", "none")
+IMAGE_SIZE, SMALLEST = 32, 8  # pixels
+OF_INIT = 0  # as an image size: that of the weights which a run starts from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +62,8 @@ class AugmentationSettings(Settings):
     RandomGrayscale of torchvision, on float images. Arithmetic: `and_tf.data.augmentation`.
 
     Attributes:
-        image_size: side S of the square images that come out, in pixels.
+        image_size: side S of the square images that come out, in pixels, at least 8; `OF_INIT`
+            where it is still to be that of the weights that a run starts from.
         crop_min_area: smallest fraction of the image's area that a crop covers.
         color_jitter: strength. Factors lie in 1 - strength .. 1 + strength, hue shifts in
             +-strength of a turn, at most half a turn.
@@ -69,7 +73,12 @@ class AugmentationSettings(Settings):
     Reference: Huang et al., ICML 2019.
     """
 
-    image_size: int = setting(32, "Side of the encoder's input in pixels.", at_least(8))
+    image_size: int = setting(
+        None,
+        "Side of the encoder's input in pixels; by default 32, or that of the network of the "
+        "weights which the run starts from (init).",
+        at_least(0),
+    )
     crop_min_area: float = setting(
         0.2, "Smallest fraction of the image that a random crop covers.", between(0, 1, True)
     )
@@ -78,3 +87,12 @@ class AugmentationSettings(Settings):
     )
     grey: float = setting(0.2, "Probability of a grey image.", between(0, 1))
     flip: bool = setting(False, "Flip half of the images horizontally.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.image_size is None:
+            object.__setattr__(self, "image_size", IMAGE_SIZE)
+        if OF_INIT < self.image_size < SMALLEST:
+            raise SettingError(
+                Argument("image_size", self.image_size), f" must be at least {SMALLEST}."
+            )

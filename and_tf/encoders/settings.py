@@ -7,6 +7,7 @@ from and_tf.encoders import ENCODERS
 from and_tf.errors import Argument
 from and_tf.settings import SettingError, Settings, at_least, between, setting
 
+INIT_RATE = 0.1  # where a run starts from weights: what they know is not to be lost at once
 OF_INIT = "init"  # the network is the one that the run starts from
 
 
@@ -36,7 +37,9 @@ class EncoderSettings(Settings):
         "Parts that are not trained, such as stem,stage1, or all; batch_norm: every BatchNorm.",
     )
     init_rate: float = setting(
-        1.0, "Learning rate of the layers loaded from init, as a factor.", between(0, 1, True)
+        None,
+        "Learning rate of the layers loaded from init, as a factor; by default 0.1.",
+        between(0, 1, True),
     )
 
     def __post_init__(self) -> None:
@@ -50,6 +53,8 @@ class EncoderSettings(Settings):
             )
         if self.embedding_dim is None and self.encoder != OF_INIT:
             object.__setattr__(self, "embedding_dim", 128)
+        if self.init_rate is None:
+            object.__setattr__(self, "init_rate", INIT_RATE if self.init else 1.0)
         if not self.init and self.init_rate != 1:
             raise SettingError(
                 Argument("init_rate", self.init_rate), " is for layers loaded from ",

@@ -20,9 +20,11 @@ from and_tf.runs.atomic_files import replace_file
 
 NAME = "encoder.json"
 LOWEST_KERAS = "3.14.0"  # 3.13.2 does not know all arguments of BatchNormalization
+LOWEST_WITH_AXES = "3.15.0"  # 3.14.0 does not know `input_axes` of Keras' own initialisers
 TRIED_LAYERS = {
-    "Activation", "Add", "BatchNormalization", "Conv2D", "Dense", "Flatten",
-    "GlobalAveragePooling2D", "InputLayer", "MaxPooling2D", "ReLU", "Rescaling", "ZeroPadding2D",
+    "Activation", "Add", "AveragePooling2D", "BatchNormalization", "Conv2D", "Dense",
+    "DepthwiseConv2D", "Flatten", "GlobalAveragePooling2D", "InputLayer", "MaxPooling2D", "ReLU",
+    "Rescaling", "ZeroPadding2D",
 }  # fmt: skip
 ORIENTATION, ROTATED = 0x0112, 6  # of EXIF
 
@@ -68,12 +70,14 @@ def describe(
 
 
 def lowest_keras_version(encoder: keras.Model) -> str:
-    """That reads the encoder's `.keras` file: tried for the layers of this package's encoders.
+    """That reads the encoder's `.keras` file: tried for these layers, else the one that wrote it.
 
     Reference: `benchmarks/keras_versions.py`.
     """
     kinds = {type(layer).__name__ for layer in encoder.layers}
-    return LOWEST_KERAS if kinds <= TRIED_LAYERS else keras.__version__
+    if not kinds <= TRIED_LAYERS:
+        return keras.__version__
+    return LOWEST_WITH_AXES if '"input_axes"' in encoder.to_json() else LOWEST_KERAS
 
 
 def preprocessing(side: int) -> dict[str, Any]:

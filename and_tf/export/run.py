@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from and_tf.encoders.pooling import chosen_layer, pooled_features
+from and_tf.encoders.stages import AUTO_LAYER
 from and_tf.errors import Argument, UserError
 from and_tf.export.formats import FORMATS
 from and_tf.export.samples import Samples, open_samples
@@ -46,15 +47,15 @@ def export_run(choice: RunChoice, settings: ExportSettings) -> list[Path]:
             ", or choose one format.",
         )  # fmt: skip
     restored = restore_encoder(run, choice.checkpoint)
-    encoder = pooled_features(restored.encoder, settings.layer)
+    layer = chosen_layer(restored.encoder, settings.layer)
+    encoder = pooled_features(restored.encoder, layer)
     samples = _samples(run, encoder, settings, formats)
     if samples.are_random and settings.format == "all":
         formats = [form for form in formats if not FORMATS[form].needs_images]
     written = [
-        write_export(encoder, settings.output or export_path(run, form), form, samples)
+        write_export(encoder, settings.output or export_path(run, form), form, samples, layer)
         for form in formats
     ]
-    layer = chosen_layer(restored.encoder, settings.layer)
     logger.info("Layer %s in step %s, from %s", layer, f"{restored.step:,}", restored.path)
     return written
 
@@ -92,9 +93,10 @@ def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) 
     for left_over in run.exports.glob(".encoder*"):  # by a kill during an earlier export
         if left_over.is_dir():
             shutil.rmtree(left_over)
-    encoder = pooled_features(encoder)
+    layer = chosen_layer(encoder, AUTO_LAYER)
+    encoder = pooled_features(encoder, layer)
     savedmodel, _ = (
-        write_export(encoder, export_path(run, form), form, Samples(images, images))
+        write_export(encoder, export_path(run, form), form, Samples(images, images), layer)
         for form in ("savedmodel", "keras")
     )
     return savedmodel
@@ -106,14 +108,23 @@ def export_path(run: Workdir, form: str) -> Path:
     return run.exports / f"encoder{underscore}{precision}{FORMATS[form].suffix}"
 
 
-def write_export(encoder: keras.Model, path: Path | str, form: str, samples: Samples) -> Path:
+def write_export(
+    encoder: keras.Model, path: Path | str, form: str, samples: Samples, layer: str
+) -> Path:
     """Exports, compares on images, and prints path and difference or agreement.
+
+    Args:
+        encoder: whose output is exported.
+        path: where it goes.
+        form: one of FORMATS.
+        samples: images to compare on.
+        layer: of the run's network whose features these are, for the metadata.
 
     Raises:
         UserError: as `export_encoder`; if the export differs from the encoder.
     """
     images = None if samples.are_random else samples.calibration
-    path = export_encoder(encoder, path, form, images)
+    path = export_encoder(encoder, path, form, images, layer)
     lowest = FORMATS[form].min_cosine
     if lowest is None:
         difference = verify_export(encoder, path, form, samples.compared[:8])

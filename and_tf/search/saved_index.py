@@ -95,6 +95,8 @@ def save_index(path: Path, saved: SavedIndex) -> Path:
 def open_index(path: Path, fingerprint: str) -> SavedIndex | None:
     """Opens an index; None if there is none of these rows.
 
+    Its lists stay in the file, of which a query reads those that it looks into.
+
     Raises:
         MissingPackage: without faiss.
     """
@@ -107,7 +109,7 @@ def open_index(path: Path, fingerprint: str) -> SavedIndex | None:
     if description.get("fingerprint") != fingerprint:
         logger.info("%s is of another table, or of an earlier state of this one.", path)
         return None
-    index = faiss.read_index(str(path))
+    index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
     index.nprobe = description["nprobe"]
     return SavedIndex(index, fingerprint, description["recall"])
 

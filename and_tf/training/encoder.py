@@ -10,7 +10,7 @@ from and_tf.encoders.build import build_encoder
 from and_tf.encoders.pretrained.freezing import freeze
 from and_tf.encoders.pretrained.matching import Loaded, leaf_layers, load_matching
 from and_tf.encoders.pretrained.network import Network, as_encoder
-from and_tf.encoders.pretrained.opening import open_network
+from and_tf.encoders.pretrained.opening import open_network, own_size
 from and_tf.errors import Argument, UserError
 from and_tf.runs.workdir import Workdir
 from and_tf.training.settings import ExperimentSettings
@@ -33,6 +33,20 @@ def open_start(settings: ExperimentSettings, run: Workdir) -> Network | None:
         return open_network(spec, settings.augmentation.image_size)
     except UserError as error:
         raise type(error)(Argument("init", spec), ": ", *error.parts) from error
+
+
+def size_of_start(spec: str) -> int:
+    """The side in pixels of the images that the weights to start from are for.
+
+    Raises:
+        UserError: as `open_pretrained`.
+    """
+    try:
+        size = own_size(spec)
+    except UserError as error:
+        raise type(error)(Argument("init", spec), ": ", *error.parts) from error
+    logger.info("Images of %d pixels, the size of %s.", size, spec)
+    return size
 
 
 def normalisation(network: Network) -> dict[str, list[float]]:

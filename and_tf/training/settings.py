@@ -6,14 +6,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from and_tf.data.settings import AugmentationSettings, DataSettings
+from and_tf.data.settings import OF_INIT, AugmentationSettings, DataSettings
 from and_tf.encoders.settings import EncoderSettings
-from and_tf.errors import BrokenFile, UserError
+from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.methods import METHODS
 from and_tf.methods.choice import MethodChoice
 from and_tf.methods.method import Method
 from and_tf.methods.rounds import LR_POLICIES
 from and_tf.settings import (
+    SettingError,
     Settings,
     above,
     at_least,
@@ -139,6 +140,12 @@ class ExperimentSettings(Settings):
     optimizer: OptimizerSettings = dataclasses.field(default_factory=OptimizerSettings)
     devices: DeviceSettings = dataclasses.field(default_factory=DeviceSettings)
 
+    def __post_init__(self) -> None:
+        if self.augmentation.image_size == OF_INIT and not self.encoder.init:
+            raise SettingError(
+                Argument("image_size", OF_INIT), " is the size of ", Argument("init"), ": give it."
+            )
+
     @property
     def keeps_random_weights(self) -> bool:
         """Whether the encoder stays as it is initialised: no step is taken, no weights loaded."""
@@ -153,11 +160,14 @@ def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
         SettingError: if a value is not taken.
     """
     choice = build(MethodChoice, values)
+    encoder = build(EncoderSettings, values)
+    if encoder.init and values.get("image_size") is None:
+        values = {**values, "image_size": OF_INIT}  # known once the weights are opened
     return ExperimentSettings(
         run=build(RunSettings, values),
         data=build(DataSettings, values),
         augmentation=build(AugmentationSettings, values),
-        encoder=build(EncoderSettings, values),
+        encoder=encoder,
         choice=choice,
         method=build(choice.method_class, values),
         optimizer=build(OptimizerSettings, values),

@@ -9,6 +9,7 @@ import keras
 
 from and_tf.data.picture import save_grid
 from and_tf.data.pipeline import sample_augmented
+from and_tf.data.settings import OF_INIT
 from and_tf.encoders.layers import in_float32
 from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.evaluation import extract
@@ -18,6 +19,7 @@ from and_tf.runs.workdir import Workdir
 from and_tf.settings import differences, flat_values
 from and_tf.training.build import Experiment
 from and_tf.training.callbacks import callback_metadata, restore_metadata
+from and_tf.training.encoder import size_of_start
 from and_tf.training.hardware import precision_policy
 from and_tf.training.online_evaluation import Monitor
 from and_tf.training.settings import ExperimentSettings, read_settings
@@ -26,10 +28,17 @@ logger = logging.getLogger(__name__)
 
 
 def settings_of_run(settings: ExperimentSettings, run: Workdir) -> ExperimentSettings:
-    """Settings as the run keeps them: absolute paths, and the Keras policy that `mixed` means."""
+    """Settings as the run keeps them: absolute paths, and what depends on weights or machine.
+
+    That is the network's own size of images, and the Keras policy that `mixed` means.
+    """
     settings = dataclasses.replace(
         settings, data=settings.data.absolute(), encoder=settings.encoder.absolute()
     )
+    if settings.augmentation.image_size == OF_INIT:
+        size = _size_of_run(run) or size_of_start(settings.encoder.init)
+        augmentation = dataclasses.replace(settings.augmentation, image_size=size)
+        settings = dataclasses.replace(settings, augmentation=augmentation)
     wanted = settings.devices.precision
     policy = precision_policy(wanted)
     if wanted == "mixed" and run.flags.is_file():
@@ -37,6 +46,11 @@ def settings_of_run(settings: ExperimentSettings, run: Workdir) -> ExperimentSet
         policy = kept if kept.startswith("mixed_") else policy
     devices = dataclasses.replace(settings.devices, precision=policy)
     return dataclasses.replace(settings, devices=devices)
+
+
+def _size_of_run(run: Workdir) -> int | None:
+    """The size that a run was begun with, for which its start is not needed any more."""
+    return read_settings(run).augmentation.image_size if run.flags.is_file() else None
 
 
 def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from helpers.pictures import write_images
 
@@ -90,11 +92,11 @@ def test_an_unfinished_quick_run_is_not_chosen_but_continued(photos):
     assert newest_run_on(photos).path.name == "mine"
 
 
-def test_the_order_of_the_choice(photos, monkeypatch):
+def test_the_order_of_the_choice(photos, monkeypatch, caplog):
     monkeypatch.setattr(choice, "train_quickly", lambda *others: "trained")
     assert choose_model("", photos) == "trained"
-    run = begun("runs/mine", f"folder:{photos}")
-    assert choose_model("", photos) == str(run.path)
+    quick = begun("runs/photos-quick", f"folder:{photos}")
+    assert choose_model("", photos) == str(quick.path)
     weights = (
         photos.parent
         / "keras"
@@ -102,8 +104,17 @@ def test_the_order_of_the_choice(photos, monkeypatch):
         / ("mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5")
     )
     weights.parent.mkdir(parents=True)
-    weights.touch()
+    with h5py.File(weights, "w") as file:
+        file["kernel"] = np.ones(5000)
     assert choose_model("", photos) == "MobileNetV2"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-2000])
+    assert choose_model("", photos) == str(quick.path)
+    assert "no whole file of weights" in caplog.text
+    weights.write_bytes(whole)
+    run = begun("runs/mine", f"folder:{photos}")
+    os.utime(run.checkpoint, (1, 1))
+    assert choose_model("", photos) == str(run.path)
     assert choose_model("x.keras", photos) == "x.keras"
 
 

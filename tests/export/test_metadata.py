@@ -15,6 +15,7 @@ from PIL import Image
 import and_tf
 from and_tf import export
 from and_tf.data.decode import load_square
+from and_tf.encoders import pooled_features
 from and_tf.export.metadata import describe, path_beside, preprocessing
 
 FORMATS = list(export.FORMATS)
@@ -98,7 +99,12 @@ def test_embeddings_of_any_length_are_told():
 def test_a_keras_file_names_the_lowest_version_tried(encoder, paths):
     told = export.load_exported(paths["keras"]).metadata
     assert told["lowest_keras_version"] == "3.14.0"
+    assert describe(pooled_features(encoder, "stage4"), "keras")["lowest_keras_version"] == "3.14.0"
     images = keras.Input((8, 8, 3))
+    x = keras.layers.DepthwiseConv2D(3, name="depthwise")(images)  # with an initialiser of Keras
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU(6.0)(x))
+    foreign = keras.Model(images, x)
+    assert describe(foreign, "keras")["lowest_keras_version"] == "3.15.0"
     other = keras.Model(images, keras.layers.GlobalMaxPooling2D()(images))
     assert describe(other, "keras")["lowest_keras_version"] == keras.__version__
 

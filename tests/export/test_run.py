@@ -7,12 +7,14 @@ import pytest
 from helpers.encoder_runs import make_encoder_run
 
 from and_tf.encoders import pooled_features
+from and_tf.encoders.pooling import chosen_layer
 from and_tf.errors import NotFound, UserError
 from and_tf.export import load_exported, run
 from and_tf.export.formats import FORMATS
-from and_tf.export.run import export_run
+from and_tf.export.run import export_finished_run, export_run
 from and_tf.export.settings import ExportSettings
 from and_tf.runs.settings import RunChoice
+from and_tf.runs.workdir import Workdir
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
 
@@ -50,6 +52,24 @@ def test_any_layer_of_a_run_is_exported_in_every_exact_format(runs, layer, form,
     expected = pooled_features(encoders["last"], layer).predict(IMAGES, verbose=0)
     assert exported.embedding_dim == expected.shape[1]
     np.testing.assert_allclose(exported(IMAGES), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", ["auto", "conv4", "fc"])
+def test_an_export_of_a_run_says_which_layer_it_holds(runs, layer, tmp_path):
+    folder, encoders = runs
+    settings = ExportSettings(format="keras", layer=layer, output=str(tmp_path / "encoder.keras"))
+    (path,) = export_run(RunChoice(str(folder)), settings)
+    told = load_exported(path).metadata["layer"]
+    assert told == chosen_layer(encoders["last"], layer) and (told == "fc") == (layer == "fc")
+
+
+def test_the_exports_of_a_finished_run_say_which_layer_they_hold(runs, tmp_path):
+    _, encoders = runs
+    finished = Workdir(tmp_path / "finished")
+    savedmodel = export_finished_run(finished, encoders["last"], IMAGES)
+    for path in (savedmodel, finished.exports / "encoder.keras"):
+        assert load_exported(path).metadata["layer"] == chosen_layer(encoders["last"], "auto")
+        assert load_exported(path).metadata["layer"] not in ("embedding", "fc")
 
 
 def test_a_state_that_is_not_kept_is_refused_by_those_that_are(runs):

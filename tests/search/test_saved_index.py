@@ -44,6 +44,12 @@ def test_it_is_read_back_as_it_was(rows, built, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_query_reads_of_the_file_only_what_it_looks_into(built, tmp_path):
+    index = open_index(save_index(tmp_path / "t.faiss", built), "of these rows").index
+    lists = faiss.downcast_InvertedLists(faiss.extract_index_ivf(index).invlists)
+    assert isinstance(lists, faiss.OnDiskInvertedLists)
+
+
 def test_what_is_no_index_of_these_rows_is_none(built, tmp_path):
     path = tmp_path / "t.faiss"
     assert open_index(path, "of these rows") is None

@@ -1,5 +1,6 @@
 """Networks of Keras Applications: their weights' files and the pixels that these expect."""
 
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +10,8 @@ import keras
 
 from and_tf.encoders.pretrained.network import Network
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
+
+logger = logging.getLogger(__name__)
 
 IMAGE_SIZE = 224  # pixels, where no other is asked for
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of pixels in 0..1
@@ -121,9 +124,28 @@ def open_application(name: str, weights: str = "", image_size: int | None = None
 
 
 def cached_applications() -> list[str]:
-    """The networks whose weights Keras keeps on this machine, those that suit photos first."""
+    """The networks whose weights Keras keeps on this machine, those that suit photos first.
+
+    A file that is cut off is passed over with a warning.
+    """
     order = [*PREFERRED, *(name for name in APPLICATIONS if name not in PREFERRED)]
-    return [name for name in order if _cached_file(APPLICATIONS[name]).is_file()]
+    files = {name: _cached_file(APPLICATIONS[name]) for name in order}
+    return [name for name, file in files.items() if file.is_file() and _is_whole(file)]
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file of weights can be opened, which one that is cut off cannot."""
+    import h5py
+
+    try:
+        with h5py.File(path):
+            return True
+    except OSError:
+        logger.warning(
+            "%s is no whole file of weights, perhaps of a download that was cut off: it is passed "
+            "over. Remove it.", path,
+        )  # fmt: skip
+        return False
 
 
 def _cached_file(application: Application) -> Path:

@@ -13,18 +13,25 @@ class Loaded(NamedTuple):
     Attributes:
         loaded: those that were given weights.
         fresh: those that keep their own: there is none of the name, or it has other shapes.
+        unused: layers of the source whose weights the encoder has no place for.
     """
 
     loaded: list[str]
     fresh: list[str]
+    unused: list[str]
 
     def __str__(self) -> str:
         total = len(self.loaded) + len(self.fresh)
         text = f"{len(self.loaded)} of {total} layers with weights loaded"
-        if not self.fresh:
-            return text
-        named = ", ".join(self.fresh[:8]) + (", ..." if len(self.fresh) > 8 else "")
-        return f"{text}; fresh: {named}"
+        if self.fresh:
+            text += f"; fresh: {_first(self.fresh)}"
+        if self.unused:
+            text += f"; {len(self.unused)} layers of the source not used: {_first(self.unused)}"
+        return text
+
+
+def _first(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
 
 
 def load_matching(encoder: keras.Model, source: keras.Model) -> Loaded:
@@ -49,7 +56,11 @@ def load_matching(encoder: keras.Model, source: keras.Model) -> Loaded:
             if fits:
                 variable.assign(known[name].value)
         (loaded if fits else fresh).append(layer.name)
-    return Loaded(loaded, fresh)
+    # A layer without weights may hold those of its namesake as constants, as of Normalization.
+    constant = {layer.name for layer in encoder.layers if not layer_state(layer)}
+    placed = {*loaded, *constant}
+    unused = [name for name, state in theirs.items() if state and name not in placed]
+    return Loaded(loaded, fresh, unused)
 
 
 def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:

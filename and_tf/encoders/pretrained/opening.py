@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from and_tf.encoders.pretrained.applications import APPLICATIONS, open_application
+from and_tf.encoders.pretrained.applications import APPLICATIONS, IMAGE_SIZE, open_application
 from and_tf.encoders.pretrained.hub import open_preset
 from and_tf.encoders.pretrained.network import Network, as_encoder
 from and_tf.errors import NotFound, UserError
@@ -63,6 +63,13 @@ def open_network(spec: str, image_size: int | None = None) -> Network:
     if name in APPLICATIONS:
         return open_application(name, file, image_size)
     return _saved_encoder(spec)
+
+
+def own_size(spec: str) -> int:
+    """The side in pixels of the images that a network is for; exceptions as `open_pretrained`."""
+    if spec.partition(":")[0] in APPLICATIONS:
+        return IMAGE_SIZE
+    return open_network(spec).image_size
 
 
 def is_pretrained_name(spec: str) -> bool:

@@ -38,7 +38,7 @@ TEMPLATE = """
 {{ protocols(single, "Measured results") }}</figure>
 {% if many %}
 <details>
-<summary>Each layer and setting of evaluate.py</summary>
+<summary>Each layer and setting that was evaluated</summary>
 {{ protocols(many, "Results of each layer and setting") }}
 </details>
 {% endif %}

@@ -3,6 +3,7 @@
 import datetime
 
 from and_tf import __version__
+from and_tf.data.settings import AugmentationSettings
 from and_tf.encoders.settings import EncoderSettings
 from and_tf.report.context import ReportContext
 from and_tf.report.metric_tables import NOTHING
@@ -68,7 +69,8 @@ def _cost(context: ReportContext) -> Pairs:
 def setting_values(settings: ExperimentSettings) -> tuple[Pairs, Pairs]:
     """Names and values of a run's settings: those that differ from the defaults, and the others."""
     standard = {field.name: field.default for field in fields_of(settings)}
-    standard |= flat_values(EncoderSettings())  # whose defaults follow from one another
+    for group in (EncoderSettings(), AugmentationSettings()):  # whose defaults follow from others
+        standard |= flat_values(group)
     changed: Pairs = []
     same: Pairs = []
     for name, value in flat_values(settings).items():

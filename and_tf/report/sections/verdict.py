@@ -125,7 +125,8 @@ def _with_labels(record: Record, labels: np.ndarray | None, name: str) -> Verdic
         f"(standard error {error:.1f} points)"
     )
     raw = record.metadata.get(_RAW_PIXELS[name])
-    tone, comparison = _compare_with_baselines(raw, labels, accuracy)
+    start = record.metadata.get(_AT_START.get(name, ""))
+    tone, comparison = _compare_with_baselines(raw, start, labels, accuracy)
     reasons = [trend(record.by_round(name), count), _describe_consistency(record)]
     if name == "knn_top1_train":
         reasons.append(
@@ -145,17 +146,23 @@ _CLASSIFIED = {
 _RAW_PIXELS = {"knn_top1": "raw_pixels_knn_top1", "knn_top1_train": "raw_pixels_knn_top1_train"}
 
 
-def _compare_with_baselines(
-    raw: float | None, labels: np.ndarray, accuracy: float
-) -> tuple[str, str]:
-    """Tone and sentence beside raw pixels and always naming the most frequent class.
+# That of the weights that a run started from, in run.json.
+_AT_START = {"knn_top1": "init_knn_top1"}
 
-    The tone is that of the comparison with the better one of the two.
+
+def _compare_with_baselines(
+    raw: float | None, start: float | None, labels: np.ndarray, accuracy: float
+) -> tuple[str, str]:
+    """Tone and sentence beside raw pixels, the start and always naming the most frequent class.
+
+    The tone is that of the comparison with the best one of them.
     """
     largest = float(100 * np.bincount(labels).max() / len(labels))
     known = {"always naming the largest class": largest}
     if raw is not None:
         known["the same kNN on raw pixels"] = raw
+    if start is not None:
+        known["the same kNN by the weights it began with"] = start
     strongest, *others = sorted(known, key=lambda name: -known[name])
     gain = accuracy - known[strongest]
     first = f"{strongest} ({known[strongest]:.1f} %)"
@@ -215,7 +222,7 @@ def _without_labels(record: Record, spread: Spread, is_collapsed: bool) -> Verdi
         describe_overlap(record.evaluations, describe_nearest(record.metadata.get("images"))),
         "What no metric here can say is whether near images belong together for your purpose: "
         "look at the neighbours of some images, or label some held-out ones (sub-folders, or "
-        "y_test) and run evaluate.py.",
+        "y_test) and evaluate the run.",
     ]
     return Verdict(tone, f"{headline}.", reasons)
 

@@ -61,6 +61,22 @@ def test_the_headline_compares_with_raw_pixels(knn, tone, words):
     assert f"1,000 held-out images (standard error {error:.1f} points)" in verdict.headline
 
 
+@pytest.mark.parametrize(
+    ("start", "tone", "words"),
+    [
+        (80.0, "poor", "Worse than the same kNN by the weights it began with (80.0 %) by 20.0"),
+        (61.0, "mixed", "Not clearly different from the same kNN by the weights it began with"),
+        (45.0, "good", "Better than the same kNN by the weights it began with (45.0 %) by 15.0"),
+    ],
+)
+def test_a_run_from_weights_is_compared_with_them_first(start, tone, words):
+    run = record([40, 45, 60])
+    run.metadata["init_knn_top1"] = start
+    verdict = judge(run, LABELS, WIDE)
+    assert verdict.tone == tone and verdict.headline.startswith(words)
+    assert "raw pixels" in verdict.headline
+
+
 def test_without_raw_pixels_it_compares_with_the_largest_class():
     labels = np.array([0] * 700 + [1] * 300)
     verdict = judge(record([71.0], raw=None), labels, WIDE)
