@@ -38,6 +38,8 @@ def images_and_targets(data: Any, kind: str = "indices") -> tuple[Any, tf.Tensor
         raise UserError(
             Argument("sample_weight"), " is not used: every image counts alike. Leave it out."
         )
+    if isinstance(targets, np.ndarray):  # of a step that is called outside `fit`
+        targets = tf.convert_to_tensor(targets)
     if not isinstance(targets, tf.Tensor) or not targets.dtype.is_integer:
         found = getattr(targets, "dtype", type(targets))
         raise UserError(

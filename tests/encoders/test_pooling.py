@@ -30,11 +30,11 @@ def means_of_cells(maps, most_values):
 )
 def test_a_layer_gives_the_means_of_its_cells_at_unit_length(name, side):
     encoder = build_encoder(name, (side, side, 3), embedding_dim=16, seed=0)
-    layers = layer_names(encoder)
-    outputs = [model.output for layer in layers for model in
-               (features(encoder, layer), pooled_features(encoder, layer))]  # fmt: skip
-    found = keras.Model(encoder.input, outputs).predict(images(side), verbose=0)
-    for layer, maps, rows in zip(layers, found[::2], found[1::2], strict=True):
+    for layer in layer_names(encoder):
+        maps, rows = (
+            build(encoder, layer).predict(images(side), verbose=0)
+            for build in (features, pooled_features)
+        )
         expected = means_of_cells(maps, 2048) if maps.ndim == 4 else maps
         expected = expected / np.linalg.norm(expected, axis=1, keepdims=True)
         assert rows.dtype == np.float32 and rows.shape[1] <= 2048
