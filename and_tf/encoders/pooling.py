@@ -48,7 +48,8 @@ def chosen_layer(encoder: keras.Model, layer: str) -> str:
 def pool(maps: keras.KerasTensor, most_values: int = MOST_VALUES) -> keras.KerasTensor:
     """Means of a map over the cells of the finest grid that gives no more values, or one mean.
 
-    Cells are squares of one size; where the side is no multiple of it, the last are smaller.
+    Cells are squares of one size; where the side is not a multiple of it, those at both ends are
+    smaller.
 
     Args:
         maps: (B, H, W, C) symbolic, of known size.

@@ -13,14 +13,22 @@ def images(side):
     return np.random.default_rng(0).integers(0, 256, (3, side, side, 3)).astype("float32")
 
 
+def spans(side, size):
+    """Slices of a side into cells of one size, what is missing taken from both ends."""
+    count = -(-side // size)
+    first = -((count * size - side) // 2)
+    starts = [first + number * size for number in range(count)]
+    return [slice(max(start, 0), start + size) for start in starts]
+
+
 def means_of_cells(maps, most_values):
     """(B, F), by loops over cells of the smallest size that gives no more values."""
     _, height, width, channels = maps.shape
     for size in range(1, height + 1):
-        rows, columns = (range(0, side, size) for side in (height, width))
+        rows, columns = (spans(side, size) for side in (height, width))
         if len(rows) * len(columns) * channels <= most_values:
             break
-    cells = [maps[:, r : r + size, c : c + size].mean(axis=(1, 2)) for r in rows for c in columns]
+    cells = [maps[:, row, column].mean(axis=(1, 2)) for row in rows for column in columns]
     return np.concatenate(cells, axis=1)
 
 
