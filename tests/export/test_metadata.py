@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from helpers.trained_encoders import centred_encoder, smooth_pixels
+from helpers.trained_encoders import colour_encoder, smooth_pixels
 from PIL import Image
 
 import and_tf
@@ -23,7 +23,7 @@ FORMATS = list(export.FORMATS)
 
 @pytest.fixture(scope="module")
 def encoder():
-    return centred_encoder("resnet_small")
+    return colour_encoder("resnet_small")
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +79,10 @@ def test_the_reference_shows_whether_images_were_prepared_rightly(paths, format)
         (found,) = exported(image[None])
         return found @ expected / np.linalg.norm(found)
 
-    lowest = {"float32": 0.99999, "float16": 0.999, "int8": 0.9}
+    lowest = {"float32": 0.99999, "float16": 0.999, "int8": 0.98}
     assert cosine(right) > lowest[exported.metadata["precision"]]
     for wrong in (upright, squeezed, 255 - right):
-        assert cosine(wrong) < cosine(right) - 1e-3
+        assert cosine(wrong) < cosine(right) - 0.01
 
 
 def test_another_layer_is_named(encoder, tmp_path):

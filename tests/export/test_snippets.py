@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from helpers.image_files import encoded, exif, photo, transparent_photo
 from helpers.pages import ROOT, code_blocks
-from helpers.trained_encoders import centred_encoder
+from helpers.trained_encoders import colour_encoder
 
 from and_tf import export
 from and_tf.collection.encoder import embed_source
@@ -52,7 +52,7 @@ def place(tmp_path_factory):
     }
     for name, content in files.items():
         (folder / "photos" / name).write_bytes(content)
-    encoder = centred_encoder("resnet_small")
+    encoder = colour_encoder("resnet_small")
     for form in ("savedmodel", "keras", "onnx", "litert"):
         path = export_path(Workdir(folder / "runs" / "photos"), form)
         export.export_encoder(encoder, path, form)

@@ -34,13 +34,19 @@ def trained_encoder(name, side=32):
     return encoder
 
 
-def centred_encoder(name, side=32):
-    """A trained one whose embeddings point everywhere, so that cosines tell images apart."""
-    encoder = trained_encoder(name, side)
-    last = encoder.get_layer("fc")
-    rows = keras.Model(encoder.input, last.output).predict(
-        smooth_pixels(64, side, side, seed=8), verbose=0
+def colour_encoder(name, side=32):
+    """An encoder trained to tell smooth images apart by their colours, 16 values each.
+
+    Embeddings point everywhere, so that cosines tell images apart, and hardly move with the last
+    bits of pixels or weights, as those of an encoder that has learned something.
+    """
+    encoder = encoders.build_encoder(
+        name, (side, side, 3), embedding_dim=16, mean=(120, 121, 122), std=(60, 61, 62), seed=1
     )
-    kernel, bias = last.get_weights()
-    last.set_weights([kernel, bias - rows.mean(axis=0)])
+    images = smooth_pixels(256, side, side, seed=3)
+    coarse = tf.image.resize(images, (3, 3), antialias=True).numpy().reshape(256, 27) - 127
+    targets = coarse @ np.random.default_rng(2).normal(size=(27, 16))
+    targets /= np.linalg.norm(targets, axis=1, keepdims=True)
+    encoder.compile(keras.optimizers.Adam(3e-3), loss="mse")
+    encoder.fit(images, targets, batch_size=32, epochs=10, verbose=0)
     return encoder
