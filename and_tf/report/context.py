@@ -7,12 +7,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from and_tf.data.sources.opening import open_images_of_run
 from and_tf.data.sources.source import Source
-from and_tf.errors import UserError
 from and_tf.evaluation.knn_during_training import ChosenImages, choose_images
 from and_tf.report.entropy import Entropy, entropy_of
 from and_tf.report.record import Record, read_record
+from and_tf.report.run_images import open_run_images
 from and_tf.report.sample import Sample, embed_sample, names_of_classes, predictions
 from and_tf.report.settings import ReportSettings
 from and_tf.runs.restore import restore_encoder
@@ -87,7 +86,11 @@ class ReportContext:
 
 
 def read_context(
-    run: Workdir, checkpoint: str, settings: ReportSettings, command: str = ""
+    run: Workdir,
+    checkpoint: str,
+    settings: ReportSettings,
+    command: str = "",
+    images: tuple[Source, Source | None] | None = None,
 ) -> ReportContext:
     """Restores the encoder, opens the images of the run and embeds samples of them.
 
@@ -96,15 +99,16 @@ def read_context(
         checkpoint: `last`, `best` or `round_N`.
         settings: which images are looked at, and where they lie.
         command: how to write the page again.
+        images: those of the run, where they are open already.
 
     Raises:
         NotFound: if there is no run, no checkpoint or no image.
         BrokenFile: if a file of the run is corrupt.
         UserError: if its images have changed.
     """
+    train, held_out = images or open_run_images(run, settings)
     restored = restore_encoder(run, checkpoint)
     record = read_record(run, restored.step)
-    train, held_out = _open_sources(run, record, settings)
     size = record.settings.augmentation.image_size
     logger.info("Embedding training images of %s", train.name)
     reference = embed_sample(restored.encoder, train, size, settings.images)
@@ -130,20 +134,3 @@ def read_context(
         page_folder=settings.page_path(run.path).parent,
         command=command,
     )
-
-
-def _open_sources(
-    run: Workdir, record: Record, settings: ReportSettings
-) -> tuple[Source, Source | None]:
-    """The images that the run was trained on, and those it was evaluated on."""
-    data = record.settings.data
-    given = {n: v for n in ("data", "data_dir") if (v := getattr(settings, n)) is not None}
-    chosen = dataclasses.replace(data, **given)
-    train, held_out = open_images_of_run(chosen, record.metadata)
-    if record.metadata["fingerprint"] != train.fingerprint:
-        raise UserError(
-            f"{train.name} has changed since the run in {run.path} began: it held "
-            f"{record.metadata['images']} images and holds {len(train)}, or names or sizes differ. "
-            "Restore the images that the run was trained on."
-        )
-    return train, held_out

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from and_tf.errors import MissingPackage
+from and_tf.report.run_images import open_run_images
 from and_tf.report.settings import ReportSettings
 from and_tf.runs.atomic_files import replace_file
 from and_tf.runs.places import check_place, make_folder_of
@@ -55,7 +56,8 @@ def write_report(choice: RunChoice, settings: ReportSettings, command: str = "")
     page = settings.page_path(run.path)
     check_place("output", page)
     check_folder(run.tensorboard / "report")
-    context = read_context(run, choice.checkpoint, settings, command)
+    images = open_run_images(run, settings)  # before the model: a refusal comes at once
+    context = read_context(run, choice.checkpoint, settings, command, images)
     replace_file(make_folder_of(page), render_report(context))
     logger.info("Writing neighbours by round and the projector for TensorBoard")
     return WrittenReport(page, write_board(context))

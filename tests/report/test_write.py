@@ -15,7 +15,6 @@ from PIL import Image
 
 from and_tf.data.sources import opening
 from and_tf.errors import MissingPackage, NotFound
-from and_tf.report import context as report_context
 from and_tf.report import sections, write
 from and_tf.report.page.originals import shown_name
 from and_tf.report.section import PAGE, Section, fill
@@ -154,7 +153,7 @@ def test_names_of_classes_are_text_everywhere(tmp_path, monkeypatch):
             for source in plain(*arguments, **others)
         )
 
-    monkeypatch.setattr(report_context, "open_train_and_held_out", named)
+    monkeypatch.setattr(opening, "open_train_and_held_out", named)
     page = page_of(run)
     assert page.data["classes"] == [HOSTILE, "$x_{y"]
     assert not page.all("b") or all(not attributes for attributes in page.all("b"))
