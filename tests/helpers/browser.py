@@ -1,12 +1,14 @@
 """A headless Chromium for the tests that look at pages as a reader does: fixtures."""
 
 import json
+import os
 import shutil
 
 import pytest
 
 CHROMIUM = shutil.which("chromium")
 CHROMEDRIVER = shutil.which("chromedriver")
+IS_REQUIRED = os.environ.get("AND_TF_BROWSER") == "required"
 SWITCHES = (
     "--headless",
     "--no-sandbox",
@@ -23,10 +25,15 @@ SWITCHES = (
 
 @pytest.fixture
 def browser(tmp_path):
-    """Selenium's Chrome on Debian's Chromium, with a new profile; skips where it is missing."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    """Selenium's Chrome on Debian's Chromium, with a new profile.
+
+    Skips where it is missing, and fails there if the environment has AND_TF_BROWSER=required.
+    """
     if not (CHROMIUM and CHROMEDRIVER):
-        pytest.skip("chromium or chromedriver is not installed (Debian: chromium-driver)")
+        missing = "chromium or chromedriver is not installed (Debian: chromium-driver)"
+        (pytest.fail if IS_REQUIRED else pytest.skip)(missing)
+    from selenium import webdriver  # of requirements-dev.txt, as pytest is
+
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for switch in (*SWITCHES, f"--user-data-dir={tmp_path / 'chromium'}"):
