@@ -9,6 +9,7 @@ from typing import Any
 from and_tf.cli.commands import command
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
+from and_tf.collection.page.commands import Command
 from and_tf.collection.settings import EmbedSettings, embed_settings
 from and_tf.settings import SettingError
 
@@ -56,13 +57,24 @@ def _undo(log: str, dry_run: bool) -> None:
     print_undone(Path(log).expanduser(), dry_run)
 
 
-def _commands(values: dict[str, Any], table: str) -> list[tuple[str, str]]:
-    """What a reader of the page may type: its own command, and a search in its table."""
+def _commands(values: dict[str, Any], table: str) -> list[Command]:
+    """What a reader of the page may type: its own command, a search in its table, and a move."""
     given = shlex.join([_written(name, value) for name, value in values.items()])
+    target = f"{Path(values.get('images', '')).expanduser().absolute()}-duplicates"
     search = f"{command('search')} {shlex.join([f'--index={table}'])} --query=PHOTO"
+    moved = {k: v for k, v in values.items() if k not in ("move_duplicates_to", "dry_run")}
+    moved |= {"move_duplicates_to": target}
+    move = shlex.join([_written(name, value) for name, value in moved.items()])
     return [
-        ("This page was written by:", f"{command('embed')} {given}"),
-        ("To find the photos that are most like one:", search),
+        Command("This page was written by:", f"{command('embed')} {given}"),
+        Command("To find the photos that are most like one:", search),
+        Command(
+            "To move all but the ones to keep to a folder of their own: this lists what would go "
+            "where, and the same without --dry_run moves it. The log that it writes there takes "
+            "all of it back (--undo_moves).",
+            f"{command('embed')} {move} --dry_run",
+            section="duplicates",
+        ),
     ]
 
 

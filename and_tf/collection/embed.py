@@ -18,6 +18,7 @@ from and_tf.collection.gallery import save_gallery
 from and_tf.collection.labels import with_folder_labels
 from and_tf.collection.origin import Origin, encoded, model_place, reference_embeddings
 from and_tf.collection.outliers import find_outliers
+from and_tf.collection.page.commands import Command
 from and_tf.collection.page.write import check_page, page_path, write_page
 from and_tf.collection.pictures import Pictures, read_pictures
 from and_tf.collection.quality import measure_quality
@@ -35,12 +36,12 @@ from and_tf.runs.places import check_place, make_folder_of
 SEARCHED_NEIGHBOURS = 50  # of each image, for outliers, suspect labels, near-duplicates, pages
 
 
-def embed_folder(settings: EmbedSettings, commands: Sequence[tuple[str, str]] = ()) -> Path:
+def embed_folder(settings: EmbedSettings, commands: Sequence[Command] = ()) -> Path:
     """Embeds every image of a folder and writes the table, its page, and what else is asked for.
 
     Args:
         settings: images, encoder and what to write.
-        commands: shown on the page, each as a title and a command.
+        commands: shown on the page.
 
     Returns:
         The path of the table, which a dry run does not write.

@@ -1,6 +1,7 @@
 """The commands that the page of a folder shows."""
 
 import shlex
+from pathlib import Path
 
 from and_tf.cli import embed, search
 from and_tf.cli.embed import _commands
@@ -8,12 +9,21 @@ from and_tf.cli.embed import _commands
 
 def test_the_commands_on_the_page_are_taken_by_their_programs_whatever_the_paths():
     values = {"images": "my photos", "output": "a b.parquet"}
-    (_, first), (_, second) = _commands(values, values["output"])
+    first, second, _ = (each.text for each in _commands(values, values["output"]))
     assert first.startswith("python embed.py ") and second.startswith("python search.py ")
     assert embed.flags().parse(shlex.split(first)[2:])["images"] == "my photos"
     assert search.flags().parse(shlex.split(second)[2:])["index"] == "a b.parquet"
 
 
 def test_switches_are_written_as_users_write_them():
-    (_, command), _ = _commands({"update": True, "skip_broken": False}, "t.parquet")
+    command = _commands({"update": True, "skip_broken": False}, "t.parquet")[0].text
     assert command.endswith("embed.py --update --noskip_broken")
+
+
+def test_the_command_that_moves_duplicates_is_a_dry_run_to_a_folder_beside_the_photos():
+    values = {"images": "my photos", "output": "a.parquet", "move_duplicates_to": "elsewhere"}
+    move = _commands(values, values["output"])[-1]
+    assert move.section == "duplicates" and move.text.endswith(" --dry_run")
+    flags = embed.flags().parse(shlex.split(move.text)[2:])
+    assert flags["dry_run"] and flags["images"] == "my photos"
+    assert flags["move_duplicates_to"] == str(Path("my photos-duplicates").absolute())

@@ -8,13 +8,17 @@ from and_tf.collection.collection import Collection, search_neighbours
 from and_tf.collection.duplicates.groups import Duplicates, Group
 from and_tf.collection.findings import Findings
 from and_tf.collection.outliers import Outliers
+from and_tf.collection.page.commands import Command
 from and_tf.collection.page.write import write_page
 from and_tf.collection.quality import Quality
 from and_tf.collection.settings import embed_settings
 from and_tf.collection.suspect_labels import SuspectLabels
 from and_tf.data.sources.folder import open_folder
 
-COMMANDS = [("It was written by:", "python embed.py --images=photos")]
+COMMANDS = [
+    Command("It was written by:", "python embed.py --images=photos"),
+    Command("To move them:", "python embed.py --images=photos --dry_run", "duplicates"),
+]
 
 
 def write_jpegs(folder, names, size=(48, 36)):

@@ -129,10 +129,9 @@ def _silhouette_without_clusters(rows: np.ndarray, number: int, seed: int) -> fl
 
 def _unstable(best: Candidate) -> str:
     return (
-        "There is no clear number of clusters: whatever the number, other clusters come out when "
-        f"images are resampled. {best.num_clusters} is the most stable one (adjusted Rand index "
-        f"{best.stability:.2f}, and {STABLE} would be stable): read the clusters as an arrangement "
-        "of the images, not as groups."
+        "There is no clear number of clusters: each time some images are left out, others come "
+        f"out. {best.num_clusters} is the steadiest ({best.stability:.2f} of 1; {STABLE} would be "
+        "steady): use them to look around, not as groups."
     )
 
 
@@ -140,9 +139,8 @@ def _reason(best: Candidate, without: float, stable: Sequence[Candidate]) -> str
     values = f"silhouette {best.silhouette:.2f}, {without:.2f} for points without clusters"
     if best.silhouette - without < MARGIN:
         return (
-            f"There is no clear number of clusters: {best.num_clusters} separates the images best, "
-            f"but hardly better than it would separate points without clusters ({values}): read "
-            "the clusters as an arrangement of the images, not as groups."
+            f"There is no clear number of clusters: {best.num_clusters} lie apart best, but hardly "
+            f"more than random points would ({values}): use them to look around, not as groups."
         )
     return (
         f"{best.num_clusters} clusters lie apart best, or within {CLOSE} of the best and come back "

@@ -8,12 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from and_tf.collection.collection import Collection
+from and_tf.collection.duplicates.moving import plan_moves
 from and_tf.collection.findings import Findings
+from and_tf.collection.page.commands import Command
 from and_tf.collection.page.thumbnails import Thumbnails
 from and_tf.collection.settings import EmbedSettings
-from and_tf.data.subsets import has_labels
-from and_tf.report.page.originals import original_urls, shown_name
+from and_tf.data.subsets import evenly_spaced, has_labels
+from and_tf.report.page.originals import original_urls, relative_url, shown_name
 from and_tf.report.page.photos import Photo
+from and_tf.report.spread import Spread, measure_spread
+
+MOST_MEASURED = 5_000  # photos whose spread is measured
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,7 +32,7 @@ class PageContext:
         table: the table that the page lies beside.
         page: the file.
         thumbnails: of all photos.
-        commands: for the reader, each with what it does; the first wrote the page.
+        commands: for the reader; the first wrote the page.
     """
 
     collection: Collection
@@ -36,7 +41,7 @@ class PageContext:
     table: Path
     page: Path
     thumbnails: Thumbnails
-    commands: Sequence[tuple[str, str]] = ()
+    commands: Sequence[Command] = ()
 
     def __len__(self) -> int:
         return len(self.collection)
@@ -48,8 +53,36 @@ class PageContext:
 
     @functools.cached_property
     def urls(self) -> list[str] | None:
-        """(N,) str, addresses of the photos' files, relative to the page."""
-        return original_urls(self.collection.source, self.page.parent)
+        """(N,) str, addresses of the photos' files, relative to the page: where they will lie."""
+        urls = original_urls(self.collection.source, self.page.parent)
+        if urls is None or self.moved_to is None:
+            return urls
+        images = Path(self.settings.collection.images).expanduser()
+        rows = {images.absolute() / name: row for row, name in enumerate(self.collection.names)}
+        groups = self.findings.duplicates.groups if self.findings.duplicates is not None else []
+        for move in plan_moves(images, self.collection.names, groups, self.moved_to):
+            urls[rows[move.source]] = relative_url(move.target, self.page.parent)
+        return urls
+
+    @property
+    def moved_to(self) -> Path | None:
+        """Where superfluous duplicates go once the page is written; None where they stay."""
+        chosen = self.settings.duplicates
+        if chosen.dry_run or not chosen.move_duplicates_to:
+            return None
+        return Path(chosen.move_duplicates_to).expanduser()
+
+    @functools.cached_property
+    def spread(self) -> Spread | None:
+        """How the embeddings lie; None for a single photo."""
+        if len(self) < 2:
+            return None
+        rows = evenly_spaced(len(self), MOST_MEASURED)
+        return measure_spread(self.collection.embeddings[rows])
+
+    def commands_of(self, section: str) -> list[Command]:
+        """The commands that a section shows."""
+        return [command for command in self.commands if command.section == section]
 
     @functools.cached_property
     def labels(self) -> np.ndarray:

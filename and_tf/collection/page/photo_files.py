@@ -10,12 +10,18 @@ def describe_file(context: PageContext, index: int) -> str:
     shapes, sizes = getattr(source, "shapes", None), getattr(source, "sizes", None)
     if shapes is not None and shapes[index].min() > 0:
         height, width = shapes[index]
-        parts.append(f"{width} \N{MULTIPLICATION SIGN} {height}")
+        parts.append(in_pixels(width, height))
     if sizes is not None:
         parts.append(file_size(int(sizes[index])))
     return ", ".join(parts)
 
 
+def in_pixels(width: float, height: float) -> str:
+    """Width and height, on one line wherever they stand."""
+    return f"{width:.0f}\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}{height:.0f}"
+
+
 def file_size(size: int) -> str:
     """Bytes in the unit that a reader expects."""
-    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1e3))} kB"
+    number, unit = (f"{size / 1e6:.1f}", "MB") if size >= 1_000_000 else (round(size / 1e3), "kB")
+    return f"{number or 1}\N{NO-BREAK SPACE}{unit}"

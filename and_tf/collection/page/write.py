@@ -6,6 +6,7 @@ from pathlib import Path
 
 from and_tf.collection.collection import Collection
 from and_tf.collection.findings import Findings
+from and_tf.collection.page.commands import Command
 from and_tf.collection.page.thumbnails import make_thumbnails, thumbnails_folder
 from and_tf.collection.settings import EmbedSettings, PageSettings
 from and_tf.data.sources.image_files import NO_MEDIA
@@ -59,7 +60,7 @@ def write_page(
     findings: Findings,
     settings: EmbedSettings,
     table: Path,
-    commands: Sequence[tuple[str, str]] = (),
+    commands: Sequence[Command] = (),
 ) -> Path:
     """Writes the page of a collection, and files of thumbnails beside it where they are many.
 
@@ -69,7 +70,7 @@ def write_page(
         findings: what was found in them.
         settings: what was asked for.
         table: that the page lies beside.
-        commands: for the reader, each as a title and a command.
+        commands: for the reader.
 
     Returns:
         The path of the page.

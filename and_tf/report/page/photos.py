@@ -1,7 +1,11 @@
 """Images as the sections of a page show them; the macros `photo` and `lines` draw them."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
+
+KEPT = 3  # letters before the extension that a caption keeps
+LONGEST = 12  # letters that it keeps in all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,16 @@ class Photo:
         return self.name.rpartition("/")[2] if self.label else self.name
 
     @property
+    def file_parts(self) -> tuple[str, str]:
+        """The file's name, split for a caption."""
+        return split_name(self.name.rpartition("/")[2])
+
+    @property
+    def short_parts(self) -> tuple[str, str]:
+        """The short name, split for a caption."""
+        return split_name(self.short_name)
+
+    @property
     def alt(self) -> str:
         return f"{self.name}, {self.label}" if self.label else self.name
 
@@ -47,3 +61,13 @@ class Line:
     image: Photo
     near: Sequence[Photo]
     note: str = ""
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """A name in two parts, of which a narrow caption may cut the first, so that it ends in full.
+
+    Returns:
+        What may be cut, and the last letters with the extension.
+    """
+    kept = min(KEPT + len(os.path.splitext(name)[1]), LONGEST)
+    return name[:-kept], name[-kept:]

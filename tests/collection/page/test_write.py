@@ -14,6 +14,7 @@ from helpers.collections import (
 from helpers.html_reader import Reader
 
 from and_tf.collection.findings import Findings
+from and_tf.collection.outliers import Outliers
 from and_tf.collection.page import write
 from and_tf.collection.page.write import check_page, page_path, write_page
 from and_tf.collection.settings import PageSettings, embed_settings
@@ -55,7 +56,8 @@ def test_the_page_holds_every_section_in_the_order_of_a_reader(labelled):
         "24 photos: 1 group of duplicates, 2 outliers, 4 of doubtful quality, 1 suspect label, 3",
         "With fewer than 500 photos", "Three come back most often.", "Strangers near.", "keep",
         "the nearest other photo lies in the same folder", "Embedded by a.keras",
-        "python embed.py --images=photos", "0.97", "48 \N{MULTIPLICATION SIGN} 36", "t-SNE",
+        "python embed.py --images=photos", "0.97", "t-SNE",
+        "48 \N{MULTIPLICATION SIGN} 36",
     ):  # fmt: skip
         assert words in page.text, words
 
@@ -123,6 +125,48 @@ def test_files_of_any_name_are_shown_as_text_and_linked(tmp_path):
         found = os.path.join(os.fsencode(page.parent), unquote_to_bytes(url))
         assert os.path.samefile(found, os.fsencode(item)), url
         assert not set(url) & set(" #?<>\\") and url.isascii()
+
+
+def section(page, anchor):
+    """The HTML of a section of a page."""
+    return page.read_text().partition(f'<h2 id="{anchor}"')[2].partition("</section>")[0]
+
+
+def test_verdicts_leave_measures_of_the_encoder_to_the_method(tmp_path):
+    write_jpegs(tmp_path / "photos", [f"{i}.jpg" for i in range(8)])
+    write_folder_page(tmp_path / "photos", tmp_path / "a.html")
+    assert "uniformity" not in section(tmp_path / "a.html", "verdict")
+    assert "uniformity" in section(tmp_path / "a.html", "method")
+
+
+def test_the_duplicates_say_how_to_move_them(tmp_path):
+    write_jpegs(tmp_path / "photos", [f"{i}.jpg" for i in range(8)])
+    write_folder_page(tmp_path / "photos", tmp_path / "a.html")
+    assert "--dry_run</pre>" in section(tmp_path / "a.html", "duplicates")
+    assert "--dry_run" not in section(tmp_path / "a.html", "method")
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_links_lead_to_where_duplicates_will_have_been_moved(tmp_path, dry_run):
+    write_jpegs(tmp_path / "photos", [f"{i}.jpg" for i in range(8)])
+    page, target = tmp_path / "a.html", str(tmp_path / "spare")
+    write_folder_page(tmp_path / "photos", page, move_duplicates_to=target, dry_run=dry_run)
+    originals = Reader(page.read_text()).data["originals"]
+    moved = {} if dry_run else {"2": "spare/2.jpg"}  # the group is of 2 and 3, which is kept
+    assert originals == {"base": "photos/", "others": moved}
+    text = section(page, "duplicates")
+    assert ("were moved to" in text) is not dry_run and ("--dry_run" in text) is dry_run
+
+
+def test_a_single_outlier_is_one(tmp_path):
+    def one(collection):
+        scores = np.ones(len(collection))
+        return Findings(outliers=Outliers(scores, scores > np.arange(len(scores)), 5))
+
+    write_jpegs(tmp_path / "photos", [f"{i}.jpg" for i in range(8)])
+    write_folder_page(tmp_path / "photos", tmp_path / "a.html", findings=one)
+    text = section(tmp_path / "a.html", "outliers")
+    assert ">Show it in the explorer</a>" in text and "All 1" not in text
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])

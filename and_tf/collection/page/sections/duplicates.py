@@ -5,6 +5,7 @@ from typing import Any
 from and_tf.collection.duplicates.groups import Group
 from and_tf.collection.page.context import PageContext
 from and_tf.collection.page.photo_files import describe_file
+from and_tf.report.page.originals import shown_name
 from and_tf.report.section import Section, fill
 
 MOST_SHOWN = 40  # groups; the explorer shows all
@@ -18,12 +19,19 @@ together {{ "{:,}".format(images) }} photos; without all but one of each group
 the largest file; look before you delete anything. The encoder proposes pairs from
 a cosine similarity of {{ "%.4g"|format(threshold) }} on.</p>
 {% if warning %}<p><strong>Mind:</strong> {{ warning }}</p>{% endif %}
+{% if moved_to %}<p>All but the ones to keep were moved to {{ moved_to }} once this page was
+written, and links lead there; links among the photos stay.</p>
+{% else %}{{ page.commands(commands) }}{% endif %}
+<div class="cards">
 {% for group in groups %}
+{{ page.card(group.photos|length) }}
 <h3>{{ group.title }} <span class="count">{{ group.reason }}, similarity
 {{ "%.3f"|format(group.similarity) }}</span></h3>
 {{ page.gallery(group.photos, group.title) }}
 {% if group.left_out %}<p class="note">and {{ group.left_out }} more</p>{% endif %}
+</div>
 {% endfor %}
+</div>
 {% if total > groups|length %}<p class="more"><a href="#show-finding-duplicate">All photos of the
 {{ "{:,}".format(total) }} groups</a> are in the explorer; here are the largest
 {{ groups|length }}.</p>{% endif %}
@@ -45,6 +53,8 @@ def duplicates_section(context: PageContext) -> Section | None:
         images=sum(len(group.members) for group in found.groups),
         threshold=found.threshold,
         warning=found.warning,
+        moved_to=None if context.moved_to is None else shown_name(str(context.moved_to)),
+        commands=context.commands_of("duplicates"),
         groups=[
             _group(context, number, group)
             for number, group in enumerate(found.groups[:MOST_SHOWN], 1)

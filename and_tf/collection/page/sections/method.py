@@ -7,14 +7,12 @@ from and_tf.collection.page.context import PageContext
 from and_tf.collection.page.sections.verdict import describe_encoder
 from and_tf.report.embedding_map import MOST
 from and_tf.report.section import Section, fill
+from and_tf.report.spread import Spread, describe_rank
 
 TEMPLATE = """
 {{ page.definitions(steps) }}
 {% if commands %}<h3>Commands</h3>
-{% for title, command in commands %}
-<p>{{ title }}</p>
-<pre tabindex="0">{{ command }}</pre>
-{% endfor %}{% endif %}
+{{ page.commands(commands) }}{% endif %}
 <h3>This page</h3>
 {{ page.definitions(written) }}
 """
@@ -26,7 +24,7 @@ def method_section(context: PageContext) -> Section:
     html = fill(
         TEMPLATE,
         steps=_steps(context),
-        commands=context.commands,
+        commands=context.commands_of("method"),
         written=[
             ("table", str(context.table)),
             ("written by", f"and_tf {and_tf.__version__}"),
@@ -44,6 +42,7 @@ def _steps(context: PageContext) -> list[tuple[str, str]]:
             f"{describe_encoder(context)}; {collection.embeddings.shape[1]} values for each photo, "
             "of its centre square, scaled to length 1",
         ),
+        *([("spread", _describe_spread(context, context.spread))] if context.spread else []),
         ("similarity", "cosine of two embeddings, 1 for equal ones"),
         ("neighbours", f"the {collection.neighbours.shape[1]} of highest cosine among all photos"),
     ]
@@ -67,3 +66,12 @@ def _steps(context: PageContext) -> list[tuple[str, str]]:
     steps.append(("map", f"t-SNE by cosine distance, of at most {MOST:,} photos"))
     steps.append(("seed", str(context.settings.collection.seed)))
     return steps
+
+
+def _describe_spread(context: PageContext, spread: Spread) -> str:
+    """Over how many directions the features lie, which depends on their layer, and how evenly."""
+    origin = context.collection.origin
+    layer = origin.layer if origin is not None else ""
+    what = "the features" + (f" of the layer {layer}" if layer else "")
+    uniformity = f"uniformity is {spread.uniformity:.2f} (0: all equal; near -4: even)"
+    return f"{describe_rank(spread, what)}; {uniformity}"

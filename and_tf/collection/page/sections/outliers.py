@@ -12,8 +12,9 @@ TEMPLATE = """
 this collection, about 1 for most: below each photo. An outlier may be a stray file, a rare subject
 or simply the only photo of its kind.</p>
 {{ page.gallery(photos, "Outliers, the most unusual first") }}
-{% if flagged %}<p class="more"><a href="#show-finding-outlier">All {{ "{:,}".format(flagged) }}</a>
-in the explorer, which can be ordered by the score.</p>{% endif %}
+{% if flagged %}<p class="more"><a href="#show-finding-outlier">
+{{- "Show it" if flagged == 1 else "Show all {:,}".format(flagged) }} in the explorer</a>, which can
+be ordered by the score.</p>{% endif %}
 """
 
 

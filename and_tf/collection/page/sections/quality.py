@@ -3,6 +3,7 @@
 from typing import Any
 
 from and_tf.collection.page.context import PageContext
+from and_tf.collection.page.photo_files import in_pixels
 from and_tf.collection.page.titles import flag_title
 from and_tf.collection.quality import MEASURED_BY, Quality, by_severity
 from and_tf.report.page.originals import shown_name
@@ -14,14 +15,18 @@ MOST_BROKEN = 20  # files
 TEMPLATE = """
 <p>Measured on the pictures themselves, without the encoder. A flag marks what to look at, not what
 to throw away: a dark photo may be meant to be dark.</p>
+<div class="cards">
 {% for kind in kinds %}
+{{ page.card(kind.photos|length) }}
 <h3>{{ kind.title|capitalize }} <span class="count">{{ "{:,}".format(kind.count) }}
 photo{{ "" if kind.count == 1 else "s" }}</span></h3>
 {{ page.gallery(kind.photos, kind.title) }}
 {% if kind.count > kind.photos|length %}<p class="more">
 <a href="#show-finding-{{ kind.key }}">All {{ "{:,}".format(kind.count) }}</a> in the explorer</p>
 {% endif %}
+</div>
 {% endfor %}
+</div>
 {% if broken %}
 <h3>Files that cannot be read <span class="count">{{ "{:,}".format(broken|length) }}</span></h3>
 <p>They are left out of everything.</p>
@@ -61,6 +66,6 @@ def _measured(quality: Quality, name: str, index: int) -> str:
     measured = quality.measurements
     if name == "tiny" and {"width", "height"} <= set(measured):
         width, height = measured["width"][index], measured["height"][index]
-        return f"{width:.0f} \N{MULTIPLICATION SIGN} {height:.0f}"
+        return in_pixels(width, height)
     key = "aspect" if name == "odd_aspect" else MEASURED_BY.get(name, ("", 1))[0]
     return f"{key} {measured[key][index]:.3g}" if key in measured else ""

@@ -6,17 +6,13 @@ import numpy as np
 
 from and_tf.collection.page.context import PageContext
 from and_tf.collection.page.trust import Trust, doubtful_kinds, measure_trust
-from and_tf.data.subsets import evenly_spaced
 from and_tf.report.section import Section, fill
-from and_tf.report.spread import Spread, describe_rank, measure_spread
 from and_tf.training.summary import FEW_IMAGES
 
 TEMPLATE = """
 <p class="headline">{{ headline|replace(" %", "\u00a0%") }}</p>
 <ul>{% for reason in reasons %}<li>{{ reason }}</li>{% endfor %}</ul>
 """
-
-MOST_MEASURED = 5_000  # photos whose spread is measured
 
 
 class Verdict(NamedTuple):
@@ -37,10 +33,7 @@ def verdict_section(context: PageContext) -> Section:
 
 def judge(context: PageContext, trust: Trust | None) -> Verdict:
     """The verdict, with what the labels say of the encoder where there are some."""
-    embeddings = context.collection.embeddings
-    spread = None
-    if len(context) > 1:
-        spread = measure_spread(embeddings[evenly_spaced(len(embeddings), MOST_MEASURED)])
+    spread = context.spread
     is_collapsed = spread is not None and spread.is_flat and spread.is_line
     headline = f"{_photos(len(context))}: {describe_findings(context)}."
     if trust is not None:
@@ -55,9 +48,9 @@ def judge(context: PageContext, trust: Trust | None) -> Verdict:
             f"The encoder can hardly tell these photos apart: believe none of this. {headline}"
         )
     reasons = [
-        f"Embedded by {describe_encoder(context)}: {embeddings.shape[1]} values for each photo.",
+        f"Embedded by {context.settings.collection.model or 'the newest run'}.",
         unknown(context) if trust is None else trust.sentence,
-        "" if spread is None else describe_directions(context, spread, is_collapsed),
+        "" if spread is None or is_collapsed or not spread.is_narrow else ALIKE,
         _few(len(context)),
         _doubtful_duplicates(context),
     ]
@@ -73,15 +66,9 @@ def unknown(context: PageContext) -> str:
     )
 
 
-def describe_directions(context: PageContext, spread: Spread, is_collapsed: bool) -> str:
-    """Over how many directions the features lie, which depends on their layer."""
-    origin = context.collection.origin
-    layer = origin.layer if origin is not None else ""
-    what = "The features" + (f" of the layer {layer}" if layer else "")
-    close = " They lie close together, as those of photos that hardly differ."
-    return f"{describe_rank(spread, what)}." + (
-        close if spread.is_narrow and not is_collapsed else ""
-    )
+ALIKE = (
+    "To this encoder the photos look much alike: they hardly differ, or it was trained too little."
+)
 
 
 def describe_encoder(context: PageContext) -> str:
