@@ -212,7 +212,7 @@ def test_photos_without_labels_train_and_embed(photos, photo_run, tmp_path):
     flags += ["--clusters=4", f"--gallery={tmp_path / 'near.png'}"]
     assert programs.embed(flags) == 0
     with np.load(table, allow_pickle=False) as columns:
-        assert columns["embedding"].shape == (40, 128)
+        assert columns["embedding"].shape == (40, 512)  # of the last stage, not of fc
         assert columns["neighbours"].shape == (40, 3)
         assert set(columns["cluster"]) == set(range(4))
         place = list(columns["path"]).index("copy.png")
