@@ -1,6 +1,7 @@
 """A folder of images, embedded: table, near-duplicates, clusters and a picture of neighbours."""
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,11 +30,14 @@ from and_tf.collection.table import check_table_path, write_table
 from and_tf.collection.update import recorded_origin, updated_embeddings
 from and_tf.data.sources.folder import open_folder
 from and_tf.data.sources.source import Source
+from and_tf.encoders.stages import AUTO_LAYER
 from and_tf.errors import Argument, UserError
 from and_tf.export import ExportedEncoder
 from and_tf.runs.places import check_place, make_folder_of
 
 SEARCHED_NEIGHBOURS = 50  # of each image, for outliers, suspect labels, near-duplicates, pages
+
+logger = logging.getLogger(__name__)
 
 
 def embed_folder(settings: EmbedSettings, commands: Sequence[Command] = ()) -> Path:
@@ -74,7 +78,7 @@ def embed_folder(settings: EmbedSettings, commands: Sequence[Command] = ()) -> P
 def _with_model(settings: EmbedSettings) -> EmbedSettings:
     """The settings with an encoder, which is trained first where there is none."""
     chosen = settings.collection
-    if chosen.model and chosen.init:
+    if chosen.model and chosen.init and chosen.model != chosen.init:
         raise UserError(
             Argument("model", chosen.model), " and ", Argument("init", chosen.init),
             " name an encoder each: leave one of them out.",
@@ -83,6 +87,8 @@ def _with_model(settings: EmbedSettings) -> EmbedSettings:
     origin = recorded_origin(Path(chosen.output).expanduser()) if chosen.update else None
     if origin and not chosen.model:  # the newest run may be another one
         chosen = dataclasses.replace(chosen, model=origin.model, checkpoint=origin.checkpoint)
+    if origin and origin.layer and chosen.layer == AUTO_LAYER:
+        chosen = dataclasses.replace(chosen, layer=origin.layer)
     model = choose_model(chosen.model, Path(chosen.images).expanduser(), chosen.skip_broken)
     return dataclasses.replace(settings, collection=dataclasses.replace(chosen, model=model))
 
@@ -93,6 +99,11 @@ def embed_images(settings: EmbedSettings, source: Source) -> Collection:
     encoder = open_encoder(chosen.model, chosen.checkpoint, chosen.layer)
     origin = _origin(settings, encoder)
     files = files_of(source)
+    if chosen.update and files is None:
+        logger.warning(
+            "%s has no effect: these images are no files, so that it cannot be seen which have "
+            "changed. All are embedded.", Argument("update", True),
+        )  # fmt: skip
     if chosen.update and files is not None:
         table = Path(chosen.output).expanduser()
         embeddings, files = updated_embeddings(table, encoder, origin, source, files)

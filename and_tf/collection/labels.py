@@ -2,8 +2,7 @@
 
 import dataclasses
 
-import numpy as np
-
+from and_tf.data.sources.class_folders import class_ids, class_names
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.splits import SYNONYMS
 
@@ -22,17 +21,13 @@ def with_folder_labels(source: EncodedSource) -> EncodedSource:
     Returns:
         The source, unchanged where an image lies outside of class folders or all lie in one.
     """
-    classes = [_class_name(name) for name in source.names or []]
-    class_names = sorted({name for name in classes if name is not None})
-    if None in classes or len(class_names) < 2:
+    names = [_below_split(name) for name in source.names or []]
+    classes = class_names(names)
+    if classes is None or len(classes) < 2:
         return source
-    ids = {name: number for number, name in enumerate(class_names)}
-    labels = np.array([ids[name] for name in classes if name is not None], np.int32)
-    return dataclasses.replace(source, labels=labels, class_names=class_names)
+    return dataclasses.replace(source, labels=class_ids(names, classes), class_names=classes)
 
 
-def _class_name(name: str) -> str | None:
-    folders = name.split("/")[:-1]
-    if folders and folders[0].lower() in SPLIT_NAMES:
-        folders = folders[1:]
-    return folders[0] if folders else None
+def _below_split(name: str) -> str:
+    first, _, rest = name.partition("/")
+    return rest if rest and first.lower() in SPLIT_NAMES else name

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from and_tf.collection.origin import origin_of
+from and_tf.collection.printing import print_line
 from and_tf.collection.search_page import Found, Near, write_search_page
 from and_tf.collection.search_queries import Queries, open_queries
 from and_tf.collection.search_settings import SearchSettings
@@ -120,6 +121,6 @@ def _results(
 
 
 def _print(found: Found) -> None:
-    print(found.name)
+    print_line(found.name)
     for rank, near in enumerate(found.nearest, start=1):
-        print(f"  {rank:3}  {near.cosine:.4f}  {near.name}")
+        print_line(f"  {rank:3}  {near.cosine:.4f}  {near.name}")

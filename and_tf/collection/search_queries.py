@@ -11,7 +11,7 @@ import numpy as np
 
 from and_tf.collection.columns import clean_texts
 from and_tf.collection.encoder import embed_source
-from and_tf.collection.origin import encoder_of, origin_of
+from and_tf.collection.origin import Origin, encoder_of, origin_of
 from and_tf.collection.table_reading import Table, read_table
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.folder import open_folder
@@ -27,7 +27,8 @@ class Queries(NamedTuple):
         names: Q names, as they are shown.
         files: Q paths of their files, if they are known.
         embeddings: (Q, D) float32.
-        rows: (Q,) int, their rows of the table; -1 for images from elsewhere.
+        rows: (Q,) int, their rows of the table, also of files in the folder that it was made
+            from; -1 for images from elsewhere.
     """
 
     names: list[str]
@@ -63,8 +64,25 @@ def open_queries(query: str, table: Table, width: int, model: str) -> Queries:
     source = open_folder(path) if path.is_dir() else _one_file(path)
     encoder = encoder_of(table.path, origin, model, width)
     embeddings = embed_source(encoder, source, min(MOST_AT_ONCE, len(source)))
-    files: list[str | None] = [str(item) for item in source.items]
-    return Queries(source.names or [], files, embeddings, np.full(len(source), -1))
+    files = [str(item) for item in source.items]
+    rows = _rows_of(files, table, origin)
+    return Queries(source.names or [], [*files], embeddings, rows)
+
+
+def _rows_of(files: list[str], table: Table, origin: Origin | None) -> np.ndarray:
+    """(Q,) int, the rows of files that lie in the folder of the table; -1 for others."""
+    rows = np.full(len(files), -1)
+    if origin is None:
+        return rows
+    places = {name: row for row, name in enumerate(table.paths)}
+    folders = [os.path.abspath(origin.images), os.path.realpath(origin.images)]
+    for number, file in enumerate(files):
+        for path, folder in zip(
+            (os.path.abspath(file), os.path.realpath(file)), folders, strict=True
+        ):
+            name = clean_texts([Path(os.path.relpath(path, folder)).as_posix()])[0]
+            rows[number] = max(rows[number], places.get(name, -1))
+    return rows
 
 
 def _one_file(path: Path) -> EncodedSource:

@@ -67,6 +67,21 @@ class DuplicateSettings(Settings):
     dry_run: bool = setting(False, "Only print what would be moved; nothing is written.")
     undo_moves: str = setting("", "Log of moves: move those images back, and nothing else.")
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.dry_run and not (self.move_duplicates_to or self.undo_moves):
+            raise SettingError(
+                Argument("dry_run", True), " only prints moves, and none are asked for: add ",
+                Argument("move_duplicates_to", "FOLDER"), ", or leave it out.",
+            )  # fmt: skip
+        if self.move_duplicates_to and self.duplicate_similarity > 0:
+            raise SettingError(
+                Argument("move_duplicates_to", self.move_duplicates_to), " moves only images whose "
+                "pixels agree, and ",
+                Argument("duplicate_similarity", self.duplicate_similarity),
+                " does not look at them: leave one of them out.",
+            )  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True)
 class ClusterSettings(Settings):

@@ -10,6 +10,7 @@ from and_tf.collection.columns import Values
 from and_tf.collection.duplicates.groups import Duplicates
 from and_tf.collection.findings import Findings
 from and_tf.collection.outliers import Outliers
+from and_tf.collection.printing import print_line
 from and_tf.collection.quality import Quality, by_severity
 from and_tf.collection.suspect_labels import SuspectLabels
 
@@ -47,7 +48,7 @@ def finding_columns(collection: Collection, findings: Findings) -> dict[str, Val
 def print_findings(collection: Collection, findings: Findings, listed: Path) -> None:
     """Prints counts and the first few of each kind; `listed` is the file of near-duplicates."""
     for line in _lines(collection, findings, listed):
-        print(line.encode(errors="replace").decode())  # file names need not be UTF-8
+        print_line(line)
 
 
 def _lines(collection: Collection, findings: Findings, listed: Path) -> Iterator[str]:

@@ -9,9 +9,10 @@ from PIL import Image
 
 from and_tf import encoders
 from and_tf.collection import embed as embedding_of_folders
-from and_tf.collection.embed import embed_folder
+from and_tf.collection.embed import embed_folder, embed_images
 from and_tf.collection.encoder import open_encoder
 from and_tf.collection.settings import embed_settings
+from and_tf.data.sources.source import array_source
 from and_tf.errors import BrokenFile, BrokenImage, NotFound, UserError
 from and_tf.export import export_encoder
 
@@ -80,6 +81,37 @@ def test_what_a_command_wrote_among_the_photos_is_not_embedded_by_the_next(setti
         embed(settings, neighbours=2, clusters=2, **places)
         with np.load(photos / "t.npz") as table:
             assert table["path"].tolist() == ["a.png", "b.png", "c/d.png", "copy.png"]
+
+
+def test_after_a_move_the_way_to_a_new_table_is_logged(settings, tmp_path, caplog):
+    moved = {"move_duplicates_to": str(tmp_path / "moved")}
+    with caplog.at_level("INFO"):
+        embed(settings, **moved, dry_run=True)
+        assert "up to date" not in caplog.text
+        embed(settings, **moved)
+    assert "still hold them: the same command with update=True" in caplog.text
+    with np.load(embed(settings, **moved, update=True)) as table:
+        assert table["path"].tolist() == ["a.png", "b.png", "c/d.png"]
+
+
+def test_copies_of_other_clusters_are_refused_before_the_images_are_embedded(
+    settings, tmp_path, monkeypatch
+):
+    copies = {"copy_clusters_to": str(tmp_path / "out")}
+    embed(settings, clusters=2, **copies)
+    embed(settings, clusters=2, **copies)  # the same once more
+    monkeypatch.setattr("and_tf.collection.embed.open_encoder", None)
+    with pytest.raises(UserError, match="holds copies of other clusters"):
+        embed(settings, clusters=1, **copies)
+    write_images(tmp_path / "photos", ["new.png"])
+    with pytest.raises(UserError, match="holds copies of other clusters"):
+        embed(settings, clusters=2, **copies)
+
+
+def test_an_update_of_what_is_no_file_says_that_all_is_embedded(settings, caplog):
+    found = embed_settings(settings | {"update": True})
+    collection = embed_images(found, array_source(pixels(3)))
+    assert len(collection) == 3 and "update=True has no effect" in caplog.text
 
 
 def test_a_single_image_has_a_table_and_no_neighbours(settings, tmp_path):

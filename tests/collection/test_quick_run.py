@@ -163,5 +163,7 @@ def test_a_quick_run_within_the_photos_is_continued(photos, monkeypatch):
 def test_weights_are_named_by_init_too_but_once(photos):
     named = embed_settings({"images": str(photos), "init": "x.keras"})
     assert _with_model(named).collection.model == "x.keras"
+    twice = embed_settings({"images": str(photos), "init": "x.keras", "model": "x.keras"})
+    assert _with_model(twice).collection.model == "x.keras"
     with pytest.raises(UserError, match="leave one of them out"):
         _with_model(embed_settings({"images": "x", "init": "x.keras", "model": "y.keras"}))

@@ -223,3 +223,13 @@ def test_an_embedding_does_not_depend_on_the_others_of_its_batch(models, photos,
     whole = embed_source(encoder, source, 64)
     part = embed_source(encoder, source.take(np.arange(count)), 64)
     np.testing.assert_array_equal(part, whole[:count])
+
+
+def test_an_update_takes_the_layer_that_the_table_was_made_with(embed, photos, caplog):
+    embed(layer="stage1")
+    change(photos)
+    updated = embed(update=True)
+    anew = embed("anew.npz", layer="stage1")
+    np.testing.assert_array_equal(updated.embeddings, anew.embeddings)
+    with pytest.raises(UserError, match="holds features of the layer stage1, and now those of"):
+        embed(update=True, layer="fc")

@@ -33,13 +33,24 @@ class Copy(NamedTuple):
 
 
 def check_copies_folder(
-    folder: Path, images: Path, paths: Sequence[str], as_links: bool = False
+    folder: Path,
+    images: Path,
+    paths: Sequence[str],
+    as_links: bool = False,
+    number: int | None = None,
 ) -> None:
     """Refuses a place for copies before hours of work.
 
+    Args:
+        folder: for the copies.
+        images: the folder of all images.
+        paths: N, of the images.
+        as_links: hard links instead of copies.
+        number: how many clusters there will be; None if that is not known yet.
+
     Raises:
-        UserError: if it is not empty and not one of copies, lies among the images, or if its disk
-            has no room.
+        UserError: if it is not empty and not one of copies, holds copies of other images or of
+            another number of clusters, lies among the images, or if its disk has no room.
     """
     if os.path.realpath(folder).startswith(os.path.join(os.path.realpath(images), "")):
         raise UserError(
@@ -53,6 +64,7 @@ def check_copies_folder(
             Argument(ARGUMENT, folder),
             " holds files that are no copies of clusters: name an empty or a new folder.",
         )
+    _check_list(folder, paths, number)
     if as_links:
         return
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
@@ -63,6 +75,29 @@ def check_copies_folder(
             f": {needed / 1e9:,.1f} GB of images do not fit on its disk, which has "
             f"{free / 1e9:,.1f} GB left: make room, or use ", Argument("link_clusters", True), ".",
         )  # fmt: skip
+
+
+def _check_list(folder: Path, paths: Sequence[str], number: int | None) -> None:
+    """Refuses a folder whose list of copies is surely of other clusters."""
+    if not (folder / LIST).is_file():
+        return
+    with open(folder / LIST, newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.reader(file) if len(row) == 2][1:]
+    now = sorted(str(Path(path)).encode("utf-8", "replace").decode() for path in paths)
+    count = len({copy.partition("/")[0] for copy, _ in rows})
+    is_other = sorted(image for _, image in rows) != now
+    if number is not None:  # equal images alone can leave clusters empty, which have no copies
+        can_be_empty = len({os.stat(path).st_size for path in paths}) < number
+        is_other |= count > number or (count < number and not can_be_empty)
+    if is_other:
+        raise _of_other_clusters(folder)
+
+
+def _of_other_clusters(folder: Path) -> UserError:
+    return UserError(
+        Argument(ARGUMENT, folder),
+        " holds copies of other clusters: name another folder, or remove it.",
+    )
 
 
 def copy_clusters(
@@ -122,10 +157,7 @@ def _write_list(folder: Path, copies: Sequence[Copy]) -> None:
     content = text.getvalue().encode("utf-8", "replace")
     path = folder / LIST
     if path.is_file() and path.read_bytes() != content:
-        raise UserError(
-            Argument(ARGUMENT, folder),
-            " holds copies of other clusters: name another folder, or remove it.",
-        )
+        raise _of_other_clusters(folder)
     if not path.is_file():
         if others := sorted(entry.name for entry in folder.iterdir()):
             raise UserError(

@@ -66,7 +66,8 @@ def check_clusters(settings: ClusterSettings, table: Path, images: Path, source:
     check_sheets_folder(sheets_path(table))
     if settings.copy_clusters_to:
         folder = Path(settings.copy_clusters_to).expanduser()
-        check_copies_folder(folder, images, paths_of(source), settings.link_clusters)
+        paths = paths_of(source)
+        check_copies_folder(folder, images, paths, settings.link_clusters, settings.number)
 
 
 def write_clusters(

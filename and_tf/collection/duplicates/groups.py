@@ -1,13 +1,15 @@
 """Groups of images that show the same, and which of each to keep."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence, Set
 
 import numpy as np
 
 from and_tf.collection.collection import Collection
 from and_tf.collection.duplicates.pairs import REASONS, Pair, agrees, components, find_pairs
 from and_tf.collection.pictures import Pictures
+from and_tf.data.progress import progress_bar
 from and_tf.search.rows import unit_rows
 
 WARNED_FRACTION = 0.1  # refused pairs as similar as the typical copy, over the copies
@@ -66,11 +68,11 @@ def find_duplicates(collection: Collection, pictures: Pictures, threshold: float
 def group_pairs(
     collection: Collection, pictures: Pictures, pairs: Sequence[Pair], threshold: float | None
 ) -> list[Group]:
-    """Groups in which every member is a near-duplicate of the one to keep.
+    """Groups in which every two members are near-duplicates (complete linkage).
 
     Pairs link images into chains whose ends may be strangers. So the best image of a chain is
-    chosen, those that agree with it make a group, and what is left is grouped anew: no image is
-    called superfluous for the sake of one that stays behind.
+    chosen, those that agree with it and with one another make a group, and what is left is grouped
+    anew: no image is called superfluous for the sake of one that stays behind.
 
     Args:
         collection, pictures: the images.
@@ -82,6 +84,7 @@ def group_pairs(
     """
     rank = _ranks(collection, pictures)
     waiting = [Pair(*pair) for pair in pairs]
+    linked = {(pair.first, pair.second) for pair in waiting}
     groups = []
     while waiting:
         edges = np.array([pair[:2] for pair in waiting])
@@ -90,8 +93,11 @@ def group_pairs(
         rows = np.unique(edges)
         rows = rows[rows != of_keep[rows]]
         is_member = np.zeros(len(collection), bool)
-        is_member[rows] = _agree_with(collection, pictures, rows, of_keep[rows], waiting, threshold)
-        is_member[of_keep[rows]] = True
+        agree = functools.partial(_agree, collection, pictures, linked, threshold)
+        keeps = of_keep[rows]  # also those with which no image agrees: they are done with
+        rows = rows[agree(np.stack([rows, keeps], axis=1))]
+        is_member[_agreeing(rows, of_keep, rank, pictures.hashes, agree)] = True
+        is_member[keeps] = True
         groups += _groups(collection, np.flatnonzero(is_member), of_keep, waiting)
         waiting = [p for p in waiting if not (is_member[p.first] or is_member[p.second])]
     groups = [group for group in groups if len(group.members) > 1]
@@ -121,21 +127,57 @@ def _best(numbers: np.ndarray, rank: np.ndarray) -> np.ndarray:
     return order[first]
 
 
-def _agree_with(
+def _agreeing(
+    rows: np.ndarray,
+    of_keep: np.ndarray,
+    rank: np.ndarray,
+    hashes: np.ndarray,
+    agree: Callable[[np.ndarray], np.ndarray],
+) -> list[int]:
+    """Those of `rows` that agree with all that were taken before them into their group.
+
+    The best come first. Of images with equal hashes one stands for all, so that a picture that is
+    there a thousand times is not compared with itself half a million times.
+    """
+    waiting: dict[int, list[int]] = {}
+    for row in sorted(rows.tolist(), key=lambda row: rank[row], reverse=True):
+        waiting.setdefault(int(of_keep[row]), []).append(row)
+    keys = {row: hashes[row].tobytes() for row in [*rows.tolist(), *waiting]}
+    members = {keep: {keys[keep]: keep} for keep in waiting}  # by hash; all agree with the keep
+    taken = []
+    with progress_bar(len(rows), "comparing within groups") as bar:
+        while any(waiting.values()):  # one image of each group at a time
+            asked = {keep: others.pop() for keep, others in waiting.items() if others}
+            pairs = [
+                (row, other)
+                for keep, row in asked.items()
+                if keys[row] not in members[keep]
+                for other in members[keep].values()
+                if other != keep
+            ]
+            found = agree(np.array(pairs, int).reshape(-1, 2))
+            strangers = {row for (row, _), is_same in zip(pairs, found, strict=True) if not is_same}
+            for keep, row in asked.items():
+                if row not in strangers:
+                    taken.append(row)
+                    members[keep].setdefault(keys[row], row)
+            bar.update(len(asked))
+    return taken
+
+
+def _agree(
     collection: Collection,
     pictures: Pictures,
-    rows: np.ndarray,
-    keeps: np.ndarray,
-    pairs: Sequence[Pair],
+    linked: Set[tuple[int, int]],
     threshold: float | None,
+    pairs: np.ndarray,
 ) -> np.ndarray:
-    """Which images (R,) show the same as those (R,) to keep."""
-    linked = {pair[:2] for pair in pairs}
-    ends = np.sort(np.stack([rows, keeps], axis=1), axis=1)
-    found = np.array([tuple(pair) in linked for pair in ends.tolist()], bool)
+    """Which pairs (P, 2) of images show the same, (P,) bool; those that are linked do."""
+    pairs = np.sort(pairs, axis=1)
+    found = np.array([tuple(pair) in linked for pair in pairs.tolist()], bool)
     if threshold is not None:
-        found |= _cosines(collection, rows, keeps) >= threshold
-    found[~found] = agrees(pictures, ends[~found])
+        found |= _cosines(collection, *pairs.T) >= threshold
+    found[~found] = agrees(pictures, pairs[~found])
     return found
 
 

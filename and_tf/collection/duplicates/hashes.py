@@ -5,13 +5,15 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from and_tf.data.progress import progress_bar
 from and_tf.errors import MissingPackage
-from and_tf.search.pairs_above import pairs_above
+from and_tf.search.bits_within import bits_within
 
 HASH_SIDE = 16  # 256 bits: 64 confuse photos of the same kind of thing
 # Bits that may differ between candidates, whose pixels are compared then. Turned copies differ by
 # up to 32 because their hashes are calculated, copies in another quality by up to 22.
 LARGEST_DISTANCE = 56
+TURNS = 8  # and mirrorings
 CANDIDATES_PER_IMAGE = 4  # for each of the eight turns, on average
 
 
@@ -49,17 +51,12 @@ def hash_candidates(hashes: np.ndarray) -> np.ndarray:
     Args:
         hashes: (N, HASH_SIDE, HASH_SIDE) bool.
     """
-    bits = hashes[0].size if len(hashes) else 1
-    lowest = 1 - 2 * LARGEST_DISTANCE / bits - 1e-6
     limit = CANDIDATES_PER_IMAGE * max(len(hashes), 1)
-    rows = _signs(hashes)
-    found = [
-        pairs_above(rows, lowest, _signs(turned), max_pairs=limit).pairs
-        for turned in turned_hashes(hashes)
-    ]
+    bits = HASH_SIDE * HASH_SIDE
+    rows = hashes.reshape(-1, bits)
+    found = []
+    with progress_bar(TURNS, "comparing perceptual hashes", "turn") as bar:
+        for turned in turned_hashes(hashes):
+            found.append(bits_within(rows, turned.reshape(-1, bits), LARGEST_DISTANCE, limit))
+            bar.update()
     return np.unique(np.concatenate(found), axis=0)
-
-
-def _signs(hashes: np.ndarray) -> np.ndarray:
-    """(N, bits) int8, 1 and -1: their cosine is 1 - 2 x the fraction of bits that differ."""
-    return np.where(hashes.reshape(len(hashes), -1), 1, -1).astype(np.int8)

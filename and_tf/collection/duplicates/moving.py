@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from and_tf.collection.duplicates.groups import Group
+from and_tf.collection.printing import print_line
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def move_duplicates(
     moves = plan_moves(images, names, groups, target)
     if dry_run:
         for move in moves:
-            _print(f"  would move {move.source} to {move.target}")
+            print_line(f"  would move {move.source} to {move.target}")
         print(f"{len(moves):,} images would be moved to {target}; nothing was.")
     elif moves:
         log = move_files(moves, target)
@@ -72,10 +73,6 @@ def print_undone(log: Path, dry_run: bool = False) -> None:
         print(f"{moved:,} images would be moved back; nothing was.")
         return
     print(f"{moved:,} images moved back" + (f", {failed:,} not: see above." if failed else "."))
-
-
-def _print(line: str) -> None:
-    print(line.encode(errors="replace").decode())  # file names need not be UTF-8
 
 
 def plan_moves(
@@ -163,7 +160,7 @@ def undo_moves(log: Path, dry_run: bool = False) -> tuple[int, int]:
             failed += 1
             continue
         if dry_run:
-            _print(f"  would move {move.target} back to {move.source}")
+            print_line(f"  would move {move.target} back to {move.source}")
         else:
             _move(Move(move.target, move.source))
         moved += 1

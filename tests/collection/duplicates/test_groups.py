@@ -7,6 +7,7 @@ import pytest
 from helpers.edited_photos import EDITS, cut, scene, write_scenes
 
 from and_tf.collection.collection import Collection, search_neighbours
+from and_tf.collection.duplicates import groups
 from and_tf.collection.duplicates.groups import find_duplicates
 from and_tf.collection.duplicates.listing import write_duplicates
 from and_tf.collection.pictures import read_pictures
@@ -45,18 +46,18 @@ def folder(tmp_path):
 
 
 def test_copies_are_found_by_bytes_and_hash_whatever_the_encoder(folder):
-    groups, found, names = groups_by_name(folder)
+    grouped, found, names = groups_by_name(folder)
     expected = [
         {f"scene_{n:02}.png"} | {name for name in names if name.startswith(f"copy_{n}_")}
         for n in range(3)
     ]
-    assert sorted(map(sorted, groups)) == sorted(map(sorted, expected))
+    assert sorted(map(sorted, grouped)) == sorted(map(sorted, expected))
     assert {group.reason for group in found.groups} == {"perceptual hash"}
     reasons = {(names[p.first], names[p.second]): p.reason for p in found.pairs}
     assert reasons["copy_0_bytes.png", "scene_00.png"] == "identical"
     assert reasons["copy_0_bytes.png", "copy_0_pixels.bmp"] == "identical"
     numbers = found.group_numbers(len(names))
-    assert (numbers >= 0).sum() == sum(map(len, groups)) and numbers.max() == 2
+    assert (numbers >= 0).sum() == sum(map(len, grouped)) and numbers.max() == 2
 
 
 def test_the_largest_then_the_sharpest_then_the_biggest_file_is_kept(tmp_path):
@@ -66,8 +67,8 @@ def test_the_largest_then_the_sharpest_then_the_biggest_file_is_kept(tmp_path):
     image.save(tmp_path / "photos" / "a.bmp")  # the same pixels, a larger file
     EDITS["half"](image).save(tmp_path / "photos" / "c.bmp")
     (tmp_path / "photos" / "d.bmp").write_bytes((tmp_path / "photos" / "a.bmp").read_bytes())
-    groups, found, names = groups_by_name(tmp_path / "photos")
-    assert groups == [{"a.bmp", "b.png", "c.bmp", "d.bmp"}]
+    grouped, found, names = groups_by_name(tmp_path / "photos")
+    assert grouped == [{"a.bmp", "b.png", "c.bmp", "d.bmp"}]
     assert names[found.groups[0].keep] == "a.bmp"  # the first name of two equal files
 
 
@@ -78,8 +79,8 @@ def test_what_the_encoder_proposes_is_decided_by_pixels(tmp_path):
     embeddings = np.random.default_rng(0).normal(size=(13, 8)).astype("float32")
     embeddings[0] = embeddings[1]  # cut.png and scene_00.png
     embeddings[5] = embeddings[6] + 0.01  # two different scenes
-    groups, found, _ = groups_by_name(tmp_path / "photos", embeddings=embeddings)
-    assert groups == [{"cut.png", "scene_00.png"}] and found.groups[0].reason == "encoder"
+    grouped, found, _ = groups_by_name(tmp_path / "photos", embeddings=embeddings)
+    assert grouped == [{"cut.png", "scene_00.png"}] and found.groups[0].reason == "encoder"
     assert 0.3 < found.threshold < 1
 
 
@@ -101,9 +102,37 @@ def test_a_chain_does_not_join_strangers(tmp_path):
     pictures = read_pictures(collection.source)
     found = find_duplicates(collection, pictures, threshold=float(np.cos(np.radians(10))))
     assert [(p.first, p.second) for p in found.pairs] == [(0, 1), (1, 2)]
-    for group in found.groups:
-        for row in group.members:
-            assert abs(row - group.keep) <= 1
+    assert [group.members for group in found.groups] == [(0, 1)]
+
+
+@pytest.mark.parametrize("best", [0, 1, 2])
+def test_two_copies_of_the_kept_image_that_do_not_agree_are_not_in_one_group(tmp_path, best):
+    for number, image in enumerate(write_scenes(tmp_path / "photos", 3)):
+        side = 200 if number == best else 100  # the largest is kept
+        image.resize((side, side)).save(tmp_path / "photos" / f"scene_{number:02}.png")
+    angles = np.radians([0, 8, 16])
+    embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype("float32")
+    collection = collection_of(tmp_path / "photos", embeddings)
+    pictures = read_pictures(collection.source)
+    found = find_duplicates(collection, pictures, threshold=float(np.cos(np.radians(10))))
+    (group,) = found.groups
+    assert len(group.members) == 2 and 1 in group.members
+    assert group.keep == best
+
+
+def test_many_equal_images_are_not_compared_pair_by_pair(tmp_path, monkeypatch):
+    write_scenes(tmp_path / "photos", 2)
+    for number in range(30):
+        (tmp_path / "photos" / f"copy_{number}.png").write_bytes(
+            (tmp_path / "photos" / "scene_00.png").read_bytes()
+        )
+    compared = []
+    plain = groups.agrees
+    monkeypatch.setattr(
+        groups, "agrees", lambda p, pairs: compared.extend(pairs) or plain(p, pairs)
+    )
+    found, _, _ = groups_by_name(tmp_path / "photos")
+    assert list(map(len, found)) == [31] and len(compared) < 40
 
 
 def test_the_list_has_one_line_for_each_image_of_a_group(folder, tmp_path):
@@ -121,5 +150,5 @@ def test_the_list_has_one_line_for_each_image_of_a_group(folder, tmp_path):
 
 def test_an_image_alone_has_no_duplicates(tmp_path):
     write_scenes(tmp_path / "photos", 1)
-    groups, found, _ = groups_by_name(tmp_path / "photos")
-    assert groups == [] and found.pairs == [] and found.warning == ""
+    grouped, found, _ = groups_by_name(tmp_path / "photos")
+    assert grouped == [] and found.pairs == [] and found.warning == ""

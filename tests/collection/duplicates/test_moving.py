@@ -16,7 +16,9 @@ from and_tf.collection.duplicates.moving import (
     plan_moves,
     undo_moves,
 )
+from and_tf.collection.settings import embed_settings
 from and_tf.errors import BrokenFile, NotFound, UserError
+from and_tf.settings import SettingError
 
 NAMES = ["a.jpg", "b.jpg", "c/a.jpg", "c/d.jpg"]
 GROUPS = [Group((0, 1, 2), 1, "identical", 1.0)]
@@ -149,6 +151,16 @@ def test_a_dry_run_of_undoing_touches_nothing(images, tmp_path, capsys):
     assert f"would move {tmp_path / 'moved' / 'a.jpg'} back to {images / 'a.jpg'}" in printed
     assert embed_program(["--undo_moves", str(log)]) == 0
     assert set(contents(images)) == set(NAMES)
+
+
+def test_a_dry_run_of_nothing_is_refused_with_the_remedy():
+    with pytest.raises(SettingError, match="none are asked for: add move_duplicates_to='FOLDER'"):
+        embed_settings({"images": "photos", "dry_run": True})
+
+
+def test_what_the_encoder_alone_calls_near_duplicates_is_never_moved():
+    with pytest.raises(SettingError, match=r"duplicate_similarity=0\.9 does not look at them"):
+        embed_settings({"move_duplicates_to": "moved", "duplicate_similarity": 0.9})
 
 
 @pytest.mark.parametrize("target", ["photos", "photos/moved", "."])

@@ -1,0 +1,18 @@
+"""Lines in the terminal that hold names of files, which may hold anything but "/"."""
+
+import unicodedata
+
+CONTROLS = ("Cc", "Zl", "Zp")  # Unicode's categories of control characters and line breaks
+
+
+def print_line(line: str) -> None:
+    """Prints one line, whatever the names in it hold."""
+    print(one_line(line))
+
+
+def one_line(text: str) -> str:
+    """A text on one line: "?" for what UTF-8 lacks, line breaks as Python writes them."""
+    text = text.encode(errors="replace").decode()
+    return "".join(
+        repr(char)[1:-1] if unicodedata.category(char) in CONTROLS else char for char in text
+    )
