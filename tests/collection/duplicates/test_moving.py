@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from and_tf.cli.embed import main as embed_program
+from and_tf.cli import embed as program
 from and_tf.collection.duplicates import moving
 from and_tf.collection.duplicates.groups import Group
 from and_tf.collection.duplicates.moving import (
@@ -144,12 +144,12 @@ def test_a_dry_run_touches_nothing(images, tmp_path, capsys):
 def test_a_dry_run_of_undoing_touches_nothing(images, tmp_path, capsys):
     log = move(images, tmp_path / "moved")
     before = contents(tmp_path)
-    assert embed_program(["--undo_moves", str(log), "--dry_run"]) == 0
+    program._prepare({"undo_moves": str(log), "dry_run": True})()
     assert contents(tmp_path) == before
     printed = capsys.readouterr().out
     assert "2 images would be moved back; nothing was." in printed
     assert f"would move {tmp_path / 'moved' / 'a.jpg'} back to {images / 'a.jpg'}" in printed
-    assert embed_program(["--undo_moves", str(log)]) == 0
+    program._prepare({"undo_moves": str(log)})()
     assert set(contents(images)) == set(NAMES)
 
 
