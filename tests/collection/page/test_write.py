@@ -142,7 +142,7 @@ def test_verdicts_leave_measures_of_the_encoder_to_the_method(tmp_path):
 def test_the_duplicates_say_how_to_move_them(tmp_path):
     write_jpegs(tmp_path / "photos", [f"{i}.jpg" for i in range(8)])
     write_folder_page(tmp_path / "photos", tmp_path / "a.html")
-    assert "--dry_run</pre>" in section(tmp_path / "a.html", "duplicates")
+    assert "--dry_run</span></pre>" in section(tmp_path / "a.html", "duplicates")
     assert "--dry_run" not in section(tmp_path / "a.html", "method")
 
 
