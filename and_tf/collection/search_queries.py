@@ -15,7 +15,7 @@ from and_tf.collection.origin import Origin, encoder_of, origin_of
 from and_tf.collection.table_reading import Table, read_table
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.folder import open_folder
-from and_tf.errors import Argument, NotFound
+from and_tf.errors import Argument, BrokenImage, NotFound
 
 MOST_AT_ONCE = 64
 
@@ -61,9 +61,17 @@ def open_queries(query: str, table: Table, width: int, model: str) -> Queries:
         if not embeddings.shape[1]:
             embeddings = read_table(table.path).embeddings
         return Queries([name], [file], embeddings[[row]], np.array([row]))
-    source = open_folder(path) if path.is_dir() else _one_file(path)
+    source = open_folder(path, skip_broken=True) if path.is_dir() else _one_file(path)
     encoder = encoder_of(table.path, origin, model, width)
-    embeddings = embed_source(encoder, source, min(MOST_AT_ONCE, len(source)))
+    try:
+        embeddings = embed_source(encoder, source, min(MOST_AT_ONCE, len(source)))
+    except BrokenImage as error:
+        if path.is_dir():
+            raise
+        raise BrokenImage(
+            Argument("query", query), f" cannot be read as an image ({error.__cause__ or error}): "
+            "give another file.",
+        ) from error  # fmt: skip
     files = [str(item) for item in source.items]
     rows = _rows_of(files, table, origin)
     return Queries(source.names or [], [*files], embeddings, rows)

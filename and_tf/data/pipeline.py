@@ -121,7 +121,7 @@ def _load(
         images, rest = source.load_crops(indices, noise, settings)
         return images.astype(dtype, copy=False), rest
 
-    function = load_crops if failures is None else recorded(load_crops, failures)
+    function = recorded(load_crops, failures)
     images, rest = tf.numpy_function(function, [noise, indices], [dtype, tf.float32])
     size = settings.image_size
     return tf.ensure_shape(images, (None, size, size, 3)), tf.ensure_shape(rest, noise.shape)

@@ -11,6 +11,7 @@ from and_tf.encoders.pooling import chosen_layer, pooled_features
 from and_tf.encoders.stages import AUTO_LAYER
 from and_tf.errors import Argument, UserError
 from and_tf.export.formats import FORMATS
+from and_tf.export.native_messages import native_messages_held
 from and_tf.export.samples import Samples, open_samples
 from and_tf.export.settings import ExportSettings
 from and_tf.export.verification import measure_agreement, verify_export
@@ -123,6 +124,11 @@ def write_export(
     Raises:
         UserError: as `export_encoder`; if the export differs from the encoder.
     """
+    with native_messages_held():
+        return _write_export(encoder, path, form, samples)
+
+
+def _write_export(encoder: keras.Model, path: Path | str, form: str, samples: Samples) -> Path:
     images = None if samples.are_random else samples.calibration
     path = export_encoder(encoder, path, form, images, layer)
     lowest = FORMATS[form].min_cosine

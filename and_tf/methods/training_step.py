@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.data.augmentation.on_device import MakeImages
+from and_tf.data.failures import cause_of
 from and_tf.errors import Argument, StepNotFinite, UserError
 from and_tf.methods import batches
 
@@ -188,9 +189,12 @@ class TrainingStep(keras.Model):
         def execute(iterator: Any) -> Logs:
             try:
                 logs = run(iterator)
-            except tf.errors.InvalidArgumentError as error:
-                self._raise_if_not_rows(error)
-                self._raise_if_not_finite(error)
+            except tf.errors.OpError as error:
+                if cause := cause_of(error):  # such as a broken image, in a pipeline of ours
+                    raise cause from None
+                if isinstance(error, tf.errors.InvalidArgumentError):
+                    self._raise_if_not_rows(error)
+                    self._raise_if_not_finite(error)
                 raise
             if self._compiled_step is not None:
                 self._raise_if_not_finite(None)

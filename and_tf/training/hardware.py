@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 BFLOAT16_SINCE = (8, 0)  # compute capability of Ampere
 CPU_INFO = Path("/proc/cpuinfo")
+MEMORY_INFO = Path("/proc/meminfo")
 NVIDIA_FILES = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidia0"))
 
 
@@ -25,6 +26,12 @@ def grow_memory() -> None:
     """Lets TensorFlow take GPU memory as it needs it, not all at once; before the first tensor."""
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def available_memory() -> int | None:
+    """Bytes of memory that programs may still take, as Linux says; None elsewhere."""
+    entry = _first_entry(MEMORY_INFO, "MemAvailable").removesuffix("kB").strip()
+    return int(entry) * 1024 if entry.isdigit() else None
 
 
 def main_device() -> str:
@@ -107,8 +114,13 @@ def _multiplies_bfloat16() -> bool:
 
 def _cpu_entry(name: str) -> str:
     """What Linux says of the first core; empty elsewhere."""
-    if CPU_INFO.is_file():
-        for line in CPU_INFO.read_text(errors="replace").splitlines():
+    return _first_entry(CPU_INFO, name)
+
+
+def _first_entry(path: Path, name: str) -> str:
+    """The first value of a name in a file of lines `name: value`; empty if there is none."""
+    if path.is_file():
+        for line in path.read_text(errors="replace").splitlines():
             key, _, value = line.partition(":")
             if key.strip() == name:
                 return value.strip()

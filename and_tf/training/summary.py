@@ -11,6 +11,7 @@ import numpy as np
 from and_tf.errors import Argument
 from and_tf.evaluation.knn_during_training import choose_images
 from and_tf.runs import checkpoint
+from and_tf.training import hardware
 from and_tf.training.build import Experiment
 from and_tf.training.durations import clock
 from and_tf.training.online_evaluation import Monitor
@@ -37,6 +38,7 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
         "Memory of a step, without the bank: about %s. Disk: %s of %s free",
         _megabytes(step_bytes(experiment)), _megabytes(disk), _megabytes(free),
     )  # fmt: skip
+    _warn_of_memory(step_bytes(experiment))
     replicas = model.distribute_strategy.num_replicas_in_sync
     for line in model.describe_memory(-(-experiment.settings.optimizer.batch_size // replicas)):
         logger.info("%s", line)
@@ -58,6 +60,18 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
             "%s images are too few to learn features from, below about %d: start from pretrained "
             "weights (%s), or add images.",
             f"{len(train):,}", FEW_IMAGES, Argument("init"),
+        )  # fmt: skip
+
+
+def _warn_of_memory(needed: int) -> None:
+    """Warns where a step on this CPU takes more memory than is left; a GPU has its own."""
+    available = None if hardware.has_gpu() else hardware.available_memory()
+    if available is not None and needed > available:
+        logger.warning(
+            "a step takes about %s of memory, and %s are available: the system may end the program."
+            " Lower %s or %s.",
+            _megabytes(needed), _megabytes(available), Argument("batch_size"),
+            Argument("image_size"),
         )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from and_tf.collection.search_settings import SearchSettings
 from and_tf.collection.settings import embed_settings
 from and_tf.collection.table import write_table
 from and_tf.collection.table_reading import read_table
-from and_tf.errors import NotFound, UserError
+from and_tf.errors import BrokenImage, NotFound, UserError
 from and_tf.export import export_encoder
 
 NAMES = [f"{kind}/{number}.png" for kind in ("cats", "dogs") for number in range(10)]
@@ -198,3 +198,10 @@ def test_a_place_for_the_page_is_refused_before_the_search(find, tmp_path, monke
     for page, words in ((tmp_path, "is a directory"), (tmp_path / "a.txt", r"must end in \.html")):
         with pytest.raises(UserError, match=words):
             find("cats/7.png", page=str(page))
+
+
+def test_a_query_that_is_no_image_is_refused_without_a_remedy_of_other_programs(find, tmp_path):
+    (tmp_path / "hosts").write_text("127.0.0.1 localhost")
+    with pytest.raises(BrokenImage, match=r"hosts'? cannot be read .*give another file") as caught:
+        find(tmp_path / "hosts")
+    assert "skip_broken" not in str(caught.value)

@@ -11,6 +11,7 @@ from and_tf.cli.messages import set_up_logging
 from and_tf.data import open_source
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
+from and_tf.training import hardware, summary
 from and_tf.training.build import build_experiment
 from and_tf.training.loop import make_monitor
 from and_tf.training.summary import checkpoint_bytes, log_estimates, step_bytes, summarise
@@ -145,3 +146,19 @@ def test_a_summary_without_training_and_without_labels_says_both(tmp_path):
     )
     assert first == "tiny: Random weights, digits train, resnet_small, not trained, seed 7"
     assert "images/s" not in cost and knn.startswith("No kNN accuracy")
+
+
+def test_a_step_beyond_the_available_memory_is_warned_of_with_the_remedy(
+    monkeypatch, caplog, tmp_path
+):
+    info = tmp_path / "meminfo"
+    info.write_text("MemTotal: 4000000 kB\nMemAvailable:    2000000 kB\n")
+    monkeypatch.setattr(hardware, "MEMORY_INFO", info)
+    monkeypatch.setattr(hardware, "has_gpu", lambda: False)
+    summary._warn_of_memory(2_000_000_000)
+    assert not caplog.records
+    summary._warn_of_memory(3_000_000_000)
+    assert "3.0 GB of memory, and 2.0 GB are available" in caplog.text
+    assert "Lower batch_size or image_size" in caplog.text
+    info.unlink()
+    assert hardware.available_memory() is None

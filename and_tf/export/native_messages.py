@@ -1,0 +1,41 @@
+"""What TensorFlow's native code prints to stderr during an export, which says nothing to a user."""
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+
+# As absl and TensorFlow begin a line: "E0000 00:00:17 ...", "2026-11-26 05:44:36.1: E tensorflow".
+NATIVE = re.compile(
+    rb"[IWEF]\d{4} |\d{4}-\d\d-\d\d [\d:.]+: [IWEF] |WARNING: All log messages before"
+)
+
+
+@contextlib.contextmanager
+def native_messages_held() -> Iterator[None]:
+    """Holds back stderr, and shows it at the end: all of it on an error, else all but native lines.
+
+    Optimisers of graphs print errors of attempts that they give up, before an export that succeeds.
+    """
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    is_good = False
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+            is_good = True
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            held.seek(0)
+            for line in held:
+                if not (is_good and NATIVE.match(line)):
+                    os.write(2, line)
