@@ -125,10 +125,12 @@ def write_export(
         UserError: as `export_encoder`; if the export differs from the encoder.
     """
     with native_messages_held():
-        return _write_export(encoder, path, form, samples)
+        return _write_export(encoder, path, form, samples, layer)
 
 
-def _write_export(encoder: keras.Model, path: Path | str, form: str, samples: Samples) -> Path:
+def _write_export(
+    encoder: keras.Model, path: Path | str, form: str, samples: Samples, layer: str
+) -> Path:
     images = None if samples.are_random else samples.calibration
     path = export_encoder(encoder, path, form, images, layer)
     lowest = FORMATS[form].min_cosine
