@@ -11,6 +11,7 @@ from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
 from and_tf.collection.page.commands import Command
 from and_tf.collection.settings import EmbedSettings, embed_settings
+from and_tf.collection.too_few import check_folder
 from and_tf.settings import SettingError
 
 
@@ -42,6 +43,8 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
             "say which folder of photos to embed: `python embed.py --images=PHOTOS`; nothing else "
             "is needed."
         )
+    if not (settings.collection.model or settings.collection.init or settings.collection.update):
+        check_folder(Path(settings.collection.images).expanduser())
 
     def start() -> None:
         from and_tf.collection.embed import embed_folder

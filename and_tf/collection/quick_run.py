@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
+from and_tf.collection.too_few import SMALLEST, refuse_too_few
 from and_tf.data.manifest import changes, manifest
 from and_tf.data.sources.opening import open_train_and_held_out
 from and_tf.data.sources.source import Source
@@ -16,11 +17,9 @@ from and_tf.training.cards import read_card
 from and_tf.training.durations import clock
 from and_tf.training.loop import run_experiment
 from and_tf.training.settings import ExperimentSettings, experiment_settings
-from and_tf.training.summary import FEW_IMAGES
 
 CARD = "folder_quick"
 SUFFIX = "-quick"  # of the folder of such a run
-SMALLEST = 8  # photos; BatchNorm needs some in a batch
 LARGEST_BATCH = 64
 
 EPOCHS, FEWEST_EPOCHS = 100, 10
@@ -62,12 +61,7 @@ def size_for(images: int) -> Size:
     Raises:
         UserError: if there are too few to train on.
     """
-    if images < SMALLEST:
-        raise UserError(
-            f"{images} images are too few to train on, and {FEW_IMAGES} are enough to learn "
-            "something: start from pretrained weights, named by ", Argument("model"),
-            ", or add images. docs/pretrained.md says where weights come from.",
-        )  # fmt: skip
+    refuse_too_few(images)
     epochs = min(EPOCHS, max(FEWEST_EPOCHS, LOOKS // images))
     if images * epochs > MOST_LOOKS:
         epochs = max(2, MOST_LOOKS // images)

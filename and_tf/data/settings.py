@@ -9,6 +9,7 @@ from and_tf.errors import Argument
 from and_tf.settings import SettingError, Settings, at_least, between, setting
 
 LABELS = ("folders", "none")
+FEW_IMAGES = 500  # below, training from random weights has too little to learn from
 IMAGE_SIZE, SMALLEST = 32, 8  # pixels
 OF_INIT = 0  # as an image size: that of the weights which a run starts from
 

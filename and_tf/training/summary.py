@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from and_tf.data.settings import FEW_IMAGES
 from and_tf.errors import Argument
 from and_tf.evaluation.knn_during_training import choose_images
 from and_tf.runs import checkpoint
@@ -17,8 +18,6 @@ from and_tf.training.durations import clock
 from and_tf.training.online_evaluation import Monitor
 
 logger = logging.getLogger(__name__)
-
-FEW_IMAGES = 500  # below, training from random weights has too little to learn from
 
 
 def log_estimates(experiment: Experiment, monitor: Monitor) -> None:

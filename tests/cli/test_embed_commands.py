@@ -3,8 +3,12 @@
 import shlex
 from pathlib import Path
 
+import pytest
+from helpers.pictures import write_images
+
 from and_tf.cli import embed, search
 from and_tf.cli.embed import _commands
+from and_tf.errors import UserError
 
 
 def test_the_commands_on_the_page_are_taken_by_their_programs_whatever_the_paths():
@@ -27,3 +31,15 @@ def test_the_command_that_moves_duplicates_is_a_dry_run_to_a_folder_beside_the_p
     flags = embed.flags().parse(shlex.split(move.text)[2:])
     assert flags["dry_run"] and flags["images"] == "my photos"
     assert flags["move_duplicates_to"] == str(Path("my photos-duplicates").absolute())
+
+
+def test_too_few_photos_to_train_on_are_refused_before_anything_is_loaded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    write_images(tmp_path / "photos", ["a.png", "b.png", "c.png"])
+    with pytest.raises(UserError, match=r"^3 images are too few.* 500 are enough.*pretrained\.md"):
+        embed._prepare({"images": "photos"})
+    assert callable(embed._prepare({"images": "photos", "model": "x.keras"}))
+    (tmp_path / "keras" / "models").mkdir(parents=True)
+    (tmp_path / "keras" / "models" / "weights.h5").touch()
+    assert callable(embed._prepare({"images": "photos"}))

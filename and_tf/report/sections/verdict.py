@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from and_tf.data.settings import FEW_IMAGES
 from and_tf.report.comparison import comparison_of
 from and_tf.report.context import ReportContext
 from and_tf.report.record import Record
@@ -12,7 +13,6 @@ from and_tf.report.section import Section, fill
 from and_tf.report.sentences import describe_nearest
 from and_tf.report.spread import Spread, describe_spread, measure_spread
 from and_tf.report.standard_error import error_of_difference, standard_error
-from and_tf.training.summary import FEW_IMAGES
 
 TEMPLATE = """
 <p class="headline">{{ verdict.headline|replace(" %", "\u00a0%") }}</p>

@@ -6,8 +6,8 @@ import numpy as np
 
 from and_tf.collection.page.context import PageContext
 from and_tf.collection.page.trust import Trust, doubtful_kinds, measure_trust
+from and_tf.data.settings import FEW_IMAGES
 from and_tf.report.section import Section, fill
-from and_tf.training.summary import FEW_IMAGES
 
 TEMPLATE = """
 <p class="headline">{{ headline|replace(" %", "\u00a0%") }}</p>
