@@ -63,21 +63,30 @@ def _undo(log: str, dry_run: bool) -> None:
 def _commands(values: dict[str, Any], table: str) -> list[Command]:
     """What a reader of the page may type: its own command, a search in its table, and a move."""
     given = shlex.join([_written(name, value) for name, value in values.items()])
-    target = f"{Path(values.get('images', '')).expanduser().absolute()}-duplicates"
     search = f"{command('search')} {shlex.join([f'--index={table}'])} --query=PHOTO"
-    moved = {k: v for k, v in values.items() if k not in ("move_duplicates_to", "dry_run")}
-    moved |= {"move_duplicates_to": target}
-    move = shlex.join([_written(name, value) for name, value in moved.items()])
     return [
         Command("This page was written by:", f"{command('embed')} {given}"),
         Command("To find the photos that are most like one:", search),
+        *_move_commands(values),
+    ]
+
+
+def _move_commands(values: dict[str, Any]) -> list[Command]:
+    """How to move duplicates; none where pixels were not looked at, whose groups are not moved."""
+    if values.get("duplicate_similarity"):
+        return []
+    target = f"{Path(values.get('images', '')).expanduser().absolute()}-duplicates"
+    moved = {k: v for k, v in values.items() if k not in ("move_duplicates_to", "dry_run")}
+    moved |= {"move_duplicates_to": target}
+    given = shlex.join([_written(name, value) for name, value in moved.items()])
+    return [
         Command(
             "To move all but the ones to keep to a folder of their own: this lists what would go "
             "where, and the same without --dry_run moves it. The log that it writes there takes "
             "all of it back (--undo_moves).",
-            f"{command('embed')} {move} --dry_run",
+            f"{command('embed')} {given} --dry_run",
             section="duplicates",
-        ),
+        )
     ]
 
 

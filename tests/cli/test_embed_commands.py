@@ -8,7 +8,9 @@ from helpers.pictures import write_images
 
 from and_tf.cli import embed, search
 from and_tf.cli.embed import _commands
+from and_tf.collection.settings import embed_settings
 from and_tf.errors import UserError
+from and_tf.settings import SettingError
 
 
 def test_the_commands_on_the_page_are_taken_by_their_programs_whatever_the_paths():
@@ -43,3 +45,10 @@ def test_too_few_photos_to_train_on_are_refused_before_anything_is_loaded(tmp_pa
     (tmp_path / "keras" / "models").mkdir(parents=True)
     (tmp_path / "keras" / "models" / "weights.h5").touch()
     assert callable(embed._prepare({"images": "photos"}))
+
+
+def test_no_move_is_shown_where_it_would_be_refused():
+    values = {"images": "photos", "duplicate_similarity": 0.9}
+    with pytest.raises(SettingError, match="moves only images whose pixels agree"):
+        embed_settings(values | {"move_duplicates_to": "elsewhere"})
+    assert all(each.section == "method" for each in _commands(values, "a.parquet"))
