@@ -16,3 +16,8 @@ def one_line(text: str) -> str:
     return "".join(
         repr(char)[1:-1] if unicodedata.category(char) in CONTROLS else char for char in text
     )
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number and what is counted, such as `1 image` or `1,200 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -10,7 +10,7 @@ from and_tf.collection.columns import Values
 from and_tf.collection.duplicates.groups import Duplicates
 from and_tf.collection.findings import Findings
 from and_tf.collection.outliers import Outliers
-from and_tf.collection.printing import print_line
+from and_tf.collection.printing import count_of, print_line
 from and_tf.collection.quality import Quality, by_severity
 from and_tf.collection.suspect_labels import SuspectLabels
 
@@ -65,8 +65,7 @@ def _lines(collection: Collection, findings: Findings, listed: Path) -> Iterator
 
 def _broken_lines(collection: Collection) -> Iterator[str]:
     if broken := collection.broken:
-        what = "file" if len(broken) == 1 else "files"
-        yield f"Left out: {len(broken):,} {what} that cannot be read"
+        yield f"Left out: {count_of(len(broken), 'file')} that cannot be read"
         for name, reason in broken[:SHOWN]:
             yield f"  {name} ({reason})"
         if len(broken) > SHOWN:
@@ -76,8 +75,8 @@ def _broken_lines(collection: Collection) -> Iterator[str]:
 def _duplicate_lines(collection: Collection, found: Duplicates, listed: Path) -> Iterator[str]:
     superfluous = sum(len(group.members) - 1 for group in found.groups)
     yield (
-        f"Near-duplicates: {len(found.groups):,} groups, {superfluous:,} images more than needed: "
-        f"{listed}"
+        f"Near-duplicates: {count_of(len(found.groups), 'group')}, "
+        f"{count_of(superfluous, 'image')} more than needed: {listed}"
     )
     for group in found.groups[:SHOWN]:
         others = [collection.names[row] for row in group.members if row != group.keep]
@@ -114,7 +113,7 @@ def _label_lines(collection: Collection, found: SuspectLabels) -> Iterator[str]:
     assert class_names is not None and labels is not None
     count = int(found.is_suspect.sum())
     yield (
-        f"Labels: {count:,} images look like those of another folder (their neighbours name the "
+        f"Labels: {count_of(count, 'image')} may belong in another folder (the neighbours name the "
         f"right folder for {found.agreement:.0f} % of all)"
     )
     order = np.argsort(-np.where(found.is_suspect, found.margin, -1), kind="stable")

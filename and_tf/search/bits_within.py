@@ -19,7 +19,7 @@ def bits_within(
     """Every pair first < second of which `rows[first]` and `others[second]` differ in few bits.
 
     The search is exact and compares all pairs: with `faiss`, where it is installed, by counting
-    bits, else by products of matrices, which takes about ten times as long.
+    bits, else by products of matrices, which takes longer.
 
     Args:
         rows: (N, B) bool; faiss is used where 8 divides B.
