@@ -386,7 +386,7 @@ def test_empty_and_single_batches_pass(batch_size):
 @pytest.mark.parametrize(
     ("flag", "value"),
     [
-        ("image_size", 0),
+        ("image_size", 7),
         ("crop_min_area", 0.0),
         ("crop_min_area", 1.1),
         ("color_jitter", -0.1),
