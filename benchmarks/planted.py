@@ -58,7 +58,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--model", default="", help="as in embed.py; by default random vectors")
-    parser.add_argument("--data_dir", default="../shared/data", help="of TensorFlow Datasets")
+    parser.add_argument("--data_dir", help="of TensorFlow Datasets")
     parser.add_argument("--work", type=Path, default=Path("/tmp/planted"), help="made anew")
     parser.add_argument("--cases", default="", help=f"some of: {', '.join(CASES)}")
     parser.add_argument("--json", type=Path, help="file to write the results to")
