@@ -27,9 +27,11 @@ IMAGES = {
     "cifar10_small": 5_000,
     "digits": 1_437,
     "folder": 1_000,  # an example: it depends on the folder
+    "folder_quick": 1_000,
     "smoke": 1_437,
     "svhn": 73_257,
 }
+NEEDS_WEIGHTS = ("photos_pretrained",)  # starts from a file that is not in the repository
 LEAST_STEPS = 3
 
 

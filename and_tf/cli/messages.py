@@ -25,13 +25,15 @@ class _TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         prefix = "Warning: " if record.levelno >= logging.WARNING else ""
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                self.spell(arg) if isinstance(arg, Argument) else arg for arg in record.args
-            )
-        message = with_installed_names(record.getMessage())
-        tqdm.write(f"{prefix}{message}", file=sys.stderr)
+        tqdm.write(f"{prefix}{with_installed_names(self._text(record))}", file=sys.stderr)
         sys.stderr.flush()
+
+    def _text(self, record: logging.LogRecord) -> str:
+        """The message with its arguments as flags; the record stays as other handlers expect it."""
+        if not record.args or not isinstance(record.args, tuple):
+            return record.getMessage()
+        spelled = (self.spell(arg) if isinstance(arg, Argument) else arg for arg in record.args)
+        return str(record.msg) % tuple(spelled)
 
 
 def set_up_logging(spell: Spell = str) -> None:

@@ -26,3 +26,11 @@ def test_messages_name_installed_programs(monkeypatch, capsys):
     set_up_logging()
     logger.info("see %s", "report.py")
     assert capsys.readouterr().err == "see and-report\n"
+
+
+def test_other_handlers_see_the_arguments_as_python_writes_them(monkeypatch, caplog, capsys):
+    set_up_logging(lambda argument: f"--{argument.name}")
+    monkeypatch.setattr(logging.getLogger("and_tf"), "propagate", True)
+    logger.warning("%s has no effect", Argument("update", True))
+    assert capsys.readouterr().err == "Warning: --update has no effect\n"
+    assert "update=True has no effect" in caplog.text

@@ -218,7 +218,7 @@ def test_a_dry_run_writes_nothing_and_a_move_advises_an_update(settings, tmp_pat
     target = {"move_duplicates_to": str(tmp_path / "spare")}
     embed(settings, dry_run=True, **target)
     assert files == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert "1 images would be moved" in capsys.readouterr().out and "update" not in caplog.text
+    assert "1 image would be moved" in capsys.readouterr().out and "update" not in caplog.text
     embed(settings, **target)
     assert (tmp_path / "spare" / "copy.png").is_file() and "update=True" in caplog.text
 

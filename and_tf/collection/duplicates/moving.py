@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from and_tf.collection.duplicates.groups import Group
-from and_tf.collection.printing import print_line
+from and_tf.collection.printing import count_of, print_line
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
 
 logger = logging.getLogger(__name__)
@@ -56,10 +56,11 @@ def move_duplicates(
     if dry_run:
         for move in moves:
             print_line(f"  would move {move.source} to {move.target}")
-        print(f"{len(moves):,} images would be moved to {target}; nothing was.")
+        print(f"{count_of(len(moves), 'image')} would be moved to {target}; nothing was.")
     elif moves:
         log = move_files(moves, target)
-        print(f"{len(moves):,} images moved to {target}. The log that undo_moves takes: {log}")
+        moved = count_of(len(moves), "image")
+        print(f"{moved} moved to {target}. The log that undo_moves takes: {log}")
         logger.info(
             "The table and its page still hold them: the same command with %s, and without %s, "
             "brings both up to date.", Argument("update", True), Argument("move_duplicates_to"),
@@ -70,9 +71,12 @@ def print_undone(log: Path, dry_run: bool = False) -> None:
     """Undoes the moves of a log, or prints what would go where, and prints how many."""
     moved, failed = undo_moves(log, dry_run)
     if dry_run:
-        print(f"{moved:,} images would be moved back; nothing was.")
+        print(f"{count_of(moved, 'image')} would be moved back; nothing was.")
         return
-    print(f"{moved:,} images moved back" + (f", {failed:,} not: see above." if failed else "."))
+    print(
+        f"{count_of(moved, 'image')} moved back"
+        + (f", {failed:,} not: see above." if failed else ".")
+    )
 
 
 def plan_moves(
