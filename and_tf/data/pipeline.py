@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -35,6 +35,7 @@ def train_pipeline(
     step: int | keras.Variable = 0,
     yields: str = "augmented",
     failures: list[UserError] | None = None,
+    order: Callable[[int], np.ndarray] | None = None,
 ) -> tf.data.Dataset:
     """The shuffled, augmented batches of one epoch: from a global step to the end of its epoch.
 
@@ -56,6 +57,9 @@ def train_pipeline(
             its device, by `on_device.from_images` and `on_device.from_noise`.
         failures: takes the errors of the source, such as of a broken image, which TensorFlow
             reports as text.
+        order: function from an epoch to the images (N,) int that its steps show, in order, where
+            that is not each once; it is called whenever an iteration begins. By default the
+            shuffle.
 
     Returns:
         Dataset of (inputs, indices (B,) int64). The inputs are augmented images (B, S, S, 3)
@@ -81,9 +85,9 @@ def train_pipeline(
     if yields not in YIELDS:
         raise UserError(Argument("yields", yields), f" must be one of {', '.join(YIELDS)}.")
 
-    def choose(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def choose(step: tf.Tensor, of_epoch: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Noise (B, P) and indices (B,) of a global step."""
-        indices = batch_indices(num_samples, batch_size, seed, step)
+        indices = batch_indices(num_samples, batch_size, seed, step, of_epoch)
         return augmentation_noise(tf.shape(indices)[0], seed, step), indices
 
     def load(noise: tf.Tensor, indices: tf.Tensor) -> tuple:
@@ -93,7 +97,7 @@ def train_pipeline(
         images, noise = inputs
         return augment(images, noise, settings), indices
 
-    steps = _steps_of_epoch(step, steps_per_epoch(num_samples, batch_size))
+    steps = _steps_of_epoch(step, steps_per_epoch(num_samples, batch_size), order)
     batches = steps.map(choose, num_parallel_calls=tf.data.AUTOTUNE)
     if yields != "noise":
         batches = batches.map(load, num_parallel_calls=tf.data.AUTOTUNE)
@@ -127,34 +131,62 @@ def _load(
     return tf.ensure_shape(images, (None, size, size, 3)), tf.ensure_shape(rest, noise.shape)
 
 
-def batch_indices(num_samples: int, batch_size: int, seed: int, step: int | tf.Tensor) -> tf.Tensor:
-    """The images of a global step: (B,) int64, each once in an epoch."""
+def batch_indices(
+    num_samples: int,
+    batch_size: int,
+    seed: int,
+    step: int | tf.Tensor,
+    of_epoch: np.ndarray | tf.Tensor | None = None,
+) -> tf.Tensor:
+    """The images of a global step: (B,) int64, each once in an epoch.
+
+    Args:
+        num_samples, batch_size, seed: of `train_pipeline`.
+        step: global step.
+        of_epoch: (N,) int64, the images of the step's epoch where a method orders them.
+    """
     per_epoch = steps_per_epoch(num_samples, batch_size)
     epoch, position = step // per_epoch, step % per_epoch
     start = position * batch_size
     places = tf.range(start, tf.minimum(start + batch_size, num_samples), dtype=tf.int64)
+    if of_epoch is not None:
+        return tf.gather(of_epoch, places)
     key = tf.stack([tf.constant(seed, tf.int64), tf.cast(epoch, tf.int64)])
     last = tf.constant(num_samples - 1, tf.int64)
     return tf.random.experimental.index_shuffle(places, key, last)
 
 
-def _steps_of_epoch(step: int | keras.Variable, per_epoch: int) -> tf.data.Dataset:
-    """Global steps from the one at which an iteration begins to the end of its epoch."""
+def _steps_of_epoch(
+    step: int | keras.Variable,
+    per_epoch: int,
+    order: Callable[[int], np.ndarray] | None,
+) -> tf.data.Dataset:
+    """Global steps from the one at which an iteration begins to the end of its epoch.
+
+    Each with the images (N,) of the epoch, where there is an order.
+    """
     left = per_epoch - _number(step) % per_epoch
 
-    def first_step() -> Iterator[int]:
+    def first_step() -> Iterator[tuple]:
         first = _number(step)  # read anew by each iteration
         if per_epoch - first % per_epoch != left:
             raise RuntimeError(
                 f"The pipeline was made for {left} step(s) of an epoch and is begun at step "
                 f"{first} of epochs of {per_epoch}: make another one to go on from there."
             )
-        yield first
+        yield (first,) if order is None else (first, order(first // per_epoch))
 
     # One call of Python an epoch, and none a step. A variable that the graph itself reads could not
     # be distributed over replicas.
-    begin = tf.data.Dataset.from_generator(first_step, output_signature=tf.TensorSpec((), tf.int64))
-    steps = begin.flat_map(lambda first: tf.data.Dataset.range(first, first + left))
+    signature = (tf.TensorSpec((), tf.int64), tf.TensorSpec((None,), tf.int64))
+    begin = tf.data.Dataset.from_generator(
+        first_step, output_signature=signature[: 1 if order is None else 2]
+    )
+    steps = begin.flat_map(
+        lambda first, *of_epoch: tf.data.Dataset.range(first, first + left).map(
+            lambda step: (step, *of_epoch)
+        )
+    )
     # Keras finds the end of data of unknown length by running into it, and the optimizer counts
     # that as a step.
     return steps.apply(tf.data.experimental.assert_cardinality(left))

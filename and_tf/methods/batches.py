@@ -66,9 +66,10 @@ def summary(indices: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.reduce_min(indices), tf.reduce_max(indices), repeats])
 
 
-def are_valid(found: tf.Tensor | np.ndarray, num_samples: int) -> Any:
-    """Whether indices of that `summary` are rows of a bank, each at most once; True of none."""
-    return (found[0] >= 0) & (found[1] < num_samples) & (found[2] == 0)
+def are_valid(found: tf.Tensor | np.ndarray, num_samples: int, may_repeat: bool = False) -> Any:
+    """Whether indices of that `summary` are images, each at most once or not; True of none."""
+    are_images = (found[0] >= 0) & (found[1] < num_samples)
+    return are_images if may_repeat else are_images & (found[2] == 0)
 
 
 def refuse(found: np.ndarray, num_samples: int, cause: Exception) -> None:

@@ -13,6 +13,7 @@ from and_tf.settings import setting
 if TYPE_CHECKING:
     import keras
 
+    from and_tf.data.sources.source import Source
     from and_tf.methods.method_model import MethodModel
 
 
@@ -37,7 +38,7 @@ class Instance(Method):
         False, "Discover neighbourhoods at each round's start all the same, for metrics alone."
     )
 
-    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> MethodModel:
+    def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:
         from and_tf.methods.anchor_neighbourhoods.model import AND
         from and_tf.methods.instance_model import InstanceModel
 
@@ -45,7 +46,7 @@ class Instance(Method):
         model = AND if self.diagnostics else InstanceModel
         return model(
             encoder,
-            num_samples=num_samples,
+            num_samples=len(train),
             temperature=self.bank.temperature,
             rate=self.bank.bank_rate,
             seed=seed,

@@ -46,8 +46,9 @@ class TrainingContext:
         train: the training images; their labels serve metrics only.
         steps_per_epoch: optimiser steps of an epoch.
         seed: of the run.
-        extract_features: embeds all training images, clean, by the encoder as it stands:
-            () to (N, D) float32.
+        extract_features: embeds all training images, clean, by the encoder as it stands, or by a
+            model that shares its layers: () or (model,) to (N, F) float32. A model is traced once:
+            pass the same one each time.
         interruptible: opens a block that a request to stop ends at once, by raising `Stopped`:
             for long work, whose results are assigned after the block.
     """
@@ -55,7 +56,7 @@ class TrainingContext:
     train: Source
     steps_per_epoch: int
     seed: int
-    extract_features: Callable[[], np.ndarray]
+    extract_features: Callable[..., np.ndarray]
     interruptible: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
 
 
@@ -87,8 +88,33 @@ class Method(Settings):
 
     plan: RoundPlan = dataclasses.field(default_factory=RoundPlan)
 
-    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> MethodModel:
-        """The model that `fit` trains, not yet compiled."""
+    def build_encoder(self, build: Callable[..., keras.Model]) -> keras.Model:
+        """The encoder that a run trains; a method that needs another than the usual one makes it.
+
+        It is a functional model of built-in layers, whose layers have the names of the usual one's.
+
+        Args:
+            build: `and_tf.build_encoder` with what the run's settings say; arguments given to it
+                take their place.
+        """
+        return build()
+
+    @property
+    def has_own_encoder(self) -> bool:
+        """Whether it makes an encoder of its own: a run then keeps its layers, as of `init`."""
+        return type(self).build_encoder is not Method.build_encoder
+
+    def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:
+        """The model that `fit` trains, not yet compiled.
+
+        Args:
+            encoder: of `build_encoder`, or pretrained.
+            train: N training images; a method that learns without labels takes their number alone.
+            seed: of whatever the model draws.
+
+        Raises:
+            UserError: if the images do not suit the method.
+        """
         raise NotImplementedError
 
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:

@@ -5,6 +5,7 @@ changes more than weights, `prepare_update` and `apply_update`; `losses` and `im
 what `evaluate` asks for. The steps are in `training_step` and `evaluation_step`.
 """
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import keras
@@ -31,6 +32,9 @@ class MethodModel(EvaluationStep):
         encoder: the same, its rows brought to unit length unless they had it (`with_unit_rows`).
         temperature: of the softmax in metrics on the embeddings.
         loss_tracker: metric, the mean loss per image since an epoch's start.
+        order: function from an epoch to the images (N,) int64 that its steps show, in order, of a
+            method that chooses them, see `train_pipeline`: a pure function of the epoch and of what
+            `state` holds. None where an epoch shows each image once, shuffled.
 
     Example:
         model.compile(optimizer, train_labels=labels)  # (N,), for `evaluate` alone
@@ -38,6 +42,7 @@ class MethodModel(EvaluationStep):
     """
 
     temperature: float = BankSettings.temperature
+    order: Callable[[int], np.ndarray] | None = None
 
     def __init__(self, encoder: keras.Model, num_samples: int, **kwargs: Any):
         super().__init__(**kwargs)

@@ -10,6 +10,7 @@ from and_tf.methods.method import Method
 if TYPE_CHECKING:
     import keras
 
+    from and_tf.data.sources.source import Source
     from and_tf.methods.method_model import MethodModel
 
 
@@ -24,7 +25,7 @@ class RandomWeights(Method):
     published_name = "Random"
     trains = False
 
-    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> MethodModel:
+    def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:
         from and_tf.methods.method_model import MethodModel
 
-        return MethodModel(encoder, num_samples)
+        return MethodModel(encoder, len(train))

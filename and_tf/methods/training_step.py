@@ -21,6 +21,7 @@ class TrainingStep(keras.Model):
     """How `MethodModel`, which defines loss, gradients and update, is compiled and trained."""
 
     num_samples: int
+    may_repeat_images = False  # whether a batch may hold an image twice: a bank has one row for it
 
     def compile(
         self,
@@ -105,11 +106,11 @@ class TrainingStep(keras.Model):
             return {"loss": self.loss_tracker.result()}
 
     def check_indices(self, indices: tf.Tensor) -> tf.Operation:
-        """An operation that fails unless `indices` are rows of a bank, each at most once."""
+        """An operation that fails unless `indices` are images, each once or as the method may."""
         with tf.device("CPU:0"):  # where a pipeline yields them; a GPU would be waited for
             found = batches.summary(indices)  # (3,)
         with tf.control_dependencies([self._indices_found.assign(found)]):
-            is_valid = batches.are_valid(found, self.num_samples)
+            is_valid = batches.are_valid(found, self.num_samples, self.may_repeat_images)
             return tf.debugging.Assert(is_valid, ["Indices that are no rows of a bank."])
 
     def _checked_step(self, inputs: Any, indices: tf.Tensor) -> Any:
@@ -206,7 +207,7 @@ class TrainingStep(keras.Model):
         for copy in self.distribute_strategy.experimental_local_results(self._indices_found):
             found = copy.numpy()
             copy.assign(np.zeros(3, np.int64))  # the next `fit` may go on
-            if not batches.are_valid(found, self.num_samples):
+            if not batches.are_valid(found, self.num_samples, self.may_repeat_images):
                 batches.refuse(found, self.num_samples, cause)
 
     def _raise_if_not_finite(self, cause: Exception | None) -> None:

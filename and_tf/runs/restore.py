@@ -75,7 +75,7 @@ def restore_encoder(run: Workdir, which: str = "last") -> RestoredEncoder:
     settings = run.read_settings(EncoderSettings)
     size = run.read_settings(AugmentationSettings).image_size
     metadata = run.read_metadata()
-    if settings.is_of_init:
+    if settings.is_of_init or run.network.is_file():
         encoder = run.read_network()
     else:
         encoder = build_encoder(

@@ -244,7 +244,7 @@ def _build_model(
     check_last_batch(len(train), settings.optimizer.batch_size, replicas)
     with strategy.scope():
         encoder = run_encoder(settings, run, metadata, start, synchronized_batch_norm=replicas > 1)
-        return settings.method.build_model(encoder, len(train), settings.run.seed)
+        return settings.method.build_model(encoder, train, settings.run.seed)
 
 
 def _compile(

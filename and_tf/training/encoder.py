@@ -1,5 +1,6 @@
 """The encoder that a run trains: by its name, or from weights that others have learned."""
 
+import functools
 import logging
 from typing import Any
 
@@ -82,15 +83,17 @@ def run_encoder(
     """
     choice, size = settings.encoder, settings.augmentation.image_size
     if not choice.is_of_init:
-        encoder = build_encoder(
-            choice.encoder,
-            (size, size, 3),
-            choice.embedding_dim or 0,
-            metadata["mean"],
-            metadata["std"],
+        build = functools.partial(
+            build_encoder,
+            name=choice.encoder,
+            input_shape=(size, size, 3),
+            embedding_dim=choice.embedding_dim or 0,
+            mean=metadata["mean"],
+            std=metadata["std"],
             synchronized_batch_norm=synchronized_batch_norm,
             seed=settings.run.seed,
         )
+        encoder = settings.method.build_encoder(build)
         loaded = None if start is None else load_matching(encoder, start.model)
     elif start is None:
         encoder, loaded = _adapted(run.read_network(), synchronized_batch_norm), None

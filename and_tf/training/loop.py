@@ -127,8 +127,8 @@ def training_context(experiment: Experiment, stop: StopRequest) -> TrainingConte
         train=experiment.train,
         steps_per_epoch=experiment.steps_per_epoch,
         seed=experiment.settings.run.seed,
-        extract_features=lambda: extract(
-            experiment.model.encoder, experiment.train, size, progress=False
+        extract_features=lambda model=None: extract(
+            model or experiment.model.encoder, experiment.train, size, progress=False
         ),
         interruptible=stop.interruptible,
     )
@@ -190,6 +190,7 @@ def _fit_part(experiment: Experiment, callbacks: list[keras.callbacks.Callback])
         step=experiment.model.optimizer.iterations,
         yields=experiment.yields,
         failures=failures,
+        order=experiment.model.order,
     )
     try:
         experiment.model.fit(
@@ -205,9 +206,10 @@ def _fit_part(experiment: Experiment, callbacks: list[keras.callbacks.Callback])
 
 def _step_not_finite(experiment: Experiment) -> StepNotFinite:
     """What to say of a step whose loss or gradient is not finite; nothing of it was applied."""
-    step, settings = experiment.step, experiment.settings
+    step, settings, order = experiment.step, experiment.settings, experiment.model.order
+    of_epoch = None if order is None else order(step // experiment.steps_per_epoch)
     indices = batch_indices(
-        len(experiment.train), settings.optimizer.batch_size, settings.run.seed, step
+        len(experiment.train), settings.optimizer.batch_size, settings.run.seed, step, of_epoch
     ).numpy()
     return StepNotFinite(
         f"The loss or its gradient is NaN or infinite in step {step + 1}, images "

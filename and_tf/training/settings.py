@@ -145,6 +145,16 @@ class ExperimentSettings(Settings):
             raise SettingError(
                 Argument("image_size", OF_INIT), " is the size of ", Argument("init"), ": give it."
             )
+        if self.encoder.is_of_init and self.method.has_own_encoder:
+            raise SettingError(
+                Argument("method", self.choice.method), " makes its encoder itself, and not of ",
+                Argument("init"), ": name another ", Argument("encoder"), ".",
+            )  # fmt: skip
+
+    @property
+    def keeps_network(self) -> bool:
+        """Whether the run's folder holds the layers of the encoder, which no name stands for."""
+        return self.encoder.is_of_init or self.method.has_own_encoder
 
     @property
     def keeps_random_weights(self) -> bool:

@@ -100,7 +100,7 @@ def begin_run(experiment: Experiment, monitor: Monitor) -> None:
     """Writes what a new run starts from."""
     run, settings = experiment.run, experiment.settings
     run.write_flags(settings)
-    if settings.encoder.is_of_init:
+    if settings.keeps_network:
         run.write_network(in_float32(experiment.model.encoder))
     run.write_images(experiment.images)
     run.write_metadata(experiment.metadata | monitor.raw_pixels())

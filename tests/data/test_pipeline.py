@@ -90,6 +90,26 @@ def test_a_start_at_any_step_gives_the_batches_of_an_uninterrupted_run(first_ste
     assert_same(whole[: len(begun)], begun)
 
 
+def test_a_method_may_order_the_images_of_an_epoch():
+    of_epoch = {0: np.arange(N) // 2, 1: np.arange(N)[::-1]}  # images may come twice
+    for number, expected in of_epoch.items():
+        (batches,) = epochs([number], order=of_epoch.get)
+        np.testing.assert_array_equal(order(batches), expected)
+        assert [len(indices) for _, indices in batches] == [8, 8, 5]
+    begun = batches_of(pipeline(PER_EPOCH + 1, order=of_epoch.get))
+    assert_same(batches, [batches[0], *begun])
+
+
+def test_an_order_is_asked_for_when_an_iteration_begins():
+    shift = [0]
+    data = pipeline(order=lambda epoch: (np.arange(N) + shift[0]) % N)
+    whole = iter(data)
+    assert next(whole)[1][0] == 0
+    shift[0] = 3  # a method assigns anew
+    assert next(iter(data))[1][0] == 3
+    assert next(whole)[1][0] == BATCH
+
+
 def test_iterating_and_peeking_change_nothing():
     data, expected = pipeline(), batches_of(pipeline())
     next(iter(data))  # a peek

@@ -27,7 +27,7 @@ def attraction(monkeypatch):
 
 def build(method):
     encoder = and_tf.build_encoder("resnet_small", (16, 16, 3), embedding_dim=8, seed=0)
-    return method.build_model(encoder, num_samples=32, seed=0)
+    return method.build_model(encoder, and_tf.open_source("digits", "train[:32]"), seed=0)
 
 
 def test_the_method_obeys_the_settings_of_its_bank(attraction):

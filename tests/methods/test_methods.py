@@ -28,8 +28,12 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (N, 4, 4, 3)).astype("float32")
 
 
+def source():
+    return array_source(images().astype("uint8"), labels=np.arange(N) % 3)
+
+
 def context():
-    return TrainingContext(array_source(images().astype("uint8")), 3, 0, lambda: np.zeros((N, D)))
+    return TrainingContext(source(), 3, 0, lambda model=None: np.zeros((N, D)))
 
 
 def fit(model, **settings):
@@ -41,7 +45,7 @@ def fit(model, **settings):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_keeps_the_contract(name):
     method = METHODS[name]()
-    model = method.build_model(encoder(), N, seed=0)
+    model = method.build_model(encoder(), source(), seed=0)
     assert isinstance(model, MethodModel)
     assert method.title and method.published_name
     assert model.round_state().items() <= model.state().items()
@@ -72,17 +76,17 @@ def test_instance_is_and_without_anchors(jit_compile, logits_mb):
 
 def test_instance_discovers_only_where_diagnostics_are_asked_for():
     assert Instance().callbacks(context()) == []
-    assert set(Instance().build_model(encoder(), N, 0).state()) == {"bank"}
+    assert set(Instance().build_model(encoder(), source(), 0).state()) == {"bank"}
     (callback,) = Instance(diagnostics=True).callbacks(context())
     assert callback.anchor_share == 0
-    model = Instance(diagnostics=True).build_model(encoder(), N, 0)
+    model = Instance(diagnostics=True).build_model(encoder(), source(), 0)
     assert set(Instance.neighbourhood_arrays) < set(model.round_state())
     assert set(model.round_state()) == {"neighbours", "is_anchor", "entropy", "round"}
 
 
 def test_instance_takes_the_settings_of_the_bank():
     bank = BankSettings(temperature=0.07, bank_rate=0.3, logits_mb=1)
-    model = Instance(bank=bank).build_model(encoder(), N, seed=3)
+    model = Instance(bank=bank).build_model(encoder(), source(), seed=3)
     assert (model.temperature, model.bank.rate, model.logits_budget_mb) == (0.07, 0.3, 1)
     again = InstanceModel.from_config(model.get_config())
     assert again.get_config() == model.get_config()
@@ -91,7 +95,7 @@ def test_instance_takes_the_settings_of_the_bank():
 def test_random_weights_keep_nothing_and_take_no_step():
     method = METHODS["random"]()
     assert not method.trains
-    assert method.build_model(encoder(), N, seed=0).state() == {}
+    assert method.build_model(encoder(), source(), seed=0).state() == {}
 
 
 class Classifier(MethodModel):

@@ -33,7 +33,7 @@ class Parity(Method):
 
     classes: int = setting(2, "Classes, by the remainder of an image's index.", at_least(2))
 
-    def build_model(self, encoder, num_samples, seed):
+    def build_model(self, encoder, train, seed):
         import keras
         import tensorflow as tf
 
@@ -59,7 +59,7 @@ class Parity(Method):
             def state(self):
                 return {"head/kernel": self.head.kernel, "head/bias": self.head.bias}
 
-        return ParityModel(encoder, num_samples)
+        return ParityModel(encoder, len(train))
 
     def callbacks(self, context):
         import keras

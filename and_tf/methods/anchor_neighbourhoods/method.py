@@ -16,6 +16,7 @@ from and_tf.settings import at_least, between, setting
 if TYPE_CHECKING:
     import keras
 
+    from and_tf.data.sources.source import Source
     from and_tf.methods.method_model import MethodModel
 
 
@@ -67,12 +68,12 @@ class AnchorNeighbourhoods(Method):
                 " is for ", Argument("neighbour_search", "exact"), ": leave one of them out.",
             )  # fmt: skip
 
-    def build_model(self, encoder: keras.Model, num_samples: int, seed: int | None) -> MethodModel:
+    def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:
         from and_tf.methods.anchor_neighbourhoods.model import AND
 
         return AND(
             encoder,
-            num_samples=num_samples,
+            num_samples=len(train),
             neighbourhood_size=self.neighbourhood_size,
             temperature=self.bank.temperature,
             rate=self.bank.bank_rate,
