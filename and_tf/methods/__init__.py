@@ -4,13 +4,17 @@ A new method is a file with a subclass of `Method`, and a line in `METHODS`.
 """
 
 from and_tf.methods.anchor_neighbourhoods.method import AnchorNeighbourhoods
+from and_tf.methods.deepcluster.method import DeepCluster
 from and_tf.methods.instance import Instance
 from and_tf.methods.method import Method
 from and_tf.methods.random_weights import RandomWeights
+from and_tf.methods.supervised import Supervised
 
 METHODS: dict[str, type[Method]] = {
     "and": AnchorNeighbourhoods,
     "instance": Instance,
+    "deepcluster": DeepCluster,
+    "supervised": Supervised,
     "random": RandomWeights,
 }
 

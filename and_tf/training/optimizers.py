@@ -62,6 +62,12 @@ class TorchSGD(keras.optimizers.Optimizer):
         """
         self._factors_by_id |= {id(variable): factor for variable in variables}
 
+    def forget(self, variables: Sequence[keras.Variable]) -> None:
+        """Begins anew the momentum of some variables, whose values were replaced."""
+        for variable in variables:
+            buffer = self.buffers[self._get_variable_index(variable)]
+            buffer.assign(ops.zeros_like(buffer))
+
     def build(self, variables: Sequence[keras.Variable]) -> None:
         if self.built:
             return

@@ -1,0 +1,103 @@
+"""DeepCluster as a Keras model: a classifier of clusters, which are assigned anew each epoch."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from and_tf.methods.classifier_model import ClassifierModel
+
+NEVER = -1  # in place of an epoch
+
+
+@keras.saving.register_keras_serializable("and_tf")
+class DeepClusterModel(ClassifierModel):
+    """An encoder that learns to tell apart the clusters of its own features.
+
+    `ClusterReassignment` assigns the clusters at the start of each epoch. They and the epoch are
+    weights of the model, so that one checkpoint holds all. The top sees the features after a ReLU,
+    as in the authors' code; what is clustered are the features before it.
+
+    Args:
+        encoder: any built `keras.Model` from images to rows (B, D), see `MethodModel`.
+        num_samples: number of training images N.
+        num_classes: K, number of clusters.
+        seed: of top layers and order, or None.
+        **kwargs: of `keras.Model`.
+
+    Attributes:
+        classes: variable (N,) int64, the cluster of each image.
+        assigned_epoch: variable, int32 scalar, the epoch whose clusters these are; -1 before any.
+
+    Example:
+        model = DeepClusterModel(encoder, num_samples=len(source), num_classes=100)
+        model.compile(optimizer=TorchSGD(0.05, momentum=0.9, weight_decay=1e-5))
+        data = train_pipeline(source, step=model.optimizer.iterations, order=model.order)
+        model.fit(data, epochs=200, callbacks=[ClusterReassignment(features)])
+
+    Reference: Caron et al., "Deep Clustering for Unsupervised Learning of Visual Features", ECCV
+    2018.
+    """
+
+    may_repeat_images = True
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        num_samples: int,
+        num_classes: int,
+        relu: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(encoder, num_samples, num_classes, relu, seed, **kwargs)
+        self.assigned_epoch = self.add_weight(
+            name="assigned_epoch",
+            shape=(),
+            dtype="int32",
+            initializer=keras.initializers.Constant(NEVER),
+            trainable=False,
+            autocast=False,
+        )
+
+    def begin_epoch(self, epoch: int, clusters: np.ndarray) -> None:
+        """Takes the clusters (N,) int of an epoch, with a fresh top and a fresh momentum of it."""
+        self.classes.assign(clusters)
+        self.draw_top(epoch)
+        optimizer: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if hasattr(optimizer, "forget"):  # those of Keras keep the momentum of the top before
+            optimizer.forget(self.top.trainable_variables)
+        self.assigned_epoch.assign(epoch)
+
+    def order(self, epoch: int) -> np.ndarray:
+        rng = np.random.default_rng([self.seed, epoch, 1])
+        return uniform_over_clusters(self.classes.numpy(), rng)
+
+    def state(self) -> dict[str, keras.Variable]:
+        return super().state() | {"clusters": self.classes, "assigned_epoch": self.assigned_epoch}
+
+
+def uniform_over_clusters(clusters: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draws as many images as there are, equally many of each cluster, in random order.
+
+    Where N is no multiple of the number of clusters, some that are drawn get one more. The images
+    of a cluster that has too few are repeated equally often, but for one.
+
+    Args:
+        clusters: (N,) int; numbers without images are passed over.
+        rng: draws.
+
+    Returns:
+        (N,) int64 indices of images.
+    """
+    num_images = len(clusters)
+    by_cluster = np.argsort(clusters, kind="stable")
+    _, starts = np.unique(clusters[by_cluster], return_index=True)
+    groups = np.split(by_cluster, starts[1:])
+    counts = np.full(len(groups), num_images // len(groups))
+    counts[rng.permutation(len(groups))[: num_images % len(groups)]] += 1
+    drawn = [
+        np.resize(rng.permutation(group), count)
+        for group, count in zip(groups, counts, strict=True)
+    ]
+    return rng.permutation(np.concatenate(drawn))

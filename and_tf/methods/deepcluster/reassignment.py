@@ -1,0 +1,87 @@
+"""The assignment: features are clustered anew at the start of each epoch."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+import keras
+import numpy as np
+
+from and_tf.methods.deepcluster.clustering import cluster, kmeans_library
+from and_tf.methods.deepcluster.metrics import cluster_metrics
+from and_tf.methods.deepcluster.model import NEVER
+
+logger = logging.getLogger(__name__)
+
+
+class ClusterReassignment(keras.callbacks.Callback):
+    """Assigns the clusters of a `DeepClusterModel` at the start of each epoch.
+
+    The epoch follows from the optimiser's step, whatever way `fit` is cut into epochs or resumed,
+    and an epoch whose clusters the model has already is not clustered again. The logs of each epoch
+    get the metrics of `METRIC_TITLES` that can be measured.
+
+    Args:
+        features: function from a model that shares the encoder's layers to the clean features
+            (N, F) float32 of all training images.
+        steps_per_epoch: optimiser steps of a whole epoch; by default those that `fit` counts.
+        labels: (N,) int, -1 where unknown, or None. Only for the metric `nmi_labels`.
+        interruptible: opens a block in which clustering runs, and which may be left by an exception
+            at any moment: the model then keeps the clusters of the epoch before.
+
+    Reference: Caron et al., ECCV 2018, section 3.
+    """
+
+    def __init__(
+        self,
+        features: Callable[[keras.Model], np.ndarray],
+        steps_per_epoch: int | None = None,
+        labels: np.ndarray | None = None,
+        interruptible: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ):
+        super().__init__()
+        self.features, self.steps_per_epoch = features, steps_per_epoch
+        self.labels = None if labels is None else np.asarray(labels)
+        self.interruptible = interruptible
+        self.metrics: dict[str, float] = {}  # of the clusters that the model has
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        logger.info(
+            "%s clusters, sought anew before each epoch by k-means of %s.",
+            f"{self.model.num_classes:,}", kmeans_library(),
+        )  # fmt: skip
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        steps_per_epoch = self.steps_per_epoch or self.params.get("steps")
+        if steps_per_epoch:
+            epoch = int(self.model.optimizer.iterations.numpy()) // steps_per_epoch
+        if epoch != int(self.model.assigned_epoch.numpy()):
+            self._assign(epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if logs is not None:
+            logs.update(self.metrics)
+
+    def metadata(self) -> dict[str, Any]:
+        """What a checkpoint keeps: the metrics, which compare with clusters that are gone."""
+        return {"clusters": self.metrics}
+
+    def restore(self, metadata: Mapping[str, Any]) -> None:
+        """Takes the metrics back from a checkpoint's metadata."""
+        self.metrics = dict(metadata["clusters"])
+
+    def _assign(self, epoch: int) -> None:
+        """Clusters anew; until it is over nothing is changed."""
+        model = self.model
+        had_clusters = int(model.assigned_epoch.numpy()) != NEVER
+        before = model.classes.numpy() if had_clusters else None
+        with self.interruptible():
+            features = self.features(model.features)  # (N, F)
+            seed = int(np.random.default_rng([model.seed, epoch, 2]).integers(2**31))
+            clusters, refilled = cluster(features, model.num_classes, seed)
+            metrics = cluster_metrics(clusters, before, self.labels)
+        metrics["refilled_clusters"] = refilled
+        model.begin_epoch(epoch, clusters)
+        self.metrics = metrics
