@@ -73,8 +73,13 @@ def layer_output(encoder: keras.Model, name: str) -> keras.KerasTensor:
 
 def before_normalisation(encoder: keras.Model) -> keras.KerasTensor:
     """The vectors (B, D) that an encoder brings to unit length: of `fc`, or pooled features."""
+    names = {layer.name for layer in encoder.layers}
+    unit_rows = "unit_embedding" if "unit_embedding" in names else "embedding"
     for layer in reversed(encoder.layers):
-        if len(layer.output.shape) == 2 and layer.name != "embedding":
+        brings_to_unit_length = layer.name == unit_rows or isinstance(
+            layer, keras.layers.UnitNormalization
+        )
+        if len(layer.output.shape) == 2 and not brings_to_unit_length:
             return layer.output
     raise UserError(f"{encoder.name} gives no vectors.")
 

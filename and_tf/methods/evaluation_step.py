@@ -44,6 +44,11 @@ class EvaluationStep(TrainingStep):
     def _checked_labels(self, labels: np.ndarray | None) -> np.ndarray | None:
         if labels is None:
             return None
+        if self.image_embeddings() is None:
+            raise UserError(
+                Argument("train_labels"), f" are for kNN against a bank, and {type(self).__name__} "
+                "keeps none: leave them out.",
+            )  # fmt: skip
         labels = np.asarray(labels)
         labels = labels[:, 0] if labels.shape == (self.num_samples, 1) else labels
         if labels.shape != (self.num_samples,) or not np.issubdtype(labels.dtype, np.integer):
