@@ -44,7 +44,7 @@ def build_encoder(
     """
     if name not in ENCODERS:
         raise UserError(Argument("encoder", name), f" must be one of {', '.join(ENCODERS)}.")
-    side, channels = _check_shape(input_shape)
+    side, channels = check_shape(input_shape)
     mean = _per_channel("mean", mean, default=127.5, channels=channels)
     std = _per_channel("std", std, default=64.0, channels=channels)
     if min(std) <= 0:
@@ -58,7 +58,7 @@ def build_encoder(
     return keras.Model(images, embeddings, name=name)
 
 
-def _check_shape(input_shape: Sequence[int]) -> tuple[int, int]:
+def check_shape(input_shape: Sequence[int]) -> tuple[int, int]:
     """The side and the number of channels."""
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[0] != shape[1] or min(shape) < 1:

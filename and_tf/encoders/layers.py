@@ -8,6 +8,10 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+# With fewer input channels than its block holds, oneDNN's gradient of a strided 1 x 1 convolution
+# writes past its memory (oneDNN issue 6035): such a convolution drops the places itself.
+ONEDNN_BLOCK = 16  # channels, with AVX-512
+
 
 @dataclasses.dataclass(frozen=True)
 class TorchLayers:
@@ -36,6 +40,9 @@ class TorchLayers:
     ) -> keras.KerasTensor:
         """2-D convolution with symmetric zero padding, `kernel_size // 2` unless given."""
         padding = kernel_size // 2 if padding is None else padding
+        if kernel_size == 1 and stride > 1 and x.shape[-1] < ONEDNN_BLOCK:
+            x = keras.layers.MaxPooling2D(1, strides=stride, name=f"{name}_stride")(x)
+            stride = 1
         # "same" spares a copy of the padded map, but is asymmetric at strides above 1.
         is_same = stride == 1 and 2 * padding == kernel_size - 1
         if padding and not is_same:

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from and_tf import encoders
 from and_tf.encoders.layers import TorchLayers
@@ -63,3 +64,25 @@ def test_batch_norm_has_torch_constants():
     np.testing.assert_allclose(found, (images - mean) / np.sqrt(variance + 1e-5), atol=1e-4)
     np.testing.assert_allclose(norm.moving_mean, 0.1 * mean, rtol=1e-4)
     np.testing.assert_allclose(norm.moving_variance, 0.9 + 0.1 * variance, rtol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [8, 16])
+def test_a_strided_1x1_convolution_of_few_channels_has_the_right_gradient(channels):
+    # oneDNN corrupts the heap where such a convolution has fewer than 16 channels.
+    x = keras.Input((16, 16, channels))
+    layers = TorchLayers(seed=0)
+    model = keras.Model(x, layers.convolution(x, 16, 1, stride=2, name="shortcut"))
+    maps = np.random.default_rng(0).standard_normal((3, 16, 16, channels)).astype("float32")
+    for _ in range(20):
+        with tf.GradientTape() as tape:
+            found = model(maps)
+            loss = tf.reduce_sum(found**2)
+        gradient = tape.gradient(loss, model.trainable_variables)[0]
+    kernel = model.get_layer("shortcut").kernel.numpy()[0, 0]
+    expected = maps[:, ::2, ::2] @ kernel
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    wanted = np.einsum("bhwi,bhwo->io", maps[:, ::2, ::2], 2 * expected)
+    np.testing.assert_allclose(gradient[0, 0], wanted, rtol=1e-3, atol=1e-2)
+    assert any(isinstance(each, keras.layers.MaxPooling2D) for each in model.layers) == (
+        channels < 16
+    )

@@ -1,0 +1,1 @@
+"""Split-Brain: each half of an encoder predicts what the other half sees."""

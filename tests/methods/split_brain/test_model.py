@@ -1,0 +1,128 @@
+"""Split-Brain as a Keras model."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from and_tf import encoders
+from and_tf.encoders.split import build_split_encoder
+from and_tf.errors import UserError
+from and_tf.methods.split_brain.loss import split_brain_losses
+from and_tf.methods.split_brain.model import SplitBrainModel
+from and_tf.training.optimizers import TorchSGD
+
+N, BATCH = 24, 8
+
+
+def images():
+    """Those of one hue are light, those of another dark: either tells the other."""
+    is_light = (np.arange(N) % 2)[:, None, None, None]
+    light, dark = np.array([250, 200, 150]), np.array([20, 40, 120])
+    noise = np.random.default_rng(0).integers(-9, 6, (N, 8, 8, 3))
+    return np.clip(np.where(is_light, light, dark) + noise, 0, 255).astype("float32")
+
+
+def model(name="resnet_small", **settings):
+    return SplitBrainModel(build_split_encoder(name, (8, 8, 3), 8, seed=0), N, seed=1, **settings)
+
+
+def fit(model, epochs=2, **settings):
+    model.compile(TorchSGD(0.05, momentum=0.9), **settings)
+    history = model.fit(
+        images(), np.arange(N), batch_size=BATCH, epochs=epochs, verbose=0, shuffle=False
+    )
+    return history.history["loss"]
+
+
+def test_loss_is_that_of_what_the_heads_predict():
+    made = model()
+    colour, lightness, lab = made.predictor(images(), training=False)
+    assert colour.shape == (N, 1, 1, 261) and lightness.shape == (N, 1, 1, 100)
+    expected = split_brain_losses(colour, lightness, lab)
+    np.testing.assert_array_equal(made.losses(images(), np.arange(N)), expected)
+    made.compile(TorchSGD(0.05))
+    found = made.evaluate(images(), np.arange(N), batch_size=BATCH, verbose=0)
+    assert found == pytest.approx(float(np.mean(expected)), rel=1e-5)
+
+
+def test_gradients_are_those_of_the_weighted_losses():
+    made = model()
+    weights = np.linspace(0.1, 1, N).astype("float32")
+    losses, _, gradients = made.losses_and_gradients(
+        tf.constant(images()), tf.range(N), tf.constant(weights)
+    )
+    with tf.GradientTape() as tape:
+        expected = split_brain_losses(*made.predictor(images(), training=True))
+        loss = tf.reduce_sum(weights * expected)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    wanted = tape.gradient(loss, made.trainable_variables)
+    assert len({id(v) for v in made.trainable_variables}) == len(gradients) == len(wanted)
+    for gradient, other in zip(gradients, wanted, strict=True):
+        np.testing.assert_allclose(gradient, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("what", ["colour", "lightness"])
+def test_a_head_trains_the_half_that_does_not_see_what_it_predicts(what):
+    made = model()
+    place, own = {"colour": (0, "lightness"), "lightness": (1, "colour")}[what]
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(
+            tf.nn.log_softmax(made.predictor(images(), training=True)[place])[..., 0]
+        )
+    gradients = tape.gradient(loss, made.encoder.trainable_variables)
+    for variable, gradient in zip(made.encoder.trainable_variables, gradients, strict=True):
+        if gradient is not None and np.any(gradient):
+            assert f"_{own}/" in variable.path
+
+
+@pytest.mark.parametrize("name", ["alexnet", "resnet_small"])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_it_learns_one_from_the_other(name, jit_compile):
+    losses = fit(model(name), epochs=15, jit_compile=jit_compile)
+    assert losses[-1] < 0.75 * losses[0]
+
+
+def test_compiled_steps_are_the_same_up_to_rounding():
+    ours, other = model(), model()
+    fit(ours, jit_compile=True)
+    fit(other)
+    for one, two in zip(ours.encoder.weights, other.encoder.weights, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-4)
+
+
+def test_two_replicas_train_like_one():
+    alone = model()
+    fit(alone)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        encoder = build_split_encoder("resnet_small", (8, 8, 3), 8, True, seed=0)
+        shared = SplitBrainModel(encoder, N, seed=1)
+    fit(shared)
+    for one, two in zip(alone.encoder.weights, shared.encoder.weights, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-4)
+
+
+def test_heads_are_kept_beside_the_encoder_and_not_in_it():
+    made = model()
+    names = {f"heads/predict_{w}/{v}" for w in ("colour", "lightness") for v in ("kernel", "bias")}
+    assert set(made.state()) == set(made.round_state()) == names
+    assert not any("predict" in layer.name for layer in made.encoder.layers)
+    of_heads = {id(v) for v in made.state().values()}
+    assert of_heads <= {id(v) for v in made.step_variables()}
+
+
+def test_a_saved_model_is_the_same_when_it_is_loaded(tmp_path):
+    made = model()
+    fit(made)
+    made.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert again.get_config() == made.get_config()
+    np.testing.assert_allclose(
+        again.losses(images(), np.arange(N)), made.losses(images(), np.arange(N)), rtol=1e-5
+    )
+
+
+def test_an_encoder_of_one_piece_is_refused():
+    with pytest.raises(UserError, match="two halves"):
+        SplitBrainModel(encoders.build_encoder("resnet_small", (8, 8, 3), 8), N)
