@@ -25,6 +25,7 @@ IMAGES = {
     "cifar10": 50_000,
     "cifar100": 50_000,
     "cifar10_small": 5_000,
+    "cifar10_split_brain": 50_000,
     "digits": 1_437,
     "folder": 1_000,  # an example: it depends on the folder
     "folder_quick": 1_000,

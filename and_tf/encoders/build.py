@@ -1,11 +1,13 @@
 """Encoders with fresh weights, by name."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 
 from and_tf.encoders import ENCODERS
 from and_tf.encoders.layers import TorchLayers, normalised_input
+from and_tf.encoders.split import SplitLayers, split_input
 from and_tf.errors import Argument, UserError
 
 LARGEST_SMALL_SIDE = 64  # pixels; above it the networks are those for ImageNet
@@ -19,6 +21,7 @@ def build_encoder(
     std: Sequence[float] | None = None,
     synchronized_batch_norm: bool = False,
     seed: int | None = None,
+    split: bool = False,
 ) -> keras.Model:
     """An encoder with fresh weights.
 
@@ -31,6 +34,9 @@ def build_encoder(
         std: one value per channel, in 0..255, divided by after that; None for 64.
         synchronized_batch_norm: bool, whether BatchNorm statistics span all replicas.
         seed: int or None. The same seed gives the same weights.
+        split: bool, whether it is made of two networks of half the width, as Split-Brain trains
+            them: one sees the lightness of an image, the other its colour, see `SplitLayers`. Takes
+            three channels, RGB, an even embedding_dim, and neither mean nor std.
 
     Returns:
         A functional `keras.Model`: (B, side, side, channels) uint8 or float images in 0..255 to
@@ -44,7 +50,7 @@ def build_encoder(
     """
     if name not in ENCODERS:
         raise UserError(Argument("encoder", name), f" must be one of {', '.join(ENCODERS)}.")
-    side, channels = check_shape(input_shape)
+    side, channels = _check_shape(input_shape)
     mean = _per_channel("mean", mean, default=127.5, channels=channels)
     std = _per_channel("std", std, default=64.0, channels=channels)
     if min(std) <= 0:
@@ -52,13 +58,19 @@ def build_encoder(
     if embedding_dim < 1:
         raise UserError(Argument("embedding_dim", embedding_dim), " must be at least 1.")
 
-    layers = TorchLayers(seed=seed, synchronized_batch_norm=synchronized_batch_norm)
-    images, x = normalised_input((side, side, channels), mean, std)
+    layers: Any = TorchLayers(seed=seed, synchronized_batch_norm=synchronized_batch_norm)
+    x: Any
+    if split:
+        _check_split(input_shape, embedding_dim)
+        images, x = split_input(side)
+        layers = SplitLayers(layers)
+    else:
+        images, x = normalised_input((side, side, channels), mean, std)
     embeddings = ENCODERS[name](layers, x, embedding_dim, large=side > LARGEST_SMALL_SIDE)
-    return keras.Model(images, embeddings, name=name)
+    return keras.Model(images, embeddings, name=f"split_{name}" if split else name)
 
 
-def check_shape(input_shape: Sequence[int]) -> tuple[int, int]:
+def _check_shape(input_shape: Sequence[int]) -> tuple[int, int]:
     """The side and the number of channels."""
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[0] != shape[1] or min(shape) < 1:
@@ -69,6 +81,19 @@ def check_shape(input_shape: Sequence[int]) -> tuple[int, int]:
             "the encoders halve three times.",
         )  # fmt: skip
     return shape[1], shape[2]
+
+
+def _check_split(input_shape: Sequence[int], embedding_dim: int) -> None:
+    if tuple(input_shape)[2] != 3:
+        raise UserError(
+            Argument("input_shape", tuple(input_shape)), " must have 3 channels, red, green and "
+            "blue, to be split into lightness and colour.",
+        )  # fmt: skip
+    if embedding_dim % 2:
+        raise UserError(
+            Argument("embedding_dim", embedding_dim), " must be even: of a split encoder either "
+            "half gives one half.",
+        )  # fmt: skip
 
 
 def _per_channel(

@@ -1,15 +1,18 @@
 """Split-Brain's encoder: two halves that share nothing, with the layers of every encoder."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from and_tf import encoders
-from and_tf.encoders.split import build_split_encoder
 from and_tf.errors import UserError
 
 NAMES = ("alexnet", "resnet18", "resnet_small")
+
+split_encoder = functools.partial(encoders.build_encoder, split=True)
 
 
 def images(count=3, side=16, seed=0):
@@ -18,7 +21,7 @@ def images(count=3, side=16, seed=0):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_layers_have_the_names_and_shapes_of_every_encoder(name):
-    split = build_split_encoder(name, (32, 32, 3), 64)
+    split = split_encoder(name, (32, 32, 3), 64)
     whole = encoders.build_encoder(name, (32, 32, 3), 64)
     assert encoders.layer_names(split) == encoders.layer_names(whole)
     for layer in encoders.layer_names(whole):
@@ -28,7 +31,7 @@ def test_layers_have_the_names_and_shapes_of_every_encoder(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_features_of_a_layer_are_both_halves_lightness_first(name):
-    encoder = build_split_encoder(name, (16, 16, 3), 8, seed=1)
+    encoder = split_encoder(name, (16, 16, 3), 8, seed=1)
     *maps, _ = encoders.layer_names(encoder)
     for layer in maps:
         halves = [encoder.get_layer(f"{layer}_{half}").output for half in ("lightness", "colour")]
@@ -40,7 +43,7 @@ def test_features_of_a_layer_are_both_halves_lightness_first(name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("training", [False, True])
 def test_no_half_has_a_gradient_of_the_channels_of_the_other(name, training):
-    encoder = build_split_encoder(name, (16, 16, 3), 8, seed=1)
+    encoder = split_encoder(name, (16, 16, 3), 8, seed=1)
     outputs = [encoder.get_layer(f"fc_{half}").output for half in ("lightness", "colour")]
     of_lab = keras.Model(encoder.get_layer("lab").output, outputs)
     lab = tf.constant(np.random.default_rng(0).uniform(20, 80, (4, 16, 16, 3)), tf.float32)
@@ -55,7 +58,7 @@ def test_no_half_has_a_gradient_of_the_channels_of_the_other(name, training):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_half_depends_on_the_weights_of_the_other(name):
-    encoder = build_split_encoder(name, (16, 16, 3), 8, seed=1)
+    encoder = split_encoder(name, (16, 16, 3), 8, seed=1)
     for half, other in (("lightness", "colour"), ("colour", "lightness")):
         model = keras.Model(encoder.input, encoder.get_layer(f"fc_{half}").output)
         with tf.GradientTape() as tape:
@@ -69,7 +72,7 @@ def test_no_half_depends_on_the_weights_of_the_other(name):
 
 
 def test_fc_is_the_mean_of_the_maps_that_predict_as_unit_rows():
-    encoder = build_split_encoder("resnet_small", (16, 16, 3), 8, seed=1)
+    encoder = split_encoder("resnet_small", (16, 16, 3), 8, seed=1)
     names = ("fc_lightness", "fc_colour")
     model = keras.Model(encoder.input, [encoder.get_layer(name).output for name in names])
     maps = np.concatenate(model(images(), training=False), axis=-1)  # (B, 2, 2, 8)
@@ -79,15 +82,13 @@ def test_fc_is_the_mean_of_the_maps_that_predict_as_unit_rows():
 
 
 def test_small_alexnet_predicts_at_the_resolution_of_conv5():
-    encoder = build_split_encoder("alexnet", (32, 32, 3), 128)
+    encoder = split_encoder("alexnet", (32, 32, 3), 128)
     assert encoder.get_layer("fc_colour").output.shape == (None, 8, 8, 64)
     assert encoder.get_layer("hidden1_lightness").output.shape == (None, 8, 8, 512)
 
 
 def test_equal_seeds_give_equal_weights_and_the_halves_differ():
-    one, again, other = (
-        build_split_encoder("resnet_small", (16, 16, 3), 8, seed=s) for s in (1, 1, 2)
-    )
+    one, again, other = (split_encoder("resnet_small", (16, 16, 3), 8, seed=s) for s in (1, 1, 2))
     for weight, same in zip(one.weights, again.weights, strict=True):
         np.testing.assert_array_equal(weight, same)
     kernels = [e.get_layer("stage1_block1_conv1_lightness").kernel.numpy() for e in (one, other)]
@@ -106,4 +107,4 @@ def test_equal_seeds_give_equal_weights_and_the_halves_differ():
 )
 def test_what_cannot_be_split_is_refused(name, shape, dim, match):
     with pytest.raises(UserError, match=match):
-        build_split_encoder(name, shape, dim)
+        split_encoder(name, shape, dim)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from and_tf.bank.settings import BankSettings
 from and_tf.data.sources.source import array_source
+from and_tf.encoders.build import build_encoder
 from and_tf.methods import METHODS
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.methods.instance import Instance
@@ -28,6 +29,11 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (N, 4, 4, 3)).astype("float32")
 
 
+def build(split=False):
+    """What a method makes its encoder of."""
+    return build_encoder("resnet_small", (8, 8, 3), 4, split=True) if split else encoder()
+
+
 def source():
     return array_source(images().astype("uint8"), labels=np.arange(N) % 3)
 
@@ -45,7 +51,7 @@ def fit(model, **settings):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_keeps_the_contract(name):
     method = METHODS[name]()
-    model = method.build_model(encoder(), source(), seed=0)
+    model = method.build_model(method.build_encoder(build), source(), seed=0)
     assert isinstance(model, MethodModel)
     assert method.title and method.published_name
     assert model.round_state().items() <= model.state().items()

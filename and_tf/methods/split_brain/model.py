@@ -22,7 +22,7 @@ class SplitBrainModel(MethodModel):
     The heads, one convolution of 1 x 1 on the last map of each half, are not part of the encoder.
 
     Args:
-        encoder: of `build_split_encoder`.
+        encoder: of `build_encoder(..., split=True)`.
         num_samples: number of training images N.
         seed: of the heads' weights, or None.
         **kwargs: of `keras.Model`.
@@ -62,7 +62,7 @@ def build_predictor(encoder: keras.Model, seed: int | None = None) -> keras.Mode
     """What both halves of an encoder predict, by heads with fresh weights.
 
     Args:
-        encoder: of `build_split_encoder`, whose layers are shared.
+        encoder: of `build_encoder(..., split=True)`, whose layers are shared.
         seed: of the heads.
 
     Returns:
@@ -77,8 +77,8 @@ def build_predictor(encoder: keras.Model, seed: int | None = None) -> keras.Mode
         lab = encoder.get_layer(LAB).output
     except ValueError as error:
         raise UserError(
-            Argument("encoder"), f" {encoder.name} is not made of two halves: take one of "
-            "build_split_encoder.",
+            Argument("encoder"), f" {encoder.name} is not made of two halves: build it with ",
+            Argument("split", True), ".",
         ) from error  # fmt: skip
     layers = TorchLayers(seed)
     colour = layers.convolution(
