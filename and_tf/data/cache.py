@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from and_tf.data.crops import is_whole
+from and_tf.data.crops import for_each_view, is_whole
 from and_tf.data.progress import progress_bar
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.arrays import ArraySource
@@ -66,7 +66,7 @@ class CachedSource:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Images of a training step; see `EncodedSource.load_crops`."""
         if self.is_whole and augmentation.image_size == self.images.shape[1]:
-            return self.load(indices, augmentation.image_size), noise
+            return for_each_view(self.load(indices, augmentation.image_size), noise), noise
         if isinstance(self.source, ArraySource):
             return self.source.load_crops(indices, noise, augmentation)
         return self.source.load_crops(indices, noise, augmentation, self.originals)

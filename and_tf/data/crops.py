@@ -28,8 +28,8 @@ class TrainingImage(NamedTuple):
     """An image of a step.
 
     Attributes:
-        pixels: (S, S, 3) uint8.
-        is_cropped: whether they are the random crop, rather than the whole image.
+        pixels: (S, S, 3) uint8, or (V, S, S, 3) of several views.
+        is_cropped: whether they are random crops, rather than the whole image.
         original: the decoded image where every crop of it is cut from these very pixels, so that
             it may be kept in memory; or None.
     """
@@ -49,9 +49,11 @@ def training_image(
 ) -> TrainingImage:
     """The random crop of an image, or the image where it is small; see above.
 
+    All views are cut from an image that is decoded once.
+
     Args:
         item: path, encoded bytes, or pixels (H, W, 3) uint8.
-        noise: (VALUES_PER_IMAGE,) float32.
+        noise: (VALUES_PER_IMAGE,) float32, or (V, VALUES_PER_IMAGE) for V views.
         settings: `image_size` and `crop_min_area` are used.
 
     Raises:
@@ -59,13 +61,14 @@ def training_image(
     """
     size = settings.image_size
     shape: tuple[int, int] = (0, 0)
-    box = Box(0, 0, 0, 0)
+    boxes: list[Box] = []
 
     def reduction(height: int, width: int) -> int:
-        nonlocal shape, box
-        shape = height, width
-        box = crop_box(noise, *_enlarged(height, width, size), settings)
-        return largest_reduction(min(box.height, box.width) / (MARGIN * size))
+        nonlocal shape, boxes
+        shape, enlarged = (height, width), _enlarged(height, width, size)
+        boxes = [crop_box(values, *enlarged, settings) for values in np.atleast_2d(noise)]
+        smallest = min(min(box.height, box.width) for box in boxes)
+        return largest_reduction(smallest / (MARGIN * size))
 
     if isinstance(item, np.ndarray):
         reduction(*item.shape[:2])
@@ -74,8 +77,20 @@ def training_image(
         image = load_image(item, reduction)
     kept = image if min(shape) < UNREDUCED * size else None
     if is_whole(*shape, size):
-        return TrainingImage(square(image, size), False, kept)
-    return TrainingImage(_cut(image, shape, box, size), True, kept)
+        return TrainingImage(for_each_view(square(image, size), noise), False, kept)
+    crops = np.stack([_cut(image, shape, box, size) for box in boxes])  # (V, S, S, 3)
+    return TrainingImage(crops if noise.ndim == 2 else crops[0], True, kept)
+
+
+def for_each_view(images: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Whole images (..., S, S, 3) once for each view of their noise: (..., V, S, S, 3).
+
+    As they are, where the noise (..., VALUES_PER_IMAGE) is that of a single view.
+    """
+    shape = (*noise.shape[:-1], *images.shape[-3:])
+    if images.shape == shape:
+        return images
+    return np.ascontiguousarray(np.broadcast_to(images[..., None, :, :, :], shape))
 
 
 def _enlarged(height: int, width: int, size: int) -> tuple[int, int]:

@@ -36,6 +36,7 @@ def train_pipeline(
     yields: str = "augmented",
     failures: list[UserError] | None = None,
     order: Callable[[int], np.ndarray] | None = None,
+    views: int = 1,
 ) -> tf.data.Dataset:
     """The shuffled, augmented batches of one epoch: from a global step to the end of its epoch.
 
@@ -60,11 +61,14 @@ def train_pipeline(
         order: function from an epoch to the images (N,) int that its steps show, in order, where
             that is not each once; it is called whenever an iteration begins. By default the
             shuffle.
+        views: V, augmented views of each image, all cut from a file that is read once. The first
+            is the same whatever their number, but for rounding in photos that are decoded smaller.
 
     Returns:
         Dataset of (inputs, indices (B,) int64). The inputs are augmented images (B, S, S, 3)
         float32 in 0..255; or images (B, S, S, 3) uint8 and noise (B, VALUES_PER_IMAGE) float32, for
-        images that are crops already without a crop; or noise.
+        images that are crops already without a crop; or noise. Where V is above 1, they have a
+        second axis V.
 
     Raises:
         UserError: if the source has fewer images than a batch, or `yields` is unknown.
@@ -86,9 +90,9 @@ def train_pipeline(
         raise UserError(Argument("yields", yields), f" must be one of {', '.join(YIELDS)}.")
 
     def choose(step: tf.Tensor, of_epoch: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
-        """Noise (B, P) and indices (B,) of a global step."""
+        """Noise (B, P) or (B, V, P) and indices (B,) of a global step."""
         indices = batch_indices(num_samples, batch_size, seed, step, of_epoch)
-        return augmentation_noise(tf.shape(indices)[0], seed, step), indices
+        return augmentation_noise(tf.shape(indices)[0], seed, step, views), indices
 
     def load(noise: tf.Tensor, indices: tf.Tensor) -> tuple:
         return _load(source, noise, indices, settings, yields, failures), indices
@@ -117,7 +121,7 @@ def _load(
     yields: str,
     failures: list[UserError] | None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Images (B, S, S, 3) and noise (B, P) of a step, for `augment`."""
+    """Images (B, S, S, 3) and noise (B, P) of a step, or those of its views, for `augment`."""
     # float32 at once for `augment`: TensorFlow would transpose uint8 planes by a slow fallback.
     dtype = np.float32 if yields == "augmented" else np.uint8
 
@@ -127,8 +131,8 @@ def _load(
 
     function = recorded(load_crops, failures)
     images, rest = tf.numpy_function(function, [noise, indices], [dtype, tf.float32])
-    size = settings.image_size
-    return tf.ensure_shape(images, (None, size, size, 3)), tf.ensure_shape(rest, noise.shape)
+    shape = (*noise.shape[:-1], settings.image_size, settings.image_size, 3)
+    return tf.ensure_shape(images, shape), tf.ensure_shape(rest, noise.shape)
 
 
 def batch_indices(

@@ -5,6 +5,7 @@ import pytest
 from helpers.pictures import photo, pixels, write_photos
 from PIL import Image
 
+from and_tf.data import crops
 from and_tf.data.augmentation.crop_box import crop_box
 from and_tf.data.augmentation.noise import augmentation_noise
 from and_tf.data.cache import cached
@@ -12,6 +13,7 @@ from and_tf.data.crops import training_image
 from and_tf.data.pipeline import train_pipeline
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.arrays import array_source
+from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.opening import open_source
 
 SIZE = 96
@@ -115,3 +117,34 @@ def test_crops_of_a_turned_photo_are_those_of_the_upright_one(tmp_path):
         for name in ("turned.png", "upright.png")
     )
     np.testing.assert_array_equal(turned, expected)
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 1 << 30])
+def test_all_views_are_cut_from_an_image_that_is_decoded_once(
+    photos_and_source, cache_bytes, monkeypatch
+):
+    photos, opened = photos_and_source
+    source, every = cached(opened, SIZE, cache_bytes), np.arange(len(photos))
+    noise = augmentation_noise(len(SHAPES), 1, 0, views=2).numpy()
+    singles = [source.load_crops(every, noise[:, view], SETTINGS) for view in range(2)]
+    source, decoded = cached(opened, SIZE, cache_bytes), []
+    plain = crops.load_image
+    monkeypatch.setattr(crops, "load_image", lambda *args: decoded.append(1) or plain(*args))
+    images, rest = source.load_crops(every, noise, SETTINGS)
+    assert len(decoded) == (len(photos) if isinstance(opened, EncodedSource) else 0)
+    for view, (expected, left) in enumerate(singles):
+        np.testing.assert_array_equal(images[:, view], expected)
+        np.testing.assert_array_equal(rest[:, view], left)
+
+
+def test_views_of_a_large_jpeg_are_cut_from_what_is_fine_enough_for_the_smallest(tmp_path):
+    photo(1600, 1200).save(tmp_path / "a.jpg", quality=95)
+    settings = AugmentationSettings(image_size=32, crop_min_area=0.02)
+    for pair in augmentation_noise(8, 3, 0, views=2).numpy():
+        path = str(tmp_path / "a.jpg")
+        both = training_image(path, pair, settings).pixels.astype(int)
+        singles = [training_image(path, noise, settings).pixels for noise in pair]
+        boxes = [crop_box(noise, 1200, 1600, settings) for noise in pair]
+        smallest = int(np.argmin([min(box.height, box.width) for box in boxes]))
+        np.testing.assert_array_equal(both[smallest], singles[smallest])
+        assert np.abs(both - singles).max() <= 4

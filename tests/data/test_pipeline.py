@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from and_tf.data.augmentation import on_device
 from and_tf.data.augmentation.augment import augment
 from and_tf.data.augmentation.noise import augmentation_noise
 from and_tf.data.pipeline import (
@@ -251,6 +252,48 @@ def test_a_grid_of_augmented_images_wraps_around_a_small_source():
     images = sample_augmented(source(5), AUGMENTATION, count=12, seed=1)
     assert images.shape == (12, 8, 8, 3) and images.dtype == np.float32
     assert images.min() >= 0 and images.max() <= 255
+
+
+FULL = AugmentationSettings(image_size=8, flip=True)
+
+
+@pytest.mark.parametrize("yields", ["augmented", "images", "noise"])
+@pytest.mark.parametrize("side", [5, 8, 20])  # the last: crops of larger images
+def test_the_first_of_two_views_is_the_only_one_and_the_second_is_another(yields, side):
+    one, two = (
+        train_pipeline(source(side=side), BATCH, FULL, 5, step=1, yields=yields, views=views)
+        for views in (1, 2)
+    )
+    for (alone, places), (both, indices) in zip(
+        one.as_numpy_iterator(), two.as_numpy_iterator(), strict=True
+    ):
+        np.testing.assert_array_equal(indices, places)
+        parts = zip(alone, both, strict=True) if yields == "images" else [(alone, both)]
+        for single, pair in parts:
+            assert pair.shape == (len(indices), 2, *single.shape[1:])
+            np.testing.assert_array_equal(pair[:, 0], single)
+        assert (pair[:, 1] != pair[:, 0]).any(axis=tuple(range(1, single.ndim))).all()
+
+
+def test_two_views_that_a_device_makes_are_those_of_the_host():
+    images = source().images
+    augmented = train_pipeline(source(), BATCH, FULL, 5, views=2)
+    for yields, make in (
+        ("images", on_device.from_images(FULL)),
+        ("noise", on_device.from_noise(images, FULL)),
+    ):
+        of_device = train_pipeline(source(), BATCH, FULL, 5, views=2, yields=yields)
+        for (expected, _), (inputs, indices) in zip(augmented, of_device, strict=True):
+            for is_compiled in (False, True):
+                made = tf.function(make, jit_compile=is_compiled)(inputs, indices)
+                np.testing.assert_allclose(made, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("first_step", [0, 1, 2, 4])
+def test_a_start_at_any_step_gives_the_views_of_an_uninterrupted_run(first_step):
+    whole = sum(epochs(range(2), views=2), [])[first_step:]
+    begun = batches_of(pipeline(first_step, views=2))
+    assert_same(whole[: len(begun)], begun)
 
 
 def test_batches_made_ahead_keep_to_a_budget():

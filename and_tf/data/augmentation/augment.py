@@ -18,13 +18,19 @@ def augment(
     """Crops, flips, jitters and turns grey each image by its own random numbers.
 
     Args:
-        images: (B, H, W, 3) uint8, or float in 0..255.
-        noise: (B, VALUES_PER_IMAGE) float32 from `augmentation_noise`.
+        images: (B, H, W, 3) uint8, or float in 0..255; or (B, V, H, W, 3), for V views of each.
+        noise: (B, VALUES_PER_IMAGE) float32 from `augmentation_noise`, or
+            (B, V, VALUES_PER_IMAGE).
         settings: an `AugmentationSettings`.
 
     Returns:
-        (B, S, S, 3) float32 in 0..255, not rounded; S is `settings.image_size`.
+        (B, S, S, 3) or (B, V, S, S, 3) float32 in 0..255, not rounded; S is
+        `settings.image_size`.
     """
+    if len(noise.shape) == 3:
+        flat = tf.reshape(images, tf.concat([[-1], tf.shape(images)[2:]], axis=0))
+        views = augment(flat, tf.reshape(noise, [-1, noise.shape[2]]), settings)
+        return tf.reshape(views, [-1, noise.shape[1], *views.shape[1:]])  # (B, V, S, S, 3)
     images = tf.ensure_shape(images, [None, None, None, 3])
     # Planes, (B, 3, H, W): every step below is then a batched matmul or acts on whole planes.
     planes = tf.transpose(tf.cast(images, tf.float32), [0, 3, 1, 2])

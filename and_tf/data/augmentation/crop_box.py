@@ -53,11 +53,11 @@ def with_whole_crop(noise: np.ndarray) -> np.ndarray:
     """The same random numbers, but with a crop that is the whole of a square image.
 
     Args:
-        noise: (B, VALUES_PER_IMAGE) float32.
+        noise: (..., VALUES_PER_IMAGE) float32.
 
     Returns:
-        (B, VALUES_PER_IMAGE) float32: area 1 and aspect ratio 1 at the first attempt.
+        (..., VALUES_PER_IMAGE) float32: area 1 and aspect ratio 1 at the first attempt.
     """
     noise = noise.copy()
-    noise[:, AREA], noise[:, RATIO] = 1.0, 0.5
+    noise[..., AREA], noise[..., RATIO] = 1.0, 0.5
     return noise

@@ -6,7 +6,7 @@ from and_tf.data.augmentation.columns import VALUES_PER_IMAGE
 
 
 def augmentation_noise(
-    batch_size: int | tf.Tensor, seed: int | tf.Tensor, step: int | tf.Tensor
+    batch_size: int | tf.Tensor, seed: int | tf.Tensor, step: int | tf.Tensor, views: int = 1
 ) -> tf.Tensor:
     """The random numbers of one global batch.
 
@@ -14,9 +14,17 @@ def augmentation_noise(
         batch_size: B, images in the global batch, an int or a scalar tensor.
         seed: the run's seed, an int or a scalar tensor.
         step: the global step, an int or a scalar tensor.
+        views: V, augmented views of each image. The numbers of the second follow those of the
+            first, which are the same whatever their number.
 
     Returns:
-        (B, VALUES_PER_IMAGE) float32, uniform in [0, 1); `columns` says what each is for.
+        (B, VALUES_PER_IMAGE) float32, uniform in [0, 1), or (B, V, VALUES_PER_IMAGE) where V is
+        above 1; `columns` says what each is for.
     """
     key = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])  # (2,)
-    return tf.random.stateless_uniform((batch_size, VALUES_PER_IMAGE), seed=key, alg="philox")
+    shape = (views * batch_size, VALUES_PER_IMAGE)
+    noise = tf.random.stateless_uniform(shape, seed=key, alg="philox")
+    if views == 1:
+        return noise
+    noise = tf.reshape(noise, [views, batch_size, VALUES_PER_IMAGE])
+    return tf.transpose(noise, [1, 0, 2])

@@ -21,7 +21,8 @@ def from_images(augmentation: AugmentationSettings) -> MakeImages:
 
     Returns:
         Function ((images (B, S, S, 3) uint8, noise (B, VALUES_PER_IMAGE)), indices (B,)) to
-        augmented images (B, S, S, 3) float32 in 0..255.
+        augmented images (B, S, S, 3) float32 in 0..255. Of V views, all but the indices have a
+        second axis V.
     """
 
     def make_images(inputs: tuple[tf.Tensor, tf.Tensor], indices: tf.Tensor) -> tf.Tensor:
@@ -41,12 +42,15 @@ def from_noise(images: np.ndarray, augmentation: AugmentationSettings) -> MakeIm
 
     Returns:
         Function (noise (B, VALUES_PER_IMAGE), indices (B,)) to augmented images (B, S, S, 3)
-        float32 in 0..255.
+        float32 in 0..255; or (B, V, VALUES_PER_IMAGE) to (B, V, S, S, 3), for V views.
     """
     # A constant: TensorFlow keeps uint8 variables on the host, and checkpoints hold variables.
     held = tf.constant(images)  # (N, S, S, 3) uint8
 
     def make_images(noise: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-        return augment(tf.gather(held, indices), noise, augmentation)
+        chosen = tf.gather(held, indices)  # (B, S, S, 3)
+        if len(noise.shape) == 3:
+            chosen = tf.repeat(chosen[:, None], noise.shape[1], axis=1)  # (B, V, S, S, 3)
+        return augment(chosen, noise, augmentation)
 
     return make_images

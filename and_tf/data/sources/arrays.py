@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from and_tf.data.crops import is_whole
+from and_tf.data.crops import for_each_view, is_whole
 from and_tf.data.decode import square
 from and_tf.data.sources.loading import joined_members, load_crops, members_at
 from and_tf.errors import UserError
@@ -69,7 +69,7 @@ class ArraySource:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Images of a training step; see `EncodedSource.load_crops`."""
         if is_whole(self.images.shape[1], self.images.shape[2], augmentation.image_size):
-            return self.load(indices, augmentation.image_size), noise
+            return for_each_view(self.load(indices, augmentation.image_size), noise), noise
         return load_crops([self.images[index] for index in indices], noise, augmentation)
 
     def take(self, indices: Sequence[int] | np.ndarray | slice) -> ArraySource:

@@ -105,12 +105,12 @@ class EncodedSource:
 
         Args:
             indices: (B,) int.
-            noise: (B, VALUES_PER_IMAGE) float32.
+            noise: (B, VALUES_PER_IMAGE) float32, or (B, V, VALUES_PER_IMAGE) for V views of each.
             augmentation: its size S and smallest crop are used.
             originals: keeps decoded images for other steps; the result does not depend on it.
 
         Returns:
-            images: (B, S, S, 3) uint8.
+            images: (B, S, S, 3) uint8, or (B, V, S, S, 3).
             noise: that `augment` gets with them: without a crop where an image is one already.
 
         Raises:

@@ -59,7 +59,7 @@ def load_crops(
     """
     size = augmentation.image_size
     places = np.arange(len(items)) if indices is None else np.asarray(indices)
-    images = np.empty((len(items), size, size, 3), np.uint8)
+    images = np.empty((*noise.shape[:-1], size, size, 3), np.uint8)
     is_cropped = np.zeros(len(items), bool)
 
     def fill(row: int) -> None:
@@ -71,7 +71,8 @@ def load_crops(
             originals.offer(places[row], found.original)
 
     in_threads(fill, len(items))
-    return images, np.where(is_cropped[:, None], with_whole_crop(noise), noise)
+    is_cropped = is_cropped.reshape(-1, *(1,) * (noise.ndim - 1))
+    return images, np.where(is_cropped, with_whole_crop(noise), noise)
 
 
 def in_threads(work: Callable[[int], object], count: int) -> None:

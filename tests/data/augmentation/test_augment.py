@@ -398,3 +398,21 @@ def test_empty_and_single_batches_pass(batch_size):
 def test_a_setting_out_of_range_names_its_flag_and_value(flag, value):
     with pytest.raises(ValueError, match=f"{flag}={value}"):
         AugmentationSettings(**{flag: value})
+
+
+@pytest.mark.parametrize("count", [1, 3, 128])
+def test_the_numbers_of_a_second_view_follow_those_of_the_first(count):
+    one, two = (augmentation_noise(count, 5, 9, views).numpy() for views in (1, 2))
+    assert one.shape == (count, columns.VALUES_PER_IMAGE)
+    np.testing.assert_array_equal(two[:, 0], one)
+    np.testing.assert_array_equal(two[:, 1], augmentation_noise(2 * count, 5, 9)[count:])
+
+
+def test_views_are_augmented_as_images_of_their_own():
+    images = photos(6).reshape(3, 2, 32, 32, 3)
+    settings, noise = AugmentationSettings(image_size=20, flip=True), noise_of(6).reshape(3, 2, -1)
+    found = augment(images, noise, settings).numpy()
+    for view in range(2):
+        np.testing.assert_array_equal(
+            found[:, view], augment(images[:, view], noise[:, view], settings)
+        )
