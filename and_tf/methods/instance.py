@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from and_tf.bank.settings import BankSettings
 from and_tf.methods.anchor_neighbourhoods.diagnostics import LABELLED_METRICS, METRIC_TITLES
 from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, Method, TrainingContext
+from and_tf.methods.options import BankOptions
 from and_tf.settings import setting
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Instance(Method):
     neighbourhood_arrays = NEIGHBOURHOOD_ARRAYS
 
     bank: BankSettings = dataclasses.field(default_factory=BankSettings)
+    options: BankOptions = dataclasses.field(default_factory=BankOptions)
     diagnostics: bool = setting(
         False, "Discover neighbourhoods at each round's start all the same, for metrics alone."
     )
@@ -51,7 +53,12 @@ class Instance(Method):
             rate=self.bank.bank_rate,
             seed=seed,
             logits_budget_mb=self.bank.logits_mb,
+            views=self.options.views,
         )
+
+    @property
+    def views(self) -> int:
+        return self.options.views
 
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
         if not self.diagnostics:

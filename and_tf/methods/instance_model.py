@@ -8,7 +8,10 @@ from and_tf.bank.memory_bank import MemoryBank
 from and_tf.bank.rows import gather_rows
 from and_tf.bank.settings import BankSettings
 from and_tf.bank.softmax import rows_at_once, softmax_over_bank
+from and_tf.errors import Argument, UserError
 from and_tf.methods.method_model import MethodModel
+from and_tf.methods.options import BankOptions
+from and_tf.methods.views import flat_views, mean_over_views, of_each_view
 
 
 @keras.saving.register_keras_serializable("and_tf")
@@ -26,6 +29,10 @@ class InstanceModel(MethodModel):
         seed: makes the bank's start reproducible, or None.
         logits_budget_mb: memory in MiB for a replica's logits (B, N) float32; beyond it the loss
             runs over the bank in blocks. Their exponentials take as much.
+        views: V, augmented views of each image in a step, 1 or 2. With 2, `fit` takes images
+            (B, 2, H, W, 3), as `train_pipeline(views=2)` yields them. They go through the encoder
+            together; the loss of an image is the mean over its views, and its row moves once,
+            towards their mean embedding.
         **kwargs: of `keras.Model`.
 
     Reference: Wu et al., CVPR 2018, in its full softmax form.
@@ -39,9 +46,13 @@ class InstanceModel(MethodModel):
         rate: float = BankSettings.bank_rate,
         seed: int | None = None,
         logits_budget_mb: float = BankSettings.logits_mb,
+        views: int = BankOptions.views,
         **kwargs: object,
     ):
+        if views not in (1, 2):
+            raise UserError(Argument("views", views), " must be 1 or 2.")
         super().__init__(encoder, num_samples, **kwargs)
+        self.views = views
         self.logits_budget_mb = logits_budget_mb
         dim = self.encoder.output_shape[-1]
         self.bank = MemoryBank(num_samples, dim, rate, temperature, seed=seed, name="bank")
@@ -53,7 +64,7 @@ class InstanceModel(MethodModel):
         """The method's loss against the bank.
 
         Args:
-            embeddings: (B, D) float.
+            embeddings: (B, D) float, of single views.
             indices: (B,) int.
 
         Returns:
@@ -71,15 +82,18 @@ class InstanceModel(MethodModel):
     def losses_and_gradients(
         self, images: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
+        views = self.views
+        images = flat_views(images, views)  # (B V, H, W, 3)
         with tf.GradientTape() as tape:
-            embeddings = self.encoder(images, training=True)  # (B, D)
-        losses, gradient = self.embedding_loss(embeddings, indices)  # (B,), (B, D)
+            embeddings = self.encoder(images, training=True)  # (B V, D)
+        losses, gradient = self.embedding_loss(embeddings, of_each_view(indices, views))
+        weights = of_each_view(weights / views, views)  # (B V,)
         gradients = tape.gradient(
             embeddings,
             self.trainable_variables,
             output_gradients=tf.cast(weights[:, None] * gradient, embeddings.dtype),
         )
-        return losses, embeddings, gradients
+        return mean_over_views(losses, views), mean_over_views(embeddings, views), gradients
 
     def losses(self, images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
         return self.embedding_loss(self.encoder(images, training=False), indices)[0]
@@ -113,6 +127,7 @@ class InstanceModel(MethodModel):
         return self.bank.rows.numpy()
 
     def describe_memory(self, batch_size: int) -> list[str]:
+        batch_size *= self.views
         num_rows, at_once = self.num_samples, int(self.rows_at_once(batch_size))
         bank_mb, logits_mb = 4e-6 * num_rows * self.bank.dim, 4e-6 * batch_size * at_once
         lines = [
@@ -132,4 +147,5 @@ class InstanceModel(MethodModel):
             "rate": self.bank.rate,
             "seed": self.bank.seed,
             "logits_budget_mb": self.logits_budget_mb,
+            "views": self.views,
         }

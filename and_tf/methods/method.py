@@ -104,6 +104,12 @@ class Method(Settings):
         """Whether it makes an encoder of its own: a run then keeps its layers, as of `init`."""
         return type(self).build_encoder is not Method.build_encoder
 
+    @property
+    def views(self) -> int:
+        """Augmented views of each image in a step; above 1, the images of a step are
+        (B, V, H, W, 3)."""
+        return 1
+
     def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:
         """The model that `fit` trains, not yet compiled.
 

@@ -191,6 +191,7 @@ def _fit_part(experiment: Experiment, callbacks: list[keras.callbacks.Callback])
         yields=experiment.yields,
         failures=failures,
         order=experiment.model.order,
+        views=experiment.settings.method.views,
     )
     try:
         experiment.model.fit(

@@ -10,6 +10,7 @@ from and_tf.errors import Argument, UserError
 from and_tf.methods.anchor_neighbourhoods.diagnostics import LABELLED_METRICS, METRIC_TITLES
 from and_tf.methods.anchor_neighbourhoods.selection import RULES
 from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, Method, TrainingContext
+from and_tf.methods.options import BankOptions
 from and_tf.search.choices import PRECISIONS, SEARCHES
 from and_tf.settings import at_least, between, setting
 
@@ -35,6 +36,7 @@ class AnchorNeighbourhoods(Method):
     neighbourhood_arrays = NEIGHBOURHOOD_ARRAYS
 
     bank: BankSettings = dataclasses.field(default_factory=BankSettings)
+    options: BankOptions = dataclasses.field(default_factory=BankOptions)
     neighbourhood_size: int = setting(1, "Neighbours of an anchor.", at_least(1))
     anchors: str = setting(
         "entropy",
@@ -79,7 +81,12 @@ class AnchorNeighbourhoods(Method):
             rate=self.bank.bank_rate,
             seed=seed,
             logits_budget_mb=self.bank.logits_mb,
+            views=self.options.views,
         )
+
+    @property
+    def views(self) -> int:
+        return self.options.views
 
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
         from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum

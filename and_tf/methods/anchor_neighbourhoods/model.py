@@ -30,7 +30,7 @@ class AND(InstanceModel):
         seed: makes the bank's start reproducible, or None.
         logits_budget_mb: memory in MiB for a replica's logits (B, N) float32; beyond it the loss
             runs over the bank in blocks (`bank_loss`). Their exponentials take as much.
-        **kwargs: of `keras.Model`.
+        **kwargs: the options of `InstanceModel`, such as `views`, and those of `keras.Model`.
 
     Example:
         model = AND(encoder, num_samples=len(source))

@@ -1,0 +1,187 @@
+"""The options on the bank against a loop over images and views, and what they refuse."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import and_tf.bank.softmax
+from and_tf.errors import UserError
+from and_tf.methods.anchor_neighbourhoods.model import AND
+from and_tf.methods.instance_model import InstanceModel
+from and_tf.training.optimizers import TorchSGD
+
+N, D, BATCH, TAU, RATE, LR = 22, 5, 8, 0.2, 0.4, 0.05  # the last batch of an epoch has 6 images
+VIEWS = {"views": 2}
+
+
+def encoder(batch_norm=False):
+    x = images = keras.Input((4, 4, 3))
+    x = keras.layers.Rescaling(1 / 128, offset=-1, dtype="float32")(x)
+    x = keras.layers.Conv2D(6, 3)(x)
+    if batch_norm:
+        x = keras.layers.BatchNormalization(name="norm")(x)
+    x = keras.layers.Flatten()(keras.layers.ReLU()(x))
+    x = keras.layers.Dense(D, dtype="float32", name="fc")(x)
+    return keras.Model(images, keras.layers.UnitNormalization(dtype="float32")(x))
+
+
+def twin(network):
+    """A network with the same weights that shares none of them."""
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def compiled(cls=AND, network=None, jit_compile=False, **settings):
+    if cls is AND:
+        settings = {"neighbourhood_size": 2} | settings
+    model = cls(network or encoder(), N, temperature=TAU, rate=RATE, seed=3, **settings)
+    if cls is AND:
+        rng = np.random.default_rng(0)
+        others = [rng.permutation(np.delete(np.arange(N), i))[:2] for i in range(N)]
+        model.neighbours.assign(np.array(others))
+        model.is_anchor.assign(rng.random(N) < 0.7)
+    model.compile(TorchSGD(LR, momentum=0.9), jit_compile=jit_compile)
+    return model
+
+
+def batches(views, epochs=1):
+    """Every image once an epoch: (images (B, V, 4, 4, 3), or (B, 4, 4, 3) of one view, indices)."""
+    rng = np.random.default_rng(1)
+    images = rng.uniform(0, 255, (N, views, 4, 4, 3)).astype("float32")
+    images = images if views > 1 else images[:, 0]
+    orders = [rng.permutation(N) for _ in range(epochs)]
+    parts = [order[start : start + BATCH] for order in orders for start in range(0, N, BATCH)]
+    return [(images[part], part.astype("int64")) for part in parts]
+
+
+def fit(model, steps):
+    shape = (None, *steps[0][0].shape[1:])
+    signature = (tf.TensorSpec(shape, tf.float32), tf.TensorSpec((None,), tf.int64))
+    data = tf.data.Dataset.from_generator(lambda: iter(steps), output_signature=signature)
+    data = data.apply(tf.data.experimental.assert_cardinality(len(steps)))
+    return model.fit(data, verbose=0, shuffle=False).history["loss"][0]
+
+
+def naive_training(model, network, steps):
+    """The mean loss per image and the bank after a loop over steps, images and views."""
+    rows = model.bank.rows.numpy()
+    momenta = [np.zeros(v.shape, "float32") for v in network.trainable_variables]
+    all_losses = []
+    for images, indices in steps:
+        images = images.reshape(len(indices), -1, 4, 4, 3)
+        with tf.GradientTape() as tape:
+            embeddings = network(images.reshape(-1, 4, 4, 3), training=True)
+            embeddings = tf.reshape(embeddings, (*images.shape[:2], D))
+            losses = []
+            for views, i in zip(tf.unstack(embeddings), indices, strict=True):
+                of_views = [naive_loss(model, rows, x, int(i)) for x in tf.unstack(views)]
+                losses.append(sum(of_views) / len(of_views))
+            loss = sum(losses) / len(losses)
+        gradients = tape.gradient(loss, network.trainable_variables)
+        for place, variable in enumerate(network.trainable_variables):
+            momenta[place] = 0.9 * momenta[place] + gradients[place].numpy()
+            variable.assign(variable.numpy() - LR * momenta[place])
+        for views, i in zip(embeddings.numpy(), indices, strict=True):
+            row = (1 - RATE) * rows[i] + RATE * views.mean(axis=0)
+            rows[i] = row / np.linalg.norm(row)
+        all_losses += [float(loss) for loss in losses]
+    return np.mean(all_losses), rows
+
+
+def naive_loss(model, rows, x, i):
+    """-log of the probability of the image's neighbourhood."""
+    terms = tf.exp(tf.linalg.matvec(rows, x) / TAU)
+    positive = [i]
+    if isinstance(model, AND) and model.is_anchor.numpy()[i]:
+        positive += model.neighbours.numpy()[i].tolist()
+    return -tf.math.log(sum(terms[j] for j in positive) / tf.reduce_sum(terms))
+
+
+def assert_equal_training(model, network, steps, tolerance=1e-5):
+    loss, rows = naive_training(model, network, steps)
+    np.testing.assert_allclose(fit(model, steps), loss, rtol=tolerance)
+    np.testing.assert_allclose(model.bank.rows.numpy(), rows, atol=tolerance)
+    for ours, naive in zip(model.encoder.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, naive, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("cls", [InstanceModel, AND])
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("budget", [256, 0])
+@pytest.mark.parametrize("options", [VIEWS], ids=str)
+def test_training_equals_a_loop_over_images_and_views(
+    monkeypatch, cls, jit_compile, budget, options
+):
+    monkeypatch.setattr(and_tf.bank.softmax, "BANK_BLOCK", 7)  # does not divide 22
+    network = encoder()
+    model = compiled(cls, network, jit_compile, logits_budget_mb=budget, **options)
+    steps = batches(model.views, epochs=2)
+    assert_equal_training(model, twin(network), steps)
+
+
+def test_both_views_go_through_batch_norm_together():
+    network = encoder(batch_norm=True)
+    model, copy = compiled(InstanceModel, network, **VIEWS), twin(network)
+    (images, indices), *_ = batches(2)
+    fit(model, [(images, indices)])
+    copy(images.reshape(-1, 4, 4, 3), training=True)
+    for ours, expected in zip(
+        network.get_layer("norm").non_trainable_weights,
+        copy.get_layer("norm").non_trainable_weights,
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, expected, rtol=1e-5)
+
+
+def test_two_equal_views_are_one():
+    images, indices = batches(1)[0]
+    models = [compiled(network=encoder(), **options) for options in ({}, VIEWS)]
+    models[1].encoder.set_weights(models[0].encoder.get_weights())
+    losses = [
+        fit(model, [(pixels, indices)])
+        for model, pixels in zip(models, (images, np.stack([images] * 2, axis=1)), strict=True)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    np.testing.assert_allclose(models[0].bank.rows, models[1].bank.rows, atol=1e-6)
+    for one, two in zip(models[0].encoder.weights, models[1].encoder.weights, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+
+
+def test_evaluation_takes_single_clean_images():
+    model = compiled(**VIEWS)
+    (images, indices), *_ = batches(1)
+    expected = [
+        naive_loss(model, model.bank.rows.numpy(), x, int(i))
+        for x, i in zip(tf.unstack(model.encoder(images)), indices, strict=True)
+    ]
+    assert model.evaluate(images, indices, verbose=0) == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 3), (1, 4, 4, 3), (3, 4, 4, 3)])
+def test_batches_without_two_views_are_refused(shape):
+    model = compiled(**VIEWS)
+    with pytest.raises(UserError, match=r"views=2 takes batches of images \(B, 2, H, W, 3\)"):
+        model.fit(np.zeros((BATCH, *shape), "float32"), np.arange(BATCH), verbose=0)
+
+
+@pytest.mark.parametrize("cls", [InstanceModel, AND])
+@pytest.mark.parametrize("options", [VIEWS], ids=str)
+def test_options_survive_serialisation_and_saving(tmp_path, cls, options):
+    model = compiled(cls, **options)
+    steps = batches(model.views)
+    fit(model, steps)
+    again = cls.from_config(model.get_config())
+    assert again.get_config() == model.get_config()
+    assert options.items() <= again.get_config().items()
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert fit(loaded, steps) == pytest.approx(fit(model, steps), rel=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [{"views": 0}, {"views": 3}], ids=str)
+def test_options_out_of_range_are_named(wrong):
+    (name, value), *_ = wrong.items()
+    with pytest.raises(UserError, match=f"{name}={value}"):
+        compiled(**wrong)
