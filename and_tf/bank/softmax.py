@@ -1,13 +1,15 @@
 """The softmax of a batch over all rows of the bank, without an array of shape (B, N)."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from and_tf.bank.rows import read_block
+from and_tf.bank.rows import gather_rows, read_block
 
 BANK_BLOCK = 16_384  # rows compared at once where the (B, N) logits would exceed their budget
+LEFT_OUT = -1e30  # as a logit: finite, for an infinite one times its weight 0 would be NaN
 
 
 class BankSoftmax(NamedTuple):
@@ -37,8 +39,6 @@ def softmax_over_bank(
 
     Reference: Dao et al., FlashAttention, NeurIPS 2022, with the rows as keys and as values.
     """
-    num_rows = int(bank.shape[0])
-    block_size = (tf.minimum if tf.is_tensor(block_size) else min)(block_size, num_rows)
     batch = tf.shape(queries)[0]
 
     def add(start, size, largest, total, weighted):
@@ -52,16 +52,109 @@ def softmax_over_bank(
         weighted = kept[:, None] * weighted + tf.matmul(weights, block)  # (B, D)
         return new_largest, total, weighted
 
+    start = (tf.fill([batch], -np.inf), tf.zeros([batch]), tf.zeros_like(queries))
+    largest, total, weighted = _over_blocks(add, start, int(bank.shape[0]), block_size)
+    return BankSoftmax(largest + tf.math.log(total), weighted / total[:, None])
+
+
+def _over_blocks(
+    add: Callable[..., tuple], sums: tuple, num_rows: int, block_size: int | tf.Tensor
+) -> Any:
+    """`sums` after `add(start, size, *sums)` of one block of rows after the other."""
+    block_size = (tf.minimum if tf.is_tensor(block_size) else min)(block_size, num_rows)
     num_blocks = num_rows // block_size
     _, *sums = tf.while_loop(
         lambda number, *_: number < num_blocks,
         lambda number, *sums: (number + 1, *add(number * block_size, block_size, *sums)),
-        (0, tf.fill([batch], -np.inf), tf.zeros([batch]), tf.zeros_like(queries)),
+        (0, *sums),
         parallel_iterations=1,
     )
     rest = num_rows - num_blocks * block_size
-    largest, total, weighted = add(num_blocks * block_size, rest, *sums)
-    return BankSoftmax(largest + tf.math.log(total), weighted / total[:, None])
+    return add(num_blocks * block_size, rest, *sums)
+
+
+class OthersSoftmax(NamedTuple):
+    """What one pass over the bank gives where each query's own row is left out.
+
+    Attributes:
+        log_total: (B,) float32, logsumexp of an image's similarities to all rows but its own.
+        mean_row: (B, D) float32, mean of those rows under their softmax.
+        entropy: (B,) float32 in nats, of that softmax.
+        entropy_gradient: (B, D) float32, of the entropy with respect to the queries.
+    """
+
+    log_total: tf.Tensor
+    mean_row: tf.Tensor
+    entropy: tf.Tensor
+    entropy_gradient: tf.Tensor
+
+    def with_own_row(
+        self, bank: tf.Tensor | tf.Variable, queries: tf.Tensor, own: tf.Tensor
+    ) -> BankSoftmax:
+        """The softmax over all rows, from the same pass. Arguments of `softmax_over_others`."""
+        row = gather_rows(bank, own)  # (B, D)
+        logit = tf.reduce_sum(queries * row, axis=1)  # (B,)
+        log_total = tf.maximum(logit, self.log_total) + tf.math.log1p(
+            tf.exp(-tf.abs(logit - self.log_total))
+        )
+        probability = tf.exp(logit - log_total)[:, None]  # (B, 1)
+        others = tf.exp(self.log_total - log_total)[:, None]  # (B, 1)
+        return BankSoftmax(log_total, probability * row + others * self.mean_row)
+
+
+def softmax_over_others(
+    bank: tf.Tensor | tf.Variable,
+    queries: tf.Tensor,
+    own: tf.Tensor,
+    block_size: int | tf.Tensor,
+) -> OthersSoftmax:
+    """`softmax_over_bank` without each query's own row, with the entropy and its gradient.
+
+    The entropy takes one more accumulator of a number and a row for each query, and so a third
+    matrix product beside the two of the softmax.
+
+    Args:
+        bank: as in `softmax_over_bank`.
+        queries: as in `softmax_over_bank`.
+        own: (B,) int, the row that each query leaves out.
+        block_size: as in `softmax_over_bank`.
+
+    Reference: Han et al., Super-AND, ECCV 2020, for the entropy.
+    """
+    batch = tf.shape(queries)[0]
+    own = tf.cast(own, tf.int32)
+
+    def add(start, size, largest, total, weighted, total_logit, weighted_logit):
+        """Adds the rows start .. start + size; all logits are relative to the largest so far."""
+        block = read_block(bank, start, size)  # (block, D)
+        logits = tf.matmul(queries, block, transpose_b=True)  # (B, block)
+        is_own = start + tf.range(size) == own[:, None]  # (B, block)
+        logits = tf.where(is_own, LEFT_OUT, logits)
+        new_largest = tf.maximum(largest, tf.reduce_max(logits, axis=1))  # (B,)
+        logits -= new_largest[:, None]
+        weights = tf.exp(logits)  # (B, block)
+        products = weights * logits  # (B, block)
+        shift = largest - new_largest  # (B,) at most 0
+        kept = tf.exp(shift)  # (B,)
+        total_logit = kept * (total_logit + shift * total) + tf.reduce_sum(products, axis=1)
+        total = kept * total + tf.reduce_sum(weights, axis=1)  # (B,)
+        shift, kept = shift[:, None], kept[:, None]
+        weighted_logit = kept * (weighted_logit + shift * weighted) + tf.matmul(products, block)
+        weighted = kept * weighted + tf.matmul(weights, block)  # (B, D)
+        return new_largest, total, weighted, total_logit, weighted_logit
+
+    zeros, zero_rows = tf.zeros([batch]), tf.zeros_like(queries)
+    start = (tf.fill([batch], LEFT_OUT), zeros, zero_rows, zeros, zero_rows)
+    largest, total, weighted, total_logit, weighted_logit = _over_blocks(
+        add, start, int(bank.shape[0]), block_size
+    )
+    mean_row, mean_logit = weighted / total[:, None], total_logit / total  # (B, D), (B,)
+    return OthersSoftmax(
+        log_total=largest + tf.math.log(total),
+        mean_row=mean_row,
+        entropy=tf.math.log(total) - mean_logit,
+        entropy_gradient=mean_logit[:, None] * mean_row - weighted_logit / total[:, None],
+    )
 
 
 def rows_at_once(num_rows: int, batch_size: int | tf.Tensor, budget_mb: float) -> tf.Tensor:

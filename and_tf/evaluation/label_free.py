@@ -5,6 +5,7 @@ import tensorflow as tf
 from scipy.stats import skew
 
 from and_tf.errors import UserError
+from and_tf.search.mutual import are_mutual
 from and_tf.search.neighbourhoods import Neighbourhoods, neighbour_overlap
 
 NEIGHBOURS = 10  # nearest images of each image in the metrics on neighbourhoods
@@ -89,9 +90,7 @@ def mutual_neighbours(neighbours: np.ndarray) -> float:
     Args:
         neighbours: (n, k) int.
     """
-    back = neighbours[neighbours]  # (n, k, k)
-    is_mutual = (back == np.arange(len(neighbours))[:, None, None]).any(axis=2)  # (n, k)
-    return 100.0 * float(is_mutual.mean())
+    return 100.0 * float(are_mutual(neighbours).mean())
 
 
 def label_free_metrics(

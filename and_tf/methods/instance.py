@@ -53,7 +53,7 @@ class Instance(Method):
             rate=self.bank.bank_rate,
             seed=seed,
             logits_budget_mb=self.bank.logits_mb,
-            views=self.options.views,
+            **dataclasses.asdict(self.options),
         )
 
     @property
@@ -61,11 +61,13 @@ class Instance(Method):
         return self.options.views
 
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
+        of_options = self.options.callbacks(self.plan, context.steps_per_epoch)
         if not self.diagnostics:
-            return []
+            return of_options
         from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
 
         return [
+            *of_options,
             NeighbourhoodCurriculum(
                 rounds=self.plan.rounds,
                 epochs_per_round=self.plan.epochs_per_round,
@@ -76,5 +78,5 @@ class Instance(Method):
                 seed=context.seed,
                 progress=True,
                 interruptible=context.interruptible,
-            )
+            ),
         ]

@@ -7,10 +7,12 @@ import tensorflow as tf
 from and_tf.bank.memory_bank import MemoryBank
 from and_tf.bank.rows import gather_rows
 from and_tf.bank.settings import BankSettings
-from and_tf.bank.softmax import rows_at_once, softmax_over_bank
-from and_tf.errors import Argument, UserError
+from and_tf.bank.softmax import rows_at_once
+from and_tf.methods.group_head import with_group_head
+from and_tf.methods.group_loss import group_losses_and_gradients
 from and_tf.methods.method_model import MethodModel
 from and_tf.methods.options import BankOptions
+from and_tf.methods.unification_entropy import softmax_and_entropy
 from and_tf.methods.views import flat_views, mean_over_views, of_each_view
 
 
@@ -33,6 +35,11 @@ class InstanceModel(MethodModel):
             (B, 2, H, W, 3), as `train_pipeline(views=2)` yields them. They go through the encoder
             together; the loss of an image is the mean over its views, and its row moves once,
             towards their mean embedding.
+        group_weight: of cross-level discrimination (`group_loss`) between two views, which is told
+            by a second head on the layer before the encoder's last; 0 for none. The head is no part
+            of the encoder. On several replicas, clusters span the global batch.
+        entropy_weight: of `unification_entropy`; 0 for none. `EntropySchedule` lets it begin later
+            in each round.
         **kwargs: of `keras.Model`.
 
     Reference: Wu et al., CVPR 2018, in its full softmax form.
@@ -47,12 +54,18 @@ class InstanceModel(MethodModel):
         seed: int | None = None,
         logits_budget_mb: float = BankSettings.logits_mb,
         views: int = BankOptions.views,
+        group_weight: float = BankOptions.group_weight,
+        entropy_weight: float = BankOptions.entropy_weight,
         **kwargs: object,
     ):
-        if views not in (1, 2):
-            raise UserError(Argument("views", views), " must be 1 or 2.")
+        BankOptions(views, group_weight, entropy_weight)  # checks them
         super().__init__(encoder, num_samples, **kwargs)
-        self.views = views
+        self.views, self.group_weight, self.entropy_weight = views, group_weight, entropy_weight
+        if group_weight:
+            self.group_head, self._both_heads = with_group_head(self.encoder, seed)
+        if entropy_weight:
+            self.current_entropy_weight = self._weight("entropy_weight", (), "float32")
+            self.current_entropy_weight.assign(entropy_weight)
         self.logits_budget_mb = logits_budget_mb
         dim = self.encoder.output_shape[-1]
         self.bank = MemoryBank(num_samples, dim, rate, temperature, seed=seed, name="bank")
@@ -74,7 +87,9 @@ class InstanceModel(MethodModel):
         bank = self.bank_rows()  # (N, D)
         queries = tf.cast(embeddings, tf.float32) / self.temperature  # (B, D)
         block_size = self.rows_at_once(tf.shape(indices)[0])
-        log_total, mean_row = softmax_over_bank(bank, queries, block_size)  # (B,), (B, D)
+        log_total, mean_row = softmax_and_entropy(  # (B,), (B, D)
+            bank, queries, indices, block_size, self.weight_of_entropy()
+        )
         own = gather_rows(bank, indices)  # (B, D)
         losses = log_total - tf.reduce_sum(queries * own, axis=1)  # (B,)
         return losses, (mean_row - own) / self.temperature
@@ -85,15 +100,28 @@ class InstanceModel(MethodModel):
         views = self.views
         images = flat_views(images, views)  # (B V, H, W, 3)
         with tf.GradientTape() as tape:
-            embeddings = self.encoder(images, training=True)  # (B V, D)
+            outputs = self._outputs(images)
+        embeddings = outputs[0]  # (B V, D)
         losses, gradient = self.embedding_loss(embeddings, of_each_view(indices, views))
-        weights = of_each_view(weights / views, views)  # (B V,)
+        losses = mean_over_views(losses, views)  # (B,)
+        output_gradients = [of_each_view(weights / views, views)[:, None] * gradient]
+        if self.group_weight:
+            group_losses, gradient = group_losses_and_gradients(outputs[1])  # (B,), (B V, D)
+            losses += self.group_weight * group_losses
+            weights = of_each_view(self.group_weight * weights, views)  # (B V,)
+            output_gradients.append(weights[:, None] * gradient)
         gradients = tape.gradient(
-            embeddings,
+            outputs,
             self.trainable_variables,
-            output_gradients=tf.cast(weights[:, None] * gradient, embeddings.dtype),
+            [tf.cast(g, x.dtype) for g, x in zip(output_gradients, outputs, strict=True)],
         )
-        return mean_over_views(losses, views), mean_over_views(embeddings, views), gradients
+        return losses, mean_over_views(embeddings, views), gradients
+
+    def _outputs(self, images: tf.Tensor) -> list[tf.Tensor]:
+        """Embeddings of images in training, and those of the second head where there is one."""
+        if self.group_weight:
+            return self._both_heads(images, training=True)
+        return [self.encoder(images, training=True)]
 
     def losses(self, images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
         return self.embedding_loss(self.encoder(images, training=False), indices)[0]
@@ -116,8 +144,26 @@ class InstanceModel(MethodModel):
         """Rows of the bank that a step compares at once with so many images: a scalar int32."""
         return rows_at_once(self.num_samples, batch_size, self.logits_budget_mb)
 
+    def weight_of_entropy(self) -> tf.Tensor | None:
+        """The weight of unification entropy in this step; None without it."""
+        return self.current_entropy_weight.value if self.entropy_weight else None
+
     def state(self) -> dict[str, keras.Variable]:
-        return self.round_state() | {"bank": self.bank.rows}
+        state = self.round_state() | {"bank": self.bank.rows}
+        if self.group_weight:
+            head = self.group_head
+            state |= {"group_head/kernel": head.kernel, "group_head/bias": head.bias}
+        return state
+
+    def _weight(self, name: str, shape: tuple[int, ...], dtype: str) -> keras.Variable:
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            dtype=dtype,
+            initializer="zeros",
+            trainable=False,
+            autocast=False,
+        )
 
     def start_from(self, embeddings: np.ndarray) -> None:
         # Random rows would pull apart what was learned before.
@@ -148,4 +194,6 @@ class InstanceModel(MethodModel):
             "seed": self.bank.seed,
             "logits_budget_mb": self.logits_budget_mb,
             "views": self.views,
+            "group_weight": self.group_weight,
+            "entropy_weight": self.entropy_weight,
         }

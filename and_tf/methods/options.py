@@ -1,8 +1,16 @@
 """Options of the methods on a memory bank, beyond the paper; all are off by default."""
 
-import dataclasses
+from __future__ import annotations
 
-from and_tf.settings import Settings, between, setting
+import dataclasses
+from typing import TYPE_CHECKING
+
+from and_tf.errors import Argument
+from and_tf.methods.rounds import RoundPlan
+from and_tf.settings import SettingError, Settings, at_least, between, setting
+
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,3 +23,31 @@ class BankOptions(Settings):
         "once, by their mean embedding.",
         between(1, 2),
     )
+    group_weight: float = setting(
+        0.0,
+        "Weight of cross-level discrimination: each of two views is told apart by clusters of the "
+        "other view within the batch; 0: without.",
+        at_least(0),
+    )
+    entropy_weight: float = setting(
+        0.0,
+        "Weight of the entropy of an image's softmax over all others, added from 40 % of each "
+        "round on, and twice from 80 % on; Super-AND: 0.2; 0: without.",
+        at_least(0),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.group_weight and self.views != 2:
+            raise SettingError(
+                Argument("group_weight", self.group_weight), " compares two views of an image, and "
+                "there is one: pass ", Argument("views", 2), ".",
+            )  # fmt: skip
+
+    def callbacks(self, plan: RoundPlan, steps_per_epoch: int) -> list[keras.callbacks.Callback]:
+        """What the options do between steps."""
+        if not self.entropy_weight:
+            return []
+        from and_tf.methods.entropy_schedule import EntropySchedule
+
+        return [EntropySchedule(plan, steps_per_epoch)]

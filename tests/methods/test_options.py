@@ -8,11 +8,17 @@ import tensorflow as tf
 import and_tf.bank.softmax
 from and_tf.errors import UserError
 from and_tf.methods.anchor_neighbourhoods.model import AND
+from and_tf.methods.entropy_schedule import entropy_factor
 from and_tf.methods.instance_model import InstanceModel
+from and_tf.methods.options import BankOptions
+from and_tf.methods.rounds import RoundPlan
+from and_tf.search.mutual import are_mutual
 from and_tf.training.optimizers import TorchSGD
 
 N, D, BATCH, TAU, RATE, LR = 22, 5, 8, 0.2, 0.4, 0.05  # the last batch of an epoch has 6 images
-VIEWS = {"views": 2}
+VIEWS, ENTROPY = {"views": 2}, {"entropy_weight": 0.3}
+GROUPS = {"views": 2, "group_weight": 0.7}
+ALL = [VIEWS, ENTROPY, GROUPS, GROUPS | ENTROPY]
 
 
 def encoder(batch_norm=False):
@@ -65,9 +71,12 @@ def fit(model, steps):
 
 
 def naive_training(model, network, steps):
-    """The mean loss per image and the bank after a loop over steps, images and views."""
+    """The mean loss per image, the bank and the second head, after a loop over images and views."""
     rows = model.bank.rows.numpy()
-    momenta = [np.zeros(v.shape, "float32") for v in network.trainable_variables]
+    head = [tf.Variable(v) for v in model.group_head.weights] if model.group_weight else []
+    trunk = keras.Model(network.inputs, network.layers[-2].input)
+    variables = [*network.trainable_variables, *head]
+    momenta = [np.zeros(v.shape, "float32") for v in variables]
     all_losses = []
     for images, indices in steps:
         images = images.reshape(len(indices), -1, 4, 4, 3)
@@ -79,46 +88,101 @@ def naive_training(model, network, steps):
                 of_views = [naive_loss(model, rows, x, int(i)) for x in tf.unstack(views)]
                 losses.append(sum(of_views) / len(of_views))
             loss = sum(losses) / len(losses)
-        gradients = tape.gradient(loss, network.trainable_variables)
-        for place, variable in enumerate(network.trainable_variables):
+            if head:
+                groups = trunk(images.reshape(-1, 4, 4, 3), training=True) @ head[0] + head[1]
+                groups = groups / tf.norm(groups, axis=1, keepdims=True)
+                of_groups = naive_group_loss(groups[::2], groups[1::2])
+                losses = [one + model.group_weight * of_groups for one in losses]
+                loss += model.group_weight * of_groups
+        gradients = tape.gradient(loss, variables)
+        for place, variable in enumerate(variables):
             momenta[place] = 0.9 * momenta[place] + gradients[place].numpy()
             variable.assign(variable.numpy() - LR * momenta[place])
         for views, i in zip(embeddings.numpy(), indices, strict=True):
             row = (1 - RATE) * rows[i] + RATE * views.mean(axis=0)
             rows[i] = row / np.linalg.norm(row)
         all_losses += [float(loss) for loss in losses]
-    return np.mean(all_losses), rows
+    return np.mean(all_losses), rows, [variable.numpy() for variable in head]
 
 
 def naive_loss(model, rows, x, i):
-    """-log of the probability of the image's neighbourhood."""
+    """-log of the probability of the image's neighbourhood, and the entropy over all others."""
     terms = tf.exp(tf.linalg.matvec(rows, x) / TAU)
     positive = [i]
     if isinstance(model, AND) and model.is_anchor.numpy()[i]:
-        positive += model.neighbours.numpy()[i].tolist()
-    return -tf.math.log(sum(terms[j] for j in positive) / tf.reduce_sum(terms))
+        near = model.neighbours.numpy()
+        positive += [j for j in near[i] if not model.mutual_neighbours or i in near[j]]
+    loss = -tf.math.log(sum(terms[j] for j in positive) / tf.reduce_sum(terms))
+    others = tf.concat([terms[:i], terms[i + 1 :]], axis=0)
+    q = others / tf.reduce_sum(others)
+    return loss - model.entropy_weight * tf.reduce_sum(q * tf.math.log(q))
+
+
+def naive_group_loss(first, second):
+    """Cross-level discrimination with half as many clusters as images."""
+    num_clusters, losses = len(first) // 2, []
+    for features, others in ((first, second), (second, first)):
+        centroids = tf.unstack(others)[:num_clusters]
+        for _ in range(5):
+            groups = [
+                int(np.argmin([float(tf.reduce_sum((x - c) ** 2)) for c in centroids]))
+                for x in tf.unstack(others)
+            ]
+            members = [
+                [x for x, g in zip(tf.unstack(others), groups, strict=True) if g == k]
+                for k in range(num_clusters)
+            ]
+            centroids = [sum(m) / len(m) if m else tf.zeros(first.shape[1]) for m in members]
+        for x, group in zip(tf.unstack(features), groups, strict=True):
+            logits = tf.stack([tf.reduce_sum(x * c) / 0.2 for c in centroids])
+            losses.append(tf.reduce_logsumexp(logits) - logits[group])
+    return sum(losses) / len(losses)
 
 
 def assert_equal_training(model, network, steps, tolerance=1e-5):
-    loss, rows = naive_training(model, network, steps)
+    loss, rows, head = naive_training(model, network, steps)
     np.testing.assert_allclose(fit(model, steps), loss, rtol=tolerance)
     np.testing.assert_allclose(model.bank.rows.numpy(), rows, atol=tolerance)
     for ours, naive in zip(model.encoder.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_allclose(ours, naive, rtol=tolerance, atol=tolerance)
+    for ours, naive in zip(model.group_head.weights if head else [], head, strict=True):
+        np.testing.assert_allclose(ours, naive, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("cls", [InstanceModel, AND])
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("budget", [256, 0])
-@pytest.mark.parametrize("options", [VIEWS], ids=str)
+@pytest.mark.parametrize(("jit_compile", "budget"), [(False, 256), (True, 0)])
+@pytest.mark.parametrize("options", ALL, ids=str)
 def test_training_equals_a_loop_over_images_and_views(
     monkeypatch, cls, jit_compile, budget, options
 ):
     monkeypatch.setattr(and_tf.bank.softmax, "BANK_BLOCK", 7)  # does not divide 22
     network = encoder()
     model = compiled(cls, network, jit_compile, logits_budget_mb=budget, **options)
-    steps = batches(model.views, epochs=2)
+    steps = batches(model.views)
     assert_equal_training(model, twin(network), steps)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_mutual_neighbours_train_as_a_loop_over_them(jit_compile):
+    network = encoder()
+    model = compiled(network=network, jit_compile=jit_compile, mutual_neighbours=True, **VIEWS)
+    is_pair = are_mutual(model.neighbours.numpy())
+    anchors = is_pair[model.is_anchor.numpy()]
+    assert {0, 1} <= set(anchors.sum(axis=1))  # some stand alone, some keep one of two
+    assert_equal_training(model, twin(network), batches(2))
+
+
+def test_an_anchor_without_a_mutual_neighbour_stands_alone():
+    steps, models = batches(1), []
+    for mutual in (False, True):
+        model = compiled(network=encoder(), mutual_neighbours=mutual)
+        # 1 is nobody's neighbour, and has neighbours itself.
+        near = np.stack([np.where(np.arange(N) == 0, 2, 0), np.where(np.arange(N) == 3, 4, 3)], 1)
+        model.neighbours.assign(near)
+        model.is_anchor.assign((np.arange(N) == 1) & mutual)
+        models.append(model)
+    models[1].encoder.set_weights(models[0].encoder.get_weights())
+    assert fit(models[0], steps) == fit(models[1], steps)
 
 
 def test_both_views_go_through_batch_norm_together():
@@ -167,8 +231,9 @@ def test_batches_without_two_views_are_refused(shape):
 
 
 @pytest.mark.parametrize("cls", [InstanceModel, AND])
-@pytest.mark.parametrize("options", [VIEWS], ids=str)
+@pytest.mark.parametrize("options", ALL, ids=str)
 def test_options_survive_serialisation_and_saving(tmp_path, cls, options):
+    options = options | ({"mutual_neighbours": True} if cls is AND else {})
     model = compiled(cls, **options)
     steps = batches(model.views)
     fit(model, steps)
@@ -180,7 +245,64 @@ def test_options_survive_serialisation_and_saving(tmp_path, cls, options):
     assert fit(loaded, steps) == pytest.approx(fit(model, steps), rel=1e-6)
 
 
-@pytest.mark.parametrize("wrong", [{"views": 0}, {"views": 3}], ids=str)
+def test_the_second_head_is_trained_and_kept_but_no_part_of_the_encoder():
+    model = compiled(**GROUPS)
+    start, names = model.group_head.kernel.numpy(), [w.path for w in model.encoder.weights]
+    assert [id(v) for v in model.trainable_variables[-2:]] == [
+        id(v) for v in model.group_head.weights
+    ]
+    fit(model, batches(2))
+    assert (model.group_head.kernel.numpy() != start).any()
+    assert model.state().keys() - compiled().state().keys() == {
+        "group_head/kernel", "group_head/bias",
+    }  # fmt: skip
+    assert model.round_state().keys() == compiled().round_state().keys()
+    assert [w.path for w in model.encoder.weights] == names
+    same = compiled(**GROUPS).group_head.kernel.numpy()
+    np.testing.assert_array_equal(same, start)  # of the seed
+
+
+def test_an_encoder_without_a_dense_layer_at_its_end_has_no_place_for_a_second_head():
+    images = keras.Input((4, 4, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(D, 3)(images))
+    network = keras.Model(images, pooled)
+    with pytest.raises(UserError, match=r"group_weight puts a second head .* embedding_dim"):
+        compiled(network=network, **GROUPS)
+
+
+def test_options_that_are_off_add_no_state():
+    model = compiled()
+    assert not {"group_head", "current_entropy_weight"} & set(vars(model))
+    assert model.state().keys() == {"bank", "neighbours", "is_anchor", "entropy", "round"}
+
+
+PLAN = RoundPlan(rounds=2, epochs_per_round=200, first_round_epochs=5)
+
+
+@pytest.mark.parametrize("epoch, expected", [
+    (0, 0), (1, 0), (2, 1), (3, 1), (4, 2),
+    (5, 0), (84, 0), (85, 1), (164, 1), (165, 2), (204, 2), (205, 0), (404, 2), (999, 2),
+])  # fmt: skip
+def test_entropy_counts_once_from_40_percent_of_a_round_and_twice_from_80(epoch, expected):
+    assert entropy_factor(PLAN, epoch) == expected
+
+
+def test_the_weight_of_entropy_follows_from_the_step():
+    model = compiled(**ENTROPY)
+    assert float(model.current_entropy_weight) == pytest.approx(0.3)
+    (schedule,) = BankOptions(**ENTROPY).callbacks(PLAN, steps_per_epoch=3)
+    schedule.set_model(model)
+    for epoch, expected in ((0, 0), (2, 0.3), (4, 0.6), (5, 0)):
+        model.optimizer.iterations.assign(3 * epoch + 2)  # whatever epoch `fit` counts
+        schedule.on_epoch_begin(0)
+        assert float(model.current_entropy_weight) == pytest.approx(expected)
+    assert BankOptions().callbacks(PLAN, 3) == []
+
+
+WRONG = [{"views": 0}, {"views": 3}, {"group_weight": 1}, {"entropy_weight": -1}]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_options_out_of_range_are_named(wrong):
     (name, value), *_ = wrong.items()
     with pytest.raises(UserError, match=f"{name}={value}"):

@@ -13,6 +13,7 @@ from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency
 from and_tf.methods.anchor_neighbourhoods.selection import RULES
 from and_tf.methods.rounds import RoundPlan
 from and_tf.search.choices import SEARCHES
+from and_tf.search.mutual import are_mutual
 from and_tf.search.neighbourhoods import Neighbourhoods, discover, neighbour_overlap
 from and_tf.search.neighbourhoods_by_index import discover_by_index, import_faiss
 
@@ -23,7 +24,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
     The round follows from the optimiser's step, whatever way `fit` is cut into epochs or resumed,
     and a round that the model has already entered is not discovered again. The logs of each epoch
     get `round`, and from round 1 on `anchors`, `entropy_mean` (nats) and, where they can be
-    measured, `stability` and `consistency` (percent).
+    measured, `stability`, `mutual` and `consistency` (percent).
 
     Args:
         rounds: R, rounds after the initial one.
@@ -147,7 +148,12 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
             "anchors": int(is_anchor.sum()),
             "entropy_mean": float(self.model.entropy.numpy().mean()),
         }
+        neighbours, is_pair = self.model.neighbours.numpy(), None
+        if self.model.mutual_neighbours:
+            is_pair = are_mutual(neighbours)  # (N, k)
+            if is_anchor.any():
+                metrics["mutual"] = 100.0 * float(is_pair[is_anchor].mean())
         if self.labels is not None:
-            percent = consistency(self.model.neighbours.numpy(), is_anchor, self.labels)
+            percent = consistency(neighbours, is_anchor, self.labels, is_pair)
             metrics |= {} if percent is None else {"consistency": percent}
         return metrics

@@ -6,18 +6,32 @@ import numpy as np
 METRIC_TITLES = {
     "anchors": "anchors",
     "stability": "stability (%)",
+    "mutual": "mutual neighbours (%)",
     "entropy_mean": "entropy (nats)",
     "consistency": "consistency (%)",
 }
 LABELLED_METRICS = ("consistency",)
 
 
-def consistency(neighbours: np.ndarray, is_anchor: np.ndarray, labels: np.ndarray) -> float | None:
+def consistency(
+    neighbours: np.ndarray,
+    is_anchor: np.ndarray,
+    labels: np.ndarray,
+    is_neighbour: np.ndarray | None = None,
+) -> float | None:
     """Fraction of (anchor, neighbour) pairs with equal labels, in percent.
 
     Pairs in which an image has no label (-1) are left out; None where no pair is left.
+
+    Args:
+        neighbours: (N, k) int.
+        is_anchor: (N,) bool.
+        labels: (N,) int.
+        is_neighbour: (N, k) bool, which of the neighbours count; None for all.
     """
     anchors = np.flatnonzero(is_anchor)
     own, others = labels[anchors][:, None], labels[neighbours[anchors]]
     is_known = (own >= 0) & (others >= 0)
+    if is_neighbour is not None:
+        is_known &= is_neighbour[anchors]
     return 100.0 * float(np.mean((own == others)[is_known])) if is_known.any() else None

@@ -6,11 +6,15 @@ import tensorflow as tf
 from keras import ops
 
 from and_tf.bank.rows import gather_rows
-from and_tf.bank.softmax import softmax_over_bank
+from and_tf.methods.unification_entropy import softmax_and_entropy
 
 
 def neighbourhood_loss(
-    logits: tf.Tensor, indices: tf.Tensor, neighbours: tf.Tensor, is_anchor: tf.Tensor
+    logits: tf.Tensor,
+    indices: tf.Tensor,
+    neighbours: tf.Tensor,
+    is_anchor: tf.Tensor,
+    is_neighbour: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Negative log-probability of landing in an image's own neighbourhood.
 
@@ -20,6 +24,7 @@ def neighbourhood_loss(
         neighbours: (B, k) int, rows of the discovered neighbours; ignored where `is_anchor` is
             False.
         is_anchor: (B,) bool.
+        is_neighbour: (B, k) bool, which of the neighbours count; None for all.
 
     Returns:
         (B,) float32, in nats.
@@ -31,13 +36,19 @@ def neighbourhood_loss(
     )
     own = ops.take_along_axis(logits, indices[:, None], axis=1)  # (B, 1)
     others = ops.take_along_axis(logits, neighbours, axis=1)  # (B, k)
-    positive = _log_positive(own, others, is_anchor)  # (B,)
+    positive = _log_positive(own, others, _counted(is_anchor, is_neighbour))  # (B,)
     return ops.logsumexp(logits, axis=1) - positive
 
 
-def _log_positive(own: tf.Tensor, others: tf.Tensor, is_anchor: tf.Tensor) -> tf.Tensor:
-    """Logsumexp over the own row and, for anchors, the neighbours: (B, 1), (B, k) to (B,)."""
-    others = ops.where(is_anchor[:, None], others, -np.inf)  # instances stand alone
+def _counted(is_anchor: tf.Tensor, is_neighbour: tf.Tensor | None) -> tf.Tensor:
+    """Whether neighbours count: (B, 1) bool for all of an image, or (B, k) for each."""
+    of_anchor = is_anchor[:, None]  # instances stand alone
+    return of_anchor if is_neighbour is None else of_anchor & is_neighbour
+
+
+def _log_positive(own: tf.Tensor, others: tf.Tensor, is_counted: tf.Tensor) -> tf.Tensor:
+    """Logsumexp over the own row and the neighbours that count: (B, 1), (B, k) to (B,)."""
+    others = ops.where(is_counted, others, -np.inf)
     return ops.logsumexp(ops.concatenate([own, others], axis=1), axis=1)
 
 
@@ -49,6 +60,7 @@ def bank_loss(
     is_anchor: tf.Tensor,
     temperature: float,
     block_size: int | tf.Tensor,
+    is_neighbour: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """`neighbourhood_loss` against a bank of any size, without an array of shape (B, N).
 
@@ -62,6 +74,7 @@ def bank_loss(
         is_anchor: as in `neighbourhood_loss`.
         temperature: tau, above 0.
         block_size: rows compared at once, an int or a scalar int32 tensor; need not divide N.
+        is_neighbour: as in `neighbourhood_loss`.
 
     Returns:
         (B,) float32, in nats.
@@ -70,7 +83,7 @@ def bank_loss(
     @tf.custom_gradient
     def loss(embeddings):
         losses, gradient = bank_loss_and_gradient(
-            embeddings, rows, indices, neighbours, is_anchor, temperature, block_size
+            embeddings, rows, indices, neighbours, is_anchor, temperature, block_size, is_neighbour
         )
         return losses, lambda upstream: upstream[:, None] * gradient
 
@@ -85,6 +98,8 @@ def bank_loss_and_gradient(
     is_anchor: tf.Tensor,
     temperature: float,
     block_size: int | tf.Tensor,
+    is_neighbour: tf.Tensor | None = None,
+    entropy_weight: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """`bank_loss` and its gradient, in one pass over the bank.
 
@@ -93,6 +108,7 @@ def bank_loss_and_gradient(
 
     Args:
         Those of `bank_loss`.
+        entropy_weight: of `unification_entropy`, which is added; None for none.
 
     Returns:
         Losses (B,) float32 in nats, and the gradient (B, D) float32 of each with respect to its
@@ -100,15 +116,18 @@ def bank_loss_and_gradient(
     """
     bank = rows.value if isinstance(rows, keras.Variable) else rows
     queries = tf.cast(embeddings, tf.float32) / temperature  # (B, D)
-    log_total, mean_row = softmax_over_bank(bank, queries, block_size)  # (B,), (B, D)
+    log_total, mean_row = softmax_and_entropy(  # (B,), (B, D)
+        bank, queries, indices, block_size, entropy_weight
+    )
 
     positives = tf.concat([indices[:, None], tf.cast(neighbours, indices.dtype)], axis=1)
     near = gather_rows(bank, positives)  # (B, 1+k, D)
     logits = tf.reduce_sum(queries[:, None] * near, axis=2)  # (B, 1+k)
-    log_positive = _log_positive(logits[:, :1], logits[:, 1:], is_anchor)  # (B,)
-    is_own = tf.range(tf.shape(logits)[1]) == 0  # (1+k,)
+    is_counted = _counted(is_anchor, is_neighbour)  # (B, 1) or (B, k)
+    log_positive = _log_positive(logits[:, :1], logits[:, 1:], is_counted)  # (B,)
     weights = tf.exp(logits - log_positive[:, None])  # (B, 1+k)
-    weights = tf.where(is_own | is_anchor[:, None], weights, 0.0)  # instances stand alone
+    of_others = tf.where(is_counted, weights[:, 1:], 0.0)  # (B, k)
+    weights = tf.concat([weights[:, :1], of_others], axis=1)  # (B, 1+k)
     mean_positive = tf.reduce_sum(weights[:, :, None] * near, axis=1)  # (B, D)
 
     return log_total - log_positive, (mean_row - mean_positive) / temperature

@@ -38,6 +38,12 @@ class AnchorNeighbourhoods(Method):
     bank: BankSettings = dataclasses.field(default_factory=BankSettings)
     options: BankOptions = dataclasses.field(default_factory=BankOptions)
     neighbourhood_size: int = setting(1, "Neighbours of an anchor.", at_least(1))
+    neighbours: str = setting(
+        "nearest",
+        "Which of the nearest images count as neighbours: all, or those alone of which the anchor "
+        "is a neighbour too (not in the paper).",
+        choices=("nearest", "mutual"),
+    )
     anchors: str = setting(
         "entropy",
         "Anchors are the images of lowest entropy (the method) or random ones (its control).",
@@ -81,7 +87,8 @@ class AnchorNeighbourhoods(Method):
             rate=self.bank.bank_rate,
             seed=seed,
             logits_budget_mb=self.bank.logits_mb,
-            views=self.options.views,
+            mutual_neighbours=self.neighbours == "mutual",
+            **dataclasses.asdict(self.options),
         )
 
     @property
@@ -93,6 +100,7 @@ class AnchorNeighbourhoods(Method):
 
         is_clean = self.discovery_features == "clean"
         return [
+            *self.options.callbacks(self.plan, context.steps_per_epoch),
             NeighbourhoodCurriculum(
                 rounds=self.plan.rounds,
                 epochs_per_round=self.plan.epochs_per_round,
@@ -107,5 +115,5 @@ class AnchorNeighbourhoods(Method):
                 precision=self.discovery_precision,
                 progress=True,
                 interruptible=context.interruptible,
-            )
+            ),
         ]

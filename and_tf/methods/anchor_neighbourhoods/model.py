@@ -30,6 +30,8 @@ class AND(InstanceModel):
         seed: makes the bank's start reproducible, or None.
         logits_budget_mb: memory in MiB for a replica's logits (B, N) float32; beyond it the loss
             runs over the bank in blocks (`bank_loss`). Their exponentials take as much.
+        mutual_neighbours: only neighbours count of which the image is a neighbour as well; an
+            anchor without such a neighbour stands alone.
         **kwargs: the options of `InstanceModel`, such as `views`, and those of `keras.Model`.
 
     Example:
@@ -50,6 +52,7 @@ class AND(InstanceModel):
         rate: float = BankSettings.bank_rate,
         seed: int | None = None,
         logits_budget_mb: float = BankSettings.logits_mb,
+        mutual_neighbours: bool = False,
         **kwargs: Any,
     ):
         if not 1 <= neighbourhood_size < num_samples:
@@ -58,35 +61,37 @@ class AND(InstanceModel):
                 f"smaller than the number of images, {num_samples}: lower it or add images.",
             )  # fmt: skip
         super().__init__(encoder, num_samples, temperature, rate, seed, logits_budget_mb, **kwargs)
-        self.neighbourhood_size = neighbourhood_size
+        self.neighbourhood_size, self.mutual_neighbours = neighbourhood_size, mutual_neighbours
         # Not int32, which TensorFlow keeps on the host: XLA could not read it on a GPU.
         self.neighbours = self._weight("neighbours", (num_samples, neighbourhood_size), "int64")
         self.is_anchor = self._weight("is_anchor", (num_samples,), "bool")
         self.entropy = self._weight("entropy", (num_samples,), "float32")
         self.round = self._weight("round", (), "int32")
 
-    def _weight(self, name: str, shape: tuple[int, ...], dtype: str) -> keras.Variable:
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            dtype=dtype,
-            initializer="zeros",
-            trainable=False,
-            autocast=False,
-        )
-
     def embedding_loss(
         self, embeddings: tf.Tensor, indices: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        neighbours = read_rows(self.neighbours.value, indices)  # (B, k)
         return bank_loss_and_gradient(
             embeddings,
             self.bank_rows(),
             indices,
-            neighbours=read_rows(self.neighbours.value, indices),  # (B, k)
+            neighbours,
             is_anchor=read_rows(self.is_anchor.value, indices),  # (B,)
             temperature=self.temperature,
             block_size=self.rows_at_once(tf.shape(indices)[0]),
+            is_neighbour=self._are_mutual(indices, neighbours) if self.mutual_neighbours else None,
+            entropy_weight=self.weight_of_entropy(),
         )
+
+    def _are_mutual(self, indices: tf.Tensor, neighbours: tf.Tensor) -> tf.Tensor:
+        """Whether images (B,) are neighbours of their neighbours (B, k): (B, k) bool.
+
+        It follows from the table of neighbours, so that nothing more is kept in checkpoints.
+        """
+        back = read_rows(self.neighbours.value, neighbours)  # (B, k, k)
+        own = tf.cast(indices, back.dtype)[:, None, None]
+        return tf.reduce_any(back == own, axis=2)
 
     def round_state(self) -> dict[str, keras.Variable]:
         return {
@@ -97,4 +102,7 @@ class AND(InstanceModel):
         }
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"neighbourhood_size": self.neighbourhood_size}
+        return super().get_config() | {
+            "neighbourhood_size": self.neighbourhood_size,
+            "mutual_neighbours": self.mutual_neighbours,
+        }

@@ -1,0 +1,42 @@
+"""When unification entropy counts, and how much."""
+
+from typing import Any
+
+import keras
+
+from and_tf.methods.rounds import RoundPlan
+
+
+def entropy_factor(plan: RoundPlan, epoch: int) -> int:
+    """How many times its weight the entropy counts in an epoch.
+
+    0 at the start of each round, 1 from 40 % of its epochs on, 2 from 80 % on: floor(epoch / 80) of
+    rounds of 200 epochs, at any length.
+
+    Reference: Han et al., Super-AND, ECCV 2020.
+    """
+    number = plan.round_of(epoch)
+    start, end = plan.starts[number : number + 2]
+    epoch = min(epoch, end - 1)  # after the plan's end
+    return 5 * (epoch - start) // (2 * (end - start))
+
+
+class EntropySchedule(keras.callbacks.Callback):
+    """Sets the weight of unification entropy at the start of each epoch.
+
+    It follows from the optimizer's step, so that a resumed run goes on as if never stopped. Without
+    this callback a model's `entropy_weight` counts from the start to the end.
+
+    Args:
+        plan: which epoch belongs to which round.
+        steps_per_epoch: optimizer steps of a whole epoch.
+    """
+
+    def __init__(self, plan: RoundPlan, steps_per_epoch: int):
+        super().__init__()
+        self.plan, self.steps_per_epoch = plan, steps_per_epoch
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        epoch = int(self.model.optimizer.iterations.numpy()) // self.steps_per_epoch
+        factor = entropy_factor(self.plan, epoch)
+        self.model.current_entropy_weight.assign(factor * self.model.entropy_weight)

@@ -1,0 +1,70 @@
+"""Unification entropy: an image's softmax over all others is to be sharp."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from and_tf.bank.softmax import BankSoftmax, softmax_over_bank, softmax_over_others
+
+
+def unification_entropy(
+    embeddings: tf.Tensor,
+    rows: tf.Tensor | tf.Variable | keras.Variable,
+    indices: tf.Tensor,
+    temperature: float,
+    block_size: int | tf.Tensor,
+) -> tf.Tensor:
+    """The entropy of each image's softmax over the bank without its own row.
+
+    Its gradient comes out of the same pass over the bank, and goes to the embeddings alone.
+
+    Args:
+        embeddings: (B, D) float.
+        rows: (N, D) float32; a variable is read block by block, never as a whole.
+        indices: (B,) int, bank row of each image.
+        temperature: tau, above 0.
+        block_size: rows compared at once, an int or a scalar int32 tensor; need not divide N.
+
+    Returns:
+        (B,) float32, in nats.
+
+    Reference: Han et al., "Mitigating Embedding and Class Assignment Mismatch in Unsupervised Image
+    Classification" (Super-AND), ECCV 2020; there the own logit is -10, here the row is left out.
+    """
+    bank = rows.value if isinstance(rows, keras.Variable) else rows
+
+    @tf.custom_gradient
+    def entropy(embeddings: tf.Tensor):
+        others = softmax_over_others(bank, embeddings / temperature, indices, block_size)
+        gradient = others.entropy_gradient / temperature
+        return others.entropy, lambda upstream: upstream[:, None] * gradient
+
+    return entropy(tf.cast(embeddings, tf.float32))
+
+
+def softmax_and_entropy(
+    bank: tf.Tensor | tf.Variable,
+    queries: tf.Tensor,
+    indices: tf.Tensor,
+    block_size: int | tf.Tensor,
+    weight: float | tf.Tensor | None,
+) -> BankSoftmax:
+    """`softmax_over_bank` plus `weight` times the unification entropy, in one pass.
+
+    Args:
+        bank, queries, block_size: as in `softmax_over_bank`.
+        indices: (B,) int, bank row of each query's image.
+        weight: of the entropy, a number or scalar tensor; None for the softmax alone.
+
+    Returns:
+        A total (B,) and its gradient (B, D) with respect to the queries, for a loss to take in
+        place of those of the softmax alone.
+    """
+    if weight is None:
+        return softmax_over_bank(bank, queries, block_size)
+    others = softmax_over_others(bank, queries, indices, block_size)
+    log_total, mean_row = others.with_own_row(bank, queries, indices)
+    return BankSoftmax(
+        log_total + weight * others.entropy, mean_row + weight * others.entropy_gradient
+    )
