@@ -24,8 +24,10 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 IMAGES = {
     "cifar10": 50_000,
     "cifar100": 50_000,
+    "cifar10_deepcluster": 50_000,
     "cifar10_small": 5_000,
     "cifar10_split_brain": 50_000,
+    "cifar10_supervised": 50_000,
     "digits": 1_437,
     "folder": 1_000,  # an example: it depends on the folder
     "folder_quick": 1_000,
@@ -71,7 +73,8 @@ def _settings(name: str, folder: Path, options: argparse.Namespace) -> Experimen
     side = read_settings([flagfile]).augmentation.image_size
     shape = (options.images or IMAGES[name], side, side, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    np.savez(folder / "random.npz", x_train=images)
+    labels = np.arange(len(images)) % 10  # of which supervised training has a logit each
+    np.savez(folder / "random.npz", x_train=images, y_train=labels)
     data = f"--data=npz:{folder / 'random.npz'}"
     return read_settings([flagfile, data, "--train_split=train", "--eval_split="])
 

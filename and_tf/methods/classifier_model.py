@@ -49,7 +49,7 @@ class ClassifierModel(MethodModel):
         self.num_classes, self.relu = num_classes, relu
         self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
         vectors = before_normalisation(self.encoder)  # (B, F)
-        self.features = keras.Model(self.encoder.inputs, vectors, name="features")
+        self.features = keras.Model(self.encoder.input, vectors, name="features")
         # In float32 under every policy, as the softmax over a bank.
         self.top = keras.layers.Dense(num_classes, dtype="float32", name="top")
         self.top.build(vectors.shape)

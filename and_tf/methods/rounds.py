@@ -5,7 +5,7 @@ import dataclasses
 from and_tf.errors import Argument
 from and_tf.settings import SettingError, Settings, at_least, setting
 
-LR_POLICIES = ("step", "cosine", "cosine_run")
+LR_POLICIES = ("step", "cosine", "cosine_run", "constant")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         learning_rate: the rate at the start.
         policy: `step` (the authors': x 0.1 at 60 % and again at 80 % of each round), `cosine` (to
-            0 over each round) or `cosine_run` (to 0 once, over the whole run).
+            0 over each round), `cosine_run` (to 0 once, over the whole run) or `constant`.
         steps_per_epoch: optimiser steps in an epoch.
         plan: RoundPlan, or its fields.
     """
@@ -40,6 +40,8 @@ class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
         self.plan = plan if isinstance(plan, RoundPlan) else RoundPlan(**plan)
 
     def __call__(self, step: Any) -> Any:
+        if self.policy == "constant":
+            return ops.convert_to_tensor(self.learning_rate, "float32")
         starts = [start * self.steps_per_epoch for start in self.plan.starts]
         step = ops.minimum(ops.cast(step, "int32"), starts[-1] - 1)
         if self.policy == "cosine_run":

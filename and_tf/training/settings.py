@@ -38,7 +38,7 @@ class OptimizerSettings(Settings):
     lr_policy: str = setting(
         "step",
         "step: x 0.1 at 60 % and 80 % of each round; cosine: per round; cosine_run: once over "
-        "the whole run.",
+        "the whole run; constant.",
         choices=LR_POLICIES,
     )
     momentum: float = setting(0.9, "Nesterov momentum.", between(0, 1, True, True))

@@ -19,6 +19,11 @@ def test_step_policy_drops_at_60_and_80_percent_of_short_rounds():
     np.testing.assert_allclose(rates, [0.03] * 6 + [0.003] * 2 + [0.0003] * 2, rtol=1e-6)
 
 
+def test_a_constant_rate_stays_as_it_is():
+    schedule = RoundSchedule(0.3, "constant", 2, RoundPlan(2, 5))
+    assert [float(schedule(step)) for step in (0, 7, 100)] == [pytest.approx(0.3)] * 3
+
+
 def test_cosine_restarts_in_each_round_and_cosine_run_does_not():
     plan = RoundPlan(rounds=1, epochs_per_round=5, first_round_epochs=10)
     per_round = RoundSchedule(1.0, "cosine", 2, plan)

@@ -5,6 +5,8 @@ import warnings
 
 import numpy as np
 
+from and_tf.search.native import call_natively
+
 COMPONENTS = 256  # of the principal components that are kept, at most
 ITERATIONS = 20  # of k-means
 # A component whose variance is a smaller fraction of the largest one is rounding in float32, and
@@ -77,8 +79,8 @@ def _by_faiss(rows: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
         min_points_per_centroid=1,
         max_points_per_centroid=len(rows),  # all rows, no sample
     )
-    found.train(rows)
-    return found.assign(rows)[1].astype(np.int64)
+    call_natively(found.train, rows)
+    return call_natively(found.assign, rows)[1].astype(np.int64)
 
 
 def _by_scikit_learn(rows: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
@@ -93,7 +95,7 @@ def _by_scikit_learn(rows: np.ndarray, num_clusters: int, seed: int) -> np.ndarr
     # run that is continued in another assignment.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return found.fit_predict(rows).astype(np.int64)
+        return call_natively(found.fit_predict, rows).astype(np.int64)
 
 
 def refill(features: np.ndarray, found: np.ndarray, num_clusters: int) -> np.ndarray:

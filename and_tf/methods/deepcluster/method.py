@@ -41,6 +41,10 @@ class DeepCluster(Method):
         at_least(0),
     )
 
+    reassign_epochs: int = setting(
+        1, "Epochs between two assignments of clusters; more where an epoch is short.", at_least(1)
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_clusters == 1:
@@ -60,9 +64,10 @@ class DeepCluster(Method):
         return [
             ClusterReassignment(
                 context.extract_features,
-                context.steps_per_epoch,
-                context.train.labels,
-                context.interruptible,
+                steps_per_epoch=context.steps_per_epoch,
+                every=self.reassign_epochs,
+                labels=context.train.labels,
+                interruptible=context.interruptible,
             )
         ]
 

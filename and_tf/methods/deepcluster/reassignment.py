@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class ClusterReassignment(keras.callbacks.Callback):
-    """Assigns the clusters of a `DeepClusterModel` at the start of each epoch.
+    """Assigns the clusters of a `DeepClusterModel` at the start of each epoch, or of each few.
 
     The epoch follows from the optimiser's step, whatever way `fit` is cut into epochs or resumed,
     and an epoch whose clusters the model has already is not clustered again. The logs of each epoch
@@ -27,6 +27,7 @@ class ClusterReassignment(keras.callbacks.Callback):
         features: function from a model that shares the encoder's layers to the clean features
             (N, F) float32 of all training images.
         steps_per_epoch: optimiser steps of a whole epoch; by default those that `fit` counts.
+        every: epochs between two assignments.
         labels: (N,) int, -1 where unknown, or None. Only for the metric `nmi_labels`.
         interruptible: opens a block in which clustering runs, and which may be left by an exception
             at any moment: the model then keeps the clusters of the epoch before.
@@ -38,25 +39,29 @@ class ClusterReassignment(keras.callbacks.Callback):
         self,
         features: Callable[[keras.Model], np.ndarray],
         steps_per_epoch: int | None = None,
+        every: int = 1,
         labels: np.ndarray | None = None,
         interruptible: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ):
         super().__init__()
-        self.features, self.steps_per_epoch = features, steps_per_epoch
+        self.features, self.steps_per_epoch, self.every = features, steps_per_epoch, every
         self.labels = None if labels is None else np.asarray(labels)
         self.interruptible = interruptible
         self.metrics: dict[str, float] = {}  # of the clusters that the model has
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         logger.info(
-            "%s clusters, sought anew before each epoch by k-means of %s.",
-            f"{self.model.num_classes:,}", kmeans_library(),
-        )  # fmt: skip
+            "%s clusters, sought anew %s by k-means of %s.",
+            f"{self.model.num_classes:,}",
+            "before each epoch" if self.every == 1 else f"every {self.every} epochs",
+            kmeans_library(),
+        )
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         steps_per_epoch = self.steps_per_epoch or self.params.get("steps")
         if steps_per_epoch:
             epoch = int(self.model.optimizer.iterations.numpy()) // steps_per_epoch
+        epoch -= epoch % self.every
         if epoch != int(self.model.assigned_epoch.numpy()):
             self._assign(epoch)
 

@@ -56,6 +56,7 @@ class Features:
 
 
 def fit(model, epochs=EPOCHS, stop_at=None, **settings):
+    """The callback, whose features tell when they were asked for, and the history."""
     features = Features()
     features.step = model.optimizer.iterations
     callback = ClusterReassignment(features, STEPS, **settings)
@@ -102,6 +103,12 @@ def test_features_are_clustered_once_at_each_start_of_an_epoch():
     callback, history = fit(fresh_model())
     assert callback.features.steps == [0, 3, 6, 9]
     assert len(history["loss"]) == EPOCHS
+
+
+@pytest.mark.parametrize("every, expected", [(2, [0, 6]), (3, [0, 9]), (4, [0])])
+def test_clusters_may_stay_for_several_epochs(every, expected):
+    callback, _ = fit(fresh_model(), every=every)
+    assert callback.features.steps == expected
 
 
 def test_the_steps_of_an_epoch_see_the_images_that_its_clusters_ask_for():
