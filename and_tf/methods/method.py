@@ -123,6 +123,24 @@ class Method(Settings):
         """
         raise NotImplementedError
 
+    def rebuild(
+        self,
+        encoder: keras.Model,
+        load: Callable[[str], dict[str, np.ndarray]],
+        images: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        """Images as the method predicts them, for the report; none by default.
+
+        Args:
+            encoder: of a run's checkpoint.
+            load: gives the arrays of the same checkpoint whose names begin so, by name.
+            images: (n, H, W, 3) uint8, of the encoder's size.
+
+        Returns:
+            By caption, (n, H, W, 3) uint8 each.
+        """
+        return {}
+
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
         """What the method does between steps, in order; none by default.
 

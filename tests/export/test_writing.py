@@ -14,9 +14,10 @@ from and_tf.errors import MissingPackage, UserError
 TOLERANCE = 1e-4
 
 
-@pytest.fixture(scope="module", params=["resnet_small", "alexnet"])
+@pytest.fixture(scope="module", params=["resnet_small", "alexnet", "split resnet_small"])
 def any_encoder(request):
-    return trained_encoder(request.param)
+    *split, name = request.param.split()
+    return trained_encoder(name, split=bool(split))
 
 
 def file_name(format):

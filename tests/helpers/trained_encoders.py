@@ -15,10 +15,16 @@ def smooth_pixels(count=8, height=32, width=32, seed=0):
     return np.clip(smooth + generator.normal(0, 4, smooth.shape), 0, 255).astype("uint8")
 
 
-def trained_encoder(name, side=32):
+def trained_encoder(name, side=32, **options):
     """An encoder after a few steps, with moving averages and gammas that are not 0 and 1."""
     encoder = encoders.build_encoder(
-        name, (side, side, 3), embedding_dim=16, mean=(120, 121, 122), std=(60, 61, 62), seed=1
+        name,
+        (side, side, 3),
+        embedding_dim=16,
+        mean=(120, 121, 122),
+        std=(60, 61, 62),
+        seed=1,
+        **options,
     )
     generator = np.random.default_rng(2)
     for layer in encoder.layers:

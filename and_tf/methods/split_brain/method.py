@@ -11,6 +11,7 @@ from and_tf.methods.method import Method
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from and_tf.data.sources.source import Source
     from and_tf.methods.method_model import MethodModel
@@ -44,3 +45,17 @@ class SplitBrain(Method):
                 "of all, and to predict it from lightness teaches nothing.", train.name,
             )  # fmt: skip
         return SplitBrainModel(encoder, len(train), seed)
+
+    def rebuild(
+        self,
+        encoder: keras.Model,
+        load: Callable[[str], dict[str, np.ndarray]],
+        images: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        from and_tf.methods.split_brain.model import HEADS, build_predictor, head_state
+        from and_tf.methods.split_brain.rebuilding import rebuilt_images
+
+        predictor, arrays = build_predictor(encoder), load(HEADS)
+        for name, variable in head_state(predictor).items():
+            variable.assign(arrays[name])
+        return rebuilt_images(predictor, images)

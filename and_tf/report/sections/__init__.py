@@ -12,6 +12,7 @@ from and_tf.report.sections.explorer import explorer_section
 from and_tf.report.sections.label_free import label_free_section
 from and_tf.report.sections.metrics import metrics_section
 from and_tf.report.sections.neighbours import neighbours_section
+from and_tf.report.sections.rebuilt import rebuilt_section
 from and_tf.report.sections.run import run_section
 from and_tf.report.sections.training import training_section
 from and_tf.report.sections.verdict import verdict_section
@@ -22,6 +23,7 @@ SECTIONS: list[BuildSection[ReportContext]] = [
     training_section,
     label_free_section,
     attention_section,
+    rebuilt_section,
     neighbours_section,
     explorer_section,
     confusion_section,

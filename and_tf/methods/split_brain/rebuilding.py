@@ -1,0 +1,56 @@
+"""Images as Split-Brain's halves predict them."""
+
+import keras
+import numpy as np
+from PIL import Image
+
+from and_tf.data.lab import rgb_from_lab
+from and_tf.methods.split_brain.bins import colour_bins, lightness_bins
+from and_tf.methods.split_brain.loss import area_means
+
+
+def rebuilt_images(predictor: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Images with what one half or both predict in place of their own lightness and colour.
+
+    A prediction is the mean of the predicted distribution at each place of the last map, enlarged
+    to the size of the images.
+
+    Args:
+        predictor: of `build_predictor`.
+        images: (n, H, W, 3) uint8.
+
+    Returns:
+        By caption, (n, H, W, 3) uint8 each. The first is the most that can be predicted: the
+        images reduced to the resolution of the last map, and enlarged again.
+    """
+    colour_logits, lightness_logits, lab = (
+        np.asarray(each, np.float32)
+        for each in predictor(images.astype(np.float32), training=False)
+    )
+    places = colour_logits.shape[1:3]
+    colour = _enlarged(_softmax(colour_logits) @ colour_bins(), images.shape[1:3])
+    lightness = _softmax(lightness_logits) @ lightness_bins()[:, None]  # (n, h, w, 1)
+    lightness = _enlarged(lightness, images.shape[1:3])
+    reduced = _enlarged(np.asarray(area_means(lab, places)), images.shape[1:3])
+    rebuilt = {
+        f"reduced to {places[0]} x {places[1]}": reduced,
+        "both predicted": np.concatenate([lightness, colour], axis=-1),
+        "colour predicted": np.concatenate([lab[..., :1], colour], axis=-1),
+        "lightness predicted": np.concatenate([lightness, lab[..., 1:]], axis=-1),
+    }
+    return {name: np.rint(rgb_from_lab(each)).astype(np.uint8) for name, each in rebuilt.items()}
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Maps (n, h, w, C) float32 as (n, H, W, C), bicubic."""
+    planes = maps.transpose(0, 3, 1, 2).reshape(-1, *maps.shape[1:3])  # (n x C, h, w)
+    large = [
+        np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BICUBIC))
+        for plane in planes.astype(np.float32)
+    ]
+    return np.stack(large).reshape(len(maps), -1, *size).transpose(0, 2, 3, 1)

@@ -1,0 +1,54 @@
+"""Images beside what the method predicts of them, where it predicts images."""
+
+from and_tf.data.subsets import evenly_spaced
+from and_tf.report.context import ReportContext
+from and_tf.report.section import Section, fill
+from and_tf.report.thumbnails import picture
+
+COUNT = 8  # images
+
+TEMPLATE = """
+<p>{{ which }} images, evenly spread, beside what the halves of the encoder predict of each other,
+by the {{ checkpoint }} checkpoint: the mean of the predicted distribution.</p>
+<div class="scroll" role="region" tabindex="0" aria-label="Rebuilt images">
+<table class="strip">
+<thead><tr><th scope="col" class="first">image</th>
+{%- for name in names %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
+<tbody>{% for line in lines %}
+<tr><th scope="row" class="picture first"><img src="{{ line.src }}" alt="{{ line.name }}">
+{{- line.label or line.name }}</th>
+{%- for name, src in line.rebuilt.items() %}<td class="picture"><img src="{{ src }}"
+ alt="{{ line.name }}, {{ name }}"></td>{% endfor %}</tr>
+{%- endfor %}</tbody></table></div>
+"""
+
+
+def rebuilt_section(context: ReportContext) -> Section | None:
+    """Held-out images, else training images, and what is rebuilt of them; None of most methods."""
+    sample = context.reference if context.queries is None else context.queries
+    rows = evenly_spaced(len(sample), COUNT)
+    images = sample.load(rows, context.image_size)
+    rebuilt = context.settings.method.rebuild(
+        context.encoder,
+        lambda prefix: context.run.load_checkpoint(context.checkpoint, prefix)[0],
+        images,
+    )
+    if not rebuilt:
+        return None
+    lines = [
+        {
+            "src": picture(images[i]),
+            "name": sample.image_name(row),
+            "label": sample.class_name(row, context.classes),
+            "rebuilt": {name: picture(each[i]) for name, each in rebuilt.items()},
+        }
+        for i, row in enumerate(rows)
+    ]
+    html = fill(
+        TEMPLATE,
+        which="Training" if context.queries is None else "Held-out",
+        checkpoint=context.checkpoint,
+        names=list(rebuilt),
+        lines=lines,
+    )
+    return Section("rebuilt", "Rebuilt images", html)
