@@ -44,7 +44,7 @@ def test_it_is_evaluated_and_its_metrics_are_in_the_report(finished, capsys):
     folder = f"--workdir={run.path}"
     assert programs.evaluate([folder, "--classifier=knn"]) == 0
     knn = run.read_metrics()[-1]["knn_top1"]
-    assert f"{knn:.1f}" in capsys.readouterr().out
+    assert f"{knn:.2f}" in capsys.readouterr().out
     assert programs.evaluate([folder, "--classifier=linear", "--layer=all"]) == 0
     assert programs.report([folder]) == 0
     (page,) = run.path.rglob("*.html")

@@ -37,7 +37,7 @@ class DeepCluster(Method):
 
     num_clusters: int = setting(
         0,
-        "Clusters; 0: 10 times the number of classes, or 1 for 100 images without labels.",
+        "Clusters; 0: 10 times the number of classes, or one per 100 images without labels.",
         at_least(0),
     )
 
