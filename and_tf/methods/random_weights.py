@@ -22,7 +22,7 @@ class RandomWeights(Method):
     """
 
     title = "Random weights"
-    published_name = "Random"
+    published_name = "random"
     trains = False
 
     def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:

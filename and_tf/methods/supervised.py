@@ -25,7 +25,7 @@ class Supervised(Method):
     """
 
     title = "Supervised training"
-    published_name = "Supervised"
+    published_name = "supervised"
 
     def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:
         from and_tf.methods.classifier_model import ClassifierModel

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from and_tf.methods import METHODS
 from and_tf.report.published import (
     FILE,
     KNN,
@@ -123,3 +124,9 @@ def test_each_difference_is_named(change, words):
 )
 def test_data_sets_by_the_papers_names(spec, name):
     assert data_name(spec) == name
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_has_its_row_in_a_published_table(name):
+    rows = {row for table in tables() for row in table.rows}
+    assert METHODS[name].published_name in rows
