@@ -55,7 +55,7 @@ class SplitLayers:
     in its name, as in `conv1_conv_lightness`.
 
     Both are convolutional to the end, as the original is: what follows the last maps acts at each
-    of their places, AlexNet's hidden layers too, and the pool after conv5 is left out. So a half
+    of their places, AlexNet's hidden layers too; the pool after conv5 is left out. So a half
     ends in a map of D / 2 numbers a place, `fc_lightness` or `fc_colour`, from which the method
     predicts what the half does not see. `fc` is the mean of both over all places.
 

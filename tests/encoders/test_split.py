@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from and_tf import encoders
+from and_tf.encoders.pretrained.network import Network, as_encoder
 from and_tf.errors import UserError
 
 NAMES = ("alexnet", "resnet18", "resnet_small")
@@ -108,3 +109,13 @@ def test_equal_seeds_give_equal_weights_and_the_halves_differ():
 def test_what_cannot_be_split_is_refused(name, shape, dim, match):
     with pytest.raises(UserError, match=match):
         split_encoder(name, shape, dim)
+
+
+@pytest.mark.parametrize(("dim", "fresh"), [(None, []), (12, ["fc"])])
+def test_another_run_may_start_from_it_with_an_embedding_of_another_length(dim, fresh):
+    encoder = split_encoder("resnet_small", (16, 16, 3), 8, seed=0)
+    started, loaded = as_encoder(Network(encoder, 16), embedding_dim=dim, seed=1)
+    assert started.output_shape == (None, dim or 8) and loaded.fresh == fresh
+    np.testing.assert_allclose(
+        np.linalg.norm(started(images(), training=False), axis=1), 1, atol=1e-5
+    )

@@ -154,6 +154,8 @@ def _embedding(
             return x
         x = before_normalisation(model)
         x = model.get_layer("fc").input if _has_layer(model, "fc") else x
+        if len(x.shape) == 4:  # `fc` of a split encoder is a mean of maps
+            x = keras.layers.GlobalAveragePooling2D(name="average")(x)
     if embedding_dim is None:
         return unit_rows(x)
     return TorchLayers(seed=seed).embedding(x, embedding_dim)
