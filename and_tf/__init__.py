@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
     from and_tf.methods.anchor_neighbourhoods.loss import bank_loss, neighbourhood_loss
     from and_tf.methods.anchor_neighbourhoods.model import AND
+    from and_tf.methods.group_loss import group_loss
     from and_tf.methods.rounds import RoundPlan
     from and_tf.methods.schedule import RoundSchedule
+    from and_tf.methods.unification_entropy import unification_entropy
     from and_tf.runs.restore import load_encoder
     from and_tf.search.neighbourhoods import discover
     from and_tf.search.neighbours import neighbours
@@ -65,12 +67,14 @@ _HOMES = {
     "build_encoder": "encoders",
     "discover": "search.neighbourhoods",
     "embed": "collection.embedding",
+    "group_loss": "methods.group_loss",
     "load_encoder": "runs.restore",
     "neighbours": "search.neighbours",
     "neighbourhood_loss": "methods.anchor_neighbourhoods.loss",
     "open_source": "data",
     "select_anchors": "methods.anchor_neighbourhoods.anchors",
     "train_pipeline": "data",
+    "unification_entropy": "methods.unification_entropy",
     "weighted_knn": "evaluation",
     **dict.fromkeys(("data", "encoders", "evaluation", "export", "methods"), ""),
 }
@@ -90,6 +94,7 @@ __all__ = [
     "encoders",
     "evaluation",
     "export",
+    "group_loss",
     "load_encoder",
     "methods",
     "neighbourhood_loss",
@@ -97,6 +102,7 @@ __all__ = [
     "open_source",
     "select_anchors",
     "train_pipeline",
+    "unification_entropy",
     "weighted_knn",
 ]
 

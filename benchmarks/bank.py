@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.timing import arguments, interleaved, medians, peak_mb, resident_mb, show
 
 TEMPERATURE = 0.1
+ENTROPY_WEIGHT = 0.2  # Super-AND's
 
 
 def main() -> None:
@@ -62,6 +63,7 @@ def compare(options: argparse.Namespace) -> list[dict]:
     names = [
         "products",
         "bank_loss",
+        "bank_loss and entropy",
         "written out",
         *(["PyTorch, written out"] if _torch() else []),
     ]
@@ -111,6 +113,7 @@ def _makers():
     return {
         "products": _products,
         "bank_loss": _bank_loss,
+        "bank_loss and entropy": _bank_loss_and_entropy,
         "written out": _written_out,
         "PyTorch, written out": _torch_written_out,
     }
@@ -186,6 +189,27 @@ def _bank_loss(problem):
         return bank_loss(x, bank, *rest, TEMPERATURE, BANK_BLOCK)
 
     return _with_gradient(problem, loss)
+
+
+def _bank_loss_and_entropy(problem):
+    """With unification entropy, an option, from the same pass."""
+    import tensorflow as tf
+
+    from and_tf.bank.softmax import BANK_BLOCK
+    from and_tf.methods.anchor_neighbourhoods.loss import bank_loss_and_gradient
+
+    bank = problem.variable
+    rest = [tf.constant(x) for x in (problem.indices, problem.neighbours, problem.is_anchor)]
+
+    @tf.function
+    def run(embeddings):
+        settings = (TEMPERATURE, BANK_BLOCK)
+        return bank_loss_and_gradient(
+            embeddings, bank, *rest, *settings, entropy_weight=ENTROPY_WEIGHT
+        )
+
+    embeddings = tf.constant(problem.embeddings)
+    return lambda: [value.numpy() for value in run(embeddings)]
 
 
 def _written_out(problem):

@@ -14,10 +14,12 @@ SIGNATURES = {
     "bank_loss": "embeddings, rows, indices, neighbours, is_anchor, temperature, block_size",
     "discover": "rows, neighbourhood_size=1, temperature=0.1, block_size=None",
     "embed": "images, encoder, layer='auto'",
+    "group_loss": "first, second, num_clusters, iterations=5, temperature=0.2",
     "load_encoder": "path",
     "neighbourhood_loss": "logits, indices, neighbours, is_anchor",
     "neighbours": "embeddings, k=10",
     "select_anchors": "entropy, num_anchors",
+    "unification_entropy": "embeddings, rows, indices, temperature, block_size",
     "weighted_knn": "rows, labels, queries, k=200, temperature=0.1, num_classes=None",
 }
 

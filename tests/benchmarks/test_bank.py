@@ -5,6 +5,7 @@ import argparse
 import numpy as np
 import pytest
 
+from and_tf import unification_entropy
 from benchmarks import bank
 
 OPTIONS = argparse.Namespace(rows=500, batch=12, dim=8, repeats=2)
@@ -19,6 +20,18 @@ def test_all_ways_give_the_same_losses_and_gradient(name):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
+def test_the_case_with_entropy_adds_it_to_the_loss():
+    found = bank.cases(["bank_loss", "bank_loss and entropy"], 500, OPTIONS)
+    losses, _ = found["bank_loss"]()
+    with_entropy, gradient = found["bank_loss and entropy"]()
+    problem = bank.Problem(500, 12, 8)
+    entropy = unification_entropy(
+        problem.embeddings, problem.variable, problem.indices, bank.TEMPERATURE, 500
+    )
+    np.testing.assert_allclose(with_entropy, losses + bank.ENTROPY_WEIGHT * entropy, rtol=1e-5)
+    assert gradient.shape == (12, 8)
+
+
 def test_the_limit_multiplies_with_the_whole_bank():
     pulled = bank.cases(["products"], 500, OPTIONS)["products"]()
     rows = bank.Problem(500, 12, 8)
@@ -28,7 +41,9 @@ def test_the_limit_multiplies_with_the_whole_bank():
 
 def test_the_tables_hold_every_size(monkeypatch, capsys, tmp_path):
     def in_this_process(name, options, rows):
-        assert name in ("products", "bank_loss", "written out", "PyTorch, written out")
+        assert name in (
+            "products", "bank_loss", "bank_loss and entropy", "written out", "PyTorch, written out"
+        )  # fmt: skip
         return {"rows": rows, "seconds": 0.001 * rows, "extra_mb": 1.5}
 
     monkeypatch.setattr(bank, "in_its_own_process", in_this_process)

@@ -7,18 +7,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from and_tf.data.pipeline import train_pipeline
+from and_tf.data.pipeline import steps_per_epoch, train_pipeline
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
 from and_tf.errors import StepNotFinite, UserError
 from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
 from and_tf.methods.anchor_neighbourhoods.model import AND
+from and_tf.methods.options import BankOptions
 from and_tf.runs import checkpoint
 from and_tf.training.optimizers import TorchSGD
 
 pytestmark = pytest.mark.system
 
 D, BATCH, ROUNDS, EPOCHS = 4, 8, 2, 2
+OPTIONS = {"views": 2, "group_weight": 0.5, "entropy_weight": 0.2, "mutual_neighbours": True}
 
 
 def encoder(kind):
@@ -38,24 +40,29 @@ def pixels(count):
     return np.random.default_rng(0).integers(0, 256, (count, 8, 8, 3), "uint8")
 
 
-def build(strategy, count, kind):
+def build(strategy, count, kind, **options):
     keras.utils.set_random_seed(0)
     with strategy.scope():
-        model = AND(encoder(kind), count, neighbourhood_size=2, seed=0)
+        model = AND(encoder(kind), count, neighbourhood_size=2, seed=0, **options)
         model.compile(TorchSGD(0.05, momentum=0.9, nesterov=True, weight_decay=5e-4))
     return model
 
 
 @functools.cache
-def train(strategy, count, kind):
+def train(strategy, count, kind, has_options=False):
     """A model after all rounds and its History; trained once for all tests."""
-    model = build(strategy, count, kind)
+    model = build(strategy, count, kind, **OPTIONS if has_options else {})
     augmentation = AugmentationSettings(image_size=8, crop_min_area=0.5, color_jitter=0.0, grey=0.0)
     steps = model.optimizer.iterations
-    data = train_pipeline(array_source(pixels(count)), BATCH, augmentation, seed=3, step=steps)
-    curriculum = NeighbourhoodCurriculum(ROUNDS, EPOCHS, labels=np.arange(count) % 3)
+    data = train_pipeline(
+        array_source(pixels(count)), BATCH, augmentation, seed=3, step=steps, views=model.views
+    )
+    callbacks = [NeighbourhoodCurriculum(ROUNDS, EPOCHS, labels=np.arange(count) % 3)]
+    callbacks += BankOptions(model.views, model.group_weight, model.entropy_weight).callbacks(
+        callbacks[0].plan, steps_per_epoch(count, BATCH)
+    )
     epochs = (ROUNDS + 1) * EPOCHS
-    history = model.fit(data, epochs=epochs, callbacks=[curriculum], verbose=0, shuffle=False)
+    history = model.fit(data, epochs=epochs, callbacks=callbacks, verbose=0, shuffle=False)
     return model, history.history
 
 
@@ -65,10 +72,19 @@ def copies(strategy, variable):
 
 
 # 21 images end in a batch of 5, split as 3 and 2; 17 in one of 1 image, with an empty replica.
-@pytest.mark.parametrize("count, kind", [(21, "synchronized"), (21, "inference"), (17, "dense")])
-def test_two_replicas_train_as_one_device(two_replicas, count, kind):
-    two, history_of_two = train(two_replicas, count, kind)
-    one, history = train(tf.distribute.get_strategy(), count, kind)
+@pytest.mark.parametrize(
+    "count, kind, has_options",
+    [
+        (21, "synchronized", False),
+        (21, "inference", False),
+        (17, "dense", False),
+        (21, "synchronized", True),
+        (17, "dense", True),
+    ],
+)
+def test_two_replicas_train_as_one_device(two_replicas, count, kind, has_options):
+    two, history_of_two = train(two_replicas, count, kind, has_options)
+    one, history = train(tf.distribute.get_strategy(), count, kind, has_options)
     assert history.keys() == history_of_two.keys()
     for name, values in history.items():
         np.testing.assert_allclose(history_of_two[name], values, rtol=1e-5, err_msg=name)

@@ -26,12 +26,13 @@ def policy(request):
 float16 = pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
 
 
-def build(jit_compile=False, scale=None):
+def build(jit_compile=False, scale=None, **options):
     layers = TorchLayers(seed=0)
     images, x = normalised_input((4, 4, 3), [128.0] * 3, [64.0] * 3)
     x = layers.batch_norm(layers.convolution(x, 6, 3, name="conv"), name="norm")
     x = keras.layers.Flatten()(layers.relu(x, name="relu"))
-    model = AND(keras.Model(images, layers.embedding(x, D)), N, neighbourhood_size=2, seed=0)
+    encoder = keras.Model(images, layers.embedding(x, D))
+    model = AND(encoder, N, neighbourhood_size=2, seed=0, **options)
     model.compile(TorchSGD(0.05, momentum=0.9, nesterov=True), jit_compile=jit_compile)
     if scale:
         model.optimizer.dynamic_scale.assign(scale)
@@ -47,7 +48,8 @@ def batches(epochs=1):
 
 
 def fit(model, steps):
-    signature = (tf.TensorSpec((None, 4, 4, 3), tf.float32), tf.TensorSpec((None,), tf.int64))
+    shape = (None, *steps[0][0].shape[1:])
+    signature = (tf.TensorSpec(shape, tf.float32), tf.TensorSpec((None,), tf.int64))
     data = tf.data.Dataset.from_generator(lambda: iter(steps), output_signature=signature)
     data = data.apply(tf.data.experimental.assert_cardinality(len(steps)))
     return model.fit(data, verbose=0, shuffle=False).history["loss"][0]
@@ -88,6 +90,25 @@ def test_half_precision_trains_as_float32_does(policy):
     keras.config.set_dtype_policy("float32")
     model = build()
     np.testing.assert_allclose(losses, [fit(model, batches()) for _ in range(3)], rtol=0.03)
+
+
+OPTIONS = {"views": 2, "group_weight": 0.5, "entropy_weight": 0.2, "mutual_neighbours": True}
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_the_options_train_in_half_precision_as_in_float32(policy, jit_compile):
+    rng = np.random.default_rng(3)
+    views = [
+        (np.clip(images[:, None] + rng.normal(0, 9, (len(images), 2, 4, 4, 3)), 0, 255), indices)
+        for images, indices in batches()
+    ]
+    views = [(images.astype("float32"), indices) for images, indices in views]
+    model = build(jit_compile, scale=2.0**8 if policy == "float16" else None, **OPTIONS)
+    losses = [fit(model, views) for _ in range(3)]
+    assert {v.dtype for v in model.group_head.weights} == {"float32"}
+    keras.config.set_dtype_policy("float32")
+    model = build(jit_compile, **OPTIONS)
+    np.testing.assert_allclose(losses, [fit(model, views) for _ in range(3)], rtol=0.03)
 
 
 @float16
