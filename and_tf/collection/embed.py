@@ -103,7 +103,9 @@ def _with_model(settings: EmbedSettings) -> EmbedSettings:
         chosen = dataclasses.replace(chosen, model=origin.model, checkpoint=origin.checkpoint)
     if origin and origin.layer and chosen.layer == AUTO_LAYER:
         chosen = dataclasses.replace(chosen, layer=origin.layer)
-    model = choose_model(chosen.model, Path(chosen.images).expanduser(), chosen.skip_broken)
+    images = Path(chosen.images).expanduser()
+    is_dry = settings.duplicates.dry_run
+    model = choose_model(chosen.model, images, chosen.skip_broken, may_train=not is_dry)
     return dataclasses.replace(settings, collection=dataclasses.replace(chosen, model=model))
 
 
