@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from and_tf.collection.choice import choose_model
-from and_tf.collection.clusters.finding import check_clusters, find_clusters, write_clusters
+from and_tf.collection.clusters.finding import (
+    check_cluster_places,
+    check_clusters,
+    find_clusters,
+    write_clusters,
+)
 from and_tf.collection.collection import Collection, search_neighbours
 from and_tf.collection.columns import Values
 from and_tf.collection.duplicates.groups import find_duplicates
@@ -58,8 +63,10 @@ def embed_folder(settings: EmbedSettings, commands: Sequence[Command] = ()) -> P
     table = check_table_path(Path(settings.collection.output).expanduser())
     _check_places(settings, table)
     page = check_page(settings.page, table)
+    images = Path(settings.collection.images).expanduser()
+    check_cluster_places(settings.clusters, table, images)
     source = _open_images(settings)
-    check_clusters(settings.clusters, table, Path(settings.collection.images).expanduser(), source)
+    check_clusters(settings.clusters, images, source)
     settings = _with_model(settings)
     collection = embed_images(settings, source)
     kept = _kept(settings, collection, table)

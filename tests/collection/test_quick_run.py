@@ -92,7 +92,11 @@ def test_a_dry_run_says_what_it_would_train_and_trains_nothing(photos):
         embed_folder(embed_settings(values))
     said = str(caught.value)
     assert "a dry run trains none" in said and "in runs/photos-quick: 12 photos, 100 ep" in said
-    assert re.search(r"about \d+m\d\ds on this CPU", said) and "without move_duplicates_to" in said and "model=" in said
+    assert (
+        re.search(r"about \d+m\d\ds on this CPU", said)
+        and "without move_duplicates_to" in said
+        and "model=" in said
+    )
     assert sorted(path.name for path in photos.parent.iterdir()) == ["photos"]
     run = begun("runs/mine", f"folder:{photos}")
     assert choose_model("", photos, may_train=False) == str(run.path)
