@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from and_tf.encoders.stages import EMBEDDING
 from and_tf.evaluation.label_free import effective_rank, uniformity
 
 FLAT = -0.5  # uniformity above this: nearly all embeddings are equal
@@ -57,7 +58,7 @@ def measure_spread(embeddings: np.ndarray) -> Spread:
     )
 
 
-def describe_rank(spread: Spread, what: str = "The embeddings") -> str:
+def describe_rank(spread: Spread, what: str = f"The embeddings (layer {EMBEDDING})") -> str:
     """The effective rank as the beginning of a sentence."""
     return (
         f"{what} spread over {spread.effective_rank:.0f} of {spread.possible_rank} directions "
