@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from and_tf.collection.duplicates.coarse_search import SIDE
 from and_tf.collection.duplicates.hashes import HASH_SIDE, perceptual_hash
-from and_tf.collection.duplicates.pixels import SIDE
 from and_tf.collection.sharpness import sharpness
 from and_tf.data.cache import CachedSource
 from and_tf.data.decode import load_image, reduction_to
