@@ -49,6 +49,7 @@ class Size(NamedTuple):
 
     @property
     def epochs(self) -> int:
+        """Of all rounds together."""
         return (self.rounds + 1) * self.epochs_per_round
 
 
@@ -126,6 +127,7 @@ class _Plan(NamedTuple):
     settings: ExperimentSettings
 
     def describe(self) -> str:
+        """How many photos and epochs, and what they will take, in a line."""
         seconds = expected_seconds(self.images, self.size.epochs, num_cores())
         return (
             f"{self.images:,} photos, {self.size.epochs} epochs, expected to take about "

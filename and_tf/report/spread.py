@@ -40,11 +40,13 @@ class Spread:
 
     @property
     def is_narrow(self) -> bool:
+        """The embeddings lie close together, or in few directions."""
         is_close = self.uniformity > CLOSE or self.is_line
         return is_close or self.effective_rank < NARROW * self.possible_rank
 
     @property
     def possible_rank(self) -> int:
+        """The effective rank of embeddings that fill all directions alike."""
         return min(self.images, self.dim)
 
 
