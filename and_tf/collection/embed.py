@@ -78,9 +78,10 @@ def embed_folder(settings: EmbedSettings, commands: Sequence[Command] = ()) -> P
     findings = analyse(settings, collection, pictures)
     collection = dataclasses.replace(collection, files=with_checksums(collection.files))
     _write(settings, collection, pictures, findings, table)
-    encoded: list[bytes] = []
+    known = kept.thumbnails() if kept else []
+    encoded = [each or b"" for each in known]
     if page is not None:
-        encoded = encode_new_thumbnails(source, kept.thumbnails() if kept else ())
+        encoded = encode_new_thumbnails(source, known)
         write_page(page, collection, findings, settings, table, commands, encoded)
         print(f"Page: {page} ({page.stat().st_size / 1e6:.1f} MB)")
     write_kept(kept_path(table), collection, pictures, encoded)

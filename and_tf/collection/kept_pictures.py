@@ -34,7 +34,8 @@ class KeptPictures(NamedTuple):
     Attributes:
         pictures: of M photos.
         rows: (N,) int64, the row of `pictures` that is a photo's; -1 where it is new or changed.
-        encoded: of the M photos the page's thumbnails as JPEG; empty where none were made.
+        encoded: of the M photos the page's thumbnails as JPEG, empty where one was not made; or
+            none at all.
     """
 
     pictures: Pictures
@@ -45,7 +46,7 @@ class KeptPictures(NamedTuple):
         """The page's thumbnails of the N photos, None where there is none yet."""
         if not self.encoded:
             return [None] * len(self.rows)
-        return [None if row < 0 else self.encoded[row] for row in self.rows]
+        return [None if row < 0 else self.encoded[row] or None for row in self.rows]
 
 
 def kept_path(table: Path) -> Path:
@@ -58,11 +59,13 @@ def write_kept(
 ) -> None:
     """Keeps what was measured of a collection's photos; nothing where they are no files.
 
+    It only saves time: where it cannot be written, that is logged.
+
     Args:
         path: of the file, which is replaced.
         collection: N photos.
         pictures: of them.
-        encoded: their thumbnails on the page as JPEG, or none.
+        encoded: their thumbnails on the page as JPEG, empty where there is none; or none at all.
     """
     columns = file_columns(collection.files)
     if not columns:
@@ -81,7 +84,10 @@ def write_kept(
         with open(partial, "wb") as file:  # a file: savez would add a suffix to a name
             np.savez(file, **arrays)
 
-    replace_by(path, write)
+    try:
+        replace_by(path, write)
+    except OSError as error:  # such as a full disk
+        logger.warning("%s cannot be written (%s): an update will measure all.", path, error)
 
 
 def read_kept(path: Path, names: Sequence[str], files: Files | None) -> KeptPictures | None:

@@ -343,3 +343,22 @@ def test_what_was_kept_is_done_without_where_it_cannot_be_trusted(
     decoded.clear()
     embed(update=True)
     assert not any(isinstance(name, str) for name in decoded)
+
+
+def test_thumbnails_outlast_an_update_without_a_page(embed, photos, decoded):
+    embed()
+    write_images(photos, ["new.png"])
+    embed(update=True, page="none")
+    decoded.clear()
+    embed(update=True)
+    shown = [os.path.basename(name) for name in decoded if isinstance(name, str)]
+    assert shown == ["new.png"]
+
+
+def test_a_disk_that_is_full_by_then_costs_time_alone(embed, photos, monkeypatch, caplog):
+    def fail(path, write):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kept_pictures, "replace_by", fail)
+    assert len(embed()) == 7
+    assert "table.pictures.npz cannot be written" in caplog.text
