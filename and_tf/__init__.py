@@ -106,4 +106,28 @@ __all__ = [
     "weighted_knn",
 ]
 
-__getattr__ = lazy_attributes(__name__, _HOMES)
+_attribute = lazy_attributes(__name__, _HOMES)
+
+# The names whose modules import TensorFlow.
+_WITH_TENSORFLOW = {
+    "AND",
+    "MemoryBank",
+    "NeighbourhoodCurriculum",
+    "RoundSchedule",
+    "TorchSGD",
+    "bank_loss",
+    "build_encoder",
+    "discover",
+    "embed",
+    "load_encoder",
+    "neighbourhood_loss",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported at its first use."""
+    if name not in _WITH_TENSORFLOW:
+        return _attribute(name)
+    from and_tf.data.startup_lines import starting_tensorflow
+
+    return starting_tensorflow(lambda: _attribute(name))

@@ -171,6 +171,7 @@ class _Parser(flags.ArgumentParser):
         self.syntactic_help = ""
 
     def parse(self, argument: Any) -> Any:
+        """The value of a flag's text; raises what absl expects for one that is not taken."""
         if not isinstance(argument, str):
             return argument
         if self.field.kind is str:
@@ -181,6 +182,7 @@ class _Parser(flags.ArgumentParser):
             raise ValueError("".join(map(str, error.parts[1:])).strip(" .")) from error
 
     def flag_type(self) -> str:
+        """What absl calls the kind of value."""
         return self.field.kind.__name__
 
 

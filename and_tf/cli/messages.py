@@ -24,6 +24,7 @@ class _TerminalHandler(logging.Handler):
         self.spell = spell
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Writes one message as a line, warnings marked as such; see `logging.Handler.emit`."""
         prefix = "Warning: " if record.levelno >= logging.WARNING else ""
         tqdm.write(f"{prefix}{with_installed_names(self._text(record))}", file=sys.stderr)
         sys.stderr.flush()

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from and_tf.collection.quick_run import SUFFIX, train_quickly
+from and_tf.collection.quick_run import SUFFIX, refuse_training, train_quickly
 from and_tf.data.sources.opening import absolute_spec
 from and_tf.encoders.pretrained.applications import cached_applications
 from and_tf.errors import Argument, UserError
@@ -13,7 +13,7 @@ from and_tf.training.settings import read_settings
 logger = logging.getLogger(__name__)
 
 
-def choose_model(model: str, images: Path, skip_broken: bool = True) -> str:
+def choose_model(model: str, images: Path, skip_broken: bool = True, may_train: bool = True) -> str:
     """The encoder to embed with: of these the first that there is.
 
     The one that is named; the newest run that the user trained on these images; pretrained weights
@@ -23,13 +23,14 @@ def choose_model(model: str, images: Path, skip_broken: bool = True) -> str:
         model: as `open_encoder` takes it; empty where none is named.
         images: the folder.
         skip_broken: of a run that is trained first.
+        may_train: False to refuse where there would be none without training.
 
     Returns:
         What `open_encoder` takes.
 
     Raises:
         Stopped: if a stop was asked for in that training.
-        UserError: if it cannot be trained.
+        UserError: if it cannot or may not be trained.
     """
     if model:
         return model
@@ -43,7 +44,8 @@ def choose_model(model: str, images: Path, skip_broken: bool = True) -> str:
         return names[0]
     if run := newest_run_on(images, are_quick=True):
         return _chosen(run)
-    return str(train_quickly(images, skip_broken))
+    train = train_quickly if may_train else refuse_training
+    return str(train(images, skip_broken))
 
 
 def _chosen(run: Workdir) -> str:

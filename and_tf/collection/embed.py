@@ -6,20 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from and_tf.collection.choice import choose_model
-from and_tf.collection.clusters.finding import check_clusters, find_clusters, write_clusters
+from and_tf.collection.clusters.finding import (
+    check_cluster_places,
+    check_clusters,
+    find_clusters,
+    write_clusters,
+)
 from and_tf.collection.collection import Collection, search_neighbours
 from and_tf.collection.columns import Values
 from and_tf.collection.duplicates.groups import find_duplicates
 from and_tf.collection.duplicates.listing import duplicates_path, write_duplicates
 from and_tf.collection.duplicates.moving import check_target, move_duplicates
 from and_tf.collection.encoder import embed_source, open_encoder
-from and_tf.collection.files import file_columns, files_of
+from and_tf.collection.files import file_columns, files_of, with_checksums
 from and_tf.collection.findings import Findings
 from and_tf.collection.gallery import save_gallery
+from and_tf.collection.kept_pictures import KeptPictures, kept_path, read_kept, write_kept
 from and_tf.collection.labels import with_folder_labels
 from and_tf.collection.origin import Origin, encoded, model_place, reference_embeddings
 from and_tf.collection.outliers import find_outliers
 from and_tf.collection.page.commands import Command
+from and_tf.collection.page.thumbnails import encode_new_thumbnails
 from and_tf.collection.page.write import check_page, page_path, write_page
 from and_tf.collection.pictures import Pictures, read_pictures
 from and_tf.collection.quality import measure_quality
@@ -56,23 +63,38 @@ def embed_folder(settings: EmbedSettings, commands: Sequence[Command] = ()) -> P
     table = check_table_path(Path(settings.collection.output).expanduser())
     _check_places(settings, table)
     page = check_page(settings.page, table)
+    images = Path(settings.collection.images).expanduser()
+    check_cluster_places(settings.clusters, table, images)
     source = _open_images(settings)
-    check_clusters(settings.clusters, table, Path(settings.collection.images).expanduser(), source)
+    check_clusters(settings.clusters, images, source)
     settings = _with_model(settings)
     collection = embed_images(settings, source)
-    pictures = read_pictures(source)
+    kept = _kept(settings, collection, table)
+    pictures = read_pictures(source, *(kept[:2] if kept else ()))
     if settings.duplicates.move_duplicates_to and settings.duplicates.dry_run:
         found = find_duplicates(collection, pictures, settings.duplicates.duplicate_similarity)
         _move(settings, collection, Findings(found))
         return table
     findings = analyse(settings, collection, pictures)
+    collection = dataclasses.replace(collection, files=with_checksums(collection.files))
     _write(settings, collection, pictures, findings, table)
+    known = kept.thumbnails() if kept else []
+    encoded = [each or b"" for each in known]
     if page is not None:
-        write_page(page, collection, findings, settings, table, commands)
+        encoded = encode_new_thumbnails(source, known)
+        write_page(page, collection, findings, settings, table, commands, encoded)
         print(f"Page: {page} ({page.stat().st_size / 1e6:.1f} MB)")
+    write_kept(kept_path(table), collection, pictures, encoded)
     if settings.duplicates.move_duplicates_to:
         _move(settings, collection, findings)
     return table
+
+
+def _kept(settings: EmbedSettings, collection: Collection, table: Path) -> KeptPictures | None:
+    """What an update knows of the photos from before."""
+    if not settings.collection.update:
+        return None
+    return read_kept(kept_path(table), collection.names, collection.files)
 
 
 def _with_model(settings: EmbedSettings) -> EmbedSettings:
@@ -89,7 +111,9 @@ def _with_model(settings: EmbedSettings) -> EmbedSettings:
         chosen = dataclasses.replace(chosen, model=origin.model, checkpoint=origin.checkpoint)
     if origin and origin.layer and chosen.layer == AUTO_LAYER:
         chosen = dataclasses.replace(chosen, layer=origin.layer)
-    model = choose_model(chosen.model, Path(chosen.images).expanduser(), chosen.skip_broken)
+    images = Path(chosen.images).expanduser()
+    is_dry = settings.duplicates.dry_run
+    model = choose_model(chosen.model, images, chosen.skip_broken, may_train=not is_dry)
     return dataclasses.replace(settings, collection=dataclasses.replace(chosen, model=model))
 
 
@@ -215,7 +239,8 @@ def _check_places(settings: EmbedSettings, table: Path) -> None:
     chosen = settings.page.gallery
     if chosen and not chosen.endswith(".png"):
         raise UserError(Argument("gallery", chosen), " must end in .png.")
-    places = [("output", table), ("output", duplicates_path(table))]
+    beside = (table, duplicates_path(table), kept_path(table))
+    places = [("output", path) for path in beside]
     places += [("gallery", Path(chosen).expanduser())] if chosen else []
     page = page_path(settings.page, table)
     places += [("page", page)] if page is not None else []

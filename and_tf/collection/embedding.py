@@ -12,6 +12,7 @@ from and_tf.collection.encoder import embed_source, in_memory, open_encoder
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.folder import open_folder
 from and_tf.data.sources.source import Source, array_source
+from and_tf.data.startup_lines import look_for_devices
 from and_tf.encoders.pooling import pooled_features
 from and_tf.encoders.stages import AUTO_LAYER
 from and_tf.encoders.unit_output import with_unit_rows
@@ -68,6 +69,7 @@ def embed(
     >>> indices, cosines = and_tf.neighbours(embeddings, k=5)
     >>> print(names[0], "is nearest to", names[indices[0, 0]])
     """
+    look_for_devices()
     exported = _encoder(encoder, layer)
     source = _source(images, exported.image_size, skip_broken)
     embeddings = embed_source(exported, source, batch_size)  # (N, D)

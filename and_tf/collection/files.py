@@ -6,7 +6,7 @@ import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,10 +63,17 @@ def _checksum(path: str) -> int:
     return zlib.crc32(Path(path).read_bytes())
 
 
+def with_checksums(files: Files | None) -> Files | None:
+    """The files with all checksums, read where they are not known yet."""
+    if files is None or files.checksums is not None:
+        return files
+    return files._replace(checksums=read_checksums(files.paths))
+
+
 def file_columns(files: Files | None) -> dict[str, np.ndarray]:
     """Columns of a table; none for images that are no files."""
+    files = with_checksums(files)
     if files is None:
         return {}
-    checksums = read_checksums(files.paths) if files.checksums is None else files.checksums
-    values = (files.sizes, files.mtimes, checksums)
+    values: tuple[Any, ...] = (files.sizes, files.mtimes, files.checksums)
     return dict(zip(FILE_COLUMNS, values, strict=True))

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from and_tf.collection.duplicates.coarse_search import SIDE
 from and_tf.collection.duplicates.hashes import HASH_SIDE, perceptual_hash
-from and_tf.collection.duplicates.pixels import SIDE
 from and_tf.collection.sharpness import sharpness
 from and_tf.data.cache import CachedSource
 from and_tf.data.decode import load_image, reduction_to
@@ -15,6 +15,7 @@ from and_tf.data.progress import progress_bar
 from and_tf.data.sources.source import ArraySource, EncodedSource, Source
 from and_tf.data.workers import thread_pool
 
+CHECKSUM_TYPE = "U64"  # sha256 in hexadecimal digits
 MEASURED_SIDE = 512  # pixels of the shorter side: what is larger is measured at this size
 
 
@@ -28,6 +29,7 @@ class Pictures(NamedTuple):
         sharpness: (N,) float32, 0..1.
         brightness: (N,) float32, mean of the grey levels, 0..1.
         contrast: (N,) float32, standard deviation of the grey levels, 0..0.5.
+        pixel_checksums: (N,) str, of the pixels at full size where they were asked for, else empty.
     """
 
     thumbnails: np.ndarray
@@ -36,6 +38,7 @@ class Pictures(NamedTuple):
     sharpness: np.ndarray
     brightness: np.ndarray
     contrast: np.ndarray
+    pixel_checksums: np.ndarray
 
     @property
     def aspects(self) -> np.ndarray:
@@ -43,8 +46,15 @@ class Pictures(NamedTuple):
         return self.shapes[:, 1] / np.maximum(self.shapes[:, 0], 1)
 
 
-def read_pictures(source: Source) -> Pictures:
-    """Decodes every image of a source once, in threads.
+def read_pictures(
+    source: Source, earlier: Pictures | None = None, rows: np.ndarray | None = None
+) -> Pictures:
+    """Decodes every image of a source once, in threads, but for those that are known from before.
+
+    Args:
+        source: N images.
+        earlier: what was measured of M images before.
+        rows: (N,) int, the row of `earlier` that is an image's; -1 where it is not known.
 
     Raises:
         BrokenImage: an image cannot be decoded.
@@ -55,8 +65,16 @@ def read_pictures(source: Source) -> Pictures:
         np.empty((count, SIDE, SIDE, 3), np.uint8),
         np.empty((count, HASH_SIDE, HASH_SIDE), bool),
         image_shapes(source),
-        *np.empty((3, count), np.float32),
+        np.empty(count, np.float32),
+        np.empty(count, np.float32),
+        np.empty(count, np.float32),
+        np.full(count, "", CHECKSUM_TYPE),
     )
+    is_known = np.zeros(count, bool)
+    if earlier is not None and rows is not None:
+        is_known = rows >= 0
+        for name in set(Pictures._fields) - {"shapes"}:
+            getattr(found, name)[is_known] = getattr(earlier, name)[rows[is_known]]
 
     def read(row: int) -> None:
         image = whole_image(source, row)
@@ -66,8 +84,9 @@ def read_pictures(source: Source) -> Pictures:
         found.sharpness[row] = sharpness(grey)
         found.brightness[row], found.contrast[row] = grey.mean(), grey.std()
 
-    with progress_bar(count, "measuring images") as bar:
-        for _ in thread_pool().map(read, range(count)):
+    unknown = np.flatnonzero(~is_known).tolist()
+    with progress_bar(len(unknown), "measuring images") as bar:
+        for _ in thread_pool().map(read, unknown):
             bar.update()
     return found
 
@@ -92,10 +111,13 @@ def whole_image(source: ArraySource | EncodedSource, row: int, full: bool = Fals
     return load_image(source.items[row], **reduction)
 
 
-def pixel_checksum(source: ArraySource | EncodedSource, row: int) -> str:
-    """Of an image's size and pixels as decoded, whatever its file's format."""
-    image = whole_image(source, row, full=True)
-    return hashlib.sha256(f"{image.size}".encode() + image.tobytes()).hexdigest()
+def pixel_checksum(pictures: Pictures, source: ArraySource | EncodedSource, row: int) -> str:
+    """Of an image's size and pixels as decoded, whatever its file's format; kept in `pictures`."""
+    if not pictures.pixel_checksums[row]:
+        image = whole_image(source, row, full=True)
+        digest = hashlib.sha256(f"{image.size}".encode() + image.tobytes())
+        pictures.pixel_checksums[row] = digest.hexdigest()
+    return str(pictures.pixel_checksums[row])
 
 
 def _measured(image: Image.Image) -> Image.Image:

@@ -49,6 +49,7 @@ class Size(NamedTuple):
 
     @property
     def epochs(self) -> int:
+        """Of all rounds together."""
         return (self.rounds + 1) * self.epochs_per_round
 
 
@@ -87,18 +88,59 @@ def train_quickly(folder: Path, skip_broken: bool = True, root: Path = Path("run
         Stopped: if a stop was asked for; called again, it continues.
         UserError: if the photos cannot be read, or are too few.
     """
+    plan = _plan(folder, skip_broken, root)
+    if plan.run.summary.is_file():
+        return plan.run.path
+    logger.info(
+        "No encoder knows these photos yet: a small one is trained on them first, in %s. "
+        "%s. Ctrl-C is safe: the same command continues. Pretrained weights need no training and "
+        "know more: %s.", plan.run.path, plan.describe(), Argument("model", "WEIGHTS"),
+    )  # fmt: skip
+    if not _train(plan.settings):
+        raise Stopped
+    return plan.run.path
+
+
+def refuse_training(folder: Path, skip_broken: bool = True, root: Path = Path("runs")) -> Path:
+    """The folder of a quick run that `train_quickly` would not have to train; else a refusal.
+
+    Raises:
+        UserError: if it would; says what it would train, and what to do instead.
+    """
+    plan = _plan(folder, skip_broken, root)
+    if plan.run.summary.is_file():
+        return plan.run.path
+    raise UserError(
+        f"No encoder knows the photos in {folder} yet, and a dry run trains none. Without ",
+        Argument("dry_run", True), f" a small one would be trained first, in {plan.run.path}: "
+        f"{plan.describe()}. Embed the photos first, without ", Argument("move_duplicates_to"),
+        ", or name pretrained weights by ", Argument("model", "WEIGHTS"), ".",
+    )  # fmt: skip
+
+
+class _Plan(NamedTuple):
+    """A quick run that is finished, begun or still to come."""
+
+    run: Workdir
+    size: Size
+    images: int
+    settings: ExperimentSettings
+
+    def describe(self) -> str:
+        """How many photos and epochs, and what they will take, in a line."""
+        seconds = expected_seconds(self.images, self.size.epochs, num_cores())
+        return (
+            f"{self.images:,} photos, {self.size.epochs} epochs, expected to take about "
+            f"{clock(seconds)} on this CPU"
+        )
+
+
+def _plan(folder: Path, skip_broken: bool, root: Path) -> _Plan:
     values = {"data": f"folder:{folder.absolute()}", "skip_broken": skip_broken}
     settings, source = _open(values)
-    run = _run_for(folder, source, root)
-    if run.summary.is_file():
-        return run.path
-    size = size_for(len(source))
+    run, size = _run_for(folder, source, root), size_for(len(source))
     values |= {"labels": settings.data.labels, "name": run.path.name, "workdir": str(run.path)}
-    settings = _settings(values | size._asdict())
-    _announce(run, size, len(source))
-    if not _train(settings):
-        raise Stopped
-    return run.path
+    return _Plan(run, size, len(source), _settings(values | size._asdict()))
 
 
 def _open(values: dict) -> tuple[ExperimentSettings, Source]:
@@ -125,16 +167,6 @@ def _run_for(folder: Path, source: Source, root: Path) -> Workdir:
         if not run.images.is_file() or not changes(run.read_images(), manifest(source)):
             return run
         number += 1
-
-
-def _announce(run: Workdir, size: Size, images: int) -> None:
-    seconds = expected_seconds(images, size.epochs, num_cores())
-    logger.info(
-        "No encoder knows these photos yet: a small one is trained on them first, in %s. "
-        "%s photos, %d epochs, expected to take about %s on this CPU. Ctrl-C is safe: the same "
-        "command continues. Pretrained weights need no training and know more: %s.",
-        run.path, f"{images:,}", size.epochs, clock(seconds), Argument("model", "WEIGHTS"),
-    )  # fmt: skip
 
 
 def _train(settings: ExperimentSettings) -> bool:

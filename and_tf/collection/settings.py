@@ -105,6 +105,16 @@ class ClusterSettings(Settings):
                 Argument("clusters", self.clusters),
                 " must be a whole number of clusters, auto, or 0 for none.",
             )
+        if self.copy_clusters_to and not self.are_wanted:
+            raise SettingError(
+                Argument("copy_clusters_to", self.copy_clusters_to), " needs clusters: add ",
+                Argument("clusters", "auto"), " or a number.",
+            )  # fmt: skip
+        if self.link_clusters and not self.copy_clusters_to:
+            raise SettingError(
+                Argument("link_clusters", True), " makes links in a folder: name it by ",
+                Argument("copy_clusters_to", "FOLDER"), ", or leave this out.",
+            )  # fmt: skip
 
     @property
     def are_wanted(self) -> bool:

@@ -66,7 +66,9 @@ def header_shape(path_or_bytes: str | Path | bytes) -> tuple[int, int]:
 
 def _of_mended(path_or_bytes: str | Path | bytes, work: Callable[[Image.Image], T]) -> T:
     """What a function makes of an opened image, mended where it is broken beside its pixels."""
-    with naming_image(_name(path_or_bytes)) as name:
+    called = _name(path_or_bytes)
+    called = called if isinstance(path_or_bytes, bytes) else os.path.abspath(called)
+    with naming_image(called) as name:
         try:
             return _of_opened(path_or_bytes, work)
         except MemoryError:

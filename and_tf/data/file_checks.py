@@ -98,7 +98,7 @@ def _check(path: str, state: os.stat_result | None, decode: bool, with_checksum:
         if state.st_size == 0:
             return Check(0, (0, 0), "empty file")
         content = Path(path).read_bytes() if with_checksum or decode else None
-        with naming_image(path):
+        with naming_image(os.path.abspath(path)):
             shape = header_shape(path if content is None else content)
             if decode and content is not None:
                 load_image(content)

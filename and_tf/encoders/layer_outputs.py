@@ -1,11 +1,14 @@
 """The features of an encoder: its layers by name, and a model that gives one of them."""
 
+import difflib
 from typing import Any
 
 import keras
 
 from and_tf.encoders.stages import ALEXNET_LAYERS, EMBEDDING, RESNET_LAYERS
-from and_tf.errors import UserError
+from and_tf.errors import Argument, UserError
+
+LISTED = 3  # names of layers in a message, of hundreds
 
 
 def layer_names(encoder: keras.Model) -> list[str]:
@@ -50,6 +53,9 @@ def resolve_layer(encoder: keras.Model, name: str) -> str:
     """The name of a layer as `layer_names` has it, or the exact name of any other layer.
 
     conv1..conv5 mean stem, stage1..stage4 where the encoder has these.
+
+    Raises:
+        UserError: if there is no such layer; names those that there are.
     """
     known = layer_names(encoder)
     if name in known:
@@ -59,7 +65,13 @@ def resolve_layer(encoder: keras.Model, name: str) -> str:
         return alias
     if any(layer.name == name for layer in encoder.layers):
         return name
-    raise UserError(f"{encoder.name} has no layer {name!r}. Its layers: {', '.join(known)}.")
+    others = [layer.name for layer in encoder.layers if layer.name not in known]
+    close = difflib.get_close_matches(name, others, n=LISTED) or others[-LISTED:]
+    raise UserError(
+        Argument("layer", name), f": {encoder.name} has no layer {name!r}. Its layers: "
+        f"{', '.join(known)}; and by their exact names the {len(others):,} others, such as "
+        f"{', '.join(close)}.",
+    )  # fmt: skip
 
 
 def layer_output(encoder: keras.Model, name: str) -> keras.KerasTensor:

@@ -10,13 +10,14 @@ from and_tf import encoders
 from and_tf.data.settings import AugmentationSettings, DataSettings
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import has_labels
+from and_tf.encoders.pooling import chosen_layer
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation import results
 from and_tf.evaluation.confusion import confusion_matrix
 from and_tf.evaluation.features import extract_layers
 from and_tf.evaluation.images import EvaluationImages, open_images
 from and_tf.evaluation.protocols import Outcome, ProtocolInput
-from and_tf.evaluation.settings import EvaluationSettings
+from and_tf.evaluation.settings import ALL_LAYERS, EvaluationSettings
 from and_tf.methods.choice import MethodChoice
 from and_tf.runs.restore import restore_encoder
 from and_tf.runs.workdir import Workdir, open_run
@@ -40,8 +41,8 @@ def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
     restored = restore_encoder(run, settings.run.checkpoint)
     layers = encoders.layer_names(restored.encoder)
     layer = settings.features.layer
-    if layer != "all":
-        layer = encoders.resolve_layer(restored.encoder, layer)
+    if layer != ALL_LAYERS:
+        layer = chosen_layer(restored.encoder, layer)
         layers = [layer]
     chosen = settings.images.applied_to(of_run)
     images = open_images(chosen, of_run, settings.protocol, run.read_metadata())
@@ -179,5 +180,5 @@ def _print(run: Workdir, report: dict[str, Any], path: Path) -> None:
         print(remark)
     print(f"Written to {path}")
     if report["files"]:
-        layer = ".LAYER" if report["layer"] == "all" else ""
+        layer = ".LAYER" if report["layer"] == ALL_LAYERS else ""
         print(f"Classes in {path.stem}{layer}.per_class.csv, .confusion.csv and .confusion.png")

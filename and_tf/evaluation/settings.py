@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from and_tf.data.settings import LABELS, DataSettings
-from and_tf.encoders.stages import ALEXNET_LAYERS, EMBEDDING, RESNET_LAYERS
+from and_tf.encoders.stages import EMBEDDING
 from and_tf.errors import Argument
 from and_tf.evaluation.protocols import PROTOCOLS, Protocol
 from and_tf.runs.settings import RunChoice
@@ -19,7 +19,7 @@ from and_tf.settings import (
     setting,
 )
 
-LAYERS = (*ALEXNET_LAYERS, *RESNET_LAYERS, EMBEDDING, "all")
+ALL_LAYERS = "all"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,10 +64,10 @@ class FeatureSettings(Settings):
     """Features."""
 
     layer: str = setting(
-        "fc",
-        "Layer whose features are used; conv1..conv5 mean stem..stage4 on a ResNet; all: each in "
-        "turn, from one pass over the images.",
-        choices=LAYERS,
+        EMBEDDING,
+        "Layer whose features are used: fc, the embedding that was trained; conv1..conv5, which "
+        "mean stem..stage4 on a ResNet, or any other layer of the run's network by its name; auto, "
+        "that which embed.py takes; all: each in turn, from one pass over the images.",
     )
     bank: str = setting(
         "recomputed",
@@ -98,7 +98,7 @@ class EvaluationSettings(Settings):
         super().__post_init__()
         if self.features.bank == "recomputed":
             return
-        if self.features.layer != "fc" or not self.protocol.takes_bank:
+        if self.features.layer != EMBEDDING or not self.protocol.takes_bank:
             names = [name for name, protocol in PROTOCOLS.items() if protocol.takes_bank]
             raise SettingError(
                 Argument("bank", self.features.bank),

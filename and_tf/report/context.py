@@ -11,7 +11,7 @@ from and_tf.data.sources.source import Source
 from and_tf.evaluation.knn_during_training import ChosenImages, choose_images
 from and_tf.report.entropy import Entropy, entropy_of
 from and_tf.report.record import Record, read_record
-from and_tf.report.run_images import open_run_images
+from and_tf.report.run_images import RunImages, open_run_images
 from and_tf.report.sample import Sample, embed_sample, names_of_classes, predictions
 from and_tf.report.settings import ReportSettings
 from and_tf.runs.restore import restore_encoder
@@ -38,6 +38,7 @@ class ReportContext:
         entropy: of the reference images.
         page_folder: where the page lies, which addresses of files are relative to.
         command: how to write the page again, for the reader; may be empty.
+        remarks: sentences on images that have changed since the run.
     """
 
     run: Workdir
@@ -52,6 +53,7 @@ class ReportContext:
     entropy: Entropy
     page_folder: Path
     command: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def settings(self) -> ExperimentSettings:
@@ -90,7 +92,7 @@ def read_context(
     checkpoint: str,
     settings: ReportSettings,
     command: str = "",
-    images: tuple[Source, Source | None] | None = None,
+    images: RunImages | None = None,
 ) -> ReportContext:
     """Restores the encoder, opens the images of the run and embeds samples of them.
 
@@ -104,14 +106,15 @@ def read_context(
     Raises:
         NotFound: if there is no run, no checkpoint or no image.
         BrokenFile: if a file of the run is corrupt.
-        UserError: if its images have changed.
+        UserError: if its images are others.
     """
-    train, held_out = images or open_run_images(run, settings)
+    images = images or open_run_images(run, settings)
+    train, held_out = images.train, images.held_out
     restored = restore_encoder(run, checkpoint)
     record = read_record(run, restored.step)
     size = record.settings.augmentation.image_size
     logger.info("Embedding training images of %s", train.name)
-    reference = embed_sample(restored.encoder, train, size, settings.images)
+    reference = embed_sample(restored.encoder, train, size, settings.images, images.present)
     queries = None
     if held_out is not None:
         logger.info("Embedding held-out images of %s", held_out.name)
@@ -133,4 +136,5 @@ def read_context(
         entropy=entropy_of(record, reference),
         page_folder=settings.page_path(run.path).parent,
         command=command,
+        remarks=images.remarks,
     )

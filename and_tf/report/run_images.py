@@ -1,18 +1,44 @@
-"""The images of a run, if they are still those that it began with."""
+"""The images of a run, as far as they are still those that it began with."""
 
 import dataclasses
+import logging
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from and_tf.data.manifest import changes, manifest
 from and_tf.data.sources.opening import open_images_of_run
 from and_tf.data.sources.source import Source
-from and_tf.errors import UserError
+from and_tf.errors import Argument, UserError
+from and_tf.report.remaining_images import remaining_images
 from and_tf.report.settings import ReportSettings
 from and_tf.runs.workdir import Workdir
 from and_tf.training.settings import read_settings
 
+LISTED = 3
 
-def open_run_images(run: Workdir, settings: ReportSettings) -> tuple[Source, Source | None]:
-    """The images that a run was trained on, and those it was evaluated on.
+logger = logging.getLogger(__name__)
+
+
+class RunImages(NamedTuple):
+    """What a report can look at.
+
+    Attributes:
+        train: the N images that the run began with: row i of its arrays is image i.
+        held_out: those that it was evaluated on; None without any.
+        present: (n,) int, rising, which of the N are still there; None: all.
+        remarks: sentences on what has changed since.
+    """
+
+    train: Source
+    held_out: Source | None
+    present: np.ndarray | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def open_run_images(run: Workdir, settings: ReportSettings) -> RunImages:
+    """The images that a run was trained on, and those it was evaluated on; logs what has changed.
 
     Args:
         run: the folder.
@@ -21,23 +47,66 @@ def open_run_images(run: Workdir, settings: ReportSettings) -> tuple[Source, Sou
     Raises:
         NotFound: if there is no run or no image.
         BrokenFile: if a file of the run is corrupt.
-        UserError: if the images have changed: each row of the run's arrays is one of them.
+        UserError: if the images are others.
     """
     given = {n: v for n in ("data", "data_dir") if (v := getattr(settings, n)) is not None}
     chosen = dataclasses.replace(read_settings(run).data, **given)
     metadata = run.read_metadata()
     train, held_out = open_images_of_run(chosen, metadata)
+    images = RunImages(train, held_out)
     if metadata["fingerprint"] != train.fingerprint:
+        images = _remaining(run, metadata, train, held_out)
+    images = images._replace(remarks=(*images.remarks, *_held_out_remarks(metadata, held_out)))
+    for remark in images.remarks:
+        logger.warning("%s", remark)
+    return images
+
+
+def _remaining(
+    run: Workdir, metadata: Mapping[str, Any], train: Source, held_out: Source | None
+) -> RunImages:
+    """The images of a run whose folder has lost some."""
+    found = remaining_images(run, metadata["fingerprint"], train, held_out)
+    if found is None:
         raise UserError(
             f"{train.name} has changed since the run in {run.path} began: "
-            f"{_different(run, metadata, train)}. A report looks at all images of its run: put "
-            "them back (moved duplicates by embed.py's undo_moves), and write the report before a "
-            "folder is cleaned."
-        )
-    return train, held_out
+            f"{_different(run, metadata, train)}. A report shows the images that its run began "
+            "with: put them back (moved duplicates by embed.py's undo_moves), or name a folder "
+            "that holds them by ", Argument("data"), ". Of other photos embed.py writes a page, "
+            f"with {run.path} as its model.",
+        )  # fmt: skip
+    whole, present = found
+    gone = np.setdiff1d(np.arange(len(whole)), present)
+    names = [(whole.names or [])[row] for row in gone[:LISTED]]
+    return RunImages(whole, held_out, present, (_describe_gone(names, len(gone), len(whole)),))
 
 
-def _different(run: Workdir, metadata: dict, train: Source) -> str:
+def _describe_gone(names: list[str], gone: int, count: int) -> str:
+    from and_tf.report.page.originals import shown_name
+
+    shown = ", ".join(map(shown_name, names)) + (", ..." if gone > len(names) else "")
+    verb = "is" if gone == 1 else "are"
+    return (
+        f"{gone:,} of the {count:,} training images {verb} gone or edited since the run began "
+        f"({shown}): pictures, neighbours and maps are those of the other {count - gone:,}; what "
+        "the run measured itself is of all."
+    )
+
+
+def _held_out_remarks(metadata: Mapping[str, Any], held_out: Source | None) -> list[str]:
+    """That the held-out images are not those of the evaluations; runs may not tell."""
+    known = metadata.get("held_out_fingerprint")
+    if known is None or (held_out is not None and held_out.fingerprint == known):
+        return []
+    if held_out is None:
+        return ["The held-out images of the run are gone: its accuracy on them stands alone."]
+    return [
+        "The held-out images have changed since the run began: its accuracy is of those that "
+        f"there were, and standard errors and class sizes are of the {len(held_out):,} of now."
+    ]
+
+
+def _different(run: Workdir, metadata: Mapping[str, Any], train: Source) -> str:
     """What has changed, in words."""
     if run.images.is_file() and (named := changes(run.read_images(), manifest(train))):
         return named

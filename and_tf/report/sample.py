@@ -20,11 +20,13 @@ class Sample:
         whole: the source.
         indices: (n,) int, which of its images, rising.
         embeddings: (n, D) float32, of the clean images.
+        present: how many images of the source could be looked at; None: all.
     """
 
     whole: Source
     indices: np.ndarray
     embeddings: np.ndarray
+    present: int | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -46,18 +48,24 @@ class Sample:
 
     def take(self, rows: np.ndarray) -> "Sample":
         """The sample of some of its rows, (m,) int."""
-        return Sample(self.whole, self.indices[rows], self.embeddings[rows])
+        return dataclasses.replace(
+            self, indices=self.indices[rows], embeddings=self.embeddings[rows]
+        )
 
     def embedded_by(self, encoder: keras.Model, size: int) -> "Sample":
         """The same images with the embeddings of another encoder for images of `size` pixels."""
         images = self.whole.take(self.indices)
-        return Sample(self.whole, self.indices, extract(encoder, images, size, progress=False))
+        embeddings = extract(encoder, images, size, progress=False)
+        return dataclasses.replace(self, embeddings=embeddings)
 
     def describe(self, kind: str) -> str:
         """How much of the source it is, as `an evenly spread 5,000 of the 50,000 KIND images`."""
         if len(self) == len(self.whole):
             return f"all {len(self):,} {kind} images"
-        return f"an evenly spread {len(self):,} of the {len(self.whole):,} {kind} images"
+        if self.present is None:
+            return f"an evenly spread {len(self):,} of the {len(self.whole):,} {kind} images"
+        left = f"the {self.present:,} {kind} images that are left of {len(self.whole):,}"
+        return left if len(self) == self.present else f"an evenly spread {len(self):,} of {left}"
 
     def image_name(self, row: int | np.integer) -> str:
         """A file's relative path, else the image's number in the source."""
@@ -72,7 +80,13 @@ class Sample:
         return classes[label] if label >= 0 else ""
 
 
-def embed_sample(encoder: keras.Model, source: Source, size: int, at_most: int) -> Sample:
+def embed_sample(
+    encoder: keras.Model,
+    source: Source,
+    size: int,
+    at_most: int,
+    present: np.ndarray | None = None,
+) -> Sample:
     """Embeds all images of a source, or of a larger one `at_most` of them, evenly spread.
 
     Args:
@@ -80,10 +94,15 @@ def embed_sample(encoder: keras.Model, source: Source, size: int, at_most: int) 
         source: at least one image.
         size: side of the encoder's input in pixels.
         at_most: at least 1.
+        present: (m,) int, rising, the images that can be looked at; None: all.
     """
-    indices = evenly_spaced(len(source), at_most)
+    if present is None:
+        indices = evenly_spaced(len(source), at_most)
+    else:
+        indices = present[evenly_spaced(len(present), at_most)]
     part = source if len(indices) == len(source) else source.take(indices)
-    return Sample(source, indices, extract(encoder, part, size))
+    count = None if present is None else len(present)
+    return Sample(source, indices, extract(encoder, part, size), count)
 
 
 def nearest_others(sample: Sample, rows: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:

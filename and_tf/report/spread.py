@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from and_tf.encoders.stages import EMBEDDING
 from and_tf.evaluation.label_free import effective_rank, uniformity
 
 FLAT = -0.5  # uniformity above this: nearly all embeddings are equal
@@ -39,11 +40,13 @@ class Spread:
 
     @property
     def is_narrow(self) -> bool:
+        """The embeddings lie close together, or in few directions."""
         is_close = self.uniformity > CLOSE or self.is_line
         return is_close or self.effective_rank < NARROW * self.possible_rank
 
     @property
     def possible_rank(self) -> int:
+        """The effective rank of embeddings that fill all directions alike."""
         return min(self.images, self.dim)
 
 
@@ -57,7 +60,7 @@ def measure_spread(embeddings: np.ndarray) -> Spread:
     )
 
 
-def describe_rank(spread: Spread, what: str = "The embeddings") -> str:
+def describe_rank(spread: Spread, what: str = f"The embeddings (layer {EMBEDDING})") -> str:
     """The effective rank as the beginning of a sentence."""
     return (
         f"{what} spread over {spread.effective_rank:.0f} of {spread.possible_rank} directions "

@@ -42,7 +42,7 @@ def write_report(choice: RunChoice, settings: ReportSettings, command: str = "")
         MissingPackage: if a package that only reports need is not installed.
         NotFound: if there is no run or no checkpoint.
         BrokenFile: if a file of the run is corrupt.
-        UserError: if its images have changed, or the page cannot be written where it is to be.
+        UserError: if its images are others, or the page cannot be written where it is to be.
     """
     for name in PACKAGES:
         if importlib.util.find_spec(name) is None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import keras
 
 from and_tf.data.settings import AugmentationSettings
+from and_tf.data.startup_lines import look_for_devices
 from and_tf.encoders.build import build_encoder
 from and_tf.encoders.settings import EncoderSettings
 from and_tf.errors import BrokenFile, NotFound
@@ -42,6 +43,7 @@ def load_encoder(path: str | Path, checkpoint: str = "last") -> keras.Model:
         NotFound: if there is no such file, run or checkpoint.
         BrokenFile: if file or checkpoint is corrupt or of another model.
     """
+    look_for_devices()
     path = Path(path).expanduser()
     if path.suffix == ".keras":
         return _load_keras_file(path)

@@ -1,5 +1,7 @@
 """A folder embedded from Python: what is refused before hours of work, and what is written."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -109,6 +111,39 @@ def test_copies_of_other_clusters_are_refused_before_the_images_are_embedded(
         embed(settings, clusters=2, **copies)
 
 
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [("table.clusters", "is replaced by the pictures of the clusters"),
+     ("table.clusters/copies", "is replaced by the pictures of the clusters"),
+     ("photos/out", "whose images the copies would join"),
+     ("full", "files that are no copies of clusters"),
+     ("full/mine.txt/out", "lies below the file")],
+)  # fmt: skip
+@pytest.mark.parametrize("clusters", ["auto", "2"])
+def test_a_place_that_does_not_fit_is_refused_before_the_images_are_read(
+    settings, tmp_path, monkeypatch, clusters, place, words
+):
+    monkeypatch.setattr("and_tf.collection.embed._open_images", None)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").touch()
+    with pytest.raises(UserError, match=words):
+        embed(settings, clusters=clusters, copy_clusters_to=str(tmp_path / place))
+
+
+def test_copies_of_more_clusters_than_auto_compares_are_refused_before_embedding(
+    settings, tmp_path, monkeypatch
+):
+    write_images(tmp_path / "photos", [f"{number}.png" for number in range(12)])
+    copies = {"copy_clusters_to": str(tmp_path / "out")}
+    embed(settings, clusters="auto", **copies)
+    embed(settings, clusters="auto", **copies)  # the same once more
+    shutil.rmtree(tmp_path / "out")
+    embed(settings, clusters=8, **copies)
+    monkeypatch.setattr("and_tf.collection.embed.open_encoder", None)
+    with pytest.raises(UserError, match="holds copies of other clusters"):
+        embed(settings, clusters="auto", **copies)
+
+
 def test_an_update_of_what_is_no_file_says_that_all_is_embedded(settings, caplog):
     found = embed_settings(settings | {"update": True})
     collection = embed_images(found, array_source(pixels(3)))
@@ -136,6 +171,7 @@ def test_a_home_folder_is_found_in_every_path(settings, tmp_path, monkeypatch):
      ({"clusters": "many"}, "clusters='many' must be a whole number of clusters, auto, or 0"),
      ({"clusters": "-1"}, "clusters='-1' must be a whole number"),
      ({"copy_clusters_to": "out"}, "copy_clusters_to='out' needs clusters"),
+     ({"clusters": "2", "link_clusters": True}, "link_clusters=True makes links in a folder"),
      ({"gallery": "near.jpg"}, "gallery='near.jpg' must end in .png"),
      ({"output": "table.csv"}, "must end in .parquet or .npz"),
      ({"checkpoint": "best"}, "checkpoint='best' is of a run, and .* is none")],

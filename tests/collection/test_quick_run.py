@@ -1,6 +1,7 @@
 """How long a short run on a folder is, where it lies, and which encoder is chosen."""
 
 import os
+import re
 from pathlib import Path
 
 import h5py
@@ -10,7 +11,7 @@ from helpers.pictures import write_images
 
 from and_tf.collection import choice, quick_run
 from and_tf.collection.choice import choose_model, newest_run_on
-from and_tf.collection.embed import _with_model
+from and_tf.collection.embed import _with_model, embed_folder
 from and_tf.collection.quick_run import expected_seconds, size_for
 from and_tf.collection.settings import embed_settings
 from and_tf.data.sources.opening import open_source
@@ -83,6 +84,22 @@ def test_a_run_of_random_weights_is_not_chosen_but_one_of_loaded_weights(photos,
     assert newest_run_on(photos) is None
     run.flags.write_text(run.flags.read_text() + "--init=MobileNetV2\n")
     assert newest_run_on(photos).path == run.path
+
+
+def test_a_dry_run_says_what_it_would_train_and_trains_nothing(photos):
+    values = {"images": "photos", "move_duplicates_to": "elsewhere", "dry_run": True}
+    with pytest.raises(UserError) as caught:
+        embed_folder(embed_settings(values))
+    said = str(caught.value)
+    assert "a dry run trains none" in said and "in runs/photos-quick: 12 photos, 100 ep" in said
+    assert (
+        re.search(r"about \d+m\d\ds on this CPU", said)
+        and "without move_duplicates_to" in said
+        and "model=" in said
+    )
+    assert sorted(path.name for path in photos.parent.iterdir()) == ["photos"]
+    run = begun("runs/mine", f"folder:{photos}")
+    assert choose_model("", photos, may_train=False) == str(run.path)
 
 
 def test_an_unfinished_quick_run_is_not_chosen_but_continued(photos):

@@ -1,19 +1,25 @@
 """An updated table equals one of all photos embedded anew; what does not fit is refused."""
 
 import os
+import re
 
 import numpy as np
 import pytest
+from helpers.edited_photos import scene
 from helpers.pictures import write_images
+from PIL import Image, ImageFilter
 
 from and_tf import encoders
+from and_tf.collection import embed as embed_module
 from and_tf.collection import files as collection_files
-from and_tf.collection import update
+from and_tf.collection import kept_pictures, pictures, update
 from and_tf.collection.embed import embed_folder
 from and_tf.collection.files import FILE_COLUMNS
+from and_tf.collection.page import thumbnails
 from and_tf.collection.settings import embed_settings
 from and_tf.collection.table import write_table
 from and_tf.collection.table_reading import read_table
+from and_tf.data import decode, file_checks
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.errors import UserError
 from and_tf.export import export_encoder
@@ -233,3 +239,126 @@ def test_an_update_takes_the_layer_that_the_table_was_made_with(embed, photos, c
     np.testing.assert_array_equal(updated.embeddings, anew.embeddings)
     with pytest.raises(UserError, match="holds features of the layer stage1, and now those of"):
         embed(update=True, layer="fc")
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Names of the files that are decoded, whoever asks; each as often as it is."""
+    names = []
+    plain = decode.load_image
+
+    def watch(path_or_bytes, *args, **kwargs):
+        names.append(path_or_bytes if isinstance(path_or_bytes, bytes) else str(path_or_bytes))
+        return plain(path_or_bytes, *args, **kwargs)
+
+    for module in (decode, pictures, file_checks):
+        monkeypatch.setattr(module, "load_image", watch)
+    return names
+
+
+def write_scenes(folder, count=12):
+    """Photos among which there are a copy in another format, one at half size, and a blurred one.
+
+    They are older than the moment within which a file may change unseen.
+    """
+    folder.mkdir()
+    for seed in range(count):
+        scene(seed).save(folder / f"{seed:02}.png")
+    scene(0).save(folder / "same.bmp")
+    scene(1).resize((60, 80)).save(folder / "half.png")
+    scene(2).filter(ImageFilter.GaussianBlur(3)).save(folder / "blurred.png")
+    for path in folder.iterdir():
+        os.utime(path, ns=(10**18, 10**18))
+
+
+FOUND = ("duplicate_group", "outlier", "width", "sharpness", "brightness", "contrast", "quality",
+         "neighbours", "similarity", "cluster", "path")  # fmt: skip
+
+
+@pytest.mark.parametrize("most_inline", [1_000, 3], ids=["inline", "in files"])
+def test_an_update_decodes_new_photos_alone_and_finds_what_embedding_anew_finds(
+    models, tmp_path, decoded, monkeypatch, most_inline
+):
+    monkeypatch.setattr(thumbnails, "MOST_INLINE", most_inline)
+    folder = tmp_path / "photos"
+    write_scenes(folder)
+    values = {"model": str(models / "a.keras"), "images": str(folder), "batch_size": 3}
+
+    def run(name, **changes):
+        embed_folder(embed_settings(values | {"output": str(tmp_path / name)} | changes))
+        return tmp_path / name
+
+    table = run("table.npz", clusters="3")
+    page_before = table.with_suffix(".html").read_bytes()
+    (folder / "03.png").unlink()
+    scene(90).save(folder / "04.png")
+    scene(0).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "flipped.png")
+    monkeypatch.setattr(embed_module, "write_clusters", lambda *args: None)  # 40 of each decoded
+    decoded.clear()
+    run("table.npz", update=True, clusters="3")
+    once = {os.path.basename(name) for name in decoded if isinstance(name, str)}
+    checked = [name for name in decoded if isinstance(name, bytes)]
+    assert once == {"04.png", "flipped.png"}
+    assert len(decoded) - len(checked) == 2 * 3  # the embedding, the measurements, the thumbnail
+    anew = run("anew.npz", clusters="3")
+    with np.load(table) as first, np.load(anew) as second:
+        for name in first.files:
+            if name != "metadata":
+                np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+        assert set(FOUND) <= set(first.files)
+        assert first["duplicate_group"].max() >= 1
+    pages = [path.with_suffix(".html").read_text() for path in (table, anew)]
+    assert _pictures_of(pages[0], table) == _pictures_of(pages[1], anew)
+    assert pages[0].encode() != page_before
+    for suffix in (".duplicates.csv",):
+        assert table.with_suffix(suffix).read_bytes() == anew.with_suffix(suffix).read_bytes()
+
+
+def _pictures_of(page, table):
+    """The thumbnails of a page, in it or beside it."""
+    beside = sorted(thumbnails.thumbnails_folder(table.with_suffix(".html")).glob("*.jpg"))
+    return re.findall(r"data:image/jpeg;base64,[\w+/=]+", page) + [x.read_bytes() for x in beside]
+
+
+@pytest.mark.parametrize("spoil", ["other versions", "corrupt", "gone", "other columns"])
+def test_what_was_kept_is_done_without_where_it_cannot_be_trusted(
+    embed, photos, decoded, monkeypatch, spoil
+):
+    before = embed()
+    path = kept_pictures.kept_path(before.path)
+    if spoil == "other versions":
+        monkeypatch.setattr(kept_pictures, "FORM", 2)
+    elif spoil == "corrupt":
+        path.write_bytes(path.read_bytes()[:200])
+    elif spoil == "gone":
+        path.unlink()
+    else:
+        with np.load(path) as file:
+            arrays = {name: file[name] for name in file.files}
+        with open(path, "wb") as file:
+            np.savez(file, **arrays | {"sharpness": np.zeros(2)})
+    decoded.clear()
+    embed(update=True)
+    assert len([name for name in decoded if isinstance(name, str)]) == 7 * 2  # measured, and shown
+    decoded.clear()
+    embed(update=True)
+    assert not any(isinstance(name, str) for name in decoded)
+
+
+def test_thumbnails_outlast_an_update_without_a_page(embed, photos, decoded):
+    embed()
+    write_images(photos, ["new.png"])
+    embed(update=True, page="none")
+    decoded.clear()
+    embed(update=True)
+    shown = [os.path.basename(name) for name in decoded if isinstance(name, str)]
+    assert shown == ["new.png"]
+
+
+def test_a_disk_that_is_full_by_then_costs_time_alone(embed, photos, monkeypatch, caplog):
+    def fail(path, write):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kept_pictures, "replace_by", fail)
+    assert len(embed()) == 7
+    assert "table.pictures.npz cannot be written" in caplog.text

@@ -186,6 +186,8 @@ def test_alexnet_names_are_aliases_on_a_resnet(small):
         encoders.resolve_layer(alexnet, "stage1")
     with pytest.raises(ValueError, match=r"resnet_small has no layer 'conv6'.*stem, stage1"):
         encoders.resolve_layer(small, "conv6")
+    with pytest.raises(ValueError, match=r"by their exact names.*such as stage3_block1_conv2"):
+        encoders.resolve_layer(small, "stage3_block1_conv22")
 
 
 def test_saved_encoder_loads_without_this_package(small, tmp_path):

@@ -341,7 +341,7 @@ def test_a_run_without_a_checkpoint_is_refused(run, refuse, tmp_path):
         (["--bank=memory", "--classifier=linear"], ["--bank=memory", "--classifier=linear"]),
         (["--bank=memory", "--classifier=clusters"], ["--bank=memory", "--classifier=clusters"]),
         (["--bank=memory", "--train_split=train"], ["--bank=memory", "--train_split"]),
-        (["--layer=conv6"], ["--layer=conv6", "all"]),
+        (["--layer=conv6"], ["--layer=conv6", "stem, stage1, stage2, stage3, stage4, fc"]),
         (["--memory_mb=0"], ["--memory_mb=0"]),
         (["--eval_split=dev"], ["dev"]),
         (["--data=npz:/nowhere.npz"], ["/nowhere.npz"]),

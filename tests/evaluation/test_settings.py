@@ -70,3 +70,8 @@ def test_each_protocol_says_what_it_does_and_names_its_columns():
         assert f"{name}: {protocol.summary}" in evaluate.flags().help().replace("\n      ", " ")
         assert protocol.metric_titles
     assert settings.ProtocolChoice().classifier in PROTOCOLS
+
+
+@pytest.mark.parametrize("layer", ["stage5", "block_13_expand_relu", "auto", "all"])
+def test_a_layer_of_any_network_is_taken(layer):
+    assert evaluation_settings({"layer": layer}).features.layer == layer

@@ -64,6 +64,12 @@ def test_a_run_needs_its_start_no_more(started, tmp_path, capsys):
     folder = f"--workdir={run.path}"
     assert programs.evaluate([folder, "--classifier=knn", "--layer=all"]) == 0
     assert "stage2" in capsys.readouterr().out
+    for layer, name in (("r1", "r1"), ("conv2", "stage1"), ("auto", "fc")):
+        assert programs.evaluate([folder, "--classifier=knn", f"--layer={layer}"]) == 0
+        assert f"layer {name}, " in capsys.readouterr().out
+    assert programs.evaluate([folder, "--classifier=knn", "--layer=r9"]) == 2
+    said = capsys.readouterr().err
+    assert "--layer=r9: " in said and "stem, stage1, stage2, fc" in said and "such as r2" in said
     assert programs.report([folder]) == 0
     assert programs.export([folder, "--format=litert", f"--output={tmp_path / 'e.tflite'}"]) == 0
     assert programs.export([folder, "--format=onnx", f"--output={tmp_path / 'e.onnx'}"]) == 0

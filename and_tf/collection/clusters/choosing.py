@@ -43,6 +43,11 @@ def candidate_numbers(num_images: int) -> list[int]:
     return numbers
 
 
+def numbers_compared(num_images: int) -> list[int]:
+    """The numbers of clusters of which one is chosen for so many images."""
+    return candidate_numbers(min(num_images, SAMPLE))
+
+
 def check_number_of_images(num_images: int) -> None:
     """Refuses to choose a number of clusters of very few images.
 
@@ -77,7 +82,7 @@ def choose_number(embeddings: np.ndarray, seed: int) -> Choice:
     rows = unit_rows(embeddings)
     if len(rows) > SAMPLE:
         rows = rows[np.random.default_rng(seed).choice(len(rows), SAMPLE, replace=False)]
-    numbers = candidate_numbers(len(rows))
+    numbers = numbers_compared(len(embeddings))
     candidates = []
     with progress_bar(len(numbers), "comparing numbers of clusters", "number") as bar:
         for number in numbers:

@@ -64,6 +64,7 @@ def write_contact_sheets(
     sizes = np.bincount(numbers)
 
     def write(partial: Path) -> None:
+        """Makes the folder with all pictures in it."""
         partial.mkdir()
         (partial / NO_MEDIA).touch()
         with progress_bar(len(representatives), "contact sheets", "cluster") as bar:

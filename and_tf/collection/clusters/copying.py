@@ -18,6 +18,7 @@ from and_tf.collection.clusters.contact_sheets import folder_name
 from and_tf.data.progress import progress_bar
 from and_tf.errors import Argument, UserError
 from and_tf.runs.atomic_files import replace_file
+from and_tf.runs.places import check_place
 
 LIST = "clusters.csv"  # marks a folder as one of copies, and says which
 ARGUMENT = "copy_clusters_to"
@@ -32,25 +33,17 @@ class Copy(NamedTuple):
     target: str
 
 
-def check_copies_folder(
-    folder: Path,
-    images: Path,
-    paths: Sequence[str],
-    as_links: bool = False,
-    number: int | None = None,
-) -> None:
-    """Refuses a place for copies before hours of work.
+def check_copies_place(folder: Path, images: Path, as_links: bool = False) -> None:
+    """Refuses a place for copies before the images are looked at.
 
     Args:
         folder: for the copies.
         images: the folder of all images.
-        paths: N, of the images.
         as_links: hard links instead of copies.
-        number: how many clusters there will be; None if that is not known yet.
 
     Raises:
-        UserError: if it is not empty and not one of copies, holds copies of other images or of
-            another number of clusters, lies among the images, or if its disk has no room.
+        UserError: if it is not empty and not one of copies, lies among the images, where nothing
+            may be written, or, for links, on another disk.
     """
     if os.path.realpath(folder).startswith(os.path.join(os.path.realpath(images), "")):
         raise UserError(
@@ -59,16 +52,40 @@ def check_copies_folder(
         )
     if folder.exists() and not folder.is_dir():
         raise UserError(Argument(ARGUMENT, folder), " is a file: name a folder.")
+    check_place(ARGUMENT, folder / LIST)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / LIST).is_file():
         raise UserError(
             Argument(ARGUMENT, folder),
             " holds files that are no copies of clusters: name an empty or a new folder.",
         )
-    _check_list(folder, paths, number)
+    if as_links and images.is_dir() and _above(folder).stat().st_dev != images.stat().st_dev:
+        raise UserError(
+            Argument(ARGUMENT, folder), f" is not on the disk of {images}, and hard links are of "
+            "one disk: leave out ", Argument("link_clusters", True), " to copy.",
+        )  # fmt: skip
+
+
+def check_copies(
+    folder: Path, paths: Sequence[str], as_links: bool = False, numbers: Sequence[int] = ()
+) -> None:
+    """Refuses a folder for copies before hours of work.
+
+    Args:
+        folder: for the copies.
+        paths: N, of the images.
+        as_links: hard links instead of copies.
+        numbers: how many clusters there may be; empty if that is not known yet.
+
+    Raises:
+        UserError: if it holds copies of other images or of another number of clusters, or a file
+            that is in the way, or if its disk has no room.
+    """
+    copied = _check_list(folder, paths, numbers)
     if as_links:
         return
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    needed, free = sum(os.stat(path).st_size for path in paths), shutil.disk_usage(there).free
+    missing = [path for path in paths if _written(path) not in copied]
+    needed = sum(os.stat(path).st_size for path in missing)
+    free = shutil.disk_usage(_above(folder)).free
     if needed > free:
         raise UserError(
             Argument(ARGUMENT, folder),
@@ -77,20 +94,50 @@ def check_copies_folder(
         )  # fmt: skip
 
 
-def _check_list(folder: Path, paths: Sequence[str], number: int | None) -> None:
-    """Refuses a folder whose list of copies is surely of other clusters."""
+def _above(folder: Path) -> Path:
+    """The folder, or the first above it that exists."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
+def _check_list(folder: Path, paths: Sequence[str], numbers: Sequence[int]) -> set[str]:
+    """The images that are copied already; refuses a list that is surely of other clusters."""
     if not (folder / LIST).is_file():
-        return
-    with open(folder / LIST, newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.reader(file) if len(row) == 2][1:]
-    now = sorted(str(Path(path)).encode("utf-8", "replace").decode() for path in paths)
+        return set()
+    rows = _read_list(folder)
+    known = {_written(path): path for path in paths}
     count = len({copy.partition("/")[0] for copy, _ in rows})
-    is_other = sorted(image for _, image in rows) != now
-    if number is not None:  # equal images alone can leave clusters empty, which have no copies
-        can_be_empty = len({os.stat(path).st_size for path in paths}) < number
-        is_other |= count > number or (count < number and not can_be_empty)
+    is_other = sorted(image for _, image in rows) != sorted(_written(path) for path in paths)
+    if not is_other and numbers:  # equal images alone can leave clusters empty: they have no copies
+        sizes = len({os.stat(path).st_size for path in paths})
+        is_other = not any(count == n or (count < n and sizes < n) for n in numbers)
     if is_other:
         raise _of_other_clusters(folder)
+    if len(known) < len(paths):  # names that UTF-8 cannot hold are alike
+        return set()
+    return {image for copy, image in rows if _is_copied(Path(known[image]), folder / copy)}
+
+
+def _read_list(folder: Path) -> list[list[str]]:
+    """Pairs of a copy and its image."""
+    try:
+        with open(folder / LIST, newline="", encoding="utf-8") as file:
+            return [row for row in csv.reader(file) if len(row) == 2][1:]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise _of_other_clusters(folder) from error
+
+
+def _written(path: str) -> str:
+    """A path as the list has it."""
+    return str(Path(path)).encode("utf-8", "replace").decode()
+
+
+def _is_copied(source: Path, target: Path) -> bool:
+    """Whether an image is copied already; refuses another file in its place."""
+    if not target.exists():
+        return False
+    if target.stat().st_size == source.stat().st_size:
+        return True
+    raise UserError(f"{target} exists and is no copy of {source}: it is not overwritten. Move it.")
 
 
 def _of_other_clusters(folder: Path) -> UserError:
@@ -169,12 +216,8 @@ def _write_list(folder: Path, copies: Sequence[Copy]) -> None:
 
 def _copy(source: Path, target: Path, as_links: bool) -> bool:
     """Copies one image, whole or not at all; gives whether it had to."""
-    if target.exists():
-        if target.stat().st_size == source.stat().st_size:
-            return False
-        raise UserError(
-            f"{target} exists and is no copy of {source}: it is not overwritten. Move it."
-        )
+    if _is_copied(source, target):
+        return False
     target.parent.mkdir(exist_ok=True)
     if as_links:
         _link(source.resolve(), target)

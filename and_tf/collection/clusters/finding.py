@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from and_tf.collection.clusters.choosing import (
     check_number_of_images,
     choose_number,
+    numbers_compared,
     print_candidates,
     write_candidates,
 )
 from and_tf.collection.clusters.contact_sheets import check_sheets_folder, write_contact_sheets
-from and_tf.collection.clusters.copying import check_copies_folder, copy_clusters
+from and_tf.collection.clusters.copying import check_copies, check_copies_place, copy_clusters
 from and_tf.collection.clusters.found import Clusters
 from and_tf.collection.clusters.representatives import representatives
 from and_tf.collection.collection import Collection
@@ -21,6 +23,7 @@ from and_tf.collection.settings import ClusterSettings
 from and_tf.data.sources.source import Source
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation.clustering import clusters
+from and_tf.runs.places import check_place
 
 
 def find_clusters(
@@ -43,18 +46,36 @@ def find_clusters(
     return Clusters(numbers, choice.candidates, choice.reason, shown, choice.number)
 
 
-def check_clusters(settings: ClusterSettings, table: Path, images: Path, source: Source) -> None:
-    """Refuses a number, or a place for copies or pictures, before hours of work.
+def check_cluster_places(settings: ClusterSettings, table: Path, images: Path) -> None:
+    """Refuses a place for copies or pictures before the images are looked at.
 
     Raises:
         UserError: if one does not fit.
     """
     if not settings.are_wanted:
-        if settings.copy_clusters_to:
-            raise UserError(
-                Argument("copy_clusters_to", settings.copy_clusters_to), " needs clusters: add ",
-                Argument("clusters", "auto"), " or a number.",
-            )  # fmt: skip
+        return
+    sheets = sheets_path(table)
+    check_sheets_folder(sheets)
+    if settings.number is None:
+        check_place("output", candidates_path(table))
+    if not settings.copy_clusters_to:
+        return
+    folder = Path(settings.copy_clusters_to).expanduser()
+    if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(sheets)):
+        raise UserError(
+            Argument("copy_clusters_to", settings.copy_clusters_to), f": {sheets} is replaced by "
+            "the pictures of the clusters: name another folder for the copies.",
+        )  # fmt: skip
+    check_copies_place(folder, images, settings.link_clusters)
+
+
+def check_clusters(settings: ClusterSettings, images: Path, source: Source) -> None:
+    """Refuses a number, or a folder with copies of other clusters, before hours of work.
+
+    Raises:
+        UserError: if one does not fit.
+    """
+    if not settings.are_wanted:
         return
     if settings.number is not None and settings.number > len(source):
         raise UserError(
@@ -63,11 +84,10 @@ def check_clusters(settings: ClusterSettings, table: Path, images: Path, source:
         )  # fmt: skip
     if settings.number is None:
         check_number_of_images(len(source))
-    check_sheets_folder(sheets_path(table))
     if settings.copy_clusters_to:
         folder = Path(settings.copy_clusters_to).expanduser()
-        paths = paths_of(source)
-        check_copies_folder(folder, images, paths, settings.link_clusters, settings.number)
+        numbers = [settings.number] if settings.number else numbers_compared(len(source))
+        check_copies(folder, paths_of(source), settings.link_clusters, numbers)
 
 
 def write_clusters(
@@ -76,7 +96,7 @@ def write_clusters(
     """Writes and prints what is known of the clusters, and copies them if that is asked for."""
     if found.candidates:
         print_candidates(found.candidates, found.chosen)
-        path = write_candidates(table.with_suffix(".clusters.csv"), found.candidates, found.chosen)
+        path = write_candidates(candidates_path(table), found.candidates, found.chosen)
         print(f"{found.reason} Numbers compared: {path}")
     folder = write_contact_sheets(
         sheets_path(table), collection.source, found.numbers, found.representatives
@@ -87,6 +107,11 @@ def write_clusters(
         paths = paths_of(collection.source)
         copied = copy_clusters(target, paths, found.numbers, settings.link_clusters)
         print(f"{copied:,} images {'linked' if settings.link_clusters else 'copied'} to {target}")
+
+
+def candidates_path(table: Path) -> Path:
+    """Where the numbers of clusters are listed that were compared for a table."""
+    return table.with_suffix(".clusters.csv")
 
 
 def sheets_path(table: Path) -> Path:

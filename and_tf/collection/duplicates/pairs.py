@@ -119,7 +119,7 @@ def _identical_pixels(
     ]
     equal = [pair for pair in pairs if keys[pair[0]] == keys[pair[1]]]
     rows = sorted({row for pair in equal for row in pair})
-    return _equal(keys, rows, lambda row: pixel_checksum(images, row))
+    return _equal(keys, rows, lambda row: pixel_checksum(pictures, images, row))
 
 
 def _equal(

@@ -1,6 +1,7 @@
 """Small pictures of all photos, made once: in the page itself, or in files beside it."""
 
 import dataclasses
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -46,14 +47,30 @@ def thumbnails_folder(page: Path) -> Path:
     return page.with_name(f"{page.stem}_page")
 
 
-def make_thumbnails(source: Source, page: Path) -> Thumbnails:
+def encode_new_thumbnails(source: Source, known: Sequence[bytes | None] = ()) -> list[bytes]:
+    """The thumbnails of all photos as JPEG.
+
+    Args:
+        source: N photos; each that is not known is decoded once, on all cores.
+        known: N, those that there are already, None for others; or none at all.
+    """
+    rows = [row for row in range(len(source)) if not known or known[row] is None]
+    part = source if len(rows) == len(source) else source.take(rows)
+    made = dict(zip(rows, encode_thumbnails(part, PICTURE_SIDE) if rows else (), strict=True))
+    return [made[row] if row in made else bytes(known[row] or b"") for row in range(len(source))]
+
+
+def make_thumbnails(
+    source: Source, page: Path, encoded: Iterable[bytes] | None = None
+) -> Thumbnails:
     """Makes the thumbnails of all photos, and writes them beside the page above `MOST_INLINE`.
 
     Args:
         source: N photos; each is decoded once, on all cores.
         page: the file that shows them.
+        encoded: N thumbnails, where they are made already.
     """
-    encoded = encode_thumbnails(source, PICTURE_SIDE)
+    encoded = encode_thumbnails(source, PICTURE_SIDE) if encoded is None else encoded
     if len(source) <= MOST_INLINE:
         return Thumbnails([data_uri(each) for each in encoded])
     folder, digits = thumbnails_folder(page), len(str(len(source) - 1))

@@ -61,6 +61,7 @@ def write_page(
     settings: EmbedSettings,
     table: Path,
     commands: Sequence[Command] = (),
+    encoded: Sequence[bytes] | None = None,
 ) -> Path:
     """Writes the page of a collection, and files of thumbnails beside it where they are many.
 
@@ -71,6 +72,7 @@ def write_page(
         settings: what was asked for.
         table: that the page lies beside.
         commands: for the reader.
+        encoded: the thumbnails as JPEG, where they are made already.
 
     Returns:
         The path of the page.
@@ -79,7 +81,7 @@ def write_page(
     from and_tf.collection.page.sections import SECTIONS
     from and_tf.report.page.rendering import build_sections, render
 
-    thumbnails = make_thumbnails(collection.source, make_folder_of(page))
+    thumbnails = make_thumbnails(collection.source, make_folder_of(page), encoded)
     context = PageContext(collection, findings, settings, table, page, thumbnails, commands)
     text = render(
         kind="A folder of photos",

@@ -81,9 +81,9 @@ def _report_strays(folder: Path, names: list[str]) -> None:
     log_once(
         logger,
         logging.WARNING if 2 * len(strays) < len(names) else logging.INFO,
-        f"{folder}: there are no labels, because {len(strays):,} of {len(names):,} images "
-        f"({_listed(strays)}) lie beside the sub-folders ({_listed(folders)}) rather than in one. "
-        "If the sub-folders are classes, move these images into them or elsewhere.",
+        f"{folder.absolute()}: there are no labels, because {len(strays):,} of {len(names):,} "
+        f"images ({_listed(strays)}) lie beside the sub-folders ({_listed(folders)}) rather than "
+        "in one. If the sub-folders are classes, move these images into them or elsewhere.",
     )
 
 
@@ -91,11 +91,12 @@ def _report_splits(folder: Path, found: list[str]) -> None:
     """Says so where classes are called like splits, which were not recognised as such."""
     split_names = {name for names in SYNONYMS.values() for name in names} | {"eval", "dev"}
     if suspects := [name for name in found if name.lower() in split_names]:
-        logger.warning(
-            "%s: the sub-folder(s) %s are read as classes, but are called like splits. Splits are "
-            "train (or training) beside validation (or valid, val) or test, in small letters.",
-            folder,
-            ", ".join(suspects),
+        log_once(
+            logger,
+            logging.WARNING,
+            f"{folder.absolute()}: the sub-folder(s) {', '.join(suspects)} are read as classes, "
+            "but are called like splits. Splits are train (or training) beside validation (or "
+            "valid, val) or test, in small letters.",
         )
 
 
@@ -108,8 +109,8 @@ def _report_single(folder: Path, names: list[str]) -> None:
     below = Path(folder, *parts[0][:depth])
     further = Counter(each[depth] for each in parts if len(each) > depth)
     message = (
-        f"{folder}: all {len(names):,} images lie in the one sub-folder {parts[0][0]}, which makes "
-        "a single class, and labels of one class tell nothing."
+        f"{folder.absolute()}: all {len(names):,} images lie in the one sub-folder {parts[0][0]}, "
+        "which makes a single class, and labels of one class tell nothing."
     )
     if further:
         listed = _listed(sorted(further))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -135,7 +136,8 @@ class EncodedSource:
         """Says which image it is, of one that cannot be decoded, or is mended."""
         item = self.items[index]
         try:
-            with naming_image(item if isinstance(item, str) else f"Image {index} of {self.name}"):
+            called = f"Image {index} of {self.name}"
+            with naming_image(os.path.abspath(item) if isinstance(item, str) else called):
                 yield
         except BrokenImage as error:
             raise BrokenImage(

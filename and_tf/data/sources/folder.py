@@ -44,7 +44,8 @@ def _split_folders(root: Path) -> dict[str, Path]:
         if folders:
             found[split] = folders[0]
         for other in folders[1:]:
-            logger.warning("%s is left out: the split %s is %s.", other, split, folders[0])
+            text = f"{other.absolute()} is left out: the split {split} is {folders[0].absolute()}."
+            log_once(logger, logging.WARNING, text)
     return found
 
 

@@ -84,7 +84,8 @@ def find_images(folder: Path, excluded: Collection[Path] = ()) -> ImageFiles:
 
 def _report_closed(error: OSError) -> None:
     """Says so of a folder that may not be searched; the others are."""
-    log_once(logger, logging.WARNING, f"{error.filename} is not searched ({error.strerror}).")
+    name = os.path.abspath(error.filename)
+    log_once(logger, logging.WARNING, f"{name} is not searched ({error.strerror}).")
 
 
 def is_ignored(folder: str) -> bool:
@@ -111,7 +112,7 @@ def report_left_out(folder: Path, left_out: Counter[str]) -> None:
     """Logs how many files of which kinds were left out; photos among them are worth a warning."""
     if left_out:
         level = logging.WARNING if any(map(is_photo, left_out)) else logging.INFO
-        log_once(logger, level, f"{folder}: {described(left_out)}")
+        log_once(logger, level, f"{folder.absolute()}: {described(left_out)}")
 
 
 def described(left_out: Counter[str]) -> str:

@@ -46,6 +46,7 @@ class Clusters(Protocol):
     )
 
     def check(self, images: EvaluationImages) -> None:
+        """Refuses a number of clusters that the images do not allow; see `Protocol.check`."""
         name, number = images.queries.name, self._number(images)
         remedy = (": name the number of ", Argument("clusters"), ".")
         if self.clusters is None and not has_labels(images.query_labels):
@@ -67,6 +68,7 @@ class Clusters(Protocol):
         return self.clusters or len(np.unique(labels[labels >= 0]))
 
     def run(self, given: ProtocolInput) -> list[Outcome]:
+        """One outcome: k-means of the features, and how its clusters answer to the labels."""
         from and_tf.evaluation.clustering import cluster_metrics, clusters
 
         _check_memory(given.queries, given.memory_bytes)
@@ -86,10 +88,12 @@ class Clusters(Protocol):
         return [Outcome(row)]
 
     def describe(self, images: EvaluationImages, rows: list[dict]) -> str:
+        """k-means, with the number of clusters and of seeds."""
         number = distinct(rows, "clusters")
         return f"k-means on L2-normalised features, {number} clusters" + describe_seeds(rows)
 
     def remarks(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
+        """Which layers have clusters that stayed empty."""
         return [
             f"Layer {row['layer']} fills {row['filled']} of {row['clusters']} clusters: many "
             "embeddings are equal."

@@ -46,6 +46,7 @@ class WeightedKnn(Protocol):
                 raise SettingError(Argument(name, ()), " must be a number, or several.")
 
     def run(self, given: ProtocolInput) -> list[Outcome]:
+        """An outcome for each K and temperature, from one search of the nearest rows."""
         from and_tf.evaluation.knn import ranking_accuracy, sweep_knn
 
         ranked = sweep_knn(
@@ -66,10 +67,12 @@ class WeightedKnn(Protocol):
         return outcomes
 
     def describe(self, images: EvaluationImages, rows: list[dict]) -> str:
+        """Weighted kNN, with the values of K and of the temperature."""
         settings = f"K = {distinct(rows, 'k')}, temperature {distinct(rows, 'temperature')}"
         return f"weighted kNN, {settings}"
 
     def remarks(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
+        """What speaks against comparing the settings of a sweep."""
         remarks = []
         known = int((images.labels >= 0).sum())
         if max(self.k) > known:
@@ -84,6 +87,7 @@ class WeightedKnn(Protocol):
         return remarks + super().remarks(images, rows)
 
     def file_name_parts(self) -> list[str]:
+        """The values of K and of the temperature where they are not the default ones."""
         if self == WeightedKnn():
             return []
         return [f"k{hyphenated(self.k)}_t{hyphenated(self.knn_temperature)}"]

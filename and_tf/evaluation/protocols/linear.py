@@ -44,6 +44,7 @@ class Linear(Protocol):
             )  # fmt: skip
 
     def check(self, images: EvaluationImages) -> None:
+        """Refuses labels that are too few for the asked shots; see `Protocol.check`."""
         if not self.few_shot:
             return
         labels = images.labels
@@ -57,6 +58,7 @@ class Linear(Protocol):
             )
 
     def run(self, given: ProtocolInput) -> list[Outcome]:
+        """One outcome, or one for each number of labels per class."""
         if self.few_shot:
             return self._run_few_shot(given)
         from and_tf.evaluation.knn import accuracy
@@ -92,6 +94,7 @@ class Linear(Protocol):
         return outcomes
 
     def describe(self, images: EvaluationImages, rows: list[dict]) -> str:
+        """The classifier, with its regularisation, and of how many labels it is."""
         words = "logistic regression on standardised features"
         if self.few_shot:
             return f"{words}, {distinct(rows, 'shots')} labels per class" + describe_seeds(rows)
@@ -101,6 +104,7 @@ class Linear(Protocol):
         return words if all(row["converged"] for row in rows) else f"{words} (not converged)"
 
     def file_name_parts(self) -> list[str]:
+        """The numbers of labels per class, where there are some."""
         if not self.few_shot:
             return []
         return [f"shots{hyphenated(self.few_shot)}_seeds{self.few_shot_seeds}"]

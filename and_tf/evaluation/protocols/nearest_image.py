@@ -20,6 +20,7 @@ class NearestImage(Protocol):
     metric_titles: ClassVar = {"top1": "top-1 %"}
 
     def run(self, given: ProtocolInput) -> list[Outcome]:
+        """One outcome: the class of the nearest reference image."""
         from and_tf.evaluation.knn import nearest_neighbour, ranking_accuracy
 
         predictions = nearest_neighbour(
@@ -33,4 +34,5 @@ class NearestImage(Protocol):
         return [Outcome(row, predictions)]
 
     def describe(self, images: EvaluationImages, rows: list[dict]) -> str:
+        """The nearest image, by which similarity."""
         return "nearest neighbour, cosine"

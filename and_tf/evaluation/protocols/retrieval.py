@@ -26,6 +26,7 @@ class Retrieval(Protocol):
     }
 
     def run(self, given: ProtocolInput) -> list[Outcome]:
+        """One outcome: how far ahead the images of a query's class stand."""
         from and_tf.evaluation.retrieval import retrieval
 
         row = retrieval(
@@ -40,9 +41,11 @@ class Retrieval(Protocol):
         return [Outcome(row)]
 
     def describe(self, images: EvaluationImages, rows: list[dict]) -> str:
+        """Retrieval, by which similarity."""
         return "retrieval by cosine" + (", an image does not find itself" if images.same else "")
 
     def remarks(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
+        """How many images have no other of their class."""
         from and_tf.evaluation.retrieval import answerable
 
         can_answer = answerable(images.labels, images.query_labels, images.same)

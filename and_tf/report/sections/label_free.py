@@ -37,7 +37,8 @@ next whether accuracy rose. The correlations are in docs/results.md, "What to wa
 <details>
 <summary>What the metrics mean</summary>
 <dl>
-<dt>effective rank</dt><dd>directions that the embeddings fill, 1 to {{ embedding_dim }}; low:
+<dt>effective rank</dt><dd>directions that the embeddings (layer fc) fill, 1 to
+{{ embedding_dim }}; low:
 collapsed (RankMe, <a href="https://arxiv.org/abs/2210.02885">Garrido et al. 2023</a>)</dd>
 <dt>uniformity</dt><dd>0 where all embeddings are equal, near -4 where they spread evenly
 (<a href="https://arxiv.org/abs/2005.10242">Wang and Isola 2020</a>)</dd>

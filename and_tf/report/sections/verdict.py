@@ -34,6 +34,7 @@ def verdict_section(context: ReportContext) -> Section:
         context.knn_images.query_labels(context.train.labels),
         context.checkpoint,
     )
+    verdict.reasons.extend(context.remarks)
     html = fill(TEMPLATE, verdict=verdict)
     css_class = f"verdict {verdict.tone}"
     return Section("verdict", "Verdict", html, is_summary=True, css_class=css_class)

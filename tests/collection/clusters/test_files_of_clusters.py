@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -16,7 +17,12 @@ from and_tf.collection.clusters.contact_sheets import (
     check_sheets_folder,
     write_contact_sheets,
 )
-from and_tf.collection.clusters.copying import check_copies_folder, copy_clusters, planned_copies
+from and_tf.collection.clusters.copying import (
+    check_copies,
+    check_copies_place,
+    copy_clusters,
+    planned_copies,
+)
 from and_tf.collection.clusters.representatives import representatives
 from and_tf.data.sources.arrays import array_source
 from and_tf.errors import UserError
@@ -108,7 +114,7 @@ def test_a_broken_off_copying_is_continued(paths, tmp_path, monkeypatch):
     assert not list((tmp_path / "out").rglob("*partial*")) and not list(
         (tmp_path / "out").rglob("two*")
     )
-    check_copies_folder(tmp_path / "out", tmp_path / "photos", paths)
+    check_copies(tmp_path / "out", paths)
     assert copy_clusters(tmp_path / "out", paths, NUMBERS) == 2
 
 
@@ -153,12 +159,52 @@ def test_places_that_are_not_for_copies_are_refused_early(paths, tmp_path, place
     (tmp_path / "full" / "mine.txt").touch()
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=PLACES[place]):
-        check_copies_folder(tmp_path / place, tmp_path / "photos", paths)
+        check_copies_place(tmp_path / place, tmp_path / "photos")
+
+
+def test_a_file_in_the_way_of_a_copy_is_refused_early(paths, tmp_path):
+    copy_clusters(tmp_path / "out", paths, NUMBERS)
+    check_copies(tmp_path / "out", paths, numbers=[2])
+    (tmp_path / "out" / "cluster_001" / "two.png").write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"two\.png exists and is no copy .* not overwritten"):
+        check_copies(tmp_path / "out", paths, numbers=[2, 3])
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"copy,image\n\x00,", b"copy,image\na/b,c\n"])
+def test_a_list_that_is_none_of_these_copies_is_refused_early(paths, tmp_path, content):
+    (tmp_path / "clusters.csv").write_bytes(content)
+    with pytest.raises(UserError, match="holds copies of other clusters"):
+        check_copies(tmp_path, paths)
+
+
+def test_what_is_copied_already_needs_no_room(paths, tmp_path, monkeypatch):
+    copy_clusters(tmp_path / "out", paths, NUMBERS)
+    (tmp_path / "out" / "cluster_001" / "two.png").unlink()
+    size = os.stat(paths[3]).st_size
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(copying.shutil, "disk_usage", lambda path: usage._replace(free=size))
+    check_copies(tmp_path / "out", paths)
+    monkeypatch.setattr(copying.shutil, "disk_usage", lambda path: usage._replace(free=size - 1))
+    with pytest.raises(UserError, match="do not fit"):
+        check_copies(tmp_path / "out", paths)
+
+
+def test_links_to_another_disk_are_refused_early(paths, tmp_path, monkeypatch):
+    plain = Path.stat
+
+    def stat(self, **more):
+        found = plain(self, **more)
+        return os.stat_result([*found[:2], 99, *found[3:]]) if self.name == "photos" else found
+
+    monkeypatch.setattr(Path, "stat", stat)
+    check_copies_place(tmp_path / "out", tmp_path / "photos")
+    with pytest.raises(UserError, match="hard links are of one disk: leave out link_clusters"):
+        check_copies_place(tmp_path / "out", tmp_path / "photos", as_links=True)
 
 
 def test_a_disk_without_room_is_refused_early_and_links_need_none(paths, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=100)
     monkeypatch.setattr(copying.shutil, "disk_usage", lambda path: usage)
-    check_copies_folder(tmp_path / "out", tmp_path / "photos", paths, as_links=True)
+    check_copies(tmp_path / "out", paths, as_links=True)
     with pytest.raises(UserError, match=r"do not fit on its disk.*make room"):
-        check_copies_folder(tmp_path / "out", tmp_path / "photos", paths)
+        check_copies(tmp_path / "out", paths)

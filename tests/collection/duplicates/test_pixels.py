@@ -5,8 +5,9 @@ import pytest
 from helpers.edited_photos import EDITS, scene
 from PIL import Image
 
+from and_tf.collection.duplicates.coarse_search import SIDE
 from and_tf.collection.duplicates.pairs import AGREEMENT
-from and_tf.collection.duplicates.pixels import SIDE, agreement
+from and_tf.collection.duplicates.pixels import agreement
 
 
 def compared(first, second):

@@ -1,18 +1,22 @@
 """Folders: the names decide on order, labels and splits."""
 
+import io
 import os
 
 import numpy as np
 import pytest
-from helpers.pictures import error_of, write_images
+from helpers.pictures import error_of, pixels, write_images
+from PIL import Image
 
 from and_tf.data.settings import DataSettings
 from and_tf.data.sources.class_folders import class_ids
+from and_tf.data.sources.folder import folder_splits, open_folder
 from and_tf.data.sources.opening import (
     available_splits,
     open_source,
     open_train_and_held_out,
 )
+from and_tf.data.splits import SourceOptions
 
 
 def test_folder_is_sorted_nested_and_labelled_by_the_first_part(tmp_path):
@@ -193,3 +197,30 @@ def test_the_work_of_looking_up_classes_grows_with_the_images_alone():
     ids = class_ids([f"{name}/1.png" for name in names], [Name(name) for name in names])
     assert ids.tolist() == list(range(2000))
     assert len(compared) <= 2 * len(names)
+
+
+def test_a_remark_is_logged_once_however_the_folder_is_written(tmp_path, monkeypatch, caplog):
+    """As by embed.py, which opens a folder and then has a run trained on it."""
+    write_images(tmp_path / "photos", ["a/1.png", "a/2.png", "stray.png"])
+    (tmp_path / "photos" / "notes.txt").touch()
+    (tmp_path / "photos" / "val").mkdir()
+    (tmp_path / "photos" / "valid").mkdir()
+    (tmp_path / "photos" / "train").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with caplog.at_level("INFO"):
+        for path in ("photos", "./photos", str(tmp_path / "photos")):
+            open_folder(path, labels="folders")
+            folder_splits(path, SourceOptions(None, "folders", False))
+    for words in ("left out 1 file", "there are no labels", "is left out: the split"):
+        assert len([r for r in caplog.records if words in r.message]) == 1, words
+
+
+def test_a_mended_file_is_logged_once_however_its_folder_is_written(tmp_path, monkeypatch, caplog):
+    content = io.BytesIO()
+    Image.fromarray(pixels(1)[0]).save(content, "JPEG")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(content.getvalue()[:-2])
+    monkeypatch.chdir(tmp_path)
+    for path in ("photos", str(tmp_path / "photos")):
+        open_folder(path, decode=True).load([0], 8)
+    assert len([r for r in caplog.records if "is read, but" in r.message]) == 1

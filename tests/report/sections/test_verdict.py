@@ -154,7 +154,10 @@ def test_without_labels_nothing_is_claimed_on_accuracy():
     )
     assert "nothing points to a collapse" in verdict.headline
     reasons = " ".join(verdict.reasons)
-    assert "40 of 128 directions" in reasons and "label some" in reasons
+    assert (
+        "The embeddings (layer fc) spread over 40 of 128 directions" in reasons
+        and "label some" in reasons
+    )
     assert "class" not in reasons and "stayed" not in reasons
 
 

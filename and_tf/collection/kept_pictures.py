@@ -1,0 +1,139 @@
+"""What was measured of photos, kept beside their table: an update decodes only what is new."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from and_tf.collection.collection import Collection
+from and_tf.collection.files import FILE_COLUMNS, Files, file_columns
+from and_tf.collection.pictures import Pictures
+from and_tf.runs.atomic_files import replace_by
+
+SUFFIX = ".pictures.npz"  # of the file, after the table's name without its own
+FORM = 1  # to be raised where other things are measured, or otherwise
+PACKAGES = (
+    "pillow",
+    "numpy",
+    "scipy",
+    "imagehash",
+)  # another version may decode or measure otherwise
+
+logger = logging.getLogger(__name__)
+
+
+class KeptPictures(NamedTuple):
+    """What is known of N photos from before.
+
+    Attributes:
+        pictures: of M photos.
+        rows: (N,) int64, the row of `pictures` that is a photo's; -1 where it is new or changed.
+        encoded: of the M photos the page's thumbnails as JPEG, empty where one was not made; or
+            none at all.
+    """
+
+    pictures: Pictures
+    rows: np.ndarray
+    encoded: Sequence[bytes] = ()
+
+    def thumbnails(self) -> list[bytes | None]:
+        """The page's thumbnails of the N photos, None where there is none yet."""
+        if not self.encoded:
+            return [None] * len(self.rows)
+        return [None if row < 0 else self.encoded[row] or None for row in self.rows]
+
+
+def kept_path(table: Path) -> Path:
+    """Where the measurements lie that belong to a table: TABLE.pictures.npz."""
+    return table.with_suffix(SUFFIX)
+
+
+def write_kept(
+    path: Path, collection: Collection, pictures: Pictures, encoded: Sequence[bytes] = ()
+) -> None:
+    """Keeps what was measured of a collection's photos; nothing where they are no files.
+
+    It only saves time: where it cannot be written, that is logged.
+
+    Args:
+        path: of the file, which is replaced.
+        collection: N photos.
+        pictures: of them.
+        encoded: their thumbnails on the page as JPEG, empty where there is none; or none at all.
+    """
+    columns = file_columns(collection.files)
+    if not columns:
+        return
+    joined = "\0".join(collection.names).encode(errors="surrogateescape")
+    arrays = {
+        **columns,
+        **{name: values for name, values in pictures._asdict().items() if name != "shapes"},
+        "names": np.frombuffer(joined, np.uint8),
+        "encoded": np.frombuffer(b"".join(encoded), np.uint8),
+        "ends": np.cumsum([len(each) for each in encoded], dtype=np.int64),
+        "made_by": np.array(_made_by()),
+    }
+
+    def write(partial: Path) -> None:
+        with open(partial, "wb") as file:  # a file: savez would add a suffix to a name
+            np.savez(file, **arrays)
+
+    try:
+        replace_by(path, write)
+    except OSError as error:  # such as a full disk
+        logger.warning("%s cannot be written (%s): an update will measure all.", path, error)
+
+
+def read_kept(path: Path, names: Sequence[str], files: Files | None) -> KeptPictures | None:
+    """What is known of photos whose name, size and content are as they were.
+
+    Args:
+        path: of the file that `write_kept` wrote.
+        names: N, of the photos now.
+        files: of the photos now.
+
+    Returns:
+        None where nothing is known: there is no file, or it is corrupt or of other versions.
+    """
+    if files is None or files.checksums is None or not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if str(file["made_by"]) != _made_by():
+                return None
+            arrays = {name: file[name] for name in file.files}
+        return _kept(arrays, names, files)
+    except MemoryError:
+        raise
+    except Exception as error:  # by a kill, a full disk or by hand: all is measured anew
+        logger.debug("%s cannot be read (%s)", path, error)
+        return None
+
+
+def _kept(arrays: dict[str, np.ndarray], names: Sequence[str], files: Files) -> KeptPictures:
+    before = arrays["names"].tobytes().decode(errors="surrogateescape").split("\0")
+    size, _, checksum = (arrays[name].tolist() for name in FILE_COLUMNS)
+    places = {key: row for row, key in enumerate(zip(before, size, checksum, strict=True))}
+    assert files.checksums is not None
+    keys = zip(names, files.sizes.tolist(), files.checksums.tolist(), strict=True)
+    rows = np.array([places.get(key, -1) for key in keys], np.int64)
+    measured = {name: arrays[name] for name in Pictures._fields if name != "shapes"}
+    if any(len(values) != len(before) for values in measured.values()):
+        raise ValueError("its columns do not belong together")
+    ends = arrays["ends"].tolist()
+    encoded = arrays["encoded"].tobytes()
+    parts = [encoded[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    shapes = np.zeros((len(before), 2), np.int32)  # known of the files' headers anyway
+    return KeptPictures(Pictures(shapes=shapes, **measured), rows, parts)
+
+
+def _made_by() -> str:
+    """What measurements depend on besides the photos."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return json.dumps({"form": FORM} | versions)

@@ -1,0 +1,81 @@
+"""The images of a run whose folder has lost some: which rows of its arrays can still be shown."""
+
+import dataclasses
+import os
+
+import numpy as np
+
+from and_tf.data.sources.class_folders import class_ids, class_names, class_of
+from and_tf.data.sources.source import EncodedSource, Source
+from and_tf.runs.workdir import Workdir
+
+FEWEST = 2  # images: one has no neighbour
+
+
+def remaining_images(
+    run: Workdir, fingerprint: str, now: Source, held_out: Source | None
+) -> tuple[EncodedSource, np.ndarray] | None:
+    """All images that a run began with, by its own list, and which of them are still there.
+
+    A source of all keeps the meaning of the run's rows. Labels are those that the folders of the
+    names give; what the run was not trained on is left out.
+
+    Args:
+        run: the folder.
+        fingerprint: of the images that it began with.
+        now: the images that are found in their place.
+        held_out: the images that it was evaluated on.
+
+    Returns:
+        The source, in which files may be missing, and the rows (n,) int of those that are there;
+        None where the run has no list of files, too few are left, their classes are others, or
+        images that were trained on would be held out, as where a part of a split moves.
+    """
+    names = [str(name) for name in _names(run)]
+    if not names or not isinstance(now, EncodedSource) or (root := _root(now)) is None:
+        return None
+    classes = _classes(names, now)
+    if (classes is None) != (now.class_names is None):
+        return None
+    paths = [root + name for name in names]
+    whole = dataclasses.replace(
+        now,
+        items=paths,
+        names=names,
+        sizes=run.read_images().sizes,
+        labels=None if classes is None else class_ids(names, classes),
+        class_names=classes,
+        checksums=None,
+        shapes=None,
+        broken=(),
+    )
+    present = np.flatnonzero([*map(_is_there, paths, whole.sizes.tolist())])
+    is_mixed = not set(paths).isdisjoint(getattr(held_out, "items", ()))
+    if whole.fingerprint != fingerprint or len(present) < FEWEST or is_mixed:
+        return None
+    return whole, present
+
+
+def _names(run: Workdir) -> np.ndarray:
+    return run.read_images().names if run.images.is_file() else np.array([], object)
+
+
+def _root(now: EncodedSource) -> str | None:
+    """What precedes the names in the paths of files; None where images are no files."""
+    first = now.items[0]
+    return first.removesuffix(now.names[0]) if now.names and isinstance(first, str) else None
+
+
+def _classes(names: list[str], now: EncodedSource) -> list[str] | None:
+    """The classes of now, if they are those of the names too."""
+    known = now.class_names
+    if known is None or class_names(names) is None or {*map(class_of, names)} - {*known}:
+        return None
+    return known
+
+
+def _is_there(path: str, size: int) -> bool:
+    try:
+        return os.stat(path).st_size == size
+    except OSError:
+        return False
