@@ -118,7 +118,7 @@ FLAGS = [
     ("no images", "embed", nothing, ["--images="],
      ["which folder of photos", "--images=PHOTOS"]),
     ("k", "evaluate", nothing, ["--k=0"], ["--k=0", "at least 1"]),
-    ("layer", "evaluate", nothing, ["--layer=conv6"], ["--layer=conv6", "conv5"]),
+    ("layer", "evaluate", nothing, ["--layer=conv6"], ["--layer=conv6", "stage4"]),
     ("layer of the bank", "evaluate", nothing, ["--bank=memory", "--layer=conv3"],
      ["--bank=memory", "--layer=conv3"]),
     ("no batch", "embed", nothing, ["--batch_size=0"], ["--batch_size=0", "at least 1"]),
