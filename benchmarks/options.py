@@ -33,13 +33,10 @@ PARTS: dict[str, tuple[str, list[list[str]]]] = {
     "instance": ("Instance", [["--method=instance"]]),
     "and": ("AND", [["--method=and"]]),
     "views": ("2 views", [["--views=2"]]),
-    "cld": ("CLD", [["--group_weight=0.25"], ["--group_weight=1"]]),
-    "entropy": ("entropy", [["--entropy_weight=0.05"], ["--entropy_weight=0.2"]]),
+    "cld": ("CLD", [["--group_weight=1"]]),
+    "entropy": ("entropy", [["--entropy_weight=0.2"]]),
     "flip": ("flip", [["--flip"]]),
-    "mutual": (
-        "mutual",
-        [["--neighbours=mutual"], ["--neighbours=mutual", "--neighbourhood_size=5"]],
-    ),
+    "mutual": ("mutual", [["--neighbours=mutual"]]),
 }
 VARIANTS = (
     "instance", "and", "instance+views", "and+views", "and+views+cld", "and+views+entropy",
