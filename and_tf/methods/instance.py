@@ -60,6 +60,10 @@ class Instance(Method):
     def views(self) -> int:
         return self.options.views
 
+    @property
+    def variations(self) -> tuple[str, ...]:
+        return self.options.variations
+
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
         of_options = self.options.callbacks(self.plan, context.steps_per_epoch)
         if not self.diagnostics:

@@ -76,6 +76,12 @@ class Method(Settings):
         neighbourhood_arrays: which of `NEIGHBOURHOOD_ARRAYS` are in the model's `round_state`,
             under these names; the report draws them.
         trains: whether it takes any step; one that does not is evaluated as it is built.
+        learns_from_labels: whether the training images' labels are what it learns: its accuracy on
+            those images then says nothing on others.
+        fc_holds: what the layer `fc` holds in place of features, in words; empty where `fc` is what
+            the method is to be judged by.
+        rebuilt_from: whose images `rebuild` gives, as the end of "images beside ..."; empty where
+            it gives none.
     """
 
     title: ClassVar[str]
@@ -85,6 +91,9 @@ class Method(Settings):
     bank_array: ClassVar[str | None] = None
     neighbourhood_arrays: ClassVar[tuple[str, ...]] = ()
     trains: ClassVar[bool] = True
+    learns_from_labels: ClassVar[bool] = False
+    fc_holds: ClassVar[str] = ""
+    rebuilt_from: ClassVar[str] = ""
 
     plan: RoundPlan = dataclasses.field(default_factory=RoundPlan)
 
@@ -109,6 +118,15 @@ class Method(Settings):
         """Augmented views of each image in a step; above 1, the images of a step are
         (B, V, H, W, 3)."""
         return 1
+
+    @property
+    def variations(self) -> tuple[str, ...]:
+        """What these settings change of the published method, in words, as after "with"."""
+        return ()
+
+    def is_neighbour(self, neighbours: np.ndarray) -> np.ndarray | None:
+        """Which of the kept neighbours, (N, k), count in training: (N, k) bool, or None for all."""
+        return None
 
     def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:
         """The model that `fit` trains, not yet compiled.

@@ -44,6 +44,16 @@ class BankOptions(Settings):
                 "there is one: pass ", Argument("views", 2), ".",
             )  # fmt: skip
 
+    @property
+    def variations(self) -> tuple[str, ...]:
+        """The options that are on, in words."""
+        options = {
+            f"{self.views} views": self.views != 1,
+            f"group weight {self.group_weight:g}": self.group_weight,
+            f"entropy weight {self.entropy_weight:g}": self.entropy_weight,
+        }
+        return tuple(words for words, is_on in options.items() if is_on)
+
     def callbacks(self, plan: RoundPlan, steps_per_epoch: int) -> list[keras.callbacks.Callback]:
         """What the options do between steps."""
         if not self.entropy_weight:

@@ -26,6 +26,7 @@ class Supervised(Method):
 
     title = "Supervised training"
     published_name = "supervised"
+    learns_from_labels = True
 
     def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:
         from and_tf.methods.classifier_model import ClassifierModel

@@ -14,6 +14,7 @@ from and_tf.methods.instance import Instance
 from and_tf.methods.instance_model import InstanceModel
 from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, TrainingContext
 from and_tf.methods.method_model import MethodModel
+from and_tf.settings import build as from_values
 from and_tf.training.optimizers import TorchSGD
 
 N, D, BATCH = 20, 5, 8
@@ -130,3 +131,23 @@ def test_a_method_needs_no_more_than_its_losses_and_gradients(jit_compile):
     ).history["loss"]
     assert losses[-1] < 0.7 * losses[0]
     assert (model.head.kernel.numpy() != head).any()
+
+
+@pytest.mark.parametrize(
+    ("method", "values", "words"),
+    [
+        ("and", {}, ()),
+        ("instance", {}, ()),
+        ("deepcluster", {}, ()),
+        ("instance", {"views": 2}, ("2 views",)),
+        ("and", {"views": 2, "group_weight": 1.0}, ("2 views", "group weight 1")),
+        ("and", {"entropy_weight": 0.2}, ("entropy weight 0.2",)),
+        ("and", {"neighbours": "mutual"}, ("mutual neighbours",)),
+        ("and", {"anchors": "random"}, ("random anchors",)),
+        ("and", {"anchor_share": 0.5}, ("at most 50 % of the images as anchors",)),
+        ("and", {"discovery_features": "clean"}, ("neighbours of clean images",)),
+        ("and", {"neighbour_search": "faiss", "logits_mb": 5}, ()),
+    ],
+)
+def test_a_method_names_what_it_changes_of_the_published_one(method, values, words):
+    assert from_values(METHODS[method], values).variations == words

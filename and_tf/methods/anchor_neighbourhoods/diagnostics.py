@@ -6,7 +6,8 @@ import numpy as np
 METRIC_TITLES = {
     "anchors": "anchors",
     "stability": "stability (%)",
-    "mutual": "mutual neighbours (%)",
+    "mutual": "mutual pairs of anchors (%)",
+    "anchors_alone": "anchors that stand alone",
     "entropy_mean": "entropy (nats)",
     "consistency": "consistency (%)",
 }

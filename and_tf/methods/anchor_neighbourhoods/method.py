@@ -12,10 +12,12 @@ from and_tf.methods.anchor_neighbourhoods.selection import RULES
 from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, Method, TrainingContext
 from and_tf.methods.options import BankOptions
 from and_tf.search.choices import PRECISIONS, SEARCHES
+from and_tf.search.mutual import are_mutual
 from and_tf.settings import at_least, between, setting
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from and_tf.data.sources.source import Source
     from and_tf.methods.method_model import MethodModel
@@ -94,6 +96,20 @@ class AnchorNeighbourhoods(Method):
     @property
     def views(self) -> int:
         return self.options.views
+
+    @property
+    def variations(self) -> tuple[str, ...]:
+        most = f"at most {100 * self.anchor_share:g} % of the images as anchors"
+        choices = {
+            "mutual neighbours": self.neighbours == "mutual",
+            "random anchors": self.anchors == "random",
+            most: self.anchor_share != 1,
+            "neighbours of clean images": self.discovery_features == "clean",
+        }
+        return (*self.options.variations, *(words for words, is_on in choices.items() if is_on))
+
+    def is_neighbour(self, neighbours: np.ndarray) -> np.ndarray | None:
+        return are_mutual(neighbours) if self.neighbours == "mutual" else None
 
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
         from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum

@@ -31,6 +31,8 @@ class SplitBrain(Method):
 
     title = "Split-Brain autoencoder"
     published_name = "Split-Brain"
+    fc_holds = "what the halves of the encoder predict of each other"
+    rebuilt_from = f"{fc_holds}: the mean of the predicted distribution"
 
     def build_encoder(self, build: Callable[..., keras.Model]) -> keras.Model:
         return build(split=True)

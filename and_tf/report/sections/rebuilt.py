@@ -8,8 +8,8 @@ from and_tf.report.thumbnails import picture
 COUNT = 8  # images
 
 TEMPLATE = """
-<p>{{ which }} images, evenly spread, beside what the halves of the encoder predict of each other,
-by the {{ checkpoint }} checkpoint: the mean of the predicted distribution.</p>
+<p>{{ which }} images, evenly spread, beside {{ rebuilt_from }}, by the
+{{ checkpoint }} checkpoint.</p>
 <div class="scroll" role="region" tabindex="0" aria-label="Rebuilt images">
 <table class="strip">
 <thead><tr><th scope="col" class="first">image</th>
@@ -48,6 +48,7 @@ def rebuilt_section(context: ReportContext) -> Section | None:
         TEMPLATE,
         which="Training" if context.queries is None else "Held-out",
         checkpoint=context.checkpoint,
+        rebuilt_from=context.settings.method.rebuilt_from,
         names=list(rebuilt),
         lines=lines,
     )

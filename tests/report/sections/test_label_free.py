@@ -2,11 +2,13 @@
 
 import json
 
+import pytest
 from helpers.report_runs import make_run, save_images
 
+from and_tf.methods import METHODS
 from and_tf.methods.instance import Instance
 from and_tf.report.context import read_context
-from and_tf.report.sections.label_free import label_free_section
+from and_tf.report.sections.label_free import TITLES, label_free_section
 from and_tf.report.sections.metrics import metrics_section
 from and_tf.report.settings import ReportSettings
 
@@ -30,3 +32,9 @@ def test_the_metrics_of_a_new_method_stand_on_the_page(tmp_path, monkeypatch):
     assert "purity of groups (%)" in labelled and "<td>87.5</td>" in labelled
     assert "purity" not in label_free and "novelty" not in labelled
     assert "anchors</th>" not in label_free and "Consistency" not in labelled
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_no_two_columns_of_a_table_have_the_same_title(name):
+    titles = [*TITLES.values(), *METHODS[name].metric_titles.values()]
+    assert len(set(titles)) == len(titles)
