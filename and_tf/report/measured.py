@@ -140,8 +140,9 @@ def _beside(comparison: Comparison, column: Column | None, reasons: list[str]) -
     if result is None:
         return "", "no published result of this protocol"
     reasons = [*comparison.reasons, *reasons]
-    note = f"not comparable: {'; '.join(reasons)}" if reasons else "comparable"
-    return f"{result:.1f} %", note
+    if reasons:
+        return f"{result:.1f} %", f"not comparable: {'; '.join(reasons)}"
+    return f"{result:.1f} %", "; ".join(filter(None, ["comparable", comparison.unknown]))
 
 
 def own_row(comparison: Comparison, rows: list[MeasuredRow]) -> list[str] | None:

@@ -24,7 +24,8 @@ class Setting:
         encoder: name of the network.
         image_size: side of its input in pixels.
         embedding_dim: length of an embedding.
-        epochs: of training; None also where it does not matter.
+        epochs: of training.
+        variations: what was changed of the published method, in words, as after "with".
     """
 
     data: str
@@ -34,6 +35,7 @@ class Setting:
     image_size: int | None = 32
     embedding_dim: int | None = 128
     epochs: int | None = 1000
+    variations: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         names = {"alexnet": "AlexNet", "resnet18": "ResNet18"}
@@ -43,10 +45,20 @@ class Setting:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """Top-1 in percent of a method by each protocol, None where there is none, and the source."""
+    """The published results of a method.
+
+    Attributes:
+        values: top-1 in percent by each protocol, None where there is none.
+        source: address.
+        epochs: of its training; None where they are not recorded.
+        recipe: settings that it was trained with, by their names here; empty where it is not
+            recorded.
+    """
 
     values: tuple[float | None, ...]
     source: str
+    epochs: int | None = None
+    recipe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +74,7 @@ class Table:
     """Published results, all of one setting.
 
     Attributes:
-        setting: theirs.
+        setting: theirs, without epochs, which differ between the rows.
         columns: the protocol and layer of each result, as `("weighted kNN", "fc")`.
         rows: by method.
         caveats: of this setting.
@@ -95,22 +107,29 @@ def _contents() -> dict[str, Any]:
 def _table(contents: dict[str, Any], entry: dict[str, Any]) -> Table:
     url = {name: source["url"] for name, source in contents["sources"].items()}
     counts = contents["data_sets"][entry["data"]]
-    fields = ("data", "encoder", "image_size", "embedding_dim", "epochs")
+    fields = ("data", "encoder", "image_size", "embedding_dim")
     setting = Setting(
         images=counts["images"],
         held_out_images=counts["held_out_images"],
+        epochs=None,
         **{name: entry[name] for name in fields},
     )
     return Table(
         setting,
         tuple((protocol, layer) for protocol, layer in entry["columns"]),
-        {row["method"]: Row(tuple(row["values"]), url[row["source"]]) for row in entry["rows"]},
+        {row["method"]: _row(contents, row) for row in entry["rows"]},
         tuple(
             Caveat(caveat["text"], url[caveat["source"]])
             for caveat in contents["caveats"]
             if caveat["applies_to"].items() <= _conditions(entry).items()
         ),
     )
+
+
+def _row(contents: dict[str, Any], row: dict[str, Any]) -> Row:
+    recipe = contents["recipes"][row["recipe"]] if "recipe" in row else {}
+    url = contents["sources"][row["source"]]["url"]
+    return Row(tuple(row["values"]), url, row.get("epochs"), recipe)
 
 
 def _conditions(entry: dict[str, Any]) -> dict[str, Any]:
@@ -168,4 +187,24 @@ def differences(ours: Setting, theirs: Setting) -> list[str]:
         reasons.append(f"embeddings of {ours.embedding_dim} values, not {theirs.embedding_dim}")
     if theirs.epochs and ours.epochs != theirs.epochs:
         reasons.append(f"{ours.epochs:,} epochs, not {theirs.epochs:,}")
-    return reasons
+    return [*reasons, *(f"with {words}" for words in ours.variations)]
+
+
+def departures(values: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[str]:
+    """Which settings of a run are not those of a recipe, in words.
+
+    Args:
+        values: of all its settings, by name.
+        recipe: of a `Row`; what the run has no setting for is left out.
+    """
+    return [
+        f"{name} is {_in_words(values[name])}, not {_in_words(value)}"
+        for name, value in recipe.items()
+        if name in values and values[name] != value
+    ]
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)

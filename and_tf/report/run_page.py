@@ -22,7 +22,7 @@ def _subtitle(context: ReportContext) -> str:
     settings, record = context.settings, context.record
     plan = record.plan
     return (
-        f"{settings.method.title} on {record.metadata['images']:,} images of {settings.data.data} "
+        f"{settings.title} on {record.metadata['images']:,} images of {settings.data.data} "
         f"({settings.data.train_split}), {context.encoder.name} with "
         f"{context.encoder.count_params():,} parameters, {_count(plan.total_epochs, 'epoch')} in "
         f"{_count(plan.rounds + 1, 'round')}, seed {settings.run.seed}"

@@ -152,6 +152,16 @@ class ExperimentSettings(Settings):
             )  # fmt: skip
 
     @property
+    def title(self) -> str:
+        """The method, and what these settings change of the published one, for headings."""
+        changes = [*self.method.variations, *["horizontal flips"] * self.augmentation.flip]
+        if not changes:
+            return self.method.title
+        *others, last = changes
+        listed = f"{', '.join(others)} and {last}" if others else last
+        return f"{self.method.title} with {listed}"
+
+    @property
     def keeps_network(self) -> bool:
         """Whether the run's folder holds the layers of the encoder, which no name stands for."""
         return self.encoder.is_of_init or self.method.has_own_encoder

@@ -109,7 +109,7 @@ def summarise(experiment: Experiment, seconds: float, exported: Path) -> str:
     chosen = choose_images(len(experiment.train), settings.run.eval_images)
     votes = chosen.votes(experiment.train.labels)
     lines = [
-        f"{settings.run.name}: {settings.method.title}, {experiment.train.name}, "
+        f"{settings.run.name}: {settings.title}, {experiment.train.name}, "
         f"{_network(experiment)}, {epochs}, seed {settings.run.seed}",
         f"{clock(seconds)} since the last start{rate}",
         *_knn_lines(metrics, run.read_metadata(), votes),

@@ -52,7 +52,8 @@ def test_only_the_same_protocol_has_a_published_result(classifier, row, result):
     protocols = [report(classifier, [row | {"top1": 61.0}])]
     (found,) = measured_rows(record(protocols), compare(PAPER, "Instance"), 10_000, 200, OWN)
     assert found.published == result
-    assert found.note == ("comparable" if result else "no published result of this protocol")
+    words = "comparable; for how many epochs and by which recipe is not recorded here"
+    assert found.note == (words if result else "no published result of this protocol")
 
 
 def test_results_of_other_images_are_not_held_against_published_ones():

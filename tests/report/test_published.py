@@ -60,18 +60,20 @@ def test_birds_and_dogs_are_found_and_their_network_is_not_claimed_to_be_known()
 
 def test_the_data_file_has_its_schema():
     contents = json.loads(FILE.read_text(encoding="utf-8"))
-    assert set(contents) == {"about", "sources", "data_sets", "tables", "caveats"}
+    assert set(contents) == {"about", "sources", "data_sets", "recipes", "tables", "caveats"}
     for source in contents["sources"].values():
         assert source["title"] and source["url"].startswith("https://")
     for data_set in contents["data_sets"].values():
         assert data_set["images"] > data_set["held_out_images"] > 0 and data_set["specs"]
-    fields = {"data", "encoder", "image_size", "embedding_dim", "epochs", "columns", "rows"}
+    fields = {"data", "encoder", "image_size", "embedding_dim", "columns", "rows"}
     for table in contents["tables"]:
         assert set(table) == fields and table["data"] in contents["data_sets"]
         assert all(protocol in (KNN[0], LINEAR) for protocol, _ in table["columns"])
         assert len({row["method"] for row in table["rows"]}) == len(table["rows"])
         for row in table["rows"]:
-            assert set(row) == {"method", "values", "source"}
+            assert set(row) - {"epochs", "recipe"} == {"method", "values", "source"}
+            assert row.get("epochs", 1) > 0
+            assert row.get("recipe", "and") in contents["recipes"]
             assert row["source"] in contents["sources"]
             assert len(row["values"]) == len(table["columns"])
             assert all(value is None or 0 < value < 100 for value in row["values"])

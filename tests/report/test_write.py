@@ -239,6 +239,13 @@ def test_a_section_takes_one_function_and_one_entry(labelled, monkeypatch):
     assert {"href": "#dummy"} in page.all("a")
 
 
+def test_the_title_names_the_options_that_are_on(tmp_path, monkeypatch):
+    flags = ["--rounds=0", "--method=instance", "--entropy_weight=0.2"]
+    run = make_run(tmp_path / "run", save_images(tmp_path / "i.npz", 20, 2), *flags)
+    monkeypatch.setattr(sections, "SECTIONS", [])
+    assert "Instance discrimination with entropy weight 0.2 on 20 images" in page_of(run).text
+
+
 @pytest.mark.system
 def test_a_report_of_an_earlier_checkpoint_ends_with_it(labelled):
     run, _ = labelled

@@ -140,6 +140,13 @@ def test_a_summary_tells_how_many_images_voted(tmp_path):
     assert title == "Weighted kNN, K = 20, top-1 on the held-out images:"
 
 
+def test_a_summary_names_the_options_that_are_on(tmp_path):
+    flags = ["--views=2", "--group_weight=1", "--flip"]
+    first = summary_of(tmp_path, METRICS, {}, *flags)[0]
+    method = "Anchor Neighbourhood Discovery with 2 views, group weight 1 and horizontal flips"
+    assert first.startswith(f"tiny: {method}, digits train, ")
+
+
 def test_a_summary_without_training_and_without_labels_says_both(tmp_path):
     first, cost, knn, _ = summary_of(
         tmp_path, [{"step": 0, "round": 1, "uniformity": -0.1}], {}, "--method=random", "--seed=7"

@@ -50,6 +50,8 @@ TEMPLATE = """
 Top-1 in percent on {{ comparison.table.setting }}, the nearest published setting; each method
 links to the source of its row.
 {% if comparison.reasons %}Not comparable with this run: {{ comparison.reasons|join("; ") }}.
+{% elif comparison.unknown %}Images and network are those of this run; of the result of its method
+{{ comparison.unknown }}.
 {% else %}The setting is that of this run.{% endif %}</figcaption>
 <div class="scroll" role="region" tabindex="0" aria-label="Published results"><table>
 <thead><tr><th scope="col">method</th>{% for protocol, layer in comparison.table.columns %}
