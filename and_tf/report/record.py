@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class Discovery:
     Attributes:
         round: its number.
         entropy: (N,) float32 in nats.
-        neighbours: (N, k) int, nearest first.
+        neighbours: (N, k) int, nearest first; -1 in place of those that do not count in training.
         is_anchor: (N,) bool; all False where the method selects none.
     """
 
@@ -52,6 +52,11 @@ class Discovery:
     entropy: np.ndarray
     neighbours: np.ndarray
     is_anchor: np.ndarray
+
+    @property
+    def leaves_out_neighbours(self) -> bool:
+        """Whether some of the nearest images do not count as neighbours."""
+        return bool((self.neighbours < 0).any())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,7 +108,7 @@ class Record:
     @property
     def discoveries(self) -> list[Discovery]:
         """The neighbourhoods of the finished rounds that began with some, in order of rounds."""
-        return discoveries(self.round_ends)
+        return discoveries(self.round_ends, self.settings.method.is_neighbour)
 
     def latest(self, name: str) -> float | None:
         """The newest value of a metric of the evaluations, or None where it was never measured."""
@@ -115,15 +120,25 @@ class Record:
         return {record["round"]: record[name] for record in self.evaluations if name in record}
 
 
-def discoveries(round_ends: Sequence[RoundEnd]) -> list[Discovery]:
-    """The neighbourhoods of those rounds that began with some."""
+def discoveries(
+    round_ends: Sequence[RoundEnd],
+    is_neighbour: Callable[[np.ndarray], np.ndarray | None] = lambda _: None,
+) -> list[Discovery]:
+    """The neighbourhoods of those rounds that began with some.
+
+    Args:
+        round_ends: in order.
+        is_neighbour: which of the neighbours count, as of `Method`.
+    """
     found = []
     for end in round_ends:
         if end.entropy is None or end.neighbours is None or not end.entropy.any():
             continue
         no_anchor = np.zeros(len(end.entropy), bool)
         is_anchor = no_anchor if end.is_anchor is None else end.is_anchor.astype(bool)
-        found.append(Discovery(end.number, end.entropy, end.neighbours, is_anchor))
+        counts = is_neighbour(end.neighbours)  # (N, k) or None for all
+        neighbours = end.neighbours if counts is None else np.where(counts, end.neighbours, -1)
+        found.append(Discovery(end.number, end.entropy, neighbours, is_anchor))
     return found
 
 

@@ -86,9 +86,16 @@ def discover(
 
 
 def neighbour_overlap(before: np.ndarray, after: np.ndarray) -> float:
-    """Fraction of the neighbours before, (N, k), that are still neighbours after, in percent."""
-    kept = (before[:, :, None] == after[:, None, :]).any(axis=2)  # (N, k)
-    return 100.0 * float(kept.mean())
+    """Fraction of the neighbours before that are still neighbours after, in percent.
+
+    Args:
+        before, after: (N, k) int; -1 stands for no neighbour.
+
+    Returns:
+        Percent; NaN where there was no neighbour before.
+    """
+    kept = (before[:, :, None] == after[:, None, :]).any(axis=2)[before >= 0]
+    return 100.0 * float(kept.mean()) if len(kept) else float("nan")
 
 
 def discover_sample(

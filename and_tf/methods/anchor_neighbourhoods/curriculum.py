@@ -24,7 +24,9 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
     The round follows from the optimiser's step, whatever way `fit` is cut into epochs or resumed,
     and a round that the model has already entered is not discovered again. The logs of each epoch
     get `round`, and from round 1 on `anchors`, `entropy_mean` (nats) and, where they can be
-    measured, `stability`, `mutual` and `consistency` (percent).
+    measured, `stability` and `consistency` (percent). Where only mutual neighbours count, these two
+    are of the pairs that count, and the logs get `mutual` (percent of the anchors' pairs) and
+    `anchors_alone`, the number of anchors without a pair.
 
     Args:
         rounds: R, rounds after the initial one.
@@ -119,7 +121,8 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         model.round.assign(number)
         self.metrics = self._measure()
         if had_neighbours:
-            self.metrics["stability"] = neighbour_overlap(before, found.neighbours)
+            stability = neighbour_overlap(self._counted(before), self._counted(found.neighbours))
+            self.metrics |= {} if np.isnan(stability) else {"stability": stability}
 
     def _discover(
         self, rows: np.ndarray, neighbourhood_size: int, temperature: float
@@ -142,6 +145,12 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         num_anchors = int(len(entropy) * fraction + 1e-9)  # exact, where rounding falls short
         return self.rule(entropy, num_anchors, [self.seed, number])
 
+    def _counted(self, neighbours: np.ndarray) -> np.ndarray:
+        """(N, k) int, neighbours with -1 in place of those that do not count."""
+        if not self.model.mutual_neighbours:
+            return neighbours
+        return np.where(are_mutual(neighbours), neighbours, -1)
+
     def _measure(self) -> dict[str, float]:
         is_anchor = self.model.is_anchor.numpy()
         metrics = {
@@ -151,6 +160,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         neighbours, is_pair = self.model.neighbours.numpy(), None
         if self.model.mutual_neighbours:
             is_pair = are_mutual(neighbours)  # (N, k)
+            metrics["anchors_alone"] = int((is_anchor & ~is_pair.any(axis=1)).sum())
             if is_anchor.any():
                 metrics["mutual"] = 100.0 * float(is_pair[is_anchor].mean())
         if self.labels is not None:

@@ -44,14 +44,16 @@ def consistency_plot(record: Record, labels: np.ndarray | None) -> Plot | None:
     figure = consistency_by_entropy(record.discoveries, labels)
     if figure is None:
         return None
+    are_some_left_out = any(each.leaves_out_neighbours for each in record.discoveries)
+    neighbours = "the neighbours that count" if are_some_left_out else "neighbours"
     measure = (
-        "fraction of neighbours with the image's label (consistency)"
+        "with the image's label (consistency)"
         if has_labels(labels)
-        else "fraction of neighbours that the next round finds again (stability)"
+        else "that the next round finds again (stability)"
     )
     caption = (
-        f"The {measure} by decile of entropy. {_selection(record.discoveries)}: that pays where "
-        "the lines fall to the right."
+        f"The fraction of {neighbours} {measure} by decile of entropy. "
+        f"{_selection(record.discoveries)}: that pays where the lines fall to the right."
     )
     alt = "Line plot: correct or lasting neighbours by decile of entropy, a line per round."
     return Plot(save_svg(figure, alt), "Low entropy, clear neighbourhoods?", caption)

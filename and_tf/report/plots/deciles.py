@@ -25,7 +25,7 @@ def consistency_deciles(
 
     Args:
         entropy: (N,) float, of each image's neighbourhood.
-        neighbours: (N, k) int, their rows.
+        neighbours: (N, k) int, their rows; -1 for none.
         labels: (N,) int, -1 where unknown: such pairs are left out.
 
     Returns:
@@ -34,7 +34,7 @@ def consistency_deciles(
     Reference: Huang et al., ICML 2019, figure on consistency against entropy.
     """
     own, others = labels[:, None], labels[neighbours]  # (N, 1), (N, k)
-    is_known = (own >= 0) & (others >= 0)  # (N, k)
+    is_known = (own >= 0) & (others >= 0) & (neighbours >= 0)  # (N, k)
     return _by_decile(entropy, (own == others) & is_known, is_known)
 
 
@@ -45,13 +45,14 @@ def stability_deciles(
 
     Args:
         entropy: (N,) float.
-        neighbours, later_neighbours: (N, k) int, of one round and of the next.
+        neighbours, later_neighbours: (N, k) int, of one round and of the next; -1 for none.
 
     Returns:
         (10,) float64, percent, from the lowest entropy to the highest; NaN where there is no image.
     """
     is_found_again = (neighbours[:, :, None] == later_neighbours[:, None, :]).any(axis=2)  # (N, k)
-    return _by_decile(entropy, is_found_again, np.ones_like(is_found_again))
+    is_counted = neighbours >= 0
+    return _by_decile(entropy, is_found_again & is_counted, is_counted)
 
 
 def _by_decile(entropy: np.ndarray, is_hit: np.ndarray, is_counted: np.ndarray) -> np.ndarray:

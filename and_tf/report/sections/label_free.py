@@ -46,9 +46,12 @@ collapsed (RankMe, <a href="https://arxiv.org/abs/2210.02885">Garrido et al. 202
 image, 0 to 4; low: invariant (same paper)</dd>
 <dt>neighbour overlap</dt><dd>fraction of an image's {{ nearest }} that were among them at the
 previous evaluation</dd>
-<dt>stability</dt><dd>fraction of the neighbours found at a round's start that the previous round
-had found too</dd>
-<dt>mutual neighbours</dt><dd>fraction of neighbours that hold for both sides</dd>
+<dt>stability</dt><dd>fraction of the previous round's neighbours that the round's start found
+again; where only mutual pairs count, of these</dd>
+<dt>mutual pairs of anchors</dt><dd>fraction of the anchors' neighbours that count, because the
+anchor is among theirs; an anchor without any stands alone</dd>
+<dt>mutual neighbours</dt><dd>fraction of an image's {{ nearest }} that have the image among
+their own</dd>
 <dt>bank agreement</dt><dd>fraction of an image's {{ nearest }} that are its nearest in the memory
 bank too</dd>
 <dt>hubness</dt><dd>large where a few images are near to very many

@@ -128,8 +128,8 @@ def _rounds_caption(context: ReportContext) -> str:
     sentences += _training_protocol(context)
     if any("consistency" in epoch for epoch in record.epochs):
         sentences.append(
-            "Consistency: fraction of the neighbours at the round's start that are of their "
-            "anchor's class."
+            "Consistency: fraction of the neighbours at the round's start, of those that count in "
+            "training, that are of their anchor's class."
         )
     sentences.append("Labels are never used in training.")
     return " ".join(sentences)
