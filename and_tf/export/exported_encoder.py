@@ -10,6 +10,7 @@ import numpy as np
 from and_tf.errors import BrokenFile, UserError
 
 Embed = Callable[[np.ndarray], np.ndarray]
+EmbedEncoded = Callable[[Sequence[bytes]], np.ndarray]
 
 
 class ExportedEncoder:
@@ -21,6 +22,8 @@ class ExportedEncoder:
         embedding_dim: int, D.
         metadata: what the export says about itself, see `export.metadata`; empty for other files.
         name: in messages, such as the path.
+        embed_encoded: callable from the bytes of B image files to (B, embedding_dim), NaN where a
+            file cannot be decoded; None for formats that decode nothing.
     """
 
     def __init__(
@@ -30,12 +33,14 @@ class ExportedEncoder:
         embedding_dim: int,
         metadata: dict[str, Any] | None = None,
         name: str = "The encoder",
+        embed_encoded: EmbedEncoded | None = None,
     ):
         self._embed = embed
         self.image_size = image_size
         self.embedding_dim = embedding_dim
         self.metadata = metadata or {}
         self.name = name
+        self.embed_encoded = embed_encoded
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Embeddings (B, D) float32 of images (B, image_size, image_size, 3) uint8.
@@ -61,6 +66,7 @@ def checked_encoder(
     input_shape: Sequence,
     output_shape: Sequence,
     metadata: dict[str, Any] | None = None,
+    embed_encoded: EmbedEncoded | None = None,
 ) -> ExportedEncoder:
     """An `ExportedEncoder` of what takes (B, side, side, 3) to (B, D).
 
@@ -69,7 +75,7 @@ def checked_encoder(
     """
     match (*input_shape,), (*output_shape,):
         case (_, int(side), int(width), 3), (_, int(dim)) if side == width and min(side, dim) > 0:
-            return ExportedEncoder(embed, side, dim, metadata, str(path))
+            return ExportedEncoder(embed, side, dim, metadata, str(path), embed_encoded)
     raise not_ours(path)
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,4 +109,9 @@ def read(path: Path) -> ExportedEncoder:
         found = loaded.signatures["serving_default"](images=tf.constant(images))
         return found["embeddings"].numpy()
 
-    return checked_encoder(path, embed, (None, side, side, 3), (None, embedding_dim), description)
+    def embed_encoded(files: Sequence[bytes]) -> np.ndarray:
+        found = loaded.signatures["encoded_images"](images=tf.constant(list(files), tf.string))
+        return found["embeddings"].numpy()
+
+    shapes = (None, side, side, 3), (None, embedding_dim)
+    return checked_encoder(path, embed, *shapes, description, embed_encoded)

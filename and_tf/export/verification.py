@@ -22,7 +22,7 @@ def verify_export(encoder: keras.Model, path: Path | str, format: str, images: n
 
     Returns:
         The largest absolute difference of an embedding's value over batches of 1 and of 8, NaN if
-        any is. For `savedmodel` the encoded bytes of the images count too.
+        any is. Where an export takes the bytes of files, those of the images count too.
     """
     reference = in_float32(encoder)
     exported = load_exported(path)
@@ -31,8 +31,10 @@ def verify_export(encoder: keras.Model, path: Path | str, format: str, images: n
         batch = np.resize(images, (size, *images.shape[1:]))
         expected = reference(batch, training=False).numpy()  # (size, D)
         found = [exported(batch)]
-        if format == "savedmodel":
-            found.append(_embed_encoded(path, batch))
+        if exported.embed_encoded is not None:
+            found.append(
+                exported.embed_encoded([tf.io.encode_png(image).numpy() for image in batch])
+            )
         differences += [np.abs(rows - expected).max() for rows in found]
     return float(np.max(differences))
 
@@ -80,11 +82,3 @@ def measure_agreement(encoder: keras.Model, path: Path | str, images: np.ndarray
 
 def _unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-
-
-def _embed_encoded(path: Path | str, images: np.ndarray) -> np.ndarray:
-    from and_tf.export.savedmodel import load
-
-    loaded = load(path)
-    encoded = tf.stack([tf.io.encode_png(image) for image in images])
-    return loaded.signatures["encoded_images"](images=encoded)["embeddings"].numpy()

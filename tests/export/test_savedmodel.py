@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.small_runs import small_encoder
 from helpers.trained_encoders import smooth_pixels
 
 from and_tf import export
@@ -58,11 +59,10 @@ def test_a_corrupt_file_among_others_is_told_and_gives_nan(saved):
 
 
 @pytest.mark.parametrize("name", ["a[b", "a]b", "a\\b", "a*b?", "a[0-9]"])
-def test_it_is_written_and_read_at_paths_that_tensorflow_takes_for_patterns(
-    encoder, name, tmp_path
-):
+def test_it_is_written_and_read_at_paths_that_tensorflow_takes_for_patterns(name, tmp_path):
+    encoder = small_encoder("of one layer", (16, 16, 3), 4)
     folder = tmp_path / name
-    images = smooth_pixels(2)
+    images = smooth_pixels(2, 16, 16)
     path = export.export_encoder(encoder, folder / "model", "savedmodel")
     assert export.verify_export(encoder, path, "savedmodel", images) < TOLERANCE
     export.export_encoder(encoder, path, "savedmodel")  # in its place

@@ -1,6 +1,7 @@
 """A batch of image files as squares of the encoder's size."""
 
 import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -25,7 +26,7 @@ def decode_squares(encoded: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]
         was.
     """
     count = tf.size(encoded, tf.int64)
-    decode = tf.autograph.experimental.do_not_convert(functools.partial(decode_square, side=side))
+    decode = _traced_decode_square(side)
     files = tf.data.Dataset.from_tensor_slices(encoded).enumerate()
     found = files.map(
         lambda row, file: (row, decode(file)), num_parallel_calls=tf.data.AUTOTUNE
@@ -37,6 +38,14 @@ def decode_squares(encoded: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]
     is_decoded = places > 0  # (B,)
     squares = tf.concat([tf.zeros((1, side, side, 3), tf.uint8), squares], axis=0)
     return tf.gather(squares, places), is_decoded
+
+
+@functools.cache
+def _traced_decode_square(side: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """`decode_square` as a graph that every export shares: tracing it takes a second."""
+    with tf.init_scope():
+        decode = tf.function(functools.partial(decode_square, side=side), autograph=False)
+        return decode.get_concrete_function(tf.TensorSpec((), tf.string, name="encoded"))
 
 
 def decode_square(encoded: tf.Tensor, side: int) -> tf.Tensor:
