@@ -37,11 +37,13 @@ from and_tf.report.published import (
     Setting,
     Table,
     data_name,
+    departures,
     differences,
     tables,
 )
 from and_tf.report.standard_error import standard_error
 from and_tf.runs.atomic_files import replace_file
+from and_tf.settings import flat_values
 from and_tf.training.cards import read_card
 from and_tf.training.settings import read_settings
 from benchmarks.runs import Question, Run, Runs, devices, stop_with_a_table
@@ -200,7 +202,7 @@ class PaperTable:
             encoder=settings.encoder.encoder,
             image_size=settings.augmentation.image_size,
             embedding_dim=settings.encoder.embedding_dim,
-            epochs=self.options.epochs,
+            epochs=None,  # they differ between the rows
         )
 
     @functools.cached_property
@@ -241,9 +243,7 @@ class PaperTable:
             + f" --data={options.data}" * bool(options.data)
             + "".join(f" {flag}" for flag in options.flags),
         ]
-        for method in self.methods:
-            lines.append(f"{METHODS[method].published_name}: {' '.join(self.flags_of(method))}")
-        return lines
+        return lines + [self._of_method(method) for method in self.methods]
 
     def _values(self) -> list[float]:
         return [
@@ -261,10 +261,27 @@ class PaperTable:
         names = [METHODS[method].published_name for method in self.methods]
         sources = sorted({table.rows[name].source for name in names if name in table.rows})
         published = f"In brackets: {table.setting}, {', '.join(sources)}"
-        caveats = " ".join(caveat.text for caveat in table.caveats)
         if reasons := differences(ours, table.setting):
             return f"{published}; not comparable with the values here: {'; '.join(reasons)}."
-        return f"{published}; in the setting of this table. {caveats}"
+        caveats = " ".join(caveat.text for caveat in table.caveats)
+        return f"{published}; images and network are those of this table. {caveats}"
+
+    def _of_method(self, method: str) -> str:
+        """How a method was trained, and how that differs from its published row."""
+        name = METHODS[method].published_name
+        line = f"{name}: {' '.join(self.flags_of(method))}"
+        row = self.published.rows.get(name) if self.published else None
+        runs = [run for run in self.finished if run.kind == method]
+        if row is None or not runs:
+            return line
+        if row.epochs is None:
+            return f"{line} (for how many epochs the published row was trained is not recorded)"
+        settings = read_settings(self.runs.workdir(runs[0]))
+        reasons = [f"with {words}" for words in settings.method.variations]
+        reasons += departures(flat_values(settings), row.recipe)
+        if row.epochs != self.options.epochs:
+            reasons.append(f"{self.options.epochs:,} epochs, not {row.epochs:,}")
+        return f"{line} (not as published: {'; '.join(reasons)})" if reasons else line
 
     def text(self) -> str:
         """The table for a terminal."""
