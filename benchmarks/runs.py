@@ -51,6 +51,13 @@ class Run(NamedTuple):
     questions: tuple[Question, ...] = ()
 
 
+class Work(NamedTuple):
+    """What a training has to do: its epochs, and the augmented views of an image in each."""
+
+    epochs: int
+    views: int = 1
+
+
 class Process(Protocol):
     """What is used of `subprocess.Popen`."""
 
@@ -98,15 +105,16 @@ class Job:
 
     Attributes:
         commands: what is left to do, one after another.
-        command, process: that which runs now.
-        began: when, by the monotonic clock.
+        command, process: that which runs now; None before the first.
+        began: when the job did, by the monotonic clock.
+        first_epoch: epochs of the run that had been done then.
     """
 
-    def __init__(self, run: Run, device: str, commands: Iterator[list[str]]):
+    def __init__(self, run: Run, device: str, commands: Iterator[list[str]], first_epoch: int):
         self.run, self.device, self.commands = run, device, commands
         self.command: list[str] = []
         self.process: Process | None = None
-        self.began = time.monotonic()
+        self.began, self.first_epoch = time.monotonic(), first_epoch
 
 
 class Runs:
@@ -128,7 +136,7 @@ class Runs:
         self.later: Sequence[Run] = ()
         self.after: Callable[[Run], None] = lambda run: None
         self.begun: dict[str, Run] = {}
-        self.epochs: dict[str, int] = {}  # of training, 0 where nothing is trained
+        self.work: dict[str, Work] = {}
         self.told = time.monotonic()
 
     def workdir(self, run: Run) -> Workdir:
@@ -197,7 +205,9 @@ class Runs:
             raise SystemExit(
                 f"{reason} A table with other options needs another --folder."
             ) from None
-        self.epochs[run.name] = settings.method.plan.total_epochs if settings.method.trains else 0
+        method = settings.method
+        epochs = method.plan.total_epochs if method.trains else 0
+        self.work[run.name] = Work(epochs, method.views)
 
     def _begin(self) -> None:
         """Gives each idle device the next run that has something left to do."""
@@ -206,7 +216,7 @@ class Runs:
                 continue
             run = self.waiting.popleft()
             self.begun[run.name] = run
-            self.jobs.append(Job(run, device, self._commands(run)))
+            self.jobs.append(Job(run, device, self._commands(run), self._epoch(run)))
 
     def _commands(self, run: Run) -> Iterator[list[str]]:
         """What is still to be done for a run; each command has ended when the next is asked for."""
@@ -224,39 +234,33 @@ class Runs:
     def _proceed(self, job: Job) -> None:
         """Goes on to a job's next command, when the present one has ended well."""
         log = self.folder / f"{job.run.name}.log"
-        if job.process is not None:
-            self._count(job)
-            if status := job.process.wait():
-                self.jobs.remove(job)
-                raise SystemExit(f"{' '.join(job.command)} ended with status {status}: see {log}.")
+        if job.process is not None and (status := job.process.wait()):
+            raise SystemExit(f"{' '.join(job.command)} ended with status {status}: see {log}.")
         command = next(job.commands, None)
         if command is None:
-            self.jobs.remove(job)
+            self._end(job)
             self.after(job.run)
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        job.command, job.began = command, time.monotonic()
-        job.process = start(command, log, job.device)
+        job.command, job.process = command, start(command, log, job.device)
 
-    def _count(self, job: Job) -> None:
-        """Adds the time of a job's command to that of its run."""
-        self.keep(job.run, seconds=self._seconds(job))
-        job.began = time.monotonic()
-
-    def _seconds(self, job: Job) -> float:
-        """What a run has taken until now, over all starts."""
+    def _end(self, job: Job) -> None:
+        """Takes a job from its device, and adds its time to that of its run."""
+        self.jobs.remove(job)
+        if job.process is None:  # all was done before
+            return
         before = self.known.get(job.run.name, {}).get("seconds", 0.0)
-        return before + time.monotonic() - job.began
+        self.keep(job.run, seconds=before + time.monotonic() - job.began)
 
     def _stop(self) -> None:
         """Asks all programs that still run to end; a training keeps a checkpoint before it does."""
-        running = [job for job in self.jobs if job.process is not None]
-        for job in running:
-            job.process.terminate()
-        for job in running:
-            job.process.wait()
-            self._count(job)
-        self.jobs = []
+        for job in self.jobs:
+            if job.process is not None and job.process.poll() is None:
+                job.process.terminate()
+        for job in list(self.jobs):
+            if job.process is not None:
+                job.process.wait()
+            self._end(job)
 
     def _tell(self, line: str) -> None:
         print(f"{time.strftime('%H:%M')} {line}", file=sys.stderr, flush=True)
@@ -268,13 +272,13 @@ class Runs:
 
     def _place(self, run: Run) -> str:
         """Which of how many, and where."""
-        all_names = {*self.begun, *(other.name for other in self.waiting)}
+        names = list(dict.fromkeys([*self.begun, *(other.name for other in self.waiting)]))
         device = next(job.device for job in self.jobs if job.run is run)
         where = "" if device == MACHINE else f" on GPU {device}"
-        return f"run {len(self.begun)} of {len(all_names) + len(self.later)}{where}"
+        return f"run {names.index(run.name) + 1} of {len(names) + len(self.later)}{where}"
 
     def _progress(self, run: Run) -> str:
-        return f"{run.name} at epoch {self._epoch(run)} of {self.epochs[run.name]}"
+        return f"{run.name} at epoch {self._epoch(run)} of {self.work[run.name].epochs}"
 
     def _epoch(self, run: Run) -> int:
         """Epochs that are done."""
@@ -287,23 +291,28 @@ class Runs:
 
     def seconds_left(self) -> float | None:
         """How long all runs that are left take, by the epochs that are done; None before any is."""
-        spent = {job.run.name: self._seconds(job) for job in self.jobs}
-        rates: dict[str, list[float]] = {}  # seconds per epoch, by kind
-        fixed: dict[str, list[float]] = {}  # seconds of runs without epochs, by kind
-        for run in self.begun.values():
-            seconds = spent.get(run.name, self.known.get(run.name, {}).get("seconds", 0.0))
-            if done := self._epoch(run):
-                rates.setdefault(run.kind, []).append(seconds / done)
-            elif not self.epochs[run.name] and run.name not in spent:
-                fixed.setdefault(run.kind, []).append(seconds)
+        rates = self._seconds_per_view()
         if not rates:
             return None
         of_all = [rate for of_kind in rates.values() for rate in of_kind]
+        seconds = 0.0
+        for run in (*(job.run for job in self.jobs), *self.waiting, *self.later):
+            epochs, views = self.work[run.name]
+            rate = statistics.mean(rates.get(run.kind, of_all))
+            seconds += (epochs - self._epoch(run)) * views * rate
+        return seconds / len(self.devices)
 
-        def expected(run: Run) -> float:
-            if epochs := self.epochs[run.name]:
-                return epochs * statistics.mean(rates.get(run.kind, of_all))
-            return statistics.mean(fixed.get(run.kind, [0.0]))
+    def _seconds_per_view(self) -> dict[str, list[float]]:
+        """How long an epoch of one view took, by kind of run.
 
-        running = sum(max(0.0, expected(j.run) - spent[j.run.name]) for j in self.jobs)
-        return (running + sum(map(expected, (*self.waiting, *self.later)))) / len(self.devices)
+        It is that of each run, and where one runs now, of what it has done since it was started.
+        """
+        rates: dict[str, list[float]] = {}
+        running = {job.run.name: job for job in self.jobs}
+        for run in (*self.begun.values(), *self.waiting):
+            done, seconds = self._epoch(run), self.known.get(run.name, {}).get("seconds", 0.0)
+            if job := running.get(run.name):
+                done, seconds = done - job.first_epoch, time.monotonic() - job.began
+            if done > 0 and seconds:
+                rates.setdefault(run.kind, []).append(seconds / done / self.work[run.name].views)
+        return rates

@@ -7,7 +7,7 @@ import pytest
 from helpers.fake_programs import FakePrograms
 
 from benchmarks import runs as module
-from benchmarks.runs import Run, Runs
+from benchmarks.runs import Run, Runs, Work
 
 QUESTIONS = (("--classifier=knn",), ("--classifier=linear", "--layer=conv5"))
 
@@ -119,19 +119,37 @@ def test_a_training_that_was_asked_to_stop_is_not_taken_for_finished(programs, t
     assert not programs.evaluated()
 
 
-def test_the_time_left_is_that_of_the_runs_that_are_left(programs, tmp_path, capsys):
-    runs, two = open_runs(tmp_path), [run_of(0), run_of(1)]
-    runs.carry_out(two, later=[run_of(2)])
+def test_the_time_left_follows_from_the_epochs_that_are_done(programs, tmp_path, capsys):
+    programs.broken, two = "run_1", [run_of(0), run_of(1)]
+    with pytest.raises(SystemExit, match="run_1"):
+        open_runs(tmp_path).carry_out(two)  # 3 epochs of run_0 and 1 of run_1
+    runs = open_runs(tmp_path)
     runs.keep(two[0], seconds=60.0)
-    runs.keep(two[1], seconds=120.0)
-    assert runs.seconds_left() == pytest.approx(90)  # one that is to come
-    runs.later = [run_of(2), run_of(3), run_of(4)]
-    runs.epochs |= {"run_3": 30, "run_4": 0}
-    assert runs.seconds_left() == pytest.approx(90 + 900 + 0)
+    runs.keep(two[1], seconds=40.0)
+    runs.work = {"run_0": Work(3), "run_1": Work(3), "run_2": Work(30), "random": Work(0)}
+    runs.waiting.extend(two)
+    assert runs.seconds_left() == pytest.approx(2 * 30)  # 20 and 40 s an epoch, 2 epochs left
+    runs.later = [run_of(2), run_of(0, name="random")]
+    assert runs.seconds_left() == pytest.approx(32 * 30)
     runs.devices = ("0", "1")
-    assert runs.seconds_left() == pytest.approx(990 / 2)
+    assert runs.seconds_left() == pytest.approx(16 * 30)
+    runs.work["run_2"] = Work(30, views=2)
+    assert runs.seconds_left() == pytest.approx(31 * 30)
     lines = capsys.readouterr().err.splitlines()
-    assert "run 1 of 3: run_0" in lines[0] and "run 2 of 3, about" in lines[1]
+    assert "run 1 of 2: run_0" in lines[0] and "run 2 of 2, about" in lines[1]
+
+
+def test_of_a_running_training_counts_what_it_did_since_it_was_started(programs, tmp_path):
+    programs.broken = "run_0"
+    with pytest.raises(SystemExit, match="run_0"):
+        open_runs(tmp_path).carry_out([run_of(0)])
+    runs = open_runs(tmp_path)
+    runs.known, runs.work = {}, {"run_0": Work(3)}  # nothing is known of the time until then
+    job = module.Job(run_of(0), "", iter(()), first_epoch=1)
+    runs.jobs, runs.begun = [job], {"run_0": job.run}
+    assert runs.seconds_left() is None
+    job.first_epoch, job.began = 0, job.began - 50
+    assert runs.seconds_left() == pytest.approx(2 * 50, abs=5)
 
 
 def test_a_program_gets_its_device_and_its_log(tmp_path, monkeypatch):

@@ -59,7 +59,8 @@ class FakePrograms:
         self.commands.append(list(command))
         self.devices.append(device)
         do = {"train.py": self._train, "evaluate.py": self._evaluate}[command[0]]
-        self.processes.append(Ended(looks=3, status=do(command[1:])))
+        status = do(command[1:])
+        self.processes.append(Ended(looks=1 if status else 3, status=status))
         return self.processes[-1]
 
     def trained(self) -> list[str]:
