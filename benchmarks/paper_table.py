@@ -84,8 +84,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--card", default="configs/cifar10.cfg", help="flags of all runs")
     parser.add_argument("--methods", default=",".join(CARDS), help="with commas between")
     parser.add_argument("--folder", type=Path, default=Path("runs/paper_table"), help="of all runs")
-    for method in CARDS:
-        parser.add_argument(f"--{method}", default="", help='further flags of it, as "--flip"')
+    parser.add_argument(
+        "--of", action="append", default=[], metavar="'METHOD FLAGS'",
+        help='flags of one method alone, as --of="deepcluster --reassign_epochs=5"; repeatable',
+    )  # fmt: skip
     parser.add_argument("flags", nargs="*", help="of every run, after --")
     return parser
 
@@ -140,7 +142,9 @@ class PaperTable:
 
     def __init__(self, options: argparse.Namespace, on: Sequence[str]):
         self.options, self.methods = options, options.methods.split(",")
-        if unknown := set(self.methods) - CARDS.keys():
+        self.further = [shlex.split(words) for words in options.of]
+        named = {*self.methods, *(words[0] for words in self.further)}
+        if unknown := named - CARDS.keys():
             raise SystemExit(f"Unknown: {', '.join(unknown)}. Known: {', '.join(CARDS)}.")
         if options.epochs < ROUNDS or options.epochs % ROUNDS:
             raise SystemExit(
@@ -165,8 +169,10 @@ class PaperTable:
 
     def flags_of(self, method: str) -> list[str]:
         """What only this method is given."""
-        own = own_flags(method, self.options.epochs)
-        return own + shlex.split(getattr(self.options, method))
+        flags = own_flags(method, self.options.epochs)
+        for name, *further in self.further:
+            flags += further if name == method else []
+        return flags
 
     def _add(self, run: Run) -> None:
         self.finished.append(run)

@@ -104,7 +104,7 @@ def test_every_method_trains_for_as_many_epochs(tmp_path):
 
 
 def test_each_method_has_what_its_original_asks_for(tmp_path):
-    found = table(tmp_path, "--supervised=--weight_decay=0.1")
+    found = table(tmp_path, "--of=supervised --weight_decay=0.1")
     read = {name: real.read_settings(found.run(name, 0).flags) for name in module.CARDS}
     colours = {
         name: (one.augmentation.color_jitter, one.augmentation.grey) for name, one in read.items()
