@@ -4,9 +4,10 @@ import keras
 
 from and_tf.data.sources.source import Source
 from and_tf.evaluation.knn_during_training import choose_images
+from and_tf.report.control import find_control
 from and_tf.report.record import read_record
 from and_tf.report.sample import embed_sample
-from and_tf.report.sections.verdict import judge
+from and_tf.report.sections.verdict import QUESTION, judge
 from and_tf.report.spread import measure_spread
 from and_tf.runs.workdir import Workdir
 from and_tf.training.build import Experiment
@@ -43,5 +44,9 @@ def conclude(
         None if labels is None else labels[labels >= 0],
         measure_spread(sample.embeddings),
         train_labels=chosen.query_labels(train.labels),
+        control=find_control(run, record),
     )
-    return [f"Verdict: {verdict.headline}", *(f"  {reason}" for reason in verdict.reasons)]
+    lines = [f"Verdict: {verdict.headline}", *(f"  {reason}" for reason in verdict.reasons)]
+    if verdict.neighbours:
+        lines += [QUESTION, *(f"  {sentence}" for sentence in verdict.neighbours)]
+    return lines

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from and_tf.data.sources.source import Source
 from and_tf.encoders.stages import ALEXNET_LAYERS, RESNET_LAYERS
 from and_tf.evaluation import results
 from and_tf.report.comparison import Comparison
@@ -61,6 +62,32 @@ def measured_rows(
     for report in record.protocols:
         rows += _evaluated(report, comparison, own_data, record.step)
     return rows
+
+
+def names_of_images(*sources: Source | None) -> set[str]:
+    """What evaluate.py calls images, as `reference` and `queries` of its files."""
+    return {f"{s.name}, {len(s)} images" for s in sources if s is not None}
+
+
+def knn_of_last_stage(record: Record, own_data: set[str]) -> float | None:
+    """Top-1 in percent of the paper's kNN on the last stage, of the checkpoint of a record.
+
+    Args:
+        record: of the run.
+        own_data: of `names_of_images` of the run's own images.
+
+    Returns:
+        What evaluate.py measured, or None where it has not.
+    """
+    last_stages = {(KNN[0], RESNET_LAYERS[-1]), (KNN[0], ALEXNET_LAYERS[-1])}
+    for report in record.protocols:
+        is_own = {report.get("reference"), report.get("queries")} <= own_data
+        if not is_own or record.step is None or report.get("step") != record.step:
+            continue
+        for row in report.get("rows") or [report]:
+            if _column(str(report.get("classifier")), row) in last_stages and "top1" in row:
+                return row["top1"]
+    return None
 
 
 def _evaluated(

@@ -5,7 +5,7 @@ import numpy as np
 from and_tf.data.subsets import has_labels
 from and_tf.report.comparison import Comparison, comparison_of
 from and_tf.report.context import ReportContext
-from and_tf.report.measured import measured_rows, own_row, percent
+from and_tf.report.measured import measured_rows, names_of_images, own_row, percent
 from and_tf.report.metric_tables import NOTHING, by_round
 from and_tf.report.section import Section, fill
 from and_tf.report.standard_error import standard_error
@@ -79,13 +79,12 @@ links to the source of its row.
 def metrics_section(context: ReportContext) -> Section:
     """What was measured, by which protocol, and what the papers have on the same data set."""
     comparison = comparison_of(context)
-    sources = (context.train, context.held_out)
     rows = measured_rows(
         context.record,
         comparison,
         count=len(context.held_out_labels),
         k=context.knn_images.votes(context.train.labels),
-        own_data={f"{s.name}, {len(s)} images" for s in sources if s is not None},
+        own_data=names_of_images(context.train, context.held_out),
     )
     method = context.settings.method
     of_method = {name: method.metric_titles[name] for name in method.labelled_metrics}
@@ -131,7 +130,10 @@ def _rounds_caption(context: ReportContext) -> str:
             "Consistency: fraction of the neighbours at the round's start, of those that count in "
             "training, that are of their anchor's class."
         )
-    sentences.append("Labels are never used in training.")
+    if context.settings.method.learns_from_labels:
+        sentences.append("The labels of the training images are what this method learns.")
+    else:
+        sentences.append("Labels are never used in training.")
     return " ".join(sentences)
 
 

@@ -8,19 +8,28 @@ import numpy as np
 from and_tf.data.settings import FEW_IMAGES
 from and_tf.report.comparison import comparison_of
 from and_tf.report.context import ReportContext
+from and_tf.report.control import Control, find_control
+from and_tf.report.measured import knn_of_last_stage, names_of_images
+from and_tf.report.neighbour_evidence import (
+    describe_consistency,
+    describe_neighbours,
+    describe_stability,
+)
 from and_tf.report.record import Record
 from and_tf.report.section import Section, fill
 from and_tf.report.sentences import describe_nearest
 from and_tf.report.spread import Spread, describe_spread, measure_spread
 from and_tf.report.standard_error import error_of_difference, standard_error
+from and_tf.report.thresholds import SURE
 
 TEMPLATE = """
 <p class="headline">{{ verdict.headline|replace(" %", "\u00a0%") }}</p>
 <ul>{% for reason in verdict.reasons %}<li>{{ reason }}</li>{% endfor %}</ul>
+{% if verdict.neighbours %}<h3>{{ question }}</h3>
+<ul>{% for sentence in verdict.neighbours %}<li>{{ sentence }}</li>{% endfor %}</ul>{% endif %}
 """
 
-SURE = 2  # standard errors that a difference must exceed before a word is made of it
-SETTLED = 20  # percent of the neighbours that a round must find again to count as settled
+QUESTION = "Did the neighbours pay?"
 
 
 def verdict_section(context: ReportContext) -> Section:
@@ -33,9 +42,11 @@ def verdict_section(context: ReportContext) -> Section:
         comparison_of(context).describe_knn(),
         context.knn_images.query_labels(context.train.labels),
         context.checkpoint,
+        knn_of_last_stage(context.record, names_of_images(context.train, context.held_out)),
+        find_control(context.run, context.record),
     )
     verdict.reasons.extend(context.remarks)
-    html = fill(TEMPLATE, verdict=verdict)
+    html = fill(TEMPLATE, verdict=verdict, question=QUESTION)
     css_class = f"verdict {verdict.tone}"
     return Section("verdict", "Verdict", html, is_summary=True, css_class=css_class)
 
@@ -48,11 +59,13 @@ class Verdict:
         tone: `good`, `mixed`, `poor` or `unknown`.
         headline: one sentence.
         reasons: sentences on what it rests on.
+        neighbours: sentences on whether training with neighbours may have paid; empty without.
     """
 
     tone: str
     headline: str
     reasons: list[str]
+    neighbours: list[str] = dataclasses.field(default_factory=list)
 
 
 def judge(
@@ -62,6 +75,8 @@ def judge(
     published: str = "",
     train_labels: np.ndarray | None = None,
     checkpoint: str = "last",
+    last_stage: float | None = None,
+    control: Control | None = None,
 ) -> Verdict:
     """Is it good, and compared with what?
 
@@ -73,11 +88,16 @@ def judge(
         train_labels: (m,) int, of the training images that `knn_top1_train` is of; it stands in
             where there is no accuracy of held-out images.
         checkpoint: which one is reported on.
+        last_stage: top-1 in percent of the same kNN on the last stage, where it was measured; for a
+            method that is not to be judged by `fc`.
+        control: the run without neighbours that is otherwise the same.
     """
+    method = record.settings.method
+    last_stage = last_stage if method.fc_holds else None
     # Embeddings that tell classes apart are not all equal, however close they lie.
     may_have_collapsed = spread.is_flat or spread.is_line
     if _is_measured(record, "knn_top1", labels):
-        verdict = _with_labels(record, labels, "knn_top1")
+        verdict = _with_labels(record, labels, "knn_top1", last_stage)
         verdict.reasons.append(published)
         is_collapsed = verdict.tone != "good" and may_have_collapsed
     elif _is_measured(record, "knn_top1_train", train_labels):
@@ -86,18 +106,41 @@ def judge(
     else:
         is_collapsed = spread.is_flat and spread.is_line
         verdict = _without_labels(record, spread, is_collapsed)
+    is_collapsed = is_collapsed and not method.fc_holds
     tone, headline = verdict.tone, verdict.headline
     if is_collapsed:
         tone = "poor"
         headline = f"The embeddings have collapsed: images can hardly be told apart. {headline}"
     headline = _progress(record, checkpoint) + headline
+    counts = {"knn_top1": labels, "knn_top1_train": train_labels}
+    neighbours = describe_neighbours(
+        record, {name: len(of) for name, of in counts.items() if of is not None}, control
+    )
     reasons = [
         *verdict.reasons,
-        describe_spread(spread, is_collapsed),
-        describe_stability(record.epochs),
+        _describe_fc(record, last_stage),
+        describe_spread(spread, is_collapsed or bool(method.fc_holds)),
+        *([] if neighbours else [describe_consistency(record), describe_stability(record)]),
         _describe_size(record),
     ]
-    return Verdict(tone, headline, [reason for reason in reasons if reason])
+    return Verdict(tone, headline, [reason for reason in reasons if reason], neighbours)
+
+
+def _describe_fc(record: Record, last_stage: float | None) -> str:
+    """What `fc` holds in place of features, and how to judge these."""
+    holds = record.settings.method.fc_holds
+    if not holds:
+        return ""
+    sentence = f"The layer fc holds {holds}, and is not the feature of this method"
+    if last_stage is not None:
+        by_fc = record.latest("knn_top1")
+        return (
+            f"{sentence}: kNN on it names the class of {by_fc:.1f} %." if by_fc else f"{sentence}."
+        )
+    return (
+        f"{sentence}: the last stage is, which exports give. evaluate.py with classifier=knn and "
+        "layer=auto measures it; a new report then judges by it."
+    )
 
 
 def _progress(record: Record, checkpoint: str) -> str:
@@ -116,24 +159,38 @@ def _is_measured(record: Record, name: str, labels: np.ndarray | None) -> bool:
     return record.latest(name) is not None and labels is not None and len(labels) > 0
 
 
-def _with_labels(record: Record, labels: np.ndarray | None, name: str) -> Verdict:
+def _with_labels(
+    record: Record, labels: np.ndarray | None, name: str, last_stage: float | None = None
+) -> Verdict:
     assert labels is not None
-    count, accuracy = len(labels), record.latest(name) or 0.0
-    error = standard_error(accuracy, count)
+    method, knn_of_fc = record.settings.method, record.latest(name) or 0.0
+    accuracy = knn_of_fc if last_stage is None else last_stage
+    count, error = len(labels), standard_error(accuracy, len(labels))
     knn, images = _CLASSIFIED[name]
+    layer = "" if last_stage is None else " on the last stage"
     measured = (
-        f"{knn} names the class of {accuracy:.1f} % of {count:,} {images} "
+        f"{knn}{layer} names the class of {accuracy:.1f} % of {count:,} {images} "
         f"(standard error {error:.1f} points)"
     )
+    if method.learns_from_labels and name == "knn_top1_train":
+        return Verdict("unknown", f"{_LEARNED_LABELS}: {measured}.", [])
     raw = record.metadata.get(_RAW_PIXELS[name])
     start = record.metadata.get(_AT_START.get(name, ""))
     tone, comparison = _compare_with_baselines(raw, start, labels, accuracy)
-    reasons = [trend(record.by_round(name), count), _describe_consistency(record)]
+    if method.fc_holds and last_stage is None and tone != "good":
+        tone, comparison = "unknown", f"By fc, which is not the feature to judge by: {comparison}"
+    reasons = [trend(record.by_round(name), count)]
     if name == "knn_top1_train":
         reasons.append(
             "No held-out image has a label: these images were trained on, though without labels."
         )
     return Verdict(tone, f"{comparison}: {measured}.", reasons)
+
+
+_LEARNED_LABELS = (
+    "What the features are worth on other images is not known, for no held-out image has a label, "
+    "and this method learns those of the training images. Accuracy in training"
+)
 
 
 # By which classifier, and of which images, each accuracy is.
@@ -202,19 +259,9 @@ def trend(by_round: Mapping[int, float], count: int) -> str:
     return f"Level over the last rounds within the error: {details}."
 
 
-def _describe_consistency(record: Record) -> str:
-    values = [epoch["consistency"] for epoch in record.epochs if "consistency" in epoch]
-    if not values:
-        return ""
-    return (
-        f"{values[-1]:.1f} % of the neighbours that the last round began with are of their "
-        "anchor's class."
-    )
-
-
 def _without_labels(record: Record, spread: Spread, is_collapsed: bool) -> Verdict:
     tone, headline = "unknown", "Without labels the accuracy of the features cannot be known"
-    if spread.is_narrow and not is_collapsed:
+    if spread.is_narrow and not is_collapsed and not record.settings.method.fc_holds:
         tone = "mixed"
         headline += "; the embeddings lie close together, as after too little training"
     elif not is_collapsed:
@@ -226,22 +273,6 @@ def _without_labels(record: Record, spread: Spread, is_collapsed: bool) -> Verdi
         "y_test) and evaluate the run.",
     ]
     return Verdict(tone, f"{headline}.", reasons)
-
-
-def describe_stability(epochs: Sequence[dict]) -> str:
-    """How many neighbours the last two discoveries share, in a sentence; empty before the second.
-
-    Args:
-        epochs: records of metrics.jsonl.
-    """
-    found = [epoch["stability"] for epoch in epochs if "stability" in epoch]
-    if not found:
-        return ""
-    sentence = f"Of the neighbours that the last round began with, {found[-1]:.1f} % are those of "
-    sentence += "the round before"
-    if found[-1] < SETTLED:
-        return f"{sentence}: the neighbourhoods have not settled, and longer rounds may help."
-    return f"{sentence}."
 
 
 def _describe_size(record: Record) -> str:

@@ -6,12 +6,12 @@ import types
 import numpy as np
 import pytest
 
+from and_tf.methods import METHODS
 from and_tf.methods.rounds import RoundPlan
 from and_tf.report.record import Record
 from and_tf.report.sections.verdict import (
     describe_overlap,
     describe_size,
-    describe_stability,
     judge,
     trend,
 )
@@ -28,7 +28,7 @@ def record(knn=(), raw=30.0, epochs=6, init="", **latest):
     evaluations = [{"round": i, "knn_top1": value} for i, value in enumerate(knn)]
     return Record(
         settings=types.SimpleNamespace(
-            method=types.SimpleNamespace(plan=RoundPlan(2, 2)),
+            method=METHODS["instance"](plan=RoundPlan(2, 2)),
             encoder=types.SimpleNamespace(init=init),
             keeps_random_weights=False,
         ),
@@ -216,13 +216,6 @@ def test_training_images_too_are_compared_with_raw_pixels():
     run.metadata["raw_pixels_knn_top1_train"] = 75.0
     verdict = judge(run, None, WIDE, train_labels=LABELS)
     assert verdict.tone == "poor" and "raw pixels (75.0 %) by 5.0 points" in verdict.headline
-
-
-@pytest.mark.parametrize(("stability", "is_settled"), [(0.2, False), (60.0, True)])
-def test_neighbourhoods_that_have_not_settled_are_told(stability, is_settled):
-    words = describe_stability([{"epoch": 1}, {"epoch": 3, "stability": stability}])
-    assert f"{stability:.1f} %" in words and ("not settled" in words) != is_settled
-    assert describe_stability([{"epoch": 1}]) == ""
 
 
 def test_random_weights_are_called_untrained_however_few_the_images():

@@ -1,0 +1,80 @@
+"""The run of Instance that tells what the neighbours of a run have gained: its control."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from and_tf.errors import UserError
+from and_tf.report.record import Record
+from and_tf.runs.workdir import Workdir
+from and_tf.settings import fields_of, flat_values
+from and_tf.training.settings import ExperimentSettings, read_settings
+
+METHOD = "instance"  # in METHODS
+OF_EVALUATION = (
+    "eval_data",
+    "eval_images",
+)  # a run may change them, but not what it is held against
+
+
+@dataclasses.dataclass(frozen=True)
+class Control:
+    """A finished run without neighbours whose settings are otherwise the same.
+
+    Attributes:
+        name: of its folder.
+        knn_top1: in percent, at its end, of the same held-out images.
+    """
+
+    name: str
+    knn_top1: float
+
+
+def find_control(run: Workdir, record: Record) -> Control | None:
+    """The control of a finished run among the folders beside its own, or None.
+
+    Args:
+        run: the folder.
+        record: of its last checkpoint.
+    """
+    if not record.is_finished or record.settings.choice.method == METHOD:
+        return None
+    for other in _beside(run):
+        with contextlib.suppress(UserError, OSError):  # a broken run is no control
+            if _is_same_without_neighbours(record, other):
+                accuracy = _last_accuracy(other, record.plan.total_epochs)
+                if accuracy is not None:
+                    return Control(other.path.name, accuracy)
+    return None
+
+
+def _beside(run: Workdir) -> Iterator[Workdir]:
+    """The runs in the folder that holds a run."""
+    own = run.path.resolve()
+    with contextlib.suppress(OSError):
+        for folder in sorted(own.parent.iterdir()):
+            if folder != own and (folder / run.flags.name).is_file():
+                yield Workdir(folder)
+
+
+def _is_same_without_neighbours(record: Record, other: Workdir) -> bool:
+    settings = read_settings(other)
+    if settings.choice.method != METHOD:
+        return False
+    ours, theirs = (_decisive(each) for each in (record.settings, settings))
+    is_same = all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
+    return is_same and other.read_metadata().get("fingerprint") == record.metadata["fingerprint"]
+
+
+def _decisive(settings: ExperimentSettings) -> dict[str, Any]:
+    """The settings that a result depends on, but for the method."""
+    fields = {field.name: field.details for field in fields_of(settings) if field.name != "method"}
+    names = {n for n, details in fields.items() if not details.may_change or n in OF_EVALUATION}
+    return {name: value for name, value in flat_values(settings).items() if name in names}
+
+
+def _last_accuracy(run: Workdir, epochs: int) -> float | None:
+    """kNN top-1 after so many epochs; None where it is not finished, or was not measured."""
+    values = [m["knn_top1"] for m in run.read_metrics() if m["epoch"] == epochs and "knn_top1" in m]
+    return values[-1] if values else None

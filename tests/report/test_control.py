@@ -1,0 +1,94 @@
+"""Which run is the control of another: the same but for the neighbours, finished, and measured."""
+
+import json
+
+import pytest
+from helpers.report_runs import settings_of
+
+from and_tf.report.control import Control, find_control
+from and_tf.report.record import read_record
+from and_tf.runs.workdir import Workdir
+
+FLAGS = ["--data=npz:i.npz", "--rounds=1", "--epochs_per_round=2", "--seed=3"]
+
+
+def write_run(folder, *flags, epochs=4):
+    """What a run of as many epochs has written, but for its arrays; kNN is 60 + epoch."""
+    run = Workdir(folder)
+    run.path.mkdir(parents=True)
+    run.write_flags(settings_of(*FLAGS, *flags))
+    standard = {"mean": [0.0], "std": [1.0]}
+    run.write_metadata({"images": 20, "fingerprint": "of the images", **standard})
+    for epoch in range(1, epochs + 1):
+        place = {"step": epoch, "epoch": epoch, "round": int(epoch > 2)}
+        run.append_metrics([place | {"loss": 5.0}, place | {"knn_top1": 60.0 + epoch}])
+    return run
+
+
+@pytest.fixture
+def run(tmp_path):
+    return write_run(tmp_path / "runs" / "and", "--neighbourhood_size=2")
+
+
+def control_of(run):
+    return find_control(run, read_record(run))
+
+
+def other(run, *flags, **made):
+    return write_run(run.path.parent / "other", "--method=instance", *flags, **made)
+
+
+def test_a_run_alone_has_none(run):
+    assert control_of(run) is None
+
+
+@pytest.mark.parametrize(
+    "flags", [[], ["--diagnostics"], ["--name=plain"], ["--eval_every=3", "--checkpoint_minutes=2"]]
+)
+def test_instance_with_the_same_settings_is_the_control(run, flags):
+    other(run, *flags)
+    assert control_of(run) == Control("other", 64.0)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--seed=4"], ["--rounds=2"], ["--batch_size=8"], ["--flip"], ["--views=2"],
+        ["--temperature=0.2"], ["--first_round_epochs=4"], ["--eval_images=9"], ["--method=random"],
+        ["--method=and"], ["--train_split=train[:10]"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_another_run_is_not(run, flags):
+    other(run, *flags)
+    assert control_of(run) is None
+
+
+def test_a_run_on_other_images_is_not(run):
+    metadata = other(run).read_metadata() | {"fingerprint": "another"}
+    (run.path.parent / "other" / "run.json").write_text(json.dumps(metadata))
+    assert control_of(run) is None
+
+
+@pytest.mark.parametrize("epochs", [0, 3])
+def test_an_unfinished_run_is_not(run, epochs):
+    other(run, epochs=epochs)
+    assert control_of(run) is None
+
+
+def test_an_unfinished_run_has_none(run):
+    other(run)
+    unfinished = write_run(run.path.parent / "unfinished", epochs=3)
+    assert control_of(unfinished) is None and control_of(run) is not None
+
+
+def test_a_control_has_none_itself(run):
+    assert control_of(other(run)) is None
+
+
+@pytest.mark.parametrize("name", ["flags.cfg", "metrics.jsonl", "run.json"])
+def test_a_broken_run_beside_it_is_passed_over(run, name):
+    (other(run).path / name).write_bytes(b"--no such\n{")
+    assert control_of(run) is None
+    (run.path.parent / "other" / name).unlink()
+    assert control_of(run) is None
