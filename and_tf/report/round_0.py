@@ -85,6 +85,11 @@ def _by_accuracy(record: Record, points: Points, title: str, count: int) -> str:
     )
     if after - before > SURE * error:
         return _still_improving(details)
+    if after - before > error:
+        return (
+            "Whether Instance, which is round 0, had stopped improving is not certain: in its last "
+            f"third {details}. More images to measure on would tell."
+        )
     return _level(record, f"{details}; less than {SURE * error:.1f} points could not be seen")
 
 

@@ -54,6 +54,17 @@ def test_it_is_evaluated_and_its_metrics_are_in_the_report(finished, capsys):
         assert title in text
 
 
+def test_no_checkpoint_is_called_best_by_labels_that_were_learned(finished, capsys):
+    run, flags = finished
+    method = METHODS[flags[-1].partition("=")[2]]
+    assert any("knn_top1_train" in record for record in run.read_metrics())
+    assert run.best_checkpoint.is_file() != method.learns_from_labels
+    status = programs.report([f"--workdir={run.path}", "--checkpoint=best"])
+    assert (status == 0) != method.learns_from_labels
+    if status:
+        assert "--checkpoint=best is not in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("stop_at", [2, 4, 5])  # within an epoch of four steps, and at its end
 def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeypatch, stop_at):
     whole, flags = finished

@@ -67,7 +67,14 @@ def run_callbacks(
     counter = StepCounter(len(experiment.train), per_epoch)
     log = RunLog(run, counter, experiment.schedule, plan, per_epoch)
     checkpoints = Checkpoints(
-        run, settings, plan, counter, monitor, stop, lambda: callback_metadata(of_method)
+        run,
+        settings,
+        plan,
+        counter,
+        monitor,
+        stop,
+        lambda: callback_metadata(of_method),
+        keeps_best=not experiment.settings.method.learns_from_labels,
     )
     keep = checkpoints.save_interrupted
     everything = [

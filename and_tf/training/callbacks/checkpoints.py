@@ -33,6 +33,8 @@ class Checkpoints(keras.callbacks.Callback):
         monitor: its state belongs to the run's.
         stop: a stop that was asked for ends training after a checkpoint.
         of_method: gives what the method's callbacks keep besides variables.
+        keeps_best: whether there is a best encoder; not where the method learns the labels of the
+            training images, of which the most overfitted would be the best.
     """
 
     def __init__(
@@ -44,11 +46,12 @@ class Checkpoints(keras.callbacks.Callback):
         monitor: Monitor,
         stop: StopRequest,
         of_method: Callable[[], dict[str, Any]],
+        keeps_best: bool = True,
     ):
         super().__init__()
         self.run, self.settings, self.plan = run, settings, plan
         self.counter, self.monitor, self.stop = counter, monitor, stop
-        self.of_method = of_method
+        self.of_method, self.keeps_best = of_method, keeps_best
         self.saved_step: int | None = None
         self.saved_at = time.monotonic()
         self.loss_to_restore: list[np.ndarray] = []
@@ -74,7 +77,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._stop_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
-        is_best = bool(logs) and logs.get(BEST_BY, -1) > self.monitor.best
+        is_best = self.keeps_best and bool(logs) and logs.get(BEST_BY, -1) > self.monitor.best
         if is_best:
             self.monitor.best = logs[BEST_BY]
             self._save_best(epoch)
