@@ -14,7 +14,7 @@ LITTLE = (
 )
 MUCH = (
     " That many alone do not make them pay: on Fashion-MNIST, with 76 to 87 %, training with "
-    "neighbours was level with training without them."
+    "neighbours was level with training without them (one seed)."
 )
 BETWEEN = " Whether so many pay has not been measured."
 
@@ -80,7 +80,7 @@ def describe_stability(record: Record) -> str:
     if value is None:
         return ""
     sentence = (
-        f"Of the {_pairs(record)} of the round before, the last round began with {value:.1f} %"
+        f"The last round began with {value:.1f} % of the {_pairs(record)} of the round before"
     )
     if value < SETTLED:
         return f"{sentence}: the neighbourhoods have not settled, and longer rounds may help."
@@ -100,17 +100,17 @@ def _describe_control(record: Record, count: int, control: Control | None) -> st
     accuracy = record.latest("knn_top1")
     if control is None or accuracy is None or not count:
         return (
-            "Whether the neighbours gained anything this run alone cannot tell: run the same "
-            "command with method=instance and another name, and report again."
+            "Whether the neighbours gained anything, this run alone cannot tell: run the same "
+            "command with method=instance and another workdir beside this one, and report again."
         )
     gain = accuracy - control.knn_top1
     error = error_of_difference(accuracy, control.knn_top1, count)
     details = (
-        f"kNN {accuracy:.1f} % with them and {control.knn_top1:.1f} % in {control.name}, which is "
-        f"the same without (error {error:.1f} points; one pair of runs, and seeds differ, too)"
+        f"kNN names {accuracy:.1f} % with them and {control.knn_top1:.1f} % without, in the run "
+        f"{control.name} (error {error:.1f} points; one pair of runs, and seeds differ, too)"
     )
     if abs(gain) <= SURE * error:
-        return f"With neighbours and without, the run comes out level: {details}."
+        return f"The neighbours made no difference that can be seen: {details}."
     return f"The neighbours {'gained' if gain > 0 else 'cost'} {abs(gain):.1f} points: {details}."
 
 

@@ -60,7 +60,8 @@ def test_the_page_holds_every_part(labelled):
         "Watch the effective rank", "6 epochs in 3 rounds", "Weighted kNN (K = 40,",
         "by weighted kNN, K = 40,", "in the round's last epoch: anchors",
         "settings that differ from their defaults", "python report.py --workdir=", "memory bank",
-        "TensorFlow", "lowest entropy first",
+        "TensorFlow", "lowest entropy first", "Did the neighbours pay?",
+        "this run alone cannot tell: run the same command with method=instance",
     ):  # fmt: skip
         assert words in page.text, words
 

@@ -29,6 +29,8 @@ TEMPLATE = """
 <ul>{% for sentence in verdict.neighbours %}<li>{{ sentence }}</li>{% endfor %}</ul>{% endif %}
 """
 
+STYLE = ".verdict h3 { margin: 1rem 0 -.4rem; }"
+
 QUESTION = "Did the neighbours pay?"
 
 
@@ -48,7 +50,7 @@ def verdict_section(context: ReportContext) -> Section:
     verdict.reasons.extend(context.remarks)
     html = fill(TEMPLATE, verdict=verdict, question=QUESTION)
     css_class = f"verdict {verdict.tone}"
-    return Section("verdict", "Verdict", html, is_summary=True, css_class=css_class)
+    return Section("verdict", "Verdict", html, is_summary=True, css_class=css_class, style=STYLE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,13 +180,19 @@ def _with_labels(
     start = record.metadata.get(_AT_START.get(name, ""))
     tone, comparison = _compare_with_baselines(raw, start, labels, accuracy)
     if method.fc_holds and last_stage is None and tone != "good":
-        tone, comparison = "unknown", f"By fc, which is not the feature to judge by: {comparison}"
+        tone = "unknown"
+        comparison = f"By fc, which is not the feature to judge by, {_in_a_sentence(comparison)}"
     reasons = [trend(record.by_round(name), count)]
     if name == "knn_top1_train":
         reasons.append(
             "No held-out image has a label: these images were trained on, though without labels."
         )
     return Verdict(tone, f"{comparison}: {measured}.", reasons)
+
+
+def _in_a_sentence(text: str) -> str:
+    """Without the capital of its first word."""
+    return text[:1].lower() + text[1:]
 
 
 _LEARNED_LABELS = (

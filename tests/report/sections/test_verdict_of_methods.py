@@ -61,12 +61,12 @@ def test_training_images_are_a_measure_of_a_method_without_labels(method):
     assert verdict.headline.count("Better than") == 1
 
 
-@pytest.mark.parametrize(("knn", "words"), [(11.7, "Worse than"), (31.0, "Not clearly different")])
+@pytest.mark.parametrize(("knn", "words"), [(11.7, "worse than"), (31.0, "not clearly different")])
 @pytest.mark.parametrize("spread", [WIDE, CLOSE, FLAT])
 def test_split_brain_is_not_judged_by_what_it_predicts(knn, words, spread):
     verdict = judge(record("split_brain", knn_top1=knn), LABELS, spread)
     assert verdict.tone == "unknown"
-    assert verdict.headline.startswith(f"By fc, which is not the feature to judge by: {words}")
+    assert verdict.headline.startswith(f"By fc, which is not the feature to judge by, {words}")
     assert "fc holds what the halves of the encoder predict of each other" in text(verdict)
     assert "evaluate.py with classifier=knn and layer=auto" in text(verdict)
     assert "collapsed" not in text(verdict) and "too little training" not in text(verdict)
