@@ -262,10 +262,11 @@ class PaperTable:
     def _beside_published(self, ours: Setting) -> str:
         """Whether the results in brackets may be compared with those before them."""
         table = self.published
-        if table is None:
-            return f"Nothing is published on {ours.data} for this table."
         names = [METHODS[method].published_name for method in self.methods]
-        sources = sorted({table.rows[name].source for name in names if name in table.rows})
+        rows = [] if table is None else [table.rows[name] for name in names if name in table.rows]
+        if table is None or not rows:
+            return f"Nothing is published on {ours.data} for these methods."
+        sources = sorted({row.source for row in rows})
         published = f"In brackets: {table.setting}, {', '.join(sources)}"
         if reasons := differences(ours, table.setting):
             return f"{published}; not comparable with the values here: {'; '.join(reasons)}."

@@ -90,6 +90,12 @@ def test_nothing_stands_in_brackets_for_other_images(programs, tmp_path):
     assert "Nothing is published on digits" in "\n".join(found.notes())
 
 
+def test_a_method_that_is_not_published_has_no_brackets(programs, tmp_path):
+    found = carried_out(tmp_path, "--methods=random", "--seeds=1")
+    assert found.rows()[0]["weighted kNN, fc"] == "10.0"
+    assert "Nothing is published on CIFAR-10 for these methods." in found.notes()
+
+
 def test_every_method_trains_for_as_many_epochs(tmp_path):
     found = table(tmp_path)
     settings = {name: real.read_settings(found.run(name, 0).flags) for name in module.CARDS}
