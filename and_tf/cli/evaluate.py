@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from and_tf.cli.choice_remarks import choice_remarks
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
 from and_tf.evaluation.protocols import PROTOCOLS
@@ -19,6 +20,7 @@ def flags() -> Flags:
             "python evaluate.py --classifier=linear --layer=conv4",
         ),
         [EvaluationSettings, *PROTOCOLS.values()],
+        remarks=choice_remarks("classifier", PROTOCOLS, EvaluationSettings),
     )
 
 

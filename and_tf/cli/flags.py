@@ -5,7 +5,7 @@ import inspect
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from absl import flags
@@ -29,8 +29,13 @@ class Flags:
         program: the file that starts it, such as `train.py`.
         purpose: one line for `--help`.
         examples: commands for `--help`, as typed in a checkout.
-        settings: classes whose fields become flags. A field that occurs in several is one flag.
+        settings: classes whose fields become flags. A field that occurs in several is one flag,
+            with the default of the first.
         has_cards: whether `--config` names a card of configs/.
+        remarks: what `--help` adds to a flag's default and range, by its name.
+
+    Attributes:
+        from_files: names of the flags that the last `parse` found in a card or flagfile alone.
     """
 
     def __init__(
@@ -40,11 +45,15 @@ class Flags:
         examples: Sequence[str],
         settings: Sequence[type[Settings]],
         has_cards: bool = False,
+        remarks: Mapping[str, str] | None = None,
     ):
         self.name = program.removesuffix(".py")
-        self.purpose, self.has_cards = purpose, has_cards
+        self.purpose, self.has_cards, self.remarks = purpose, has_cards, remarks or {}
+        self.from_files: frozenset[str] = frozenset()
         self.examples = [with_installed_names(example) for example in examples]
-        self.fields = {field.name: field for cls in settings for field in fields_of(cls)}
+        self.fields: dict[str, Field] = {}
+        for field in (field for cls in settings for field in fields_of(cls)):
+            self.fields.setdefault(field.name, field)
         self.values = flags.FlagValues()
         flags.DEFINE_boolean("help", False, "Show this help.", flag_values=self.values)
         flags.DEFINE_string(
@@ -90,6 +99,8 @@ class Flags:
         if rest:
             raise UserError(f"unexpected argument {rest[0]!r}: flags are written --name=value")
         given = [name for name in self.fields if self.values[name].present]
+        words = {word.lstrip("-").partition("=")[0] for word in argv if word.startswith("-")}
+        self.from_files = frozenset(n for n in given if not words & {n, f"no{n}"})
         return {name: self.values[name].value for name in given}
 
     def _unknown(self, name: str) -> str:
@@ -128,7 +139,7 @@ class Flags:
         for group, fields in groups.items():
             lines += ["", f"{group}:"]
             for field in fields:
-                lines += _help_lines(field)
+                lines += _help_lines(field, self.remarks.get(field.name))
         lines += ["", "Also:"]
         if self.has_cards:
             lines += ["  --config=NAME|FILE|list"]
@@ -222,7 +233,7 @@ def _expanded(argv: Iterable[str]) -> Iterator[str]:
         is_flagfile = word in ("--flagfile", "-flagfile")
 
 
-def _help_lines(field: Field) -> list[str]:
+def _help_lines(field: Field, remark: str | None) -> list[str]:
     if field.kind is bool:
         head = f"  --[no]{field.name}"
     elif field.details.choices:
@@ -236,6 +247,7 @@ def _help_lines(field: Field) -> list[str]:
     remarks = [] if default in (None, "", False) else [f"default: {default}"]
     if field.details.range is not None:
         remarks.append(str(field.details.range))
+    remarks += [remark] if remark else []
     text = inspect.cleandoc(field.details.help)
     text += f" ({'; '.join(remarks)})" if remarks else ""
     return [

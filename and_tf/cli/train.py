@@ -1,23 +1,32 @@
 """train.py: an experiment from its flags to its exported encoder."""
 
+import logging
 import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from and_tf.cli.choice_remarks import choice_remarks
 from and_tf.cli.commands import command
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
 from and_tf.data import absolute_spec
-from and_tf.errors import UserError
+from and_tf.errors import Argument, UserError
 from and_tf.methods import METHODS
-from and_tf.training.settings import ExperimentSettings, experiment_settings
+from and_tf.methods.choice import MethodChoice
+from and_tf.training.settings import (
+    ExperimentSettings,
+    experiment_settings,
+    unused_names,
+)
+
+logger = logging.getLogger(__name__)
 
 
 def flags() -> Flags:
     """The flags of train.py."""
     return Flags(
         "train.py",
-        "Learns image features without labels.",
+        "Learns image features, without labels or, to compare with, from them.",
         (
             "python train.py --config=folder --data=PHOTOS",
             "python train.py --config=digits",
@@ -25,27 +34,47 @@ def flags() -> Flags:
         ),
         [ExperimentSettings, *METHODS.values()],
         has_cards=True,
+        remarks=choice_remarks(
+            "method",
+            METHODS,
+            ExperimentSettings,
+            {name: method.recipe for name, method in METHODS.items()},
+        ),
     )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs train.py, also called and-train; gives the exit status."""
-    return run_program(flags(), _prepare, argv)
+    program = flags()
+    return run_program(program, lambda values: _prepare(program, values), argv)
 
 
 def read_settings(argv: Sequence[str]) -> ExperimentSettings:
     """The settings that the words of a command line mean."""
-    return experiment_settings(flags().parse(argv))
+    program = flags()
+    return _settings(program, program.parse(argv))
 
 
-def _prepare(values: dict[str, Any]) -> Callable[[], object]:
+def _settings(program: Flags, values: dict[str, Any]) -> ExperimentSettings:
+    """Settings of the values, without those of other methods that a card or flagfile brings."""
+    left_out = [name for name in unused_names(values) if name in program.from_files]
+    if left_out:
+        logger.warning(
+            f"%s has no use for {', '.join(['%s'] * len(left_out))}, set in a card or flagfile.",
+            Argument("method", values.get("method", MethodChoice.method)),
+            *(Argument(name, values[name]) for name in left_out),
+        )
+    return experiment_settings({n: value for n, value in values.items() if n not in left_out})
+
+
+def _prepare(program: Flags, values: dict[str, Any]) -> Callable[[], object]:
     if not values:
         raise UserError(
             "say what to train on: `python train.py --config=folder --data=PHOTOS` for a folder "
             "of photos, `python train.py --config=digits` to try it in two minutes; "
             "`python train.py --config=list` shows all cards."
         )
-    settings = experiment_settings(values)
+    settings = _settings(program, values)
 
     def start() -> None:
         from and_tf.export.run import export_finished_run

@@ -37,7 +37,8 @@ class DataSettings(Settings):
     )
     labels: str = setting(
         "folders",
-        "Where the labels of a folder come from; used for metrics only, never for training.",
+        "Where the labels of a folder come from; they serve metrics only, but in supervised "
+        "training.",
         choices=LABELS,
     )
     # May change, for what is left out is seen in which images there are.

@@ -14,8 +14,8 @@ from and_tf.settings import (
     Settings,
     at_least,
     build,
-    fields_of,
     flat_values,
+    refuse_unused,
     setting,
 )
 
@@ -120,7 +120,7 @@ def evaluation_settings(values: Mapping[str, Any]) -> EvaluationSettings:
             chosen one.
     """
     choice = build(ProtocolChoice, values)
-    _check_used(choice.classifier, values)
+    refuse_unused(values, EvaluationSettings, Argument("classifier", choice.classifier), PROTOCOLS)
     return EvaluationSettings(
         run=build(RunChoice, values),
         images=build(EvaluationImageSettings, values),
@@ -128,16 +128,3 @@ def evaluation_settings(values: Mapping[str, Any]) -> EvaluationSettings:
         protocol=build(PROTOCOLS[choice.classifier], values),
         features=build(FeatureSettings, values),
     )
-
-
-def _check_used(chosen: str, values: Mapping[str, Any]) -> None:
-    """Refuses a setting of another protocol: it would have no influence."""
-    used = {field.name for field in fields_of(PROTOCOLS[chosen])}
-    for name, protocol in PROTOCOLS.items():
-        for field in fields_of(protocol):
-            if field.name in values and field.name not in used:
-                raise SettingError(
-                    Argument(field.name, values[field.name]),
-                    " is for ", Argument("classifier", name),
-                    ", and not for ", Argument("classifier", chosen), ": leave it out.",
-                )  # fmt: skip

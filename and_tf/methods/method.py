@@ -65,7 +65,7 @@ class Method(Settings):
     """A method: frozen settings, which build its model and callbacks.
 
     Attributes:
-        plan: which epoch belongs to which round; a method without a curriculum has one round.
+        plan: which epoch belongs to which round; of a method without a curriculum a `SingleRound`.
         title: in headings.
         published_name: of its row in the papers' tables.
         metric_titles: the metrics that it adds to an epoch's logs, and their titles in the report,
@@ -82,6 +82,8 @@ class Method(Settings):
             the method is to be judged by.
         rebuilt_from: whose images `rebuild` gives, as the end of "images beside ..."; empty where
             it gives none.
+        recipe: by name, settings of augmentation or optimisation that the method is meant for. They
+            are its defaults, and a run that differs begins with a warning.
     """
 
     title: ClassVar[str]
@@ -94,6 +96,7 @@ class Method(Settings):
     learns_from_labels: ClassVar[bool] = False
     fc_holds: ClassVar[str] = ""
     rebuilt_from: ClassVar[str] = ""
+    recipe: ClassVar[Mapping[str, Any]] = {}
 
     plan: RoundPlan = dataclasses.field(default_factory=RoundPlan)
 

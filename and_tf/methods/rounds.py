@@ -50,3 +50,23 @@ class RoundPlan(Settings):
 
     def ends_round(self, epoch: int) -> bool:
         return epoch + 1 in self.starts
+
+
+@dataclasses.dataclass(frozen=True)
+class SingleRound(RoundPlan):
+    """Rounds.
+
+    The plan of a method without a curriculum: all epochs are one round.
+    """
+
+    rounds: int = setting(0, "None: there is no curriculum.", at_least(0))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rounds:
+            name = "first_round_epochs" if self.first_round_epochs else "epochs_per_round"
+            raise SettingError(
+                Argument("rounds", self.rounds), " are of a curriculum, which this method does not "
+                "have: they would only start the learning rate anew. For as many epochs pass ",
+                Argument("rounds", 0), " and ", Argument(name, self.total_epochs), ".",
+            )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 
 from and_tf.errors import Argument, UserError
 from and_tf.methods.method import Method
+from and_tf.methods.rounds import SingleRound
 
 if TYPE_CHECKING:
     import keras
@@ -27,6 +28,8 @@ class Supervised(Method):
     title = "Supervised training"
     published_name = "supervised"
     learns_from_labels = True
+
+    plan: SingleRound = dataclasses.field(default_factory=SingleRound)
 
     def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:
         from and_tf.methods.classifier_model import ClassifierModel

@@ -1,5 +1,6 @@
 """Settings: frozen dataclasses in which each default, range and help text is written once."""
 
+from and_tf.settings.choices import refuse_unused, unused
 from and_tf.settings.fields import SettingError, Settings, above, at_least, between, setting
 from and_tf.settings.values import (
     build,
@@ -24,5 +25,7 @@ __all__ = [
     "flat_values",
     "parse",
     "parse_all",
+    "refuse_unused",
     "setting",
+    "unused",
 ]

@@ -22,7 +22,9 @@ from and_tf.settings import (
     build,
     fields_of,
     parse_all,
+    refuse_unused,
     setting,
+    unused,
 )
 
 if TYPE_CHECKING:
@@ -145,6 +147,12 @@ class ExperimentSettings(Settings):
             raise SettingError(
                 Argument("image_size", OF_INIT), " is the size of ", Argument("init"), ": give it."
             )
+        if not isinstance(self.method, self.choice.method_class):
+            raise SettingError(
+                Argument("method", self.choice.method), " is built by the settings "
+                f"{self.choice.method_class.__name__}, and these are {type(self.method).__name__}: "
+                "give those.",
+            )  # fmt: skip
         if self.encoder.is_of_init and self.method.has_own_encoder:
             raise SettingError(
                 Argument("method", self.choice.method), " makes its encoder itself, and not of ",
@@ -174,12 +182,17 @@ class ExperimentSettings(Settings):
 
 
 def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
-    """Settings of flat values, such as those of flags; missing ones take their default.
+    """Settings of flat values, such as those of flags.
+
+    Missing ones take the default of the method's `recipe`, or else their own.
 
     Raises:
-        SettingError: if a value is not taken.
+        SettingError: if a value is not taken, or a setting is of another method than the chosen
+            one.
     """
     choice = build(MethodChoice, values)
+    refuse_unused(values, ExperimentSettings, Argument("method", choice.method), METHODS)
+    values = {**choice.method_class.recipe, **values}
     encoder = build(EncoderSettings, values)
     if encoder.init and values.get("image_size") is None:
         values = {**values, "image_size": OF_INIT}  # known once the weights are opened
@@ -195,8 +208,16 @@ def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
     )
 
 
+def unused_names(values: Mapping[str, Any]) -> list[str]:
+    """Those of flat values that are settings of other methods than the chosen one."""
+    method = build(MethodChoice, values).method
+    return list(unused(values, ExperimentSettings, method, METHODS))
+
+
 def read_settings(run: Workdir) -> ExperimentSettings:
     """The settings that a run was started with.
+
+    Runs of older versions kept settings of all methods; those that have no influence are left out.
 
     Raises:
         NotFound: if the folder holds no run.
@@ -211,6 +232,9 @@ def read_settings(run: Workdir) -> ExperimentSettings:
             "version of this program that wrote it."
         )
     try:
-        return experiment_settings(parse_all(classes, texts))
+        values = parse_all(classes, texts)
+        for name in unused_names(values):
+            del values[name]
+        return experiment_settings(values)
     except UserError as error:
         raise BrokenFile(f"{run.flags} is corrupt ({error}): restore it.") from error

@@ -12,10 +12,12 @@ from and_tf.data.settings import FEW_IMAGES
 from and_tf.errors import Argument
 from and_tf.evaluation.knn_during_training import choose_images
 from and_tf.runs import checkpoint
+from and_tf.settings import flat_values
 from and_tf.training import hardware
 from and_tf.training.build import Experiment
 from and_tf.training.durations import clock
 from and_tf.training.online_evaluation import Monitor
+from and_tf.training.settings import ExperimentSettings
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
         logger.warning("the disk may not hold the checkpoints.")
     if monitor.missing:
         logger.info("No kNN accuracy: %s.", monitor.missing)
+    _warn_of_recipe(experiment.settings)
     if experiment.settings.keeps_random_weights:
         logger.warning(
             "no step is taken, and no weights are loaded: the encoder keeps its random weights. "
@@ -60,6 +63,20 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
             "weights (%s), or add images.",
             f"{len(train):,}", FEW_IMAGES, Argument("init"),
         )  # fmt: skip
+
+
+def _warn_of_recipe(settings: ExperimentSettings) -> None:
+    """Warns of settings that are not those that the method is meant for."""
+    values = flat_values(settings)
+    meant = {k: v for k, v in settings.method.recipe.items() if values[k] != v}
+    if meant:
+        names = ", ".join(["%s"] * len(meant))
+        logger.warning(
+            f"%s is meant for {names}, and this run has {names}.",
+            Argument("method", settings.choice.method),
+            *(Argument(name, value) for name, value in meant.items()),
+            *(Argument(name, values[name]) for name in meant),
+        )
 
 
 def _warn_of_memory(needed: int) -> None:
@@ -82,13 +99,14 @@ def checkpoint_bytes(experiment: Experiment, monitor: Monitor) -> int:
 
 
 def step_bytes(experiment: Experiment) -> int:
-    """What a step's activations and their gradients take, about."""
+    """What a step's activations of all views, and their gradients, take, about."""
     values = sum(
         int(np.prod(layer.output.shape[1:]))
         for layer in experiment.model.encoder.layers
         if isinstance(layer.output, keras.KerasTensor)
     )
-    return 2 * 4 * experiment.settings.optimizer.batch_size * values
+    settings = experiment.settings
+    return 2 * 4 * settings.optimizer.batch_size * settings.method.views * values
 
 
 def _count(number: int, unit: str) -> str:

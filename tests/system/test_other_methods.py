@@ -17,7 +17,7 @@ from and_tf.training import callbacks
 
 TINY = [
     "--data=digits", "--encoder=resnet_small", "--image_size=16", "--embedding_dim=8",
-    "--train_split=train[:200]", "--eval_split=test[:60]", "--rounds=1", "--epochs_per_round=1",
+    "--train_split=train[:200]", "--eval_split=test[:60]", "--rounds=0", "--epochs_per_round=2",
     "--batch_size=64", "--crop_min_area=0.5", "--color_jitter=0", "--grey=0", "--seed=5",
 ]  # fmt: skip
 

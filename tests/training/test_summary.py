@@ -41,16 +41,20 @@ def test_the_checkpoints_of_a_run_take_about_what_is_estimated(experiment, tmp_p
     assert checkpoint_bytes(experiment, monitor) == pytest.approx(3 * last + 3 * end, rel=0.05)
 
 
-def test_a_step_keeps_each_activation_and_its_gradient():
+@pytest.mark.parametrize("views", [1, 2])
+def test_a_step_keeps_each_activation_of_each_view_and_its_gradient(views):
     images = keras.Input((8, 8, 3))
     x = keras.layers.Conv2D(4, 3)(images)  # (6, 6, 4)
     encoder = keras.Model(images, keras.layers.Flatten()(x))
     experiment = types.SimpleNamespace(
         model=types.SimpleNamespace(encoder=encoder),
-        settings=types.SimpleNamespace(optimizer=types.SimpleNamespace(batch_size=10)),
+        settings=types.SimpleNamespace(
+            optimizer=types.SimpleNamespace(batch_size=10),
+            method=types.SimpleNamespace(views=views),
+        ),
     )
     values = 8 * 8 * 3 + 6 * 6 * 4 + 144
-    assert step_bytes(experiment) == 2 * 10 * values * 4  # float32
+    assert step_bytes(experiment) == 2 * 10 * views * values * 4  # float32
 
 
 def logged(experiment, capsys):
@@ -78,6 +82,27 @@ def test_a_run_without_a_step_and_without_loaded_weights_is_told_apart(experimen
         [*TINY, "--rounds=0", "--epochs_per_round=0", "--init=MobileNetV2"]
     )
     assert "Warning" not in logged(dataclasses.replace(experiment, settings=settings), capsys)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--method=split_brain"], None),
+        (["--method=deepcluster"], None),
+        (["--method=split_brain", "--grey=0.2"],
+         "method='split_brain' is meant for grey=0.0, and this run has grey=0.2"),
+        (["--method=split_brain", "--grey=0.2", "--color_jitter=0.4"],
+         "for color_jitter=0.0, grey=0.0, and this run has color_jitter=0.4, grey=0.2"),
+        (["--method=deepcluster", "--lr_policy=step"],
+         "for lr_policy='constant', and this run has lr_policy='step'"),
+    ],
+)  # fmt: skip
+def test_settings_that_the_method_is_not_meant_for_are_warned_of(
+    experiment, capsys, flags, expected
+):
+    settings = programs.read_settings([*TINY, "--rounds=0", *flags])
+    text = logged(dataclasses.replace(experiment, settings=settings), capsys)
+    assert (expected or "") in text and ("is meant for" in text) == (expected is not None)
 
 
 def test_a_set_that_is_large_enough_is_not_called_small(experiment, capsys, monkeypatch):

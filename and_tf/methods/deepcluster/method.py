@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from and_tf.data.subsets import has_labels
 from and_tf.errors import Argument, UserError
 from and_tf.methods.deepcluster.metrics import LABELLED_METRICS, METRIC_TITLES
 from and_tf.methods.method import Method, TrainingContext
+from and_tf.methods.rounds import SingleRound
 from and_tf.settings import SettingError, at_least, setting
 
 if TYPE_CHECKING:
@@ -34,13 +35,15 @@ class DeepCluster(Method):
     published_name = "DeepCluster"
     metric_titles = METRIC_TITLES
     labelled_metrics = LABELLED_METRICS
+    recipe: ClassVar = {"lr_policy": "constant"}
+
+    plan: SingleRound = dataclasses.field(default_factory=SingleRound)
 
     num_clusters: int = setting(
         0,
         "Clusters; 0: 10 times the number of classes, or one per 100 images without labels.",
         at_least(0),
     )
-
     reassign_epochs: int = setting(
         1, "Epochs between two assignments of clusters; more where an epoch is short.", at_least(1)
     )

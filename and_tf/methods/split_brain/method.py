@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from and_tf.methods.method import Method
+from and_tf.methods.rounds import SingleRound
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +34,9 @@ class SplitBrain(Method):
     published_name = "Split-Brain"
     fc_holds = "what the halves of the encoder predict of each other"
     rebuilt_from = f"{fc_holds}: the mean of the predicted distribution"
+    recipe: ClassVar = {"color_jitter": 0.0, "grey": 0.0}
+
+    plan: SingleRound = dataclasses.field(default_factory=SingleRound)
 
     def build_encoder(self, build: Callable[..., keras.Model]) -> keras.Model:
         return build(split=True)
