@@ -65,8 +65,12 @@ def pool(maps: keras.KerasTensor, most_values: int = MOST_VALUES) -> keras.Keras
         if -(-height // size) * -(-width // size) * channels <= most_values
         or size == max(height, width)
     )
-    cells = keras.layers.AveragePooling2D(size, strides=size, padding="same")(maps)
-    return keras.layers.Flatten()(cells)
+    # Keras' own names would begin at `flatten`, which an AlexNet has.
+    name = f"pooled_{keras.backend.get_uid('pooled')}"
+    cells = keras.layers.AveragePooling2D(size, strides=size, padding="same", name=f"{name}_cells")(
+        maps
+    )
+    return keras.layers.Flatten(name=f"{name}_values")(cells)
 
 
 def _rows(output: keras.KerasTensor) -> keras.KerasTensor:

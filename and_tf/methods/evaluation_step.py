@@ -18,9 +18,10 @@ NEIGHBOURS, TEMPERATURE = 200, 0.1  # of the paper's weighted kNN
 class EvaluationStep(TrainingStep):
     """How a `MethodModel` is evaluated, by the encoder in inference mode; nothing is changed.
 
-    Batches of (images, indices) give `loss`, the method's loss of clean images against the bank as
-    it stands. With `train_labels` given to `compile`, batches are (images, labels) of other images
-    and give `knn_top1_bank`, the percentage that weighted kNN against the bank classifies rightly.
+    Batches of (images, indices) give `loss`, the method's loss of clean images. Of a method that
+    keeps a bank of embeddings, batches of (images, labels) of other images, with `train_labels`
+    given to `compile`, give `knn_top1_bank` instead: the percentage that weighted kNN against the
+    bank classifies rightly.
     """
 
     _is_measuring_knn = False

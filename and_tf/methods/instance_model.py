@@ -35,15 +35,17 @@ class InstanceModel(MethodModel):
             (B, 2, H, W, 3), as `train_pipeline(views=2)` yields them. They go through the encoder
             together; the loss of an image is the mean over its views, and its row moves once,
             towards their mean embedding.
-        group_weight: of cross-level discrimination (`group_loss`) between two views, which is told
-            by a second head on the layer before the encoder's last; 0 for none. The head is no part
-            of the encoder. On several replicas, clusters span the global batch.
+        group_weight: of cross-level discrimination (`group_loss`) between two views, which is
+            computed by a second head on the layer before the encoder's last; 0 for none. The head
+            is no part of the encoder. On several replicas, clusters span the global batch.
         entropy_weight: of `unification_entropy`; 0 for none. `EntropySchedule` lets it begin later
             in each round.
         **kwargs: of `keras.Model`.
 
     Reference: Wu et al., CVPR 2018, in its full softmax form.
     """
+
+    has_bank = True
 
     def __init__(
         self,

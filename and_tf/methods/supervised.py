@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Supervised(Method):
     """Supervised.
 
-    The only method that reads labels: cross-entropy of a linear layer on the features.
+    The only method that learns from labels: cross-entropy of a linear layer on the features.
     """
 
     title = "Supervised training"

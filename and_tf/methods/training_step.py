@@ -21,7 +21,9 @@ class TrainingStep(keras.Model):
     """How `MethodModel`, which defines loss, gradients and update, is compiled and trained."""
 
     num_samples: int
+    temperature: float
     may_repeat_images = False  # whether a batch may hold an image twice: a bank has one row for it
+    has_bank = False  # whether the loss is a softmax over a bank, which has a temperature
 
     def compile(
         self,
@@ -111,7 +113,7 @@ class TrainingStep(keras.Model):
             found = batches.summary(indices)  # (3,)
         with tf.control_dependencies([self._indices_found.assign(found)]):
             is_valid = batches.are_valid(found, self.num_samples, self.may_repeat_images)
-            return tf.debugging.Assert(is_valid, ["Indices that are no rows of a bank."])
+            return tf.debugging.Assert(is_valid, ["Indices that are not of the images."])
 
     def _checked_step(self, inputs: Any, indices: tf.Tensor) -> Any:
         """A step that fails in the graph, before it applies anything that is not finite."""
@@ -218,9 +220,16 @@ class TrainingStep(keras.Model):
             copy.assign(True)  # the next `fit` may go on
         step = int(self.optimizer.iterations.numpy()) + 1
         raise StepNotFinite(
-            f"The loss or a gradient is NaN or infinite in step {step}: lower ",
-            Argument("learning_rate"), " or raise ", Argument("temperature"), ".",
+            f"The loss or a gradient is NaN or infinite in step {step}: ",
+            *self.remedies(Argument("learning_rate")), ".",
         ) from cause  # fmt: skip
+
+    def remedies(self, learning_rate: Argument) -> list[Any]:
+        """What keeps loss and gradients finite, as parts of a message."""
+        parts: list[Any] = ["lower ", learning_rate]
+        if self.has_bank:
+            parts += [" or raise ", Argument("temperature", self.temperature)]
+        return parts
 
 
 def _of_each_replica(value: Any) -> tf.Variable:

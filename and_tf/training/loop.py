@@ -212,12 +212,10 @@ def _step_not_finite(experiment: Experiment) -> StepNotFinite:
     indices = batch_indices(
         len(experiment.train), settings.optimizer.batch_size, settings.run.seed, step, of_epoch
     ).numpy()
-    remedies: list[Any] = [Argument("learning_rate", settings.optimizer.learning_rate)]
-    if settings.method.bank_array:  # the softmax over a bank has a temperature
-        remedies += [" or raise ", Argument("temperature", experiment.model.temperature)]
+    rate = Argument("learning_rate", settings.optimizer.learning_rate)
     return StepNotFinite(
         f"The loss or its gradient is NaN or infinite in step {step + 1}, images "
-        f"{', '.join(map(str, indices))}: lower ", *remedies, ", in another ",
+        f"{', '.join(map(str, indices))}: ", *experiment.model.remedies(rate), ", in another ",
         Argument("workdir"), ". The last checkpoint is kept.",
     )  # fmt: skip
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from and_tf.encoders import build_encoder, features, layer_names, pooled_features
+from and_tf.encoders import ENCODERS, build_encoder, features, layer_names, pooled_features
 from and_tf.encoders.pooling import chosen_layer, pool
 from and_tf.errors import UserError
 
@@ -54,6 +54,20 @@ def test_a_map_of_more_channels_than_values_gives_its_mean():
     model = keras.Model(maps, pool(maps, most_values=6))
     values = np.random.default_rng(0).normal(size=(2, 5, 5, 7)).astype("float32")
     np.testing.assert_allclose(model(values), values.mean(axis=(1, 2)), atol=1e-6)
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_one_model_gives_all_layers_pooled_in_several_ways(name, split):
+    keras.utils.clear_session()  # as in a fresh process, where automatic names begin anew
+    encoder = build_encoder(name, (16, 16, 3), embedding_dim=8, seed=0, split=split)
+    outputs = {"fc": features(encoder, "fc").output}
+    for layer in set(layer_names(encoder)) - {"fc"}:
+        for most_values in (1, 256, 2048):
+            outputs[f"{layer} {most_values}"] = pool(features(encoder, layer).output, most_values)
+    model = keras.Model(encoder.input, outputs)
+    assert model.output_shape["fc"] == (None, 8)
+    assert all(shape[1] <= 2048 for shape in model.output_shape.values())
 
 
 def test_auto_is_the_last_stage_before_a_trained_embedding():

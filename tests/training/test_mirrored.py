@@ -150,7 +150,7 @@ def test_a_step_that_is_not_finite_on_one_replica_stops_both(two_replicas):
 def test_two_replicas_refuse_an_index_that_is_no_row(two_replicas, steps):
     model = build(two_replicas, 17, "dense")
     data = tf.data.Dataset.from_tensor_slices((pixels(17).astype("float32"), np.arange(1, 18)))
-    with pytest.raises(UserError, match="Index 17 of a batch is no row"):
+    with pytest.raises(UserError, match="Index 17 of a batch is not that"):
         getattr(model, steps)(data.batch(BATCH), verbose=0)
     assert int(model.optimizer.iterations.numpy()) == (2 if steps == "fit" else 0)
 

@@ -18,7 +18,7 @@ LABELLED_METRICS = ("nmi_labels",)
 def cluster_metrics(
     clusters: np.ndarray, before: np.ndarray | None, labels: np.ndarray | None
 ) -> dict[str, float]:
-    """What can be told of clusters.
+    """How large clusters are, and how well they agree with others.
 
     Args:
         clusters: (N,) int.

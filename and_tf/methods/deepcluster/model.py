@@ -85,7 +85,7 @@ def uniform_over_clusters(clusters: np.ndarray, rng: np.random.Generator) -> np.
 
     Args:
         clusters: (N,) int; numbers without images are passed over.
-        rng: draws.
+        rng: of all random choices.
 
     Returns:
         (N,) int64 indices of images.
