@@ -88,7 +88,7 @@ def refuse(found: np.ndarray, num_samples: int, cause: Exception) -> None:
         ) from cause  # fmt: skip
     wrong = lowest if lowest < 0 else highest
     raise UserError(
-        f"Index {wrong} of a batch is not that of a training image: ", Argument("num_samples", num_samples),
-        f" allows 0 to {num_samples - 1}. Make the model with the number of training images, and "
-        f"{REMEDY}.",
+        f"Index {wrong} of a batch is not that of a training image: ",
+        Argument("num_samples", num_samples), f" allows 0 to {num_samples - 1}. Make the model "
+        f"with the number of training images, and {REMEDY}.",
     ) from cause  # fmt: skip

@@ -43,8 +43,8 @@ class TrainingContext:
     """What a method may look at beside the steps.
 
     Attributes:
-        train: the training images. Their labels serve metrics alone, but where the method learns from
-            them.
+        train: the training images. Their labels serve metrics only, unless the method learns
+            from them.
         steps_per_epoch: optimiser steps of an epoch.
         seed: of the run.
         extract_features: embeds all training images, clean, by the encoder as it stands, or by a

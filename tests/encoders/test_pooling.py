@@ -56,18 +56,20 @@ def test_a_map_of_more_channels_than_values_gives_its_mean():
     np.testing.assert_allclose(model(values), values.mean(axis=(1, 2)), atol=1e-6)
 
 
-@pytest.mark.parametrize("split", [False, True])
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize(
+    ("name", "split"), [*((name, False) for name in ENCODERS), ("alexnet", True)]
+)
 def test_one_model_gives_all_layers_pooled_in_several_ways(name, split):
     keras.utils.clear_session()  # as in a fresh process, where automatic names begin anew
     encoder = build_encoder(name, (16, 16, 3), embedding_dim=8, seed=0, split=split)
     outputs = {"fc": features(encoder, "fc").output}
     for layer in set(layer_names(encoder)) - {"fc"}:
-        for most_values in (1, 256, 2048):
-            outputs[f"{layer} {most_values}"] = pool(features(encoder, layer).output, most_values)
+        maps = features(encoder, layer).output
+        for most_values in (1, 2048):
+            outputs[f"{layer} {most_values}"] = pool(maps, most_values)
     model = keras.Model(encoder.input, outputs)
-    assert model.output_shape["fc"] == (None, 8)
-    assert all(shape[1] <= 2048 for shape in model.output_shape.values())
+    assert all(output.shape[1] <= 2048 for output in model.outputs)
+    assert len({layer.name for layer in model.layers}) == len(model.layers)
 
 
 def test_auto_is_the_last_stage_before_a_trained_embedding():

@@ -1,11 +1,14 @@
 """DeepCluster as a Keras model: a classifier of clusters, which are assigned anew each epoch."""
 
+import logging
 from typing import Any
 
 import keras
 import numpy as np
 
 from and_tf.methods.classifier_model import ClassifierModel
+
+logger = logging.getLogger(__name__)
 
 NEVER = -1  # in place of an epoch
 
@@ -16,7 +19,8 @@ class DeepClusterModel(ClassifierModel):
 
     `ClusterReassignment` assigns the clusters at the start of each epoch. They and the epoch are
     weights of the model, so that one checkpoint holds all. The top sees the features after a ReLU,
-    as in the authors' code; what is clustered are the features before it.
+    as in the authors' code; what is clustered are the features before it. The top drawn anew begins
+    without momentum if the optimizer is `TorchSGD`; one of Keras keeps that of the top before.
 
     Args:
         encoder: any built `keras.Model` from images to rows (B, D), see `MethodModel`.
@@ -40,6 +44,7 @@ class DeepClusterModel(ClassifierModel):
     """
 
     may_repeat_images = True
+    _has_warned = False
 
     def __init__(
         self,
@@ -65,8 +70,14 @@ class DeepClusterModel(ClassifierModel):
         self.classes.assign(clusters)
         self.draw_top(epoch)
         optimizer: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
-        if hasattr(optimizer, "forget"):  # those of Keras keep the momentum of the top before
+        if hasattr(optimizer, "forget"):
             optimizer.forget(self.top.trainable_variables)
+        elif not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "%s keeps the momentum of the top layer before when a new one is drawn: TorchSGD "
+                "forgets it.", type(optimizer).__name__,
+            )  # fmt: skip
         self.assigned_epoch.assign(epoch)
 
     def order(self, epoch: int) -> np.ndarray:

@@ -49,14 +49,6 @@ class ClusterReassignment(keras.callbacks.Callback):
         self.interruptible = interruptible
         self.metrics: dict[str, float] = {}  # of the clusters that the model has
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        logger.info(
-            "%s clusters, sought anew %s by k-means of %s.",
-            f"{self.model.num_classes:,}",
-            "before each epoch" if self.every == 1 else f"every {self.every} epochs",
-            kmeans_library(),
-        )
-
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         steps_per_epoch = self.steps_per_epoch or self.params.get("steps")
         if steps_per_epoch:
@@ -70,17 +62,32 @@ class ClusterReassignment(keras.callbacks.Callback):
             logs.update(self.metrics)
 
     def metadata(self) -> dict[str, Any]:
-        """What a checkpoint keeps: the metrics, which compare with clusters that are gone."""
-        return {"clusters": self.metrics}
+        """What a checkpoint keeps: the metrics, which compare with clusters that are gone, and the
+        library of k-means."""
+        return {"clusters": self.metrics, "kmeans": kmeans_library()}
 
     def restore(self, metadata: Mapping[str, Any]) -> None:
-        """Takes the metrics back from a checkpoint's metadata."""
+        """Takes the metrics back from a checkpoint's metadata; warns of another library."""
         self.metrics = dict(metadata["clusters"])
+        before, now = metadata["kmeans"], kmeans_library()
+        if before != now:
+            logger.warning(
+                "the run's clusters were those of k-means of %s, and from now on of %s, which "
+                "starts from other centres: the run will differ from one that was not interrupted.",
+                before, now,
+            )  # fmt: skip
 
     def _assign(self, epoch: int) -> None:
         """Clusters anew; until it is over nothing is changed."""
         model = self.model
         had_clusters = int(model.assigned_epoch.numpy()) != NEVER
+        if not had_clusters:
+            logger.info(
+                "Images are assigned to %s clusters anew every %s, by k-means of %s.",
+                f"{model.num_classes:,}",
+                "epoch" if self.every == 1 else f"{self.every} epochs",
+                kmeans_library(),
+            )
         before = model.classes.numpy() if had_clusters else None
         with self.interruptible():
             features = self.features(model.features)  # (N, F)

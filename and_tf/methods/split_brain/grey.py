@@ -1,9 +1,15 @@
 """Whether images have any colour, without which Split-Brain has nothing to predict."""
 
+import logging
+from typing import Any
+
+import keras
 import numpy as np
 
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import evenly_spaced
+
+logger = logging.getLogger(__name__)
 
 SAMPLE, SIDE = 200, 32  # images that are looked at, and their side in pixels
 MOST_DIFFERENCE = 3  # between the channels of a grey pixel, which JPEG may move
@@ -14,3 +20,22 @@ def are_grey(source: Source) -> bool:
     images = source.load(evenly_spaced(len(source), SAMPLE), SIDE)  # (n, SIDE, SIDE, 3) uint8
     difference = np.ptp(images.astype(np.int16), axis=-1)  # (n, SIDE, SIDE)
     return bool(difference.max() <= MOST_DIFFERENCE)
+
+
+class GreyWarning(keras.callbacks.Callback):
+    """Warns of grey images before the first step of a run; one that is continued was warned.
+
+    Args:
+        train: the training images.
+    """
+
+    def __init__(self, train: Source):
+        super().__init__()
+        self.train = train
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if int(self.model.optimizer.iterations.numpy()) == 0 and are_grey(self.train):
+            logger.warning(
+                "the images of %s are grey: one half of the encoder has nothing to predict, and "
+                "the other has no input.", self.train.name,
+            )  # fmt: skip

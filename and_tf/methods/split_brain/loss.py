@@ -36,19 +36,28 @@ def _cross_entropy(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
 def area_means(images: tf.Tensor, places: tuple[int, int]) -> tf.Tensor:
     """Images (B, H, W, C) reduced to (B, h, w, C): means over equal rectangles.
 
-    Two products with constant matrices, because `tf.image.resize` by area has no form in XLA.
+    `tf.image.resize` by area has no form in XLA, and a matrix product would round lightness to 10
+    bits on a GPU in TensorFloat-32, which moves it into another bin.
     """
-    rows, columns = (
-        tf.constant(_area_weights(size, count))
-        for size, count in zip(images.shape[1:3], places, strict=True)
-    )
-    images = tf.einsum("hH,bHWc->bhWc", rows, images)
-    return tf.einsum("wW,bhWc->bhwc", columns, images)
+    return _means_along(_means_along(images, 1, places[0]), 2, places[1])
 
 
-def _area_weights(size: int, count: int) -> np.ndarray:
-    """(count, size) float32: by how much of itself each pixel of a line is part of each mean."""
-    edges = np.linspace(0, size, count + 1)  # of the parts
-    pixels = np.arange(size)
+def _means_along(images: tf.Tensor, axis: int, count: int) -> tf.Tensor:
+    """Images whose `axis` is reduced to `count` means over equal lengths."""
+    pixels, weights = _parts(images.shape[axis], count)  # (count, K) each
+    parts = tf.gather(images, pixels, axis=axis)  # (B, count, K, W, C) or (B, h, count, K, C)
+    weights = weights.reshape(*weights.shape, *[1] * (3 - axis))
+    return tf.reduce_sum(parts * weights, axis=axis + 1)
+
+
+def _parts(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(count, K) int32 and float32: the pixels of each mean, and by how much they are part of it.
+
+    K is the most that a mean has; where one has fewer, the others weigh nothing.
+    """
+    edges = np.arange(count + 1) * size / count  # of the parts
+    first, last = np.floor(edges[:-1] + 1e-6), np.ceil(edges[1:] - 1e-6)
+    pixels = first[:, None] + np.arange((last - first).max())  # (count, K)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    return (np.clip(overlap, 0, None) * count / size).astype(np.float32)
+    weights = np.clip(overlap, 0, None) * count / size
+    return np.minimum(pixels, size - 1).astype(np.int32), weights.astype(np.float32)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
-from and_tf.methods.method import Method
+from and_tf.methods.method import Method, TrainingContext
 from and_tf.methods.rounds import SingleRound
 
 if TYPE_CHECKING:
@@ -17,15 +16,14 @@ if TYPE_CHECKING:
     from and_tf.data.sources.source import Source
     from and_tf.methods.method_model import MethodModel
 
-logger = logging.getLogger(__name__)
-
 
 @dataclasses.dataclass(frozen=True)
 class SplitBrain(Method):
     """Split-Brain autoencoder.
 
     One half of the encoder predicts the colour of an image from its lightness, the other its
-    lightness from its colour. Changes of colour in the augmentation spoil both.
+    lightness from its colour. Changes of colour in the augmentation spoil both, and are off unless
+    they are asked for.
 
     Reference: Zhang et al., CVPR 2017.
     """
@@ -42,15 +40,14 @@ class SplitBrain(Method):
         return build(split=True)
 
     def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:
-        from and_tf.methods.split_brain.grey import are_grey
         from and_tf.methods.split_brain.model import SplitBrainModel
 
-        if are_grey(train):
-            logger.warning(
-                "The images of %s are grey: their colour tells nothing. What sees it sees the same "
-                "of all, and to predict it from lightness teaches nothing.", train.name,
-            )  # fmt: skip
         return SplitBrainModel(encoder, len(train), seed)
+
+    def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
+        from and_tf.methods.split_brain.grey import GreyWarning
+
+        return [GreyWarning(context.train)]
 
     def rebuild(
         self,

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 from PIL import Image
+from scipy.special import softmax
 
 from and_tf.data.lab import rgb_from_lab
 from and_tf.methods.split_brain.bins import colour_bins, lightness_bins
@@ -28,8 +29,8 @@ def rebuilt_images(predictor: keras.Model, images: np.ndarray) -> dict[str, np.n
         for each in predictor(images.astype(np.float32), training=False)
     )
     places = colour_logits.shape[1:3]
-    colour = _enlarged(_softmax(colour_logits) @ colour_bins(), images.shape[1:3])
-    lightness = _softmax(lightness_logits) @ lightness_bins()[:, None]  # (n, h, w, 1)
+    colour = _enlarged(softmax(colour_logits, axis=-1) @ colour_bins(), images.shape[1:3])
+    lightness = softmax(lightness_logits, axis=-1) @ lightness_bins()[:, None]  # (n, h, w, 1)
     lightness = _enlarged(lightness, images.shape[1:3])
     reduced = _enlarged(np.asarray(area_means(lab, places)), images.shape[1:3])
     rebuilt = {
@@ -39,11 +40,6 @@ def rebuilt_images(predictor: keras.Model, images: np.ndarray) -> dict[str, np.n
         "lightness predicted": np.concatenate([lightness, lab[..., 1:]], axis=-1),
     }
     return {name: np.rint(rgb_from_lab(each)).astype(np.uint8) for name, each in rebuilt.items()}
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def _enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -98,9 +98,13 @@ def test_a_new_assignment_brings_a_fresh_top_and_a_fresh_momentum_of_it_alone(ji
     np.testing.assert_array_equal(model.classes, np.arange(N)[::-1] % K)
 
 
-def test_an_optimizer_of_keras_trains_it_too():
+def test_an_optimizer_of_keras_trains_it_too_and_is_warned_of_once(caplog):
     model = fresh_model(keras.optimizers.Adam(0.01))
     model.begin_epoch(0, np.arange(N) % K)
+    model.begin_epoch(1, np.arange(N) % K)
+    assert caplog.text.count("Adam keeps the momentum of the top layer before") == 1
+    fresh_model().begin_epoch(0, np.arange(N) % K)
+    assert len(caplog.records) == 1
     history = model.fit(images(), np.arange(N), batch_size=BATCH, epochs=2, verbose=0).history
     assert np.isfinite(history["loss"]).all()
 

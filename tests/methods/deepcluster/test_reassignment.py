@@ -1,6 +1,7 @@
 """The callback: new clusters at the start of each epoch, once, however `fit` is cut."""
 
 import contextlib
+import logging
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from and_tf.data.pipeline import train_pipeline
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
 from and_tf.errors import Stopped, UserError
+from and_tf.methods.deepcluster import reassignment
 from and_tf.methods.deepcluster.clustering import cluster
 from and_tf.methods.deepcluster.method import DeepCluster
 from and_tf.methods.deepcluster.metrics import METRIC_TITLES
@@ -206,6 +208,27 @@ def test_the_metrics_are_kept_in_checkpoints():
     other = ClusterReassignment(Features(), STEPS)
     other.restore(callback.metadata())
     assert other.metrics == callback.metrics
+
+
+def test_a_run_that_goes_on_with_another_library_is_warned_of(caplog):
+    metadata = {"clusters": {}, "kmeans": reassignment.kmeans_library()}
+    callback = ClusterReassignment(Features(), STEPS)
+    assert callback.metadata() == metadata
+    callback.restore(metadata)
+    assert not caplog.records
+    callback.restore(metadata | {"kmeans": "another"})
+    assert f"of another, and from now on of {metadata['kmeans']}" in caplog.text
+
+
+@pytest.mark.parametrize("every, when", [(1, "every epoch"), (2, "every 2 epochs")])
+def test_the_assignment_is_logged_once(caplog, every, when):
+    model = fresh_model()
+    with caplog.at_level(logging.INFO, logger="and_tf.methods"):
+        fit(model, epochs=1, every=every)
+        fit(model, epochs=2, every=every)
+    (record,) = caplog.records
+    expected = f"assigned to 3 clusters anew {when}, by k-means of "
+    assert expected in record.getMessage()
 
 
 @pytest.mark.parametrize(

@@ -61,11 +61,19 @@ def test_loss_is_that_of_a_loop_over_places(side, places):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("places", [(4, 4), (3, 5), (7, 7), (1, 1)])
+@pytest.mark.parametrize("places", [(4, 4), (3, 5), (7, 7), (1, 1), (6, 9)])
 def test_area_means_are_means_over_equal_rectangles(places):
     images = np.random.default_rng(0).uniform(0, 1, (2, 7, 12, 3)).astype("float32")
     expected = [naive_means(image, *places) for image in images]
     np.testing.assert_allclose(area_means(tf.constant(images), places), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("places", [(4, 4), (3, 5)])
+def test_area_means_take_no_matrix_product_which_a_gpu_may_round(places):
+    shape = tf.TensorSpec((None, 8, 12, 3))
+    graph = tf.function(lambda images: area_means(images, places)).get_concrete_function(shape)
+    kinds = {operation.type for operation in graph.graph.get_operations()}
+    assert kinds and not any("MatMul" in kind or "Einsum" in kind for kind in kinds), kinds
 
 
 def test_a_certain_and_right_prediction_costs_nothing():
