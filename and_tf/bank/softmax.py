@@ -45,16 +45,27 @@ def softmax_over_bank(
         """Adds the rows start .. start + size, relative to the largest logit so far."""
         block = read_block(bank, start, size)  # (block, D)
         logits = tf.matmul(queries, block, transpose_b=True)  # (B, block)
-        new_largest = tf.maximum(largest, tf.reduce_max(logits, axis=1))  # (B,)
-        weights = tf.exp(logits - new_largest[:, None])  # (B, block)
-        kept = tf.exp(largest - new_largest)  # (B,)
-        total = kept * total + tf.reduce_sum(weights, axis=1)  # (B,)
-        weighted = kept[:, None] * weighted + tf.matmul(weights, block)  # (B, D)
-        return new_largest, total, weighted
+        logits, shift, largest = _relative(logits, largest)
+        weights, kept = tf.exp(logits), tf.exp(shift)  # (B, block), (B,)
+        return largest, *_added(total, weighted, kept, weights, block)
 
     start = (tf.fill([batch], -np.inf), tf.zeros([batch]), tf.zeros_like(queries))
     largest, total, weighted = _over_blocks(add, start, int(bank.shape[0]), block_size)
     return BankSoftmax(largest + tf.math.log(total), weighted / total[:, None])
+
+
+def _relative(logits: tf.Tensor, largest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Logits (B, block) less the largest so far, what that rose by (B,), negative, and itself."""
+    new_largest = tf.maximum(largest, tf.reduce_max(logits, axis=1))  # (B,)
+    return logits - new_largest[:, None], largest - new_largest, new_largest
+
+
+def _added(
+    total: tf.Tensor, weighted: tf.Tensor, kept: tf.Tensor, weights: tf.Tensor, block: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`kept` (B,) of the sums (B,) and (B, D) so far, and the rows of a block by their weights."""
+    total = kept * total + tf.reduce_sum(weights, axis=1)  # (B,)
+    return total, kept[:, None] * weighted + tf.matmul(weights, block)
 
 
 def _over_blocks(
@@ -130,18 +141,15 @@ def softmax_over_others(
         logits = tf.matmul(queries, block, transpose_b=True)  # (B, block)
         is_own = start + tf.range(size) == own[:, None]  # (B, block)
         logits = tf.where(is_own, LEFT_OUT, logits)
-        new_largest = tf.maximum(largest, tf.reduce_max(logits, axis=1))  # (B,)
-        logits -= new_largest[:, None]
-        weights = tf.exp(logits)  # (B, block)
-        products = weights * logits  # (B, block)
-        shift = largest - new_largest  # (B,) at most 0
-        kept = tf.exp(shift)  # (B,)
-        total_logit = kept * (total_logit + shift * total) + tf.reduce_sum(products, axis=1)
-        total = kept * total + tf.reduce_sum(weights, axis=1)  # (B,)
-        shift, kept = shift[:, None], kept[:, None]
-        weighted_logit = kept * (weighted_logit + shift * weighted) + tf.matmul(products, block)
-        weighted = kept * weighted + tf.matmul(weights, block)  # (B, D)
-        return new_largest, total, weighted, total_logit, weighted_logit
+        logits, shift, largest = _relative(logits, largest)
+        weights, kept = tf.exp(logits), tf.exp(shift)  # (B, block), (B,)
+        total_logit += shift * total
+        weighted_logit += shift[:, None] * weighted
+        return (
+            largest,
+            *_added(total, weighted, kept, weights, block),
+            *_added(total_logit, weighted_logit, kept, weights * logits, block),
+        )
 
     zeros, zero_rows = tf.zeros([batch]), tf.zeros_like(queries)
     start = (tf.fill([batch], LEFT_OUT), zeros, zero_rows, zeros, zero_rows)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from and_tf.bank.settings import BankSettings
-from and_tf.methods.anchor_neighbourhoods.diagnostics import LABELLED_METRICS, METRIC_TITLES
-from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, Method, TrainingContext
-from and_tf.methods.options import BankOptions
+from and_tf.methods.bank_method import BankMethod
+from and_tf.methods.method import TrainingContext
 from and_tf.settings import setting
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Instance(Method):
+class Instance(BankMethod):
     """Instance discrimination.
 
     The same rounds and learning rates as AND, without neighbours.
@@ -29,13 +27,7 @@ class Instance(Method):
 
     title = "Instance discrimination"
     published_name = "Instance"
-    metric_titles = METRIC_TITLES
-    labelled_metrics = LABELLED_METRICS
-    bank_array = "bank"
-    neighbourhood_arrays = NEIGHBOURHOOD_ARRAYS
 
-    bank: BankSettings = dataclasses.field(default_factory=BankSettings)
-    options: BankOptions = dataclasses.field(default_factory=BankOptions)
     diagnostics: bool = setting(
         False, "Discover neighbourhoods at each round's start all the same, for metrics alone."
     )
@@ -46,23 +38,7 @@ class Instance(Method):
 
         # Without an anchor AND is Instance, and holds what is discovered.
         model = AND if self.diagnostics else InstanceModel
-        return model(
-            encoder,
-            num_samples=len(train),
-            temperature=self.bank.temperature,
-            rate=self.bank.bank_rate,
-            seed=seed,
-            logits_budget_mb=self.bank.logits_mb,
-            **dataclasses.asdict(self.options),
-        )
-
-    @property
-    def views(self) -> int:
-        return self.options.views
-
-    @property
-    def variations(self) -> tuple[str, ...]:
-        return self.options.variations
+        return model(encoder, **self.model_arguments(train, seed))
 
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
         of_options = self.options.callbacks(self.plan, context.steps_per_epoch)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from and_tf.bank.settings import BankSettings
 from and_tf.errors import Argument, UserError
-from and_tf.methods.anchor_neighbourhoods.diagnostics import LABELLED_METRICS, METRIC_TITLES
 from and_tf.methods.anchor_neighbourhoods.selection import RULES
-from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, Method, TrainingContext
-from and_tf.methods.options import BankOptions
+from and_tf.methods.bank_method import BankMethod
+from and_tf.methods.method import TrainingContext
 from and_tf.search.choices import PRECISIONS, SEARCHES
 from and_tf.search.mutual import are_mutual
 from and_tf.settings import at_least, between, setting
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class AnchorNeighbourhoods(Method):
+class AnchorNeighbourhoods(BankMethod):
     """Anchor neighbourhoods.
 
     Reference: Huang et al., ICML 2019.
@@ -32,13 +30,7 @@ class AnchorNeighbourhoods(Method):
 
     title = "Anchor Neighbourhood Discovery"
     published_name = "AND"
-    metric_titles = METRIC_TITLES
-    labelled_metrics = LABELLED_METRICS
-    bank_array = "bank"
-    neighbourhood_arrays = NEIGHBOURHOOD_ARRAYS
 
-    bank: BankSettings = dataclasses.field(default_factory=BankSettings)
-    options: BankOptions = dataclasses.field(default_factory=BankOptions)
     neighbourhood_size: int = setting(1, "Neighbours of an anchor.", at_least(1))
     neighbours: str = setting(
         "nearest",
@@ -83,19 +75,10 @@ class AnchorNeighbourhoods(Method):
 
         return AND(
             encoder,
-            num_samples=len(train),
             neighbourhood_size=self.neighbourhood_size,
-            temperature=self.bank.temperature,
-            rate=self.bank.bank_rate,
-            seed=seed,
-            logits_budget_mb=self.bank.logits_mb,
             mutual_neighbours=self.neighbours == "mutual",
-            **dataclasses.asdict(self.options),
+            **self.model_arguments(train, seed),
         )
-
-    @property
-    def views(self) -> int:
-        return self.options.views
 
     @property
     def variations(self) -> tuple[str, ...]:
@@ -106,7 +89,7 @@ class AnchorNeighbourhoods(Method):
             most: self.anchor_share != 1,
             "neighbours of clean images": self.discovery_features == "clean",
         }
-        return (*self.options.variations, *(words for words, is_on in choices.items() if is_on))
+        return (*super().variations, *(words for words, is_on in choices.items() if is_on))
 
     def is_neighbour(self, neighbours: np.ndarray) -> np.ndarray | None:
         return are_mutual(neighbours) if self.neighbours == "mutual" else None

@@ -1,0 +1,46 @@
+"""What the methods on a memory bank, AND and Instance, have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from and_tf.bank.settings import BankSettings
+from and_tf.methods.anchor_neighbourhoods.diagnostics import LABELLED_METRICS, METRIC_TITLES
+from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, Method
+from and_tf.methods.options import BankOptions
+
+if TYPE_CHECKING:
+    from and_tf.data.sources.source import Source
+
+
+@dataclasses.dataclass(frozen=True)
+class BankMethod(Method):
+    """Methods on a memory bank."""
+
+    metric_titles = METRIC_TITLES
+    labelled_metrics = LABELLED_METRICS
+    bank_array = "bank"
+    neighbourhood_arrays = NEIGHBOURHOOD_ARRAYS
+
+    bank: BankSettings = dataclasses.field(default_factory=BankSettings)
+    options: BankOptions = dataclasses.field(default_factory=BankOptions)
+
+    @property
+    def views(self) -> int:
+        return self.options.views
+
+    @property
+    def variations(self) -> tuple[str, ...]:
+        return self.options.variations
+
+    def model_arguments(self, train: Source, seed: int | None) -> dict[str, Any]:
+        """What `InstanceModel` and `AND` take beside the encoder."""
+        return {
+            "num_samples": len(train),
+            "temperature": self.bank.temperature,
+            "rate": self.bank.bank_rate,
+            "seed": seed,
+            "logits_budget_mb": self.bank.logits_mb,
+            **dataclasses.asdict(self.options),
+        }
