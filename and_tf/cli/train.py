@@ -26,7 +26,7 @@ def flags() -> Flags:
     """The flags of train.py."""
     return Flags(
         "train.py",
-        "Learns image features, without labels or, to compare with, from them.",
+        "Learns image features: without labels, or from labels to compare with.",
         (
             "python train.py --config=folder --data=PHOTOS",
             "python train.py --config=digits",

@@ -25,8 +25,8 @@ class BankOptions(Settings):
     )
     group_weight: float = setting(
         0.0,
-        "Weight of cross-level discrimination: each of two views is told apart by clusters of the "
-        "other view within the batch; 0: without.",
+        "Weight of cross-level discrimination: each of two views is to be found in its cluster of "
+        "the other view within the batch; 0: without.",
         at_least(0),
     )
     entropy_weight: float = setting(
