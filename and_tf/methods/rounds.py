@@ -66,7 +66,7 @@ class SingleRound(RoundPlan):
         if self.rounds:
             name = "first_round_epochs" if self.first_round_epochs else "epochs_per_round"
             raise SettingError(
-                Argument("rounds", self.rounds), " are of a curriculum, which this method does not "
-                "have: they would only start the learning rate anew. For as many epochs pass ",
+                Argument("rounds", self.rounds), " asks for a curriculum, which this method lacks: "
+                "rounds would only restart its learning rate. For as many epochs in one round pass ",
                 Argument("rounds", 0), " and ", Argument(name, self.total_epochs), ".",
             )  # fmt: skip
