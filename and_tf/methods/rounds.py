@@ -67,6 +67,6 @@ class SingleRound(RoundPlan):
             name = "first_round_epochs" if self.first_round_epochs else "epochs_per_round"
             raise SettingError(
                 Argument("rounds", self.rounds), " asks for a curriculum, which this method lacks: "
-                "rounds would only restart its learning rate. For as many epochs in one round pass ",
+                "they would only restart its learning rate. For as many epochs in one round pass ",
                 Argument("rounds", 0), " and ", Argument(name, self.total_epochs), ".",
             )  # fmt: skip
