@@ -40,13 +40,7 @@ def describe_round_0(record: Record, counts: Mapping[str, int]) -> str:
         return _by_rank(record, points)
     if points := _losses(record):
         return _by_loss(record, points)
-    length = record.plan.starts[1]
-    often = max(1, length // 10)
-    return (
-        "Whether Instance, which is round 0, had stopped improving is unknown: it was hardly "
-        f"evaluated in its last third. Evaluate more often (eval_every={often}; round 0 has "
-        f"{length} epochs)."
-    )
+    return _unknown(record.plan.starts[1])
 
 
 def last_points(record: Record, name: str) -> Points:
@@ -110,6 +104,17 @@ def _by_loss(record: Record, points: Points) -> str:
     if 100 * (1 - after / before) > LOSS_FALL:
         return _still_improving(details)
     return _level(record, details)
+
+
+def _unknown(length: int) -> str:
+    """With the interval of evaluations that would tell, of a round of so many epochs."""
+    sentence = "Whether Instance, which is round 0, had stopped improving is unknown:"
+    if length <= LEAST_POINTS:
+        return f"{sentence} round 0 of {length} epoch{'s' * (length > 1)} is too short to tell."
+    return (
+        f"{sentence} it was hardly evaluated in its last third. Evaluate more often "
+        f"(eval_every={max(1, length // 10)}; round 0 has {length} epochs)."
+    )
 
 
 def _epochs(points: Points) -> str:

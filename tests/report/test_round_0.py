@@ -18,9 +18,10 @@ def record(every=2, first=0, rates=STEP, loss=lambda epoch: 5.0, **metrics):
     """A run of two rounds of 30 epochs; metrics by a function of the epoch, every so many."""
     plan = RoundPlan(1, 30, first)
     length = plan.starts[1]
+    rates = [*rates, *([rates[-1]] * (plan.total_epochs - 2 * len(rates))), *rates]
     epochs = [
         {"epoch": e, "round": int(e > length), "loss": loss(e), "learning_rate": rate}
-        for e, rate in enumerate([*rates, *rates], start=1)
+        for e, rate in zip(range(1, plan.total_epochs + 1), rates, strict=False)
     ]
     evaluations = [
         {"epoch": e, "round": int(e > length)} | {name: value(e) for name, value in metrics.items()}
@@ -116,6 +117,18 @@ def test_a_loss_that_falls_with_the_rate_says_nothing():
     said = describe_round_0(record(every=50, rates=cosine, loss=lambda e: 6 - e / 9), COUNTS)
     assert said.startswith("Whether Instance, which is round 0, had stopped improving is unknown")
     assert "eval_every=3; round 0 has 30 epochs" in said
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 9, 10, 19, 20, 33, 100, 200])
+def test_the_interval_that_is_advised_is_short_enough(length):
+    rates = [0.03 * 0.99**epoch for epoch in range(300)]  # by which the loss says nothing
+    said = describe_round_0(record(every=1000, first=length, rates=rates), COUNTS)
+    if length < 4:
+        assert f"round 0 of {length} epoch" in said and "too short" in said
+        assert "eval_every" not in said
+        return
+    every = int(said.partition("eval_every=")[2].partition(";")[0])
+    assert last_points(record(every, first=length, knn_top1=rising), "knn_top1")
 
 
 def test_an_old_run_without_rates_and_evaluations_is_unknown():

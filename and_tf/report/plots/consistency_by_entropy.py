@@ -68,10 +68,12 @@ def too_few_for_deciles(record: Record, labels: np.ndarray | None) -> str:
     """
     known = labels if has_labels(labels) else None
     found = record.discoveries
-    least = min((images_per_decile(each.entropy, known) for each in found), default=LEAST_IMAGES)
+    counts = (images_per_decile(each.entropy, known, each.neighbours) for each in found)
+    least = min(counts, default=LEAST_IMAGES)
     if least >= LEAST_IMAGES:
         return ""
     of = "labelled images" if known is not None else "images"
+    of += " with a neighbour that counts" * any(each.leaves_out_neighbours for each in found)
     return (
         "The plot of neighbours by decile of entropy is left out: a decile would hold "
         f"{least} {of}, and fewer than {LEAST_IMAGES} say nothing."

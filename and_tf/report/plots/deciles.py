@@ -6,14 +6,19 @@ DECILES = 10
 LEAST_IMAGES = 20  # of a decile that is shown: of fewer, a single image moves the line by 5 points
 
 
-def images_per_decile(entropy: np.ndarray, labels: np.ndarray | None) -> int:
+def images_per_decile(
+    entropy: np.ndarray, labels: np.ndarray | None, neighbours: np.ndarray | None = None
+) -> int:
     """How many images the smallest decile of entropy holds, of those that count.
 
     Args:
         entropy: (N,) float.
         labels: (N,) int, -1 where unknown: such images do not count; None, and all do.
+        neighbours: (N, k) int, -1 for none: images without any do not count; None, and all do.
     """
     counts = np.ones(len(entropy), bool) if labels is None else np.asarray(labels) >= 0
+    if neighbours is not None:
+        counts &= (neighbours >= 0).any(axis=1)
     order = np.argsort(entropy, kind="stable")
     return min(int(counts[rows].sum()) for rows in np.array_split(order, DECILES))
 

@@ -46,6 +46,14 @@ def test_the_plot_says_where_not_all_neighbours_count(has_labels):
     assert "fraction of the neighbours that count" in consistency_plot(others, labels).caption
 
 
+def test_images_without_a_neighbour_that_counts_do_not_count():
+    record = record_of(300)
+    record.discoveries[1].neighbours[::2] = -1
+    reason = too_few_for_deciles(record, None)
+    assert "a decile would hold" in reason and "images with a neighbour that counts" in reason
+    assert consistency_plot(record, np.arange(300) % 3) is None
+
+
 def test_images_per_decile_are_those_of_the_smallest():
     entropy = np.arange(25.0)
     assert images_per_decile(entropy, None) == 2
