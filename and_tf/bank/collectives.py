@@ -11,11 +11,11 @@ def gather_replicas(*values: tf.Tensor) -> list[tf.Tensor]:
     return [context.all_gather(value, axis=0) for value in values]
 
 
-def own_part(gathered: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    """The rows that this replica gave to `gather_replicas`, `size` of them."""
+def own_parts(size: tf.Tensor, *gathered: tf.Tensor) -> list[tf.Tensor]:
+    """Of each value, the rows that this replica gave to `gather_replicas`, `size` of them."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
-        return gathered
+        return list(gathered)
     sizes = context.all_gather(tf.reshape(size, [1]), axis=0)  # of all replicas, in their order
     start = tf.reduce_sum(sizes[: context.replica_id_in_sync_group])
-    return gathered[start : start + size]
+    return [value[start : start + size] for value in gathered]

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from and_tf.bank.collectives import gather_replicas, own_part
+from and_tf.bank.collectives import gather_replicas, own_parts
 
 ITERATIONS, TEMPERATURE = 5, 0.2
 
@@ -103,5 +103,5 @@ def group_losses_and_gradients(
             everyone[:, 0], everyone[:, 1], num_clusters, iterations, temperature
         )  # (global B,)
     gradient = tape.gradient(losses, everyone)  # of their sum
-    losses, gradient = (own_part(part, tf.shape(pairs)[0]) for part in (losses, gradient))
+    losses, gradient = own_parts(tf.shape(pairs)[0], losses, gradient)
     return losses, tf.reshape(gradient, tf.shape(features))

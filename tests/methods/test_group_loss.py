@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.naive_group_loss import naive_group_loss
 
 from and_tf.methods.group_loss import clusters, group_loss, group_losses
 
@@ -8,28 +9,6 @@ from and_tf.methods.group_loss import clusters, group_loss, group_losses
 def unit_rows(count, dim, seed):
     rows = np.random.default_rng(seed).normal(size=(count, dim)).astype("float32")
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def naive_clusters(features, num_clusters, iterations):
-    centroids = features[:num_clusters].astype("float64")
-    for _ in range(iterations):
-        found = [int(np.argmin(((centroids - x) ** 2).sum(axis=1))) for x in features]
-        centroids = np.array([
-            np.mean([x for x, c in zip(features, found, strict=True) if c == k], axis=0)
-            if k in found else np.zeros(features.shape[1])
-            for k in range(num_clusters)
-        ])  # fmt: skip
-    return found, centroids
-
-
-def naive_loss(first, second, num_clusters, iterations, temperature):
-    losses = []
-    for x, y in ((first, second), (second, first)):
-        found, centroids = naive_clusters(y, num_clusters, iterations)
-        for image, group in zip(x, found, strict=True):
-            p = np.exp(centroids @ image.astype("float64") / temperature)
-            losses.append(-np.log(p[group] / p.sum()))
-    return np.mean(losses)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
@@ -59,7 +38,8 @@ def test_loss_gradients_and_clusters_equal_the_authors(golden, jit_compile):
 def test_loss_equals_a_loop(num_clusters, iterations):
     first = unit_rows(9, 5, seed=1)
     second = first + 0.2 * unit_rows(9, 5, seed=2)
-    expected = naive_loss(first, second, num_clusters, iterations, 0.3)
+    exactly = (tf.constant(view, tf.float64) for view in (first, second))
+    expected = naive_group_loss(*exactly, num_clusters, iterations, 0.3)
     found = group_loss(tf.constant(first), tf.constant(second), num_clusters, iterations, 0.3)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.naive_group_loss import naive_group_loss
 
 import and_tf.bank.softmax
 from and_tf.errors import UserError
@@ -91,7 +92,7 @@ def naive_training(model, network, steps):
             if head:
                 groups = trunk(images.reshape(-1, 4, 4, 3), training=True) @ head[0] + head[1]
                 groups = groups / tf.norm(groups, axis=1, keepdims=True)
-                of_groups = naive_group_loss(groups[::2], groups[1::2])
+                of_groups = naive_group_loss(groups[::2], groups[1::2], len(groups) // 4)
                 losses = [one + model.group_weight * of_groups for one in losses]
                 loss += model.group_weight * of_groups
         gradients = tape.gradient(loss, variables)
@@ -116,27 +117,6 @@ def naive_loss(model, rows, x, i):
     others = tf.concat([terms[:i], terms[i + 1 :]], axis=0)
     q = others / tf.reduce_sum(others)
     return loss - model.entropy_weight * tf.reduce_sum(q * tf.math.log(q))
-
-
-def naive_group_loss(first, second):
-    """Cross-level discrimination with half as many clusters as images."""
-    num_clusters, losses = len(first) // 2, []
-    for features, others in ((first, second), (second, first)):
-        centroids = tf.unstack(others)[:num_clusters]
-        for _ in range(5):
-            groups = [
-                int(np.argmin([float(tf.reduce_sum((x - c) ** 2)) for c in centroids]))
-                for x in tf.unstack(others)
-            ]
-            members = [
-                [x for x, g in zip(tf.unstack(others), groups, strict=True) if g == k]
-                for k in range(num_clusters)
-            ]
-            centroids = [sum(m) / len(m) if m else tf.zeros(first.shape[1]) for m in members]
-        for x, group in zip(tf.unstack(features), groups, strict=True):
-            logits = tf.stack([tf.reduce_sum(x * c) / 0.2 for c in centroids])
-            losses.append(tf.reduce_logsumexp(logits) - logits[group])
-    return sum(losses) / len(losses)
 
 
 def assert_equal_training(model, network, steps, tolerance=1e-5):
