@@ -5,9 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from and_tf.data.sources.source import array_source
 from and_tf.encoders.layers import TorchLayers, normalised_input
+from and_tf.encoders.split import SplitLayers, split_input
 from and_tf.errors import StepNotFinite, UserError
 from and_tf.methods.anchor_neighbourhoods.model import AND
+from and_tf.methods.deepcluster.method import DeepCluster
+from and_tf.methods.split_brain.method import SplitBrain
+from and_tf.methods.supervised import Supervised
 from and_tf.runs import checkpoint
 from and_tf.training.hardware import precision_policy
 from and_tf.training.optimizers import TorchSGD
@@ -109,6 +114,67 @@ def test_the_options_train_in_half_precision_as_in_float32(policy, jit_compile):
     keras.config.set_dtype_policy("float32")
     model = build(jit_compile, **OPTIONS)
     np.testing.assert_allclose(losses, [fit(model, views) for _ in range(3)], rtol=0.03)
+
+
+def build_classifier():
+    images, x = normalised_input((4, 4, 3), [128.0] * 3, [64.0] * 3)
+    x = TorchLayers(seed=0).convolution(x, 6, 3, name="conv")
+    return keras.Model(images, TorchLayers(seed=0).embedding(keras.layers.Flatten()(x), D))
+
+
+def build_split():
+    images, halves = split_input(4)
+    layers = SplitLayers(TorchLayers(seed=0))
+    x = layers.relu(layers.convolution(halves, 6, 3, name="conv"), name="relu")
+    return keras.Model(images, layers.embedding(x, 6))
+
+
+def build_without_bank(method, scale=None):
+    keras.utils.set_random_seed(0)
+    images = np.random.default_rng(0).integers(0, 256, (N, 4, 4, 3), "uint8")
+    encoder = build_split() if isinstance(method, SplitBrain) else build_classifier()
+    model = method.build_model(encoder, array_source(images, labels=np.arange(N) % 3), seed=0)
+    model.compile(TorchSGD(0.05, momentum=0.9, nesterov=True))
+    if scale:
+        model.optimizer.dynamic_scale.assign(scale)
+    return model
+
+
+@pytest.mark.parametrize("method", [Supervised(), DeepCluster(num_clusters=4), SplitBrain()])
+def test_methods_without_a_bank_train_in_half_precision_as_in_float32(policy, method):
+    def losses(model):
+        found = []
+        for epoch in range(3):
+            if isinstance(method, DeepCluster):
+                model.begin_epoch(epoch, (np.arange(N) + epoch) % 4)
+            found.append(fit(model, batches()))
+        return found
+
+    model = build_without_bank(method, scale=2.0**8 if policy == "float16" else None)
+    start = values(model)
+    found = losses(model)
+    moved = {name for name, value in values(model).items() if (value != start[name]).any()}
+    assert {name for name in start if name.endswith("kernel")} <= moved
+    floating = [v for v in model.variables + model.optimizer.variables if "float" in v.dtype]
+    assert {v.dtype for v in floating} == {"float32"}
+    keras.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(found, losses(build_without_bank(method)), rtol=0.03)
+
+
+@float16
+def test_new_clusters_begin_the_momentum_of_the_top_anew_whatever_the_scale(policy):
+    model = build_without_bank(DeepCluster(num_clusters=4), scale=2.0**8)
+    model.begin_epoch(0, np.arange(N) % 4)
+    fit(model, batches())
+
+    def momenta():
+        inner = model.optimizer.inner_optimizer
+        places = map(inner._get_variable_index, model.top.trainable_variables)
+        return [inner.buffers[place].numpy() for place in places]
+
+    assert all(np.any(momentum) for momentum in momenta())
+    model.begin_epoch(1, (np.arange(N) + 1) % 4)
+    assert not any(np.any(momentum) for momentum in momenta())
 
 
 @float16
