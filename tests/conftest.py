@@ -1,5 +1,6 @@
 """Set-up for all tests: package defaults, two logical CPU devices, seeds."""
 
+import gc
 import pathlib
 
 import and_tf  # noqa: F401  # isort: skip  (TensorFlow reads the variables that it sets)
@@ -7,10 +8,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.small_runs import skip_exports
 
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
+
+# What was imported lives on: the collector need not look at it again, nor so often at what tests
+# trace (a tenth of the time of an export).
+gc.collect()
+gc.freeze()
+gc.set_threshold(50_000, 20, 20)
 
 # Whole programs, what is measured with them, whole converters, and the pages' code blocks.
 SYSTEM_FOLDERS = ("system", "benchmarks", "export", "docs")
@@ -25,9 +33,27 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.system)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_files_in_the_root():
+    """What a program writes by default goes to the working directory: tests name another place."""
+    root = pathlib.Path(__file__).parents[1]
+    before = set(root.iterdir())
+    yield
+    added = [path.name for path in set(root.iterdir()) - before if path.name[0] != "."]
+    assert not added, f"tests left {', '.join(added)} in {root}"
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="module")
+def no_exports():
+    """Runs of a module end without exports, which take most of the time of a short one."""
+    with pytest.MonkeyPatch.context() as patch:
+        skip_exports(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import signal
 import numpy as np
 import pytest
 from helpers import programs
+from helpers.small_runs import skip_exports
 
 from and_tf import load_encoder
 from and_tf.encoders import build_encoder
@@ -60,8 +61,17 @@ def test_the_other_programs_take_it(finished, tmp_path, capsys):
     assert output.is_file()
 
 
+def test_a_linear_classifier_is_trained_on_every_layer(finished):
+    folder = f"--workdir={finished.path}"
+    assert programs.evaluate([folder, "--classifier=linear", "--layer=all"]) == 0
+    texts = [path.read_text() for path in finished.evaluations.glob("linear*.json")]
+    for layer in ("stem", "stage1", "stage2", "stage3", "stage4", "fc"):
+        assert sum(f'"{layer}"' in text for text in texts) == 1
+
+
 def test_a_stop_in_its_evaluation_is_continued(finished, tmp_path, monkeypatch, capsys):
     run, plain = Workdir(tmp_path / "run"), Monitor.measure
+    skip_exports(monkeypatch)
 
     def stop(self, model):
         signal.raise_signal(signal.SIGTERM)

@@ -102,11 +102,16 @@ def test_what_is_exported_holds_no_head_and_needs_nothing_of_this_package(finish
 
 
 def test_it_embeds_a_folder(finished, tmp_path):
+    photos, table = tmp_path / "photos", tmp_path / "table.npz"
+    photos.mkdir()
     for number in range(12):
         color = (20 * number, 255 - 20 * number, 90)
-        (tmp_path / "photos").mkdir(exist_ok=True)
-        Image.new("RGB", (20, 24), color).save(tmp_path / "photos" / f"{number}.png")
-    assert programs.embed([f"--model={finished.path}", f"--images={tmp_path / 'photos'}"]) == 0
+        Image.new("RGB", (20, 24), color).save(photos / f"{number}.png")
+    where = [f"--images={photos}", f"--output={table}"]
+    assert programs.embed([f"--model={finished.path}", *where]) == 0
+    with np.load(table, allow_pickle=False) as columns:
+        rows = columns["embedding"]
+    assert len(rows) == 12 and len(np.unique(rows, axis=0)) == 12
 
 
 def test_grey_images_are_trained_on_with_a_warning(tmp_path, monkeypatch, capsys):
