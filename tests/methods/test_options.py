@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.fitting import fit
 from helpers.naive_group_loss import naive_group_loss
 
 import and_tf.bank.softmax
@@ -61,14 +62,6 @@ def batches(views, epochs=1):
     orders = [rng.permutation(N) for _ in range(epochs)]
     parts = [order[start : start + BATCH] for order in orders for start in range(0, N, BATCH)]
     return [(images[part], part.astype("int64")) for part in parts]
-
-
-def fit(model, steps):
-    shape = (None, *steps[0][0].shape[1:])
-    signature = (tf.TensorSpec(shape, tf.float32), tf.TensorSpec((None,), tf.int64))
-    data = tf.data.Dataset.from_generator(lambda: iter(steps), output_signature=signature)
-    data = data.apply(tf.data.experimental.assert_cardinality(len(steps)))
-    return model.fit(data, verbose=0, shuffle=False).history["loss"][0]
 
 
 def naive_training(model, network, steps):

@@ -1,13 +1,12 @@
 """`embed.py --images=FOLDER` and nothing else: trains where no encoder is known, stops, goes on."""
 
-import signal
-
 import pytest
 from helpers import programs
 from helpers.pictures import write_photos
+from helpers.stops import stop_after
 
 from and_tf.collection import quick_run
-from and_tf.training import callbacks, heartbeat
+from and_tf.training import heartbeat
 
 
 @pytest.fixture
@@ -21,16 +20,8 @@ def world(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_folder_is_all_that_is_needed_and_a_stopped_command_goes_on(world, monkeypatch, capsys):
-    plain = callbacks.Checkpoints.on_train_batch_end
-
-    def stop(self, batch, logs=None):
-        if int(self.model.optimizer.iterations.numpy()) == 2:
-            signal.raise_signal(signal.SIGTERM)
-        plain(self, batch, logs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Checkpoints, "on_train_batch_end", stop)
+def test_a_folder_is_all_that_is_needed_and_a_stopped_command_goes_on(world, capsys):
+    with stop_after(2):
         assert programs.embed(["--images=photos"]) == 0
     said = capsys.readouterr().err
     assert "in runs/photos-quick" in said and "expected to take" in said

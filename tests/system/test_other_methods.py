@@ -1,11 +1,10 @@
 """Supervised training and DeepCluster as a user runs them, through all programs."""
 
-import signal
-
 import numpy as np
 import pytest
 from helpers import programs
 from helpers.small_runs import skip_exports
+from helpers.stops import stop_after
 
 from and_tf import load_encoder
 from and_tf.encoders import pooled_features
@@ -13,7 +12,6 @@ from and_tf.export import load_exported
 from and_tf.methods import METHODS
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
-from and_tf.training import callbacks
 
 TINY = [
     "--data=digits", "--encoder=resnet_small", "--image_size=16", "--embedding_dim=8",
@@ -65,20 +63,12 @@ def test_no_checkpoint_is_called_best_by_labels_that_were_learned(finished, caps
         assert "--checkpoint=best is not in" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("stop_at", [2, 4, 5])  # within an epoch of four steps, and at its end
+@pytest.mark.parametrize("stop_at", [4, 5])  # at the end of an epoch of four steps, and within one
 def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeypatch, stop_at):
     whole, flags = finished
     run = Workdir(tmp_path / "run")
     skip_exports(monkeypatch)
-    plain = callbacks.Checkpoints.on_train_batch_end
-
-    def stop(self, batch, logs=None):
-        if int(self.model.optimizer.iterations.numpy()) == stop_at:
-            signal.raise_signal(signal.SIGTERM)
-        plain(self, batch, logs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Checkpoints, "on_train_batch_end", stop)
+    with stop_after(stop_at):
         assert programs.train([*flags, f"--workdir={run.path}"]) == 0
     assert checkpoint.load(run.checkpoint)[1]["step"] == stop_at
     assert programs.train([*flags, f"--workdir={run.path}"]) == 0
@@ -124,7 +114,8 @@ def test_a_step_that_is_not_finite_names_the_images_that_the_method_showed(
     assert "temperature" not in message
 
 
-def test_supervised_training_on_images_without_labels_is_refused(tmp_path, capsys):
+def test_supervised_training_on_images_without_labels_is_refused(tmp_path, monkeypatch, capsys):
+    skip_exports(monkeypatch)
     images = np.random.default_rng(0).integers(0, 256, (80, 16, 16, 3), dtype=np.uint8)
     np.savez(tmp_path / "images.npz", x_train=images)
     flags = [f"--data=npz:{tmp_path / 'images.npz'}", "--eval_split=", *TINY[1:5], *TINY[6:]]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from helpers import programs
 from helpers.small_runs import skip_exports
+from helpers.stops import stop_after
 from PIL import Image
 
 from and_tf import load_encoder
@@ -56,7 +57,9 @@ def photo_run(photos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "photos"
     flags = [f"--data=folder:{photos}", "--rounds=1", "--epochs_per_round=1", "--batch_size=16"]
     flags += ["--encoder=resnet_small", "--image_size=16", f"--workdir={folder}"]
-    assert programs.train(flags) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        skip_exports(patch)
+        assert programs.train(flags) == 0
     return folder
 
 
@@ -122,15 +125,7 @@ def test_a_round_end_keeps_encoder_and_neighbourhoods(finished):
 def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeypatch, stop_at):
     flags = [*TINY, f"--workdir={tmp_path / 'run'}"]
     skip_exports(monkeypatch)
-    plain = callbacks.Checkpoints.on_train_batch_end
-
-    def stop(self, batch, logs=None):
-        if int(self.model.optimizer.iterations.numpy()) == stop_at:
-            signal.raise_signal(signal.SIGTERM)
-        plain(self, batch, logs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Checkpoints, "on_train_batch_end", stop)
+    with stop_after(stop_at):
         assert programs.train(flags) == 0
     _, metadata = checkpoint.load(tmp_path / "run" / "checkpoints" / "last.npz")
     assert metadata["step"] == stop_at
