@@ -1,6 +1,7 @@
 """The layout: which folder may import which, where flags may be named, what lies where."""
 
 import ast
+import functools
 import pathlib
 import re
 
@@ -37,9 +38,18 @@ def home_of(name):
     return f"and_tf.{and_tf._HOMES[name]}"
 
 
+@functools.cache
+def parsed(path):
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def imported(path):
     """Modules of and_tf that a module imports anywhere but for type hints."""
-    tree = ast.parse(path.read_text())
+    return list(_imported(parsed(path)))
+
+
+def _imported(tree):
     hints = {
         id(child)
         for node in ast.walk(tree)
@@ -101,7 +111,7 @@ def test_no_section_of_the_report_imports_another(path):
 
 def texts_of(path):
     """Texts of a module that may reach a user: all but docstrings."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     docstrings = set()
     for node in ast.walk(tree):
         body = getattr(node, "body", None)

@@ -18,7 +18,7 @@ from and_tf.data.sources.source import EncodedSource
 from and_tf.evaluation import accuracy, extract, images, weighted_knn
 from and_tf.evaluation import features as features_module
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("no_exports")]
 
 LAYERS = ["stem", "stage1", "stage2", "stage3", "stage4", "fc"]
 

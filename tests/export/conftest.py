@@ -1,7 +1,7 @@
-"""An encoder and its SavedModel, made once for all tests of exports."""
+"""Encoders and their exports, made once for all tests."""
 
 import pytest
-from helpers.trained_encoders import trained_encoder
+from helpers.trained_encoders import colour_encoder, smooth_pixels, trained_encoder
 
 from and_tf import export
 
@@ -15,3 +15,20 @@ def encoder():
 def saved(encoder, tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "model"
     return export.export_encoder(encoder, path, "savedmodel")
+
+
+@pytest.fixture(scope="session")
+def of_colours():
+    """An encoder whose embeddings tell images apart."""
+    return colour_encoder("resnet_small")
+
+
+@pytest.fixture(scope="session")
+def exports_of_colours(of_colours, tmp_path_factory):
+    """Its exports: a path for each format."""
+    folder = tmp_path_factory.mktemp("exports")
+    images = smooth_pixels(100, seed=4)
+    return {
+        name: export.export_encoder(of_colours, folder / f"{name}{form.suffix}", name, images)
+        for name, form in export.FORMATS.items()
+    }

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from helpers.trained_encoders import colour_encoder, smooth_pixels
 from PIL import Image
 
 import and_tf
@@ -21,25 +20,14 @@ from and_tf.export.metadata import describe, path_beside, preprocessing
 FORMATS = list(export.FORMATS)
 
 
-@pytest.fixture(scope="module")
-def encoder():
-    return colour_encoder("resnet_small")
-
-
-@pytest.fixture(scope="module")
-def paths(encoder, tmp_path_factory):
-    """One export of each format."""
-    folder = tmp_path_factory.mktemp("exports")
-    images = smooth_pixels(40, seed=4)
-    return {
-        name: export.export_encoder(encoder, folder / f"{name}{form.suffix}", name, images)
-        for name, form in export.FORMATS.items()
-    }
+@pytest.fixture
+def encoder(of_colours):
+    return of_colours
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_metadata_within_an_export_say_how_to_feed_it(paths, format):
-    told = export.load_exported(paths[format]).metadata
+def test_the_metadata_within_an_export_say_how_to_feed_it(exports_of_colours, format):
+    told = export.load_exported(exports_of_colours[format]).metadata
     assert (told["image_size"], told["embedding_dim"], told["normalised"]) == (32, 16, True)
     assert (told["input"]["range"], told["input"]["color_order"]) == ([0, 255], "RGB")
     assert told["preprocessing"] == preprocessing(32)
@@ -49,25 +37,25 @@ def test_the_metadata_within_an_export_say_how_to_feed_it(paths, format):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_same_metadata_are_read_without_the_runtime(paths, format):
-    path = paths[format]
+def test_the_same_metadata_are_read_without_the_runtime(exports_of_colours, format):
+    path = exports_of_colours[format]
     place = path / "assets.extra" / "encoder.json" if path.is_dir() else path_beside(path)
     told = json.loads(place.read_text())
     assert told == export.load_exported(path).metadata
 
 
-def test_keras_and_onnx_show_the_metadata_to_common_tools(paths):
-    with zipfile.ZipFile(paths["keras"]) as archive:
+def test_keras_and_onnx_show_the_metadata_to_common_tools(exports_of_colours):
+    with zipfile.ZipFile(exports_of_colours["keras"]) as archive:
         assert json.loads(archive.read("encoder.json"))["image_size"] == 32
-    properties = {p.key: p.value for p in onnx.load(str(paths["onnx"])).metadata_props}
+    properties = {p.key: p.value for p in onnx.load(str(exports_of_colours["onnx"])).metadata_props}
     assert properties["image_size"] == "32" and properties["normalised"] == "True"
     assert json.loads(properties["encoder.json"])["image_size"] == 32
-    assert b'"image_size": 32' in paths["litert"].read_bytes()
+    assert b'"image_size": 32' in exports_of_colours["litert"].read_bytes()
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_reference_shows_whether_images_were_prepared_rightly(paths, format):
-    exported = export.load_exported(paths[format])
+def test_the_reference_shows_whether_images_were_prepared_rightly(exports_of_colours, format):
+    exported = export.load_exported(exports_of_colours[format])
     reference = exported.metadata["reference"]
     content = base64.b64decode(reference["image"].partition(",")[2])
     right = load_square(content, 32)
@@ -96,8 +84,8 @@ def test_embeddings_of_any_length_are_told():
     assert describe(longer, "onnx")["normalised"] is False
 
 
-def test_a_keras_file_names_the_lowest_version_tried(encoder, paths):
-    told = export.load_exported(paths["keras"]).metadata
+def test_a_keras_file_names_the_lowest_version_tried(encoder, exports_of_colours):
+    told = export.load_exported(exports_of_colours["keras"]).metadata
     assert told["lowest_keras_version"] == "3.14.0"
     assert describe(pooled_features(encoder, "stage4"), "keras")["lowest_keras_version"] == "3.14.0"
     images = keras.Input((8, 8, 3))

@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+from helpers.small_runs import small_encoder
 from helpers.trained_encoders import smooth_pixels, trained_encoder
 
 from and_tf import encoders, export
@@ -18,6 +19,12 @@ TOLERANCE = 1e-4
 def any_encoder(request):
     *split, name = request.param.split()
     return trained_encoder(name, split=bool(split))
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Of one convolution, where only the file counts."""
+    return small_encoder("small", (32, 32, 3), 16)
 
 
 def file_name(format):
@@ -49,10 +56,10 @@ def test_every_format_gives_the_embeddings_of_the_encoder(any_encoder, format, t
 
 
 @pytest.mark.parametrize("format", ["savedmodel", "keras"])
-def test_verification_sees_other_weights(encoder, format, tmp_path):
-    path = export.export_encoder(encoder, tmp_path / file_name(format), format)
-    other = keras.models.clone_model(encoder)
-    other.set_weights([weight * 1.1 + 0.01 for weight in encoder.get_weights()])
+def test_verification_sees_other_weights(small, format, tmp_path):
+    path = export.export_encoder(small, tmp_path / file_name(format), format)
+    other = keras.models.clone_model(small)
+    other.set_weights([weight * 1.1 + 0.01 for weight in small.get_weights()])
     assert export.verify_export(other, path, format, smooth_pixels(3)) > 10 * TOLERANCE
 
 
@@ -75,18 +82,18 @@ def test_mixed_precision_encoders_are_exported_in_float32(encoder, tmp_path):
 
 
 @pytest.mark.parametrize("format", ["savedmodel", "onnx"])
-def test_an_export_replaces_the_one_before(encoder, format, tmp_path):
+def test_an_export_replaces_the_one_before(small, format, tmp_path):
     path = tmp_path / file_name(format)
-    older = encoders.build_encoder("resnet_small", embedding_dim=4)
+    older = small_encoder("older", (32, 32, 3), 4)
     export.export_encoder(older, path, format)
-    export.export_encoder(encoder, path, format)
+    export.export_encoder(small, path, format)
     assert export.load_exported(path).embedding_dim == 16
     assert set(os.listdir(tmp_path)) == files_of(path, format)
 
 
 @pytest.mark.parametrize("format", ["savedmodel", "keras"])
-def test_a_failed_export_keeps_the_one_before(encoder, format, tmp_path, monkeypatch):
-    path = export.export_encoder(encoder, tmp_path / file_name(format), format)
+def test_a_failed_export_keeps_the_one_before(small, format, tmp_path, monkeypatch):
+    path = export.export_encoder(small, tmp_path / file_name(format), format)
     (tmp_path / "full_disk.py").write_text(
         "from and_tf.export.keras_file import read\n"
         "def write(encoder, path, details):\n"
@@ -97,12 +104,12 @@ def test_a_failed_export_keeps_the_one_before(encoder, format, tmp_path, monkeyp
     full = export.FORMATS[format]._replace(module="full_disk")
     with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
         patch.setitem(export.FORMATS, format, full)
-        export.export_encoder(encoder, path, format)
+        export.export_encoder(small, path, format)
     assert not [name for name in os.listdir(tmp_path) if "partial" in name]
-    assert export.verify_export(encoder, path, format, smooth_pixels()) < TOLERANCE
+    assert export.verify_export(small, path, format, smooth_pixels()) < TOLERANCE
 
 
-def test_a_new_format_takes_one_file_and_one_line(encoder, tmp_path, monkeypatch):
+def test_a_new_format_takes_one_file_and_one_line(small, tmp_path, monkeypatch):
     (tmp_path / "weights_only.py").write_text(
         "def write(encoder, path, details):\n"
         "    encoder.save_weights(path.with_suffix('.weights.h5'))\n"
@@ -111,15 +118,15 @@ def test_a_new_format_takes_one_file_and_one_line(encoder, tmp_path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     line = type(export.FORMATS["onnx"])(".h5", "weights_only")
     monkeypatch.setitem(export.FORMATS, "weights", line)
-    path = export.export_encoder(encoder, tmp_path / "out" / "encoder.h5", "weights")
+    path = export.export_encoder(small, tmp_path / "out" / "encoder.h5", "weights")
     assert path.stat().st_size > 1000
 
 
-def test_a_directory_that_is_not_an_export_is_not_overwritten(encoder, tmp_path):
+def test_a_directory_that_is_not_an_export_is_not_overwritten(small, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
     with pytest.raises(UserError, match="photos exists and is not an export"):
-        export.export_encoder(encoder, tmp_path / "photos", "savedmodel")
+        export.export_encoder(small, tmp_path / "photos", "savedmodel")
     assert (tmp_path / "photos" / "cat.jpg").read_bytes() == b"cat"
 
 
@@ -127,12 +134,12 @@ def test_a_directory_that_is_not_an_export_is_not_overwritten(encoder, tmp_path)
     ("name", "format", "message"),
     [("model", "pickle", "Unknown format 'pickle'"), ("model.pb", "onnx", "ending in .onnx")],
 )
-def test_wrong_targets_are_named(encoder, tmp_path, name, format, message):
+def test_wrong_targets_are_named(small, tmp_path, name, format, message):
     with pytest.raises(UserError, match=message):
-        export.export_encoder(encoder, tmp_path / name, format)
+        export.export_encoder(small, tmp_path / name, format)
 
 
-def test_a_missing_converter_comes_with_its_install_line(encoder, tmp_path, monkeypatch):
+def test_a_missing_converter_comes_with_its_install_line(small, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(MissingPackage, match="pip install tf2onnx onnx onnxruntime"):
-        export.export_encoder(encoder, tmp_path / "model.onnx", "onnx")
+        export.export_encoder(small, tmp_path / "model.onnx", "onnx")

@@ -92,8 +92,10 @@ METHODS["parity"] = Parity
 if __name__ == "__main__":
     import importlib
 
-    program, *argv = sys.argv[1:]
-    sys.exit(importlib.import_module(f"and_tf.cli.{program}").main(argv))
+    for words in " ".join(sys.argv[1:]).split(" then "):
+        program, *argv = words.split()
+        if status := importlib.import_module(f"and_tf.cli.{program}").main(argv):
+            sys.exit(status)
 '''
 
 TINY = [
@@ -135,13 +137,10 @@ def test_a_method_of_ones_own_goes_through_all_programs(program, tmp_path):
     assert [record["kept_steps"] for record in records] == [3, 6, 9, 12]
     assert "kNN" in run.summary.read_text()
 
-    evaluated = program("evaluate", folder, "--classifier=knn")
-    assert evaluated.returncode == 0, evaluated.stderr
+    ended = program("evaluate", folder, "--classifier=knn", "then", "report", folder)
+    assert ended.returncode == 0, ended.stderr
     knn = records[-1].get("knn_top1") or run.read_metrics()[-1]["knn_top1"]
-    assert f"{knn:.1f}" in evaluated.stdout
-
-    reported = program("report", folder)
-    assert reported.returncode == 0, reported.stderr
+    assert f"{knn:.1f}" in ended.stdout
     (page,) = run.path.rglob("*.html")
     assert "Parity of the index" in page.read_text()
 

@@ -19,6 +19,8 @@ from and_tf.runs.workdir import Workdir
 from and_tf.training.callbacks import Checkpoints, RunLog
 from benchmarks import soak_compare
 
+pytestmark = pytest.mark.usefixtures("no_exports")
+
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = [
     "--data=digits", "--encoder=resnet_small", "--image_size=16", "--embedding_dim=16",

@@ -29,6 +29,8 @@ from and_tf.training.online_evaluation import Monitor
 from and_tf.training.optimizers import TorchSGD
 from and_tf.training.stopping import StopRequest
 
+pytestmark = pytest.mark.usefixtures("no_exports")
+
 TEMPERATURES = [0.005, 0.07, 1.0]
 TINY = [
     "--data=digits", "--encoder=resnet_small", "--image_size=16", "--embedding_dim=8",

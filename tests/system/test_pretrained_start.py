@@ -41,7 +41,9 @@ def started(tmp_path_factory):
     foreign_network(folder / "foreign.keras")
     run = Workdir(folder / "run")
     flags = [*TINY, *ROUNDS, f"--init={folder / 'foreign.keras'}", f"--workdir={run.path}"]
-    assert programs.train(flags) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        skip_exports(patch)
+        assert programs.train(flags) == 0
     before = open_pretrained(str(folder / "foreign.keras"), 16)
     (folder / "foreign.keras").rename(folder / "moved.keras")
     return run, before, flags

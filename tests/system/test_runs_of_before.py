@@ -14,7 +14,7 @@ from and_tf.runs import checkpoint
 FOLDER = pathlib.Path(__file__).parents[1] / "runs_before"
 STOPPED, STEPS = 10, 16
 
-pytestmark = pytest.mark.system
+pytestmark = pytest.mark.usefixtures("no_exports")
 
 
 @pytest.mark.parametrize("method", ["and", "instance"])

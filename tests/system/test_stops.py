@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from helpers import programs
+from helpers.small_runs import skip_exports
 from tensorflow.python.framework.config import disable_op_determinism
 
 from and_tf.errors import Stopped
@@ -34,7 +35,9 @@ TINY = [
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    assert programs.train([*TINY, f"--workdir={folder}"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        skip_exports(patch)
+        assert programs.train([*TINY, f"--workdir={folder}"]) == 0
     yield Workdir(folder)
     disable_op_determinism()
 
@@ -67,6 +70,7 @@ def test_a_stop_in_long_work_ends_the_run_at_once_and_loses_no_step(
     finished, tmp_path, monkeypatch, capsys, place, name, call, step
 ):
     run = Workdir(tmp_path / "run")
+    skip_exports(monkeypatch)
     function, calls = slow(getattr(place, name), call)
     with monkeypatch.context() as patch:
         patch.setattr(place, name, function)
