@@ -52,7 +52,8 @@ class Comparison:
         result = self.result(KNN)
         if result is None or self.is_other_data:
             return ""
-        sentence = f"Published for {self.method} on {self.table.setting}: {result:.1f} %"
+        where = f"{self.method} on {self.table.setting}"
+        sentence = f"Published for {where}, weighted kNN on fc: {result:.1f} %"
         if self.reasons:
             return f"{sentence}, not comparable: {'; '.join(self.reasons)}."
         if self.unknown:

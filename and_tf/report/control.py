@@ -64,7 +64,8 @@ def _is_same_without_neighbours(record: Record, other: Workdir) -> bool:
         return False
     ours, theirs = (_decisive(each) for each in (record.settings, settings))
     is_same = all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
-    return is_same and other.read_metadata().get("fingerprint") == record.metadata["fingerprint"]
+    images = record.metadata.get("fingerprint")
+    return is_same and images is not None and other.read_metadata().get("fingerprint") == images
 
 
 def _decisive(settings: ExperimentSettings) -> dict[str, Any]:

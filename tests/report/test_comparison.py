@@ -35,6 +35,7 @@ def test_the_authors_recipe_is_the_setting_of_the_published_result(config, image
     comparison = compared(config, images=images)
     assert comparison.reasons == [] and comparison.unknown == ""
     assert comparison.describe_knn().endswith(" %, in the setting of this run.")
+    assert ", weighted kNN on fc: " in comparison.describe_knn()
 
 
 @pytest.mark.parametrize(
