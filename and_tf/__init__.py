@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 # Read by TensorFlow when it is imported. A value that the user has set wins.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
