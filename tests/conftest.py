@@ -14,10 +14,8 @@ cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
-# What was imported lives on: the collector need not look at it again, nor so often at what tests
-# trace (a tenth of the time of an export).
-gc.collect()
-gc.freeze()
+# By default the collector takes a tenth of the time of what traces graphs: hundreds of thousands of
+# objects that live on.
 gc.set_threshold(50_000, 20, 20)
 
 # Whole programs, what is measured with them, whole converters, and the pages' code blocks.
