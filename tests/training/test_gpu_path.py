@@ -1,7 +1,6 @@
 """All that a GPU run switches on, at once and on the CPU: a run is whole, and can be continued."""
 
 import json
-import signal
 
 import keras
 import numpy as np
@@ -9,13 +8,13 @@ import pytest
 import tensorflow as tf
 from helpers import programs
 from helpers.small_runs import make_runs_small
+from helpers.stops import stop_from
 
 from and_tf.data.augmentation import on_device
 from and_tf.data.pipeline import batch_indices
 from and_tf.runs import checkpoint
 from and_tf.search.neighbourhoods import discover
 from and_tf.training import hardware, start
-from and_tf.training.callbacks import StepCounter
 
 pytestmark = pytest.mark.system
 
@@ -41,20 +40,12 @@ def last(folder):
     return checkpoint.load(folder / "checkpoints" / "last.npz")
 
 
-def test_a_stopped_run_continues_as_if_never_stopped(tmp_path, monkeypatch, capsys):
+def test_a_stopped_run_continues_as_if_never_stopped(tmp_path, capsys):
     assert programs.train([*FLAGS, f"--workdir={tmp_path / 'whole'}"]) == 0
     said = capsys.readouterr().err
     assert "on its device, which holds all 192 images" in said
-    plain = StepCounter.on_train_batch_begin
-
-    def stop(self, batch, logs=None):
-        if self.step == 2:
-            signal.raise_signal(signal.SIGTERM)
-        plain(self, batch, logs)
-
     flags = [*FLAGS, f"--workdir={tmp_path / 'cut'}"]
-    with monkeypatch.context() as patch:
-        patch.setattr(StepCounter, "on_train_batch_begin", stop)
+    with stop_from(2):
         assert programs.train(flags) == 0
     arrays, metadata = last(tmp_path / "cut")
     assert metadata["step"] == 4

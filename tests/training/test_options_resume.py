@@ -1,16 +1,15 @@
 """A run with all options on the bank is continued exactly, also in the middle of an epoch."""
 
 import json
-import signal
 
 import keras
 import numpy as np
 import pytest
 from helpers import programs
 from helpers.small_runs import make_runs_small
+from helpers.stops import stop_from
 
 from and_tf.runs import checkpoint
-from and_tf.training.callbacks import StepCounter
 
 pytestmark = pytest.mark.system
 
@@ -37,20 +36,12 @@ def last(folder):
 
 
 @pytest.mark.parametrize("flags", [[], ON_DEVICE, ["--method=instance"]], ids=" ".join)
-def test_a_stopped_run_continues_as_if_never_stopped(tmp_path, monkeypatch, flags):
+def test_a_stopped_run_continues_as_if_never_stopped(tmp_path, flags):
     is_instance = "--method=instance" in flags
     flags = [flag for flag in FLAGS if not (is_instance and "neighbour" in flag)] + flags
     assert programs.train([*flags, f"--workdir={tmp_path / 'whole'}"]) == 0
-    plain = StepCounter.on_train_batch_begin
-
-    def stop(self, batch, logs=None):
-        if self.step >= STOP - 1:
-            signal.raise_signal(signal.SIGTERM)
-        plain(self, batch, logs)
-
     flags = [*flags, f"--workdir={tmp_path / 'cut'}"]
-    with monkeypatch.context() as patch:
-        patch.setattr(StepCounter, "on_train_batch_begin", stop)
+    with stop_from(STOP - 1):
         assert programs.train(flags) == 0
     arrays, metadata = last(tmp_path / "cut")
     assert metadata["step"] % 3 and metadata["step"] < STEPS

@@ -1,7 +1,6 @@
 """Several steps in one call of TensorFlow: everything is as with one, and counted as such."""
 
 import json
-import signal
 import sys
 import types
 
@@ -11,6 +10,7 @@ import pytest
 import tensorflow as tf
 from helpers import programs
 from helpers.small_runs import make_runs_small, small_encoder
+from helpers.stops import stop_from
 from tensorflow.python.framework.config import disable_op_determinism
 
 from and_tf.data.pipeline import batch_indices, train_pipeline
@@ -84,17 +84,9 @@ def test_a_run_is_the_same_bit_for_bit(one_by_one, tmp_path, steps_per_execution
     ("first", "then", "stop_at", "stopped"), [(3, 1, 10, 13), (1, 50, 9, 10), (1, 1, 24, 25)]
 )
 def test_a_stop_ends_the_execution_and_any_value_continues(
-    one_by_one, tmp_path, monkeypatch, capsys, first, then, stop_at, stopped
+    one_by_one, tmp_path, capsys, first, then, stop_at, stopped
 ):
-    plain = StepCounter.on_train_batch_begin
-
-    def stop(self, batch, logs=None):
-        if self.step == stop_at:
-            signal.raise_signal(signal.SIGTERM)
-        plain(self, batch, logs)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(StepCounter, "on_train_batch_begin", stop)
+    with stop_from(stop_at):
         step = run(tmp_path / "run", first)[1]
     assert step == stopped
     assert f"Stopped after step {step}." in capsys.readouterr().err
