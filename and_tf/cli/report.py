@@ -1,5 +1,6 @@
 """report.py: one HTML page on a run, and its data for TensorBoard."""
 
+import dataclasses
 import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,9 +35,13 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
     choice, settings = build(RunChoice, values), build(ReportSettings, values)
 
     def start() -> None:
+        from and_tf.cli.control import control_command
         from and_tf.report.write import write_report
+        from and_tf.runs.workdir import open_run
 
-        written = write_report(choice, settings, _command(values))
+        run = open_run(choice.workdir)
+        of_run = dataclasses.replace(choice, workdir=str(run.path))
+        written = write_report(of_run, settings, _command(values), control_command(run))
         size = written.page.stat().st_size / 1e6
         print(f"Report: {written.page} ({size:.1f} MB)")
         print(f"TensorBoard: {written.tensorboard / 'report'}")

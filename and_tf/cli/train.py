@@ -77,11 +77,16 @@ def _prepare(program: Flags, values: dict[str, Any]) -> Callable[[], object]:
     settings = _settings(program, values)
 
     def start() -> None:
+        from and_tf.cli.control import control_command
         from and_tf.export.run import export_finished_run
         from and_tf.report.conclusion import conclude_experiment
+        from and_tf.training.build import Experiment
         from and_tf.training.loop import run_experiment
 
-        if run_experiment(settings, export_finished_run, conclude_experiment):
+        def conclude(experiment: Experiment) -> list[str]:
+            return conclude_experiment(experiment, control_command(experiment.run))
+
+        if run_experiment(settings, export_finished_run, conclude):
             print(next_commands(settings))
 
     return start

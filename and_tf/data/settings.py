@@ -37,8 +37,8 @@ class DataSettings(Settings):
     )
     labels: str = setting(
         "folders",
-        "Where the labels of a folder come from; they serve metrics only, but in supervised "
-        "training.",
+        "Where the labels of a folder come from; they serve metrics only, except in "
+        "supervised training.",
         choices=LABELS,
     )
     # May change, for what is left out is seen in which images there are.

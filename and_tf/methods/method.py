@@ -81,8 +81,6 @@ class Method(Settings):
             those images then says nothing on others.
         fc_holds: what the layer `fc` holds in place of features, in words; empty where `fc` is what
             the method is to be judged by.
-        rebuilt_from: whose images `rebuild` gives, as the end of "images beside ..."; empty where
-            it gives none.
         recipe: by name, settings of augmentation or optimisation that the method is meant for. They
             are its defaults, and a run that differs begins with a warning.
     """
@@ -96,7 +94,6 @@ class Method(Settings):
     trains: ClassVar[bool] = True
     learns_from_labels: ClassVar[bool] = False
     fc_holds: ClassVar[str] = ""
-    rebuilt_from: ClassVar[str] = ""
     recipe: ClassVar[Mapping[str, Any]] = {}
 
     plan: RoundPlan = dataclasses.field(default_factory=RoundPlan)
@@ -150,7 +147,7 @@ class Method(Settings):
         encoder: keras.Model,
         load: Callable[[str], dict[str, np.ndarray]],
         images: np.ndarray,
-    ) -> dict[str, np.ndarray]:
+    ) -> tuple[str, dict[str, np.ndarray]]:
         """Images as the method predicts them, for the report; none by default.
 
         Args:
@@ -159,9 +156,9 @@ class Method(Settings):
             images: (n, H, W, 3) uint8, of the encoder's size.
 
         Returns:
-            By caption, (n, H, W, 3) uint8 each.
+            What they are, in a sentence; and by caption (n, H, W, 3) uint8 each.
         """
-        return {}
+        return "", {}
 
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
         """What the method does between steps, in order; none by default.

@@ -83,9 +83,11 @@ def _unknown(row: Row | None) -> str:
     """What is not recorded of how a published result came about."""
     if row is None:
         return ""
-    parts = {"for how many epochs": row.epochs is None, "by which recipe": not row.recipe}
-    missing = [part for part, is_missing in parts.items() if is_missing]
-    return f"{' and '.join(missing)} is not recorded here" if missing else ""
+    if row.epochs is None and not row.recipe:
+        return "its number of epochs and recipe are not recorded here"
+    if row.epochs is None:
+        return "its number of epochs is not recorded here"
+    return "" if row.recipe else "its recipe is not recorded here"
 
 
 def comparison_of(context: ReportContext) -> Comparison:

@@ -38,6 +38,7 @@ class ReportContext:
         entropy: of the reference images.
         page_folder: where the page lies, which addresses of files are relative to.
         command: how to write the page again, for the reader; may be empty.
+        control_command: how to train what tells what the neighbours gained; may be empty.
         remarks: sentences on images that have changed since the run.
     """
 
@@ -53,6 +54,7 @@ class ReportContext:
     entropy: Entropy
     page_folder: Path
     command: str = ""
+    control_command: str = ""
     remarks: tuple[str, ...] = ()
 
     @property
@@ -93,6 +95,7 @@ def read_context(
     settings: ReportSettings,
     command: str = "",
     images: RunImages | None = None,
+    control_command: str = "",
 ) -> ReportContext:
     """Restores the encoder, opens the images of the run and embeds samples of them.
 
@@ -102,6 +105,7 @@ def read_context(
         settings: which images are looked at, and where they lie.
         command: how to write the page again.
         images: those of the run, where they are open already.
+        control_command: how to train what tells what the neighbours gained.
 
     Raises:
         NotFound: if there is no run, no checkpoint or no image.
@@ -136,5 +140,6 @@ def read_context(
         entropy=entropy_of(record, reference),
         page_folder=settings.page_path(run.path).parent,
         command=command,
+        control_command=control_command,
         remarks=images.remarks,
     )

@@ -39,6 +39,11 @@ class Spread:
         return self.effective_rank < min(2, self.dim)
 
     @property
+    def is_point(self) -> bool:
+        """The embeddings are one point, by both measures."""
+        return self.is_flat and self.is_line
+
+    @property
     def is_narrow(self) -> bool:
         """The embeddings lie close together, or in few directions."""
         is_close = self.uniformity > CLOSE or self.is_line
@@ -68,13 +73,18 @@ def describe_rank(spread: Spread, what: str = f"The embeddings (layer {EMBEDDING
     )
 
 
-def describe_spread(spread: Spread, is_collapsed: bool = False) -> str:
-    """Effective rank and uniformity in a sentence, and a warning that the headline did not give."""
+def describe_spread(spread: Spread, warn: bool = True) -> str:
+    """Effective rank and uniformity in a sentence.
+
+    Args:
+        spread: of the embeddings.
+        warn: add what to do where they lie close together.
+    """
     sentence = (
         f"{describe_rank(spread)}; uniformity is {spread.uniformity:.2f} (0: all equal; near "
         "-4: even)."
     )
-    if spread.is_narrow and not is_collapsed:
+    if spread.is_narrow and warn:
         sentence += (
             " They lie close together, as those of images that hardly differ, or after too little "
             "training: train longer, or try another learning rate."

@@ -30,13 +30,16 @@ class WrittenReport(NamedTuple):
     tensorboard: Path
 
 
-def write_report(choice: RunChoice, settings: ReportSettings, command: str = "") -> WrittenReport:
+def write_report(
+    choice: RunChoice, settings: ReportSettings, command: str = "", control_command: str = ""
+) -> WrittenReport:
     """Writes the page of a run, finished or not, and its data for TensorBoard.
 
     Args:
         choice: the run and its checkpoint.
         settings: of the report.
         command: how to write the page again, shown on it.
+        control_command: how to train what tells what the neighbours gained, shown where it lacks.
 
     Raises:
         MissingPackage: if a package that only reports need is not installed.
@@ -57,7 +60,7 @@ def write_report(choice: RunChoice, settings: ReportSettings, command: str = "")
     check_place("output", page)
     check_folder(run.tensorboard / "report")
     images = open_run_images(run, settings)  # before the model: a refusal comes at once
-    context = read_context(run, choice.checkpoint, settings, command, images)
+    context = read_context(run, choice.checkpoint, settings, command, images, control_command)
     replace_file(make_folder_of(page), render_report(context))
     logger.info("Writing neighbours by round and the projector for TensorBoard")
     return WrittenReport(page, write_board(context))

@@ -93,7 +93,7 @@ def test_a_network_of_the_weights_has_their_name():
 def test_epochs_that_are_not_recorded_are_no_reason_and_are_told(config, result):
     comparison = compared(config, epochs=200)
     assert comparison.reasons == []
-    assert comparison.unknown == "for how many epochs and by which recipe is not recorded here"
+    assert comparison.unknown == "its number of epochs and recipe are not recorded here"
     said = comparison.describe_knn()
     assert f"{result} %" in said and comparison.unknown in said
     assert "1,000" not in said and "in the setting of this run" not in said

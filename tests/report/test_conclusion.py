@@ -18,7 +18,7 @@ def test_a_run_ends_with_its_verdict_and_what_its_control_tells(tmp_path):
     run = make_run(tmp_path / "runs" / "and", data, "--rounds=1")
     first, *others = lines_of(run)
     assert first.startswith("Verdict: Better than always naming the largest class")
-    place = others.index("Did the neighbours pay?")
+    place = others.index("Did the neighbours help?")
     assert any("this run alone cannot tell" in line for line in others[place:])
     make_run(tmp_path / "runs" / "plain", data, "--rounds=1", "--method=instance")
     text = " ".join(lines_of(run))
@@ -28,4 +28,4 @@ def test_a_run_ends_with_its_verdict_and_what_its_control_tells(tmp_path):
 def test_a_run_without_neighbours_is_not_asked_about_them(tmp_path):
     data = save_images(tmp_path / "i.npz", 40, 4)
     run = make_run(tmp_path / "run", data, "--rounds=0", "--method=instance")
-    assert not any("neighbours pay" in line for line in lines_of(run))
+    assert not any("neighbours help" in line for line in lines_of(run))

@@ -52,7 +52,7 @@ def test_only_the_same_protocol_has_a_published_result(classifier, row, result):
     protocols = [report(classifier, [row | {"top1": 61.0}])]
     (found,) = measured_rows(record(protocols), compare(PAPER, "Instance"), 10_000, 200, OWN)
     assert found.published == result
-    words = "comparable; for how many epochs and by which recipe is not recorded here"
+    words = "comparable; its number of epochs and recipe are not recorded here"
     assert found.note == (words if result else "no published result of this protocol")
 
 

@@ -60,8 +60,8 @@ def test_the_page_holds_every_part(labelled):
         "Watch the effective rank", "6 epochs in 3 rounds", "Weighted kNN (K = 40,",
         "by weighted kNN, K = 40,", "in the round's last epoch: anchors",
         "settings that differ from their defaults", "python report.py --workdir=", "memory bank",
-        "TensorFlow", "lowest entropy first", "Did the neighbours pay?",
-        "this run alone cannot tell: run the same command with method=instance",
+        "TensorFlow", "lowest entropy first", "Did the neighbours help?",
+        "this run alone cannot tell. A run of Instance", "python train.py --flagfile=",
     ):  # fmt: skip
         assert words in page.text, words
 

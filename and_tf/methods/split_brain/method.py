@@ -31,7 +31,6 @@ class SplitBrain(Method):
     title = "Split-Brain autoencoder"
     published_name = "Split-Brain"
     fc_holds = "what the halves of the encoder predict of each other"
-    rebuilt_from = f"{fc_holds}: the mean of the predicted distribution"
     recipe: ClassVar = {"color_jitter": 0.0, "grey": 0.0}
 
     plan: SingleRound = dataclasses.field(default_factory=SingleRound)
@@ -54,11 +53,12 @@ class SplitBrain(Method):
         encoder: keras.Model,
         load: Callable[[str], dict[str, np.ndarray]],
         images: np.ndarray,
-    ) -> dict[str, np.ndarray]:
+    ) -> tuple[str, dict[str, np.ndarray]]:
         from and_tf.methods.split_brain.model import HEADS, build_predictor, head_state
         from and_tf.methods.split_brain.rebuilding import rebuilt_images
 
         predictor, arrays = build_predictor(encoder), load(HEADS)
         for name, variable in head_state(predictor).items():
             variable.assign(arrays[name])
-        return rebuilt_images(predictor, images)
+        sentence = f"Rebuilt from {self.fc_holds}: the mean of the predicted distribution."
+        return sentence, rebuilt_images(predictor, images)

@@ -8,8 +8,8 @@ from and_tf.report.thumbnails import picture
 COUNT = 8  # images
 
 TEMPLATE = """
-<p>{{ which }} images, evenly spread, beside {{ rebuilt_from }}, by the
-{{ checkpoint }} checkpoint.</p>
+<p>{{ which }} images, evenly spread, and what the {{ checkpoint }} checkpoint makes of them.
+{{ sentence }}</p>
 <div class="scroll" role="region" tabindex="0" aria-label="Rebuilt images">
 <table class="strip">
 <thead><tr><th scope="col" class="first">image</th>
@@ -28,7 +28,7 @@ def rebuilt_section(context: ReportContext) -> Section | None:
     sample = context.reference if context.queries is None else context.queries
     rows = evenly_spaced(len(sample), COUNT)
     images = sample.load(rows, context.image_size)
-    rebuilt = context.settings.method.rebuild(
+    sentence, rebuilt = context.settings.method.rebuild(
         context.encoder,
         lambda prefix: context.run.load_checkpoint(context.checkpoint, prefix)[0],
         images,
@@ -48,7 +48,7 @@ def rebuilt_section(context: ReportContext) -> Section | None:
         TEMPLATE,
         which="Training" if context.queries is None else "Held-out",
         checkpoint=context.checkpoint,
-        rebuilt_from=context.settings.method.rebuilt_from,
+        sentence=sentence,
         names=list(rebuilt),
         lines=lines,
     )

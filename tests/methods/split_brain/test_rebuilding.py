@@ -75,7 +75,11 @@ def test_the_method_rebuilds_by_the_heads_of_the_checkpoint():
         asked.append(prefix)
         return {name: array for name, array in kept.items() if name.startswith(prefix)}
 
-    found = SplitBrain().rebuild(encoder, load, images())
+    sentence, found = SplitBrain().rebuild(encoder, load, images())
+    assert sentence == (
+        "Rebuilt from what the halves of the encoder predict of each other: the mean of the "
+        "predicted distribution."
+    )
     assert asked == [HEADS]
     for name, expected in rebuilt_images(predictor, images()).items():
         np.testing.assert_array_equal(found[name], expected)

@@ -3,9 +3,7 @@
 import pytest
 from helpers.report_runs import make_run, save_images
 
-from and_tf.methods import METHODS
 from and_tf.methods.instance import Instance
-from and_tf.methods.method import Method
 from and_tf.report.context import read_context
 from and_tf.report.sections.rebuilt import rebuilt_section
 from and_tf.report.settings import ReportSettings
@@ -19,18 +17,14 @@ def context(tmp_path):
 
 
 def test_the_method_says_what_its_images_are(context, monkeypatch):
-    monkeypatch.setattr(Instance, "rebuild", lambda *_: {"mirrored": _[-1][:, :, ::-1]})
-    monkeypatch.setattr(Instance, "rebuilt_from", "their mirror images")
+    def rebuild(method, encoder, load, images):
+        return "Each is mirrored.", {"left to right": images[:, :, ::-1]}
+
+    monkeypatch.setattr(Instance, "rebuild", rebuild)
     html = " ".join(str(rebuilt_section(context).html).split())
-    assert "beside their mirror images, by the last checkpoint." in html
-    assert "halves" not in html and "mirrored" in html
+    assert "what the last checkpoint makes of them. Each is mirrored.</p>" in html
+    assert "halves" not in html and "left to right" in html
 
 
 def test_without_rebuilt_images_there_is_no_section(context):
     assert rebuilt_section(context) is None
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_a_method_that_rebuilds_images_names_them(name):
-    rebuilds = METHODS[name].rebuild is not Method.rebuild
-    assert bool(METHODS[name].rebuilt_from) == rebuilds

@@ -7,7 +7,7 @@ import pytest
 from and_tf.methods import METHODS
 from and_tf.methods.rounds import RoundPlan
 from and_tf.report.record import Record
-from and_tf.report.round_0 import describe_round_0, last_points
+from and_tf.report.verdict.round_0 import describe_round_0, last_points
 
 COUNTS = {"knn_top1": 2_000, "knn_top1_train": 1_000}
 STEP = [0.03] * 18 + [0.003] * 6 + [0.0003] * 6  # of 30 epochs, as `step` has them

@@ -1,22 +1,13 @@
-"""Did the neighbours pay? What the metrics of a run support, and what they leave open."""
+"""Did the neighbours help? What the metrics of a run support, and what they leave open."""
 
-from collections.abc import Mapping
-
-from and_tf.report.control import Control
 from and_tf.report.record import Record
-from and_tf.report.round_0 import describe_round_0
 from and_tf.report.standard_error import error_of_difference
-from and_tf.report.thresholds import FEW_CONSISTENT, MANY_CONSISTENT, SETTLED, SURE
+from and_tf.report.verdict.evidence import Evidence
+from and_tf.report.verdict.measured_gains import describe_gains
+from and_tf.report.verdict.round_0 import describe_round_0
+from and_tf.report.verdict.thresholds import SETTLED, SURE
 
-LITTLE = (
-    " On 5,000 images of CIFAR-10, with 18 to 26 %, training with neighbours was 1.4 points behind "
-    "training without them."
-)
-MUCH = (
-    " That many alone do not make them pay: on Fashion-MNIST, with 76 to 87 %, training with "
-    "neighbours was level with training without them (one seed)."
-)
-BETWEEN = " Whether so many pay has not been measured."
+QUESTION = "Did the neighbours help?"
 
 
 def trains_with_neighbours(record: Record) -> bool:
@@ -24,24 +15,21 @@ def trains_with_neighbours(record: Record) -> bool:
     return any(epoch.get("anchors") for epoch in record.epochs)
 
 
-def describe_neighbours(
-    record: Record, counts: Mapping[str, int], control: Control | None = None
-) -> list[str]:
-    """Whether the neighbours may have paid, in sentences; none before there are any.
+def describe_neighbours(evidence: Evidence) -> list[str]:
+    """Whether the neighbours may have helped, in sentences; none before there are any.
 
-    Args:
-        record: of the run.
-        counts: how many images each kNN accuracy is of, by the name of the metric.
-        control: a run without neighbours, otherwise the same; without one nothing is claimed.
+    Without a control nothing is claimed.
     """
+    record = evidence.record
     if not trains_with_neighbours(record):
         return []
+    counts = {name: len(labels) for name, labels in evidence.labels_of.items()}
     sentences = [
         describe_consistency(record) or _describe_mutual(record),
         describe_stability(record),
         _describe_lonely_anchors(record),
         describe_round_0(record, counts),
-        _describe_control(record, counts.get("knn_top1", 0), control),
+        _describe_control(evidence, counts.get("knn_top1", 0)),
     ]
     return [sentence for sentence in sentences if sentence]
 
@@ -57,9 +45,7 @@ def describe_consistency(record: Record) -> str:
     )
     if not trains_with_neighbours(record):
         return sentence
-    return sentence + (
-        LITTLE if value < FEW_CONSISTENT else MUCH if value >= MANY_CONSISTENT else BETWEEN
-    )
+    return f"{sentence} {describe_gains()} High consistency alone does not guarantee a gain."
 
 
 def _describe_mutual(record: Record) -> str:
@@ -95,23 +81,35 @@ def _describe_lonely_anchors(record: Record) -> str:
     return f"{alone:,.0f} of {anchors:,.0f} anchors have no mutual neighbour and stand alone."
 
 
-def _describe_control(record: Record, count: int, control: Control | None) -> str:
+def _describe_control(evidence: Evidence, count: int) -> str:
     """The gain over a run without neighbours, or how to find it."""
-    accuracy = record.latest("knn_top1")
+    control, accuracy = evidence.control, evidence.record.latest("knn_top1")
     if control is None or accuracy is None or not count:
-        return (
-            "Whether the neighbours gained anything, this run alone cannot tell: run the same "
-            "command with method=instance and another workdir beside this one, and report again."
-        )
+        return _ask_for_control(evidence.control_command if count else "")
     gain = accuracy - control.knn_top1
     error = error_of_difference(accuracy, control.knn_top1, count)
     details = (
-        f"kNN names {accuracy:.1f} % with them and {control.knn_top1:.1f} % without, in the run "
-        f"{control.name} (error {error:.1f} points; one pair of runs, and seeds differ, too)"
+        f"kNN classifies {accuracy:.1f} % correctly with them and {control.knn_top1:.1f} % "
+        f"without, in the run {control.name} (error {error:.1f} points; one pair of runs with one "
+        "seed; other seeds give other differences)"
     )
     if abs(gain) <= SURE * error:
         return f"The neighbours made no difference that can be seen: {details}."
     return f"The neighbours {'gained' if gain > 0 else 'cost'} {abs(gain):.1f} points: {details}."
+
+
+def _ask_for_control(command: str) -> str:
+    """How to find out what the neighbours gained; with the command where it is known."""
+    sentence = "Whether the neighbours gained anything, this run alone cannot tell."
+    if not command:
+        return (
+            f"{sentence} It takes labelled held-out images, and a run of Instance beside this one "
+            "that is otherwise the same."
+        )
+    return (
+        f"{sentence} A run of Instance that is otherwise the same can: {command} (settings of AND "
+        "alone are left out, with a warning). Then report again."
+    )
 
 
 def _pairs(record: Record) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from and_tf.report.record import Record
 from and_tf.report.standard_error import error_of_difference
-from and_tf.report.thresholds import (
+from and_tf.report.verdict.thresholds import (
     LAST_PART,
     LEAST_EPOCHS,
     LEAST_POINTS,

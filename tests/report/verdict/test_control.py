@@ -1,22 +1,26 @@
 """Which run is the control of another: the same but for the neighbours, finished, and measured."""
 
 import json
+import shlex
+from pathlib import Path
 
 import pytest
 from helpers.report_runs import settings_of
 
-from and_tf.report.control import Control, find_control
+from and_tf.cli.control import control_command
+from and_tf.cli.train import read_settings
 from and_tf.report.record import read_record
+from and_tf.report.verdict.control import Control, find_control
 from and_tf.runs.workdir import Workdir
 
 FLAGS = ["--data=npz:i.npz", "--rounds=1", "--epochs_per_round=2", "--seed=3"]
 
 
-def write_run(folder, *flags, epochs=4):
-    """What a run of as many epochs has written, but for its arrays; kNN is 60 + epoch."""
+def write_run(folder, *flags, epochs=4, settings=None):
+    """What a run of as many epochs has written, except its arrays; kNN is 60 + epoch."""
     run = Workdir(folder)
     run.path.mkdir(parents=True)
-    run.write_flags(settings_of(*FLAGS, *flags))
+    run.write_flags(settings or settings_of(*FLAGS, *flags))
     standard = {"mean": [0.0], "std": [1.0]}
     run.write_metadata({"images": 20, "fingerprint": "of the images", **standard})
     for epoch in range(1, epochs + 1):
@@ -48,6 +52,34 @@ def test_a_run_alone_has_none(run):
 def test_instance_with_the_same_settings_is_the_control(run, flags):
     other(run, *flags)
     assert control_of(run) == Control("other", 64.0)
+
+
+OF_AND = [
+    ["--neighbours=mutual", "--neighbourhood_size=5"], ["--anchors=random", "--anchor_share=0.5"],
+    ["--discovery_features=clean", "--neighbour_search=faiss"], ["--views=2", "--flip"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("flags", OF_AND, ids=" ".join)
+def test_the_command_that_the_report_advises_trains_the_control(tmp_path, monkeypatch, flags):
+    monkeypatch.chdir(tmp_path)
+    run = write_run(Path("my runs/and"), *flags)
+    program, script, *words = shlex.split(control_command(run))
+    assert (program, script) == ("python", "train.py")
+    assert f"--workdir={Path('my runs/and-instance')}" in words
+    settings = read_settings(words)
+    write_run(Path(settings.run.folder), settings=settings)
+    assert control_of(run) == Control("and-instance", 64.0)
+
+
+def test_the_control_of_a_run_elsewhere_lies_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    run = write_run(tmp_path / "runs" / "and")
+    (tmp_path / "link").symlink_to(run.path)
+    for folder, path in ((tmp_path / "here", run.path), (run.path, "."), (tmp_path, "link")):
+        monkeypatch.chdir(folder)
+        settings = read_settings(shlex.split(control_command(Workdir(path)))[2:])
+        assert Path(settings.run.folder).resolve() == tmp_path / "runs" / "and-instance"
 
 
 @pytest.mark.parametrize(

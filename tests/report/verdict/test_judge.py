@@ -9,15 +9,13 @@ import pytest
 from and_tf.methods import METHODS
 from and_tf.methods.rounds import RoundPlan
 from and_tf.report.record import Record
-from and_tf.report.sections.verdict import (
-    describe_overlap,
-    describe_size,
-    judge,
-    trend,
-)
 from and_tf.report.sentences import describe_nearest
 from and_tf.report.spread import Spread
 from and_tf.report.standard_error import standard_error
+from and_tf.report.verdict.accuracy import trend
+from and_tf.report.verdict.evidence import Evidence
+from and_tf.report.verdict.judge import judge
+from and_tf.report.verdict.without_labels import describe_overlap, describe_size
 
 WIDE = Spread(images=1000, dim=128, uniformity=-3.2, effective_rank=40)
 LABELS = np.arange(1000) % 10
@@ -40,6 +38,11 @@ def record(knn=(), raw=30.0, epochs=6, init="", **latest):
     )
 
 
+def judged(run, labels, spread, **others):
+    """The verdict on a run with these labels of held-out images."""
+    return judge(Evidence(run, spread, labels=labels, **others))
+
+
 def test_the_standard_error_is_that_of_a_fraction():
     draws = np.random.default_rng(0).binomial(500, 0.3, 20_000) / 5  # percent
     assert standard_error(30.0, 500) == pytest.approx(draws.std(), rel=0.02)
@@ -54,7 +57,7 @@ def test_the_standard_error_is_that_of_a_fraction():
     ],
 )
 def test_the_headline_compares_with_raw_pixels(knn, tone, words):
-    verdict = judge(record(knn), LABELS, WIDE)
+    verdict = judged(record(knn), LABELS, WIDE)
     assert verdict.tone == tone
     assert words in verdict.headline
     error = 100 * math.sqrt(knn[-1] / 100 * (1 - knn[-1] / 100) / 1000)
@@ -72,14 +75,14 @@ def test_the_headline_compares_with_raw_pixels(knn, tone, words):
 def test_a_run_from_weights_is_compared_with_them_first(start, tone, words):
     run = record([40, 45, 60])
     run.metadata["init_knn_top1"] = start
-    verdict = judge(run, LABELS, WIDE)
+    verdict = judged(run, LABELS, WIDE)
     assert verdict.tone == tone and verdict.headline.startswith(words)
     assert "raw pixels" in verdict.headline
 
 
 def test_without_raw_pixels_it_compares_with_the_largest_class():
     labels = np.array([0] * 700 + [1] * 300)
-    verdict = judge(record([71.0], raw=None), labels, WIDE)
+    verdict = judged(record([71.0], raw=None), labels, WIDE)
     assert verdict.tone == "mixed" and "largest class (70.0 %)" in verdict.headline
 
 
@@ -119,7 +122,7 @@ POINT = Spread(1000, 128, -0.1, 1.2)
     [(EQUAL, 31, LABELS), (LINE, 20, LABELS), (POINT, 20, LABELS), (POINT, 60, None)],
 )
 def test_a_collapse_is_said_first(spread, knn, labels):
-    verdict = judge(record([knn]), labels, spread)
+    verdict = judged(record([knn]), labels, spread)
     assert verdict.tone == "poor"
     assert verdict.headline.startswith("The embeddings have collapsed")
     assert "lie close together" not in " ".join(verdict.reasons)
@@ -127,27 +130,27 @@ def test_a_collapse_is_said_first(spread, knn, labels):
 
 @pytest.mark.parametrize("spread", [EQUAL, LINE, POINT])
 def test_embeddings_that_tell_classes_apart_have_not_collapsed(spread):
-    verdict = judge(record([60]), LABELS, spread)
+    verdict = judged(record([60]), LABELS, spread)
     assert verdict.tone == "good" and "collapsed" not in verdict.headline
     assert "They lie close together" in verdict.reasons[-1]
 
 
 @pytest.mark.parametrize("spread", [EQUAL, LINE])
 def test_without_labels_a_single_sign_is_no_collapse(spread):
-    verdict = judge(record(), None, spread)
+    verdict = judged(record(), None, spread)
     assert verdict.tone == "mixed" and "collapsed" not in verdict.headline
     assert "lie close together" in verdict.headline
 
 
 def test_without_held_out_labels_knn_among_the_training_images_is_told():
-    verdict = judge(record(knn_top1_train=70.0), None, WIDE, train_labels=LABELS)
+    verdict = judged(record(knn_top1_train=70.0), None, WIDE, train_labels=LABELS)
     assert verdict.tone == "good"
     assert "Better than always naming the largest class (10.0 %) by 60.0 points" in verdict.headline
     assert "kNN among the training images names the class of 70.0 % of 1,000" in verdict.headline
 
 
 def test_without_labels_nothing_is_claimed_on_accuracy():
-    verdict = judge(record(), None, WIDE)
+    verdict = judged(record(), None, WIDE)
     assert verdict.tone == "unknown"
     assert verdict.headline.startswith(
         "Without labels the accuracy of the features cannot be known; "
@@ -174,23 +177,23 @@ def test_neighbour_overlap_is_told_with_its_epochs():
 
 @pytest.mark.parametrize("spread", [Spread(1000, 128, -3, 9.0), Spread(1000, 128, -0.7, 40.0)])
 def test_close_embeddings_are_a_warning(spread):
-    verdict = judge(record(), None, spread)
+    verdict = judged(record(), None, spread)
     assert verdict.tone == "mixed" and "close together" in verdict.headline
     assert "They lie close together" in verdict.reasons[-1]
 
 
 def test_the_published_result_is_named_beside():
-    verdict = judge(record([60]), LABELS, WIDE, "Published: 86.3 %.")
+    verdict = judged(record([60]), LABELS, WIDE, published="Published: 86.3 %.")
     assert "Published: 86.3 %." in verdict.reasons
 
 
 def test_an_unfinished_run_says_so():
-    verdict = judge(record([40], epochs=3), LABELS, WIDE)
+    verdict = judged(record([40], epochs=3), LABELS, WIDE)
     assert verdict.headline.startswith("Unfinished, after 3 of 6 epochs. Better than")
 
 
 def test_a_checkpoint_before_the_end_is_not_called_unfinished():
-    verdict = judge(record([40], epochs=3), LABELS, WIDE, checkpoint="best")
+    verdict = judged(record([40], epochs=3), LABELS, WIDE, checkpoint="best")
     assert verdict.headline.startswith("Checkpoint best, after 3 of 6 epochs. Better than")
 
 
@@ -205,7 +208,7 @@ def test_a_checkpoint_before_the_end_is_not_called_unfinished():
 )  # fmt: skip
 def test_both_baselines_are_named_and_the_better_one_decides(knn, raw, largest, tone, words):
     labels = np.concatenate([np.zeros(10 * largest, int), np.arange(1000 - 10 * largest) % 10 + 1])
-    verdict = judge(record([knn], raw=raw), labels, WIDE)
+    verdict = judged(record([knn], raw=raw), labels, WIDE)
     said = verdict.headline.replace("always naming the largest class", "LARGEST")
     said = said.replace("the same kNN on raw pixels", "PIXELS")
     assert verdict.tone == tone and said.startswith(words)
@@ -214,7 +217,7 @@ def test_both_baselines_are_named_and_the_better_one_decides(knn, raw, largest, 
 def test_training_images_too_are_compared_with_raw_pixels():
     run = record(knn_top1_train=70.0)
     run.metadata["raw_pixels_knn_top1_train"] = 75.0
-    verdict = judge(run, None, WIDE, train_labels=LABELS)
+    verdict = judged(run, None, WIDE, train_labels=LABELS)
     assert verdict.tone == "poor" and "raw pixels (75.0 %) by 5.0 points" in verdict.headline
 
 
@@ -222,7 +225,7 @@ def test_random_weights_are_called_untrained_however_few_the_images():
     run = record([40], epochs=0)
     run.metadata["images"] = 60
     run.settings.keeps_random_weights = True
-    verdict = judge(run, LABELS, WIDE)
+    verdict = judged(run, LABELS, WIDE)
     assert verdict.headline.startswith("Untrained: these are random weights. Better than")
     assert "too few" not in " ".join(verdict.reasons)
 
@@ -230,7 +233,7 @@ def test_random_weights_are_called_untrained_however_few_the_images():
 def test_a_set_too_small_to_learn_from_is_told_with_the_remedy():
     run, pretrained = record([60]), record([60], init="MobileNetV2")
     run.metadata["images"] = pretrained.metadata["images"] = 60
-    reasons = " ".join(judge(run, LABELS, WIDE).reasons)
+    reasons = " ".join(judged(run, LABELS, WIDE).reasons)
     assert "60 images are too few" in reasons and "pretrained weights" in reasons
-    assert "too few" not in " ".join(judge(pretrained, LABELS, WIDE).reasons)
+    assert "too few" not in " ".join(judged(pretrained, LABELS, WIDE).reasons)
     assert describe_size(500) == "" and describe_size(None) == ""

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from and_tf.errors import UserError
@@ -11,11 +12,8 @@ from and_tf.runs.workdir import Workdir
 from and_tf.settings import fields_of, flat_values
 from and_tf.training.settings import ExperimentSettings, read_settings
 
-METHOD = "instance"  # in METHODS
-OF_EVALUATION = (
-    "eval_data",
-    "eval_images",
-)  # a run may change them, but not what it is held against
+METHOD = "instance"  # of a control, in METHODS
+OF_EVALUATION = ("eval_data", "eval_images")  # may change in a run, but differ in no control
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +56,15 @@ def _beside(run: Workdir) -> Iterator[Workdir]:
                 yield Workdir(folder)
 
 
+def settings_of_control(run: Workdir) -> dict[str, str]:
+    """What to change in a run's flags.cfg to train its control, by the names of settings."""
+    own = run.path.resolve()
+    folder = own.with_name(f"{own.name}-{METHOD}")  # beside the run, where `find_control` looks
+    if folder.is_relative_to(Path.cwd()):
+        folder = folder.relative_to(Path.cwd())
+    return {"method": METHOD, "workdir": str(folder)}
+
+
 def _is_same_without_neighbours(record: Record, other: Workdir) -> bool:
     settings = read_settings(other)
     if settings.choice.method != METHOD:
@@ -69,7 +76,7 @@ def _is_same_without_neighbours(record: Record, other: Workdir) -> bool:
 
 
 def _decisive(settings: ExperimentSettings) -> dict[str, Any]:
-    """The settings that a result depends on, but for the method."""
+    """The settings that a result depends on, except the method."""
     fields = {field.name: field.details for field in fields_of(settings) if field.name != "method"}
     names = {n for n, details in fields.items() if not details.may_change or n in OF_EVALUATION}
     return {name: value for name, value in flat_values(settings).items() if name in names}

@@ -1,0 +1,22 @@
+"""The command that trains the control of a run: what its neighbours gained is told by it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from and_tf.cli.commands import command
+
+if TYPE_CHECKING:
+    from and_tf.runs.workdir import Workdir
+
+
+def control_command(run: Workdir) -> str:
+    """What is typed to train the control of a run of AND, from the settings that the run keeps.
+
+    Those of AND alone are in its flagfile, too, from where they are left out.
+    """
+    from and_tf.report.verdict.control import settings_of_control
+
+    values = {"flagfile": str(run.flags), **settings_of_control(run)}
+    return f"{command('train')} {shlex.join(f'--{name}={text}' for name, text in values.items())}"

@@ -1,0 +1,42 @@
+"""What training with neighbours gained where it was measured, beside how consistent they were.
+
+This is the one place for such results in the program. Each has a table with command and commit in
+docs/results.md, "Do the neighbours pay?".
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasuredGain:
+    """Pairs of runs of AND and Instance, otherwise the same, on one set of images.
+
+    Attributes:
+        images: what was trained on.
+        consistency: percent of the neighbours that are of their anchor's class, least and most
+            over the rounds.
+        points: kNN top-1 of AND above that of Instance, of each pair.
+    """
+
+    images: str
+    consistency: tuple[int, int]
+    points: tuple[float, ...]
+
+    def describe(self) -> str:
+        """In a part of a sentence."""
+        least, most = self.consistency
+        percent = f"{least} to {most} %" if least < most else f"{least} %"
+        points = ", ".join(f"{gain:+.1f}" if gain else "0.0" for gain in self.points)
+        return f"{points} points on {self.images} ({percent} consistent)"
+
+
+GAINS = (
+    MeasuredGain("5,000 images of CIFAR-10", (18, 26), (-1.0, -1.8, -1.3)),
+    MeasuredGain("digits", (96, 96), (1.3, 0.0, 1.7)),
+)
+
+
+def describe_gains() -> str:
+    """All of them in a sentence, to hold the consistency of a run against."""
+    measured = "; ".join(gain.describe() for gain in GAINS)
+    return f"For comparison, AND minus Instance in pairs of runs with one seed each: {measured}."
