@@ -26,6 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.tables import cell_text
 from benchmarks.timing import arguments, interleaved, machine, medians
 
 SIDE, DIM = 32, 128
@@ -53,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     results = {}
     for part in options.parts.split(","):
         results[part] = in_a_process(part, options)
-        metrics = [f"{name} {_shown(value)}" for name, value in results[part].items()]
+        metrics = [f"{name} {cell_text(value)}" for name, value in results[part].items()]
         print(f"| {part} | {'; '.join(metrics)} |", flush=True)
     if options.json:
         record = {"machine": machine(), "parts": results}
@@ -262,12 +263,6 @@ def _unit_rows(count: int, seed: int) -> np.ndarray:
 
 def _seconds(call: Callable[[], object], options: argparse.Namespace) -> dict:
     return {"seconds": medians(interleaved({"": call}, options.repeats))[""]} | _peak_memory()
-
-
-def _shown(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+
+from benchmarks.tables import Rows, markdown
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
@@ -31,7 +33,7 @@ def interleaved(cases: dict[str, Callable[[], object]], repeats: int) -> dict[st
     """
     for case in cases.values():
         case()
-    seconds = {name: [] for name in cases}
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
     for _ in range(repeats):
         for name, case in cases.items():
             start = time.perf_counter()
@@ -87,29 +89,16 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def show(
-    title: str, rows: Sequence[dict[str, object]], json_path: Path | None = None, **metadata: object
-) -> None:
-    """Prints rows of equal keys as a Markdown table under the machine's name; writes the JSON.
+def show(title: str, rows: Rows, json_path: Path | None = None, **metadata: object) -> None:
+    """Prints rows with the same keys as a Markdown table under the machine's name; writes the JSON.
 
     Args:
         title: what was measured, one line.
-        rows: a dict a line; floats are shown with three significant digits.
+        rows: a dict per line; floats are shown with three significant digits.
         json_path: file for machine, metadata and rows, or None.
         metadata: what else belongs into the JSON, such as single timings.
     """
-    print(f"{title}\n{machine()}\n")
-    names = list(rows[0])
-    print(f"| {' | '.join(names)} |")
-    print("|---" * len(names) + "|")
-    for row in rows:
-        print(f"| {' | '.join(_shown(row[name]) for name in names)} |")
+    print(f"{title}\n{machine()}\n\n{markdown(rows)}")
     if json_path:
         record = {"title": title, "machine": machine(), "rows": list(rows)} | metadata
         json_path.write_text(json.dumps(record, indent=2) + "\n")
-
-
-def _shown(value: object) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")

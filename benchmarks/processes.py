@@ -1,0 +1,76 @@
+"""Programs of the package as processes, each on a device, and what they log."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from and_tf.cli import messages, train
+
+PROGRAMS = Path(__file__).parents[1]
+MACHINE = ""  # the device of a machine without several GPUs
+
+
+class Process(Protocol):
+    """What is used of `subprocess.Popen`."""
+
+    def poll(self) -> int | None: ...
+    def wait(self) -> int: ...
+    def terminate(self) -> None: ...
+
+
+def start(command: Sequence[str], log: Path, device: str) -> Process:
+    """Starts a program of the package on a device; what it logs is added to a file."""
+    environment = dict(os.environ)
+    if device != MACHINE:
+        environment["CUDA_VISIBLE_DEVICES"] = device
+    words = [sys.executable, str(PROGRAMS / command[0]), *command[1:]]
+    with log.open("a") as file:
+        return subprocess.Popen(words, stdout=file, stderr=file, env=environment)
+
+
+def devices() -> list[str]:
+    """The GPUs that TensorFlow sees, as CUDA_VISIBLE_DEVICES names them; else the machine."""
+    import tensorflow as tf
+
+    count = len(tf.config.list_physical_devices("GPU"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(number) for number in range(count)]
+    return names[:count] or [MACHINE]
+
+
+def set_up_logging() -> None:
+    """Shows the messages of benchmarks, with the time, on stderr."""
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M")
+    logging.getLogger("benchmarks").setLevel(logging.INFO)
+
+
+def set_up_runs() -> None:
+    """Prepares a program that waits for others.
+
+    Besides its own messages it shows each warning of the settings of its runs once. A request to
+    end it, as by `kill`, ends the others as well.
+    """
+    set_up_logging()
+    messages.set_up_logging(train.flags().spell)
+    logging.getLogger(train.__name__).addFilter(OnceOnly())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+class OnceOnly(logging.Filter):
+    """Drops a message that was logged before: settings are read for each run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logged: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message is new; see `logging.Filter.filter`."""
+        text = record.getMessage()
+        is_new = text not in self.logged
+        self.logged.add(text)
+        return is_new
