@@ -20,7 +20,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.runs import Question, Run, Runs, devices, stop_with_a_table
+from and_tf.training.settings import ExperimentSettings
+from benchmarks.processes import devices, set_up_runs
+from benchmarks.questions import Question
+from benchmarks.runs import Run, Runs
 from benchmarks.timing import show
 
 # Each part of a variant's name: its title, and the flags of each of its candidates.
@@ -65,10 +68,10 @@ class Candidate(NamedTuple):
 
 def main() -> None:
     options = parser().parse_args()
-    stop_with_a_table()
+    set_up_runs()
     table = Table(options, devices())
     rows = table.rows()
-    show(table.title, rows, options.json, note=NOTE, runs=table.runs.known)
+    show(table.title, rows, options.json, note=NOTE, runs=table.runs.record.known)
     print(f"\n{NOTE}")
 
 
@@ -109,12 +112,12 @@ class Table:
 
     Args:
         options: of the command line.
-        on: devices, one for each run at a time.
+        devices: each has one run at a time.
     """
 
-    def __init__(self, options: argparse.Namespace, on: list[str]):
+    def __init__(self, options: argparse.Namespace, devices: list[str]):
         self.options = options
-        self.runs = Runs(options.folder, options.folder / "options.json", on)
+        self.runs = Runs(options.folder, options.folder / "options.json", devices, self.check_work)
         self.test: Question = ("--classifier=knn", f"--eval_split={options.test}")
 
     @property
@@ -142,14 +145,26 @@ class Table:
         """The training of a candidate, and what is to be measured of it."""
         options, views = self.options, 2 if "--views=2" in one.flags else 1
         if options.work % views:
-            raise SystemExit(f"--work={options.work} is no multiple of {views} views.")
+            raise SystemExit(f"--work={options.work} is not a multiple of {views} views.")
         epochs = options.work // views
         flags = (
-            f"--flagfile={options.card}", f"--epochs_per_round={epochs}", "--eval_every=0",
+            f"--flagfile={options.card}", "--first_round_epochs=0",
+            f"--epochs_per_round={epochs}", "--eval_every=0",
             f"--train_split={options.train}", f"--eval_split={options.tune}", *one.flags,
             f"--seed={one.seed}", *options.flags,
         )  # fmt: skip
         return Run(one.name, one.variant, flags, questions)
+
+    def check_work(self, run: Run, settings: ExperimentSettings) -> None:
+        """Refuses a run that does other work than --work, as by flags after `--`."""
+        plan, views = settings.method.plan, settings.method.views
+        wanted = self.options.work * (plan.rounds + 1)
+        if views * plan.total_epochs != wanted:
+            raise SystemExit(
+                f"{run.name}: {views} views x {plan.total_epochs} epochs are not the {wanted} of "
+                f"--work={self.options.work} in each of {plan.rounds + 1} rounds: leave out flags "
+                "of the length of rounds, such as --first_round_epochs."
+            )
 
     def tuned(self, one: Candidate) -> float:
         """kNN of a trained run on the images by which settings are chosen, in percent."""
@@ -159,8 +174,8 @@ class Table:
         """A line of the table, of the seeds of a variant."""
         found = [self._measured(one) for one in chosen]
         tests = [measured["test"] for measured in found]
-        consistent = [measured.get("consistency") for measured in found]
-        is_known = all(value is not None for value in consistent)
+        consistent = [measured["consistency"] for measured in found if "consistency" in measured]
+        is_known = len(consistent) == len(found)
         return {
             "variant": title(chosen[0].variant),
             "kNN, %": f"{statistics.mean(tests):.1f}",
@@ -180,7 +195,7 @@ class Table:
             found["consistency"] = consistent[-1]
         if report := self.runs.answer(run, self.test):
             found["test"] = report["top1"]
-        self.runs.keep(run, **found)
+        self.runs.record.keep(run.name, **found)
         return found
 
 

@@ -20,33 +20,20 @@ written anew: table.md and table.json in --folder.
 """
 
 import argparse
-import functools
 import json
-import re
 import shlex
-import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from and_tf.methods import METHODS
-from and_tf.report.published import (
-    KNN,
-    LINEAR,
-    Column,
-    Setting,
-    Table,
-    data_name,
-    departures,
-    differences,
-    tables,
-)
-from and_tf.report.standard_error import standard_error
 from and_tf.runs.atomic_files import replace_file
-from and_tf.settings import flat_values
 from and_tf.training.cards import read_card
-from and_tf.training.settings import read_settings
-from benchmarks.runs import Question, Run, Runs, devices, stop_with_a_table
+from and_tf.training.settings import ExperimentSettings
+from benchmarks.paper_notes import notes
+from benchmarks.paper_results import COLUMNS, Results, title
+from benchmarks.processes import devices, set_up_runs
+from benchmarks.runs import Run, Runs
+from benchmarks.tables import aligned, markdown
 from benchmarks.timing import machine
 
 ROUNDS = 5  # of AND and Instance, round 0 included
@@ -58,17 +45,14 @@ CARDS = {
 }  # fmt: skip
 OF_AND = "cifar10"
 # What the table sets itself, and what depends on the images.
-SET_HERE = {"name", "data", "method", "rounds", "epochs_per_round", "num_clusters"}
-COLUMNS: dict[Column, Question] = {
-    KNN: ("--classifier=knn",),
-    (LINEAR, "conv5"): ("--classifier=linear", "--layer=conv5"),
-}
-NOTHING = "-"
+SET_HERE = {
+    "name", "data", "method", "rounds", "epochs_per_round", "first_round_epochs", "num_clusters",
+}  # fmt: skip
 
 
 def main() -> None:
     options = parser().parse_args()
-    stop_with_a_table()
+    set_up_runs()
     table = PaperTable(options, devices())
     table.carry_out()
     print(table.text())
@@ -107,40 +91,15 @@ def own_flags(method: str, epochs: int) -> list[str]:
     return plan + [f"--{name}={asked[name]}" for name in asked if name not in SET_HERE]
 
 
-class Cell(NamedTuple):
-    """A method by a protocol, top-1 in percent.
-
-    Attributes:
-        values: one a seed.
-        published: the published one, or None.
-    """
-
-    values: list[float]
-    published: float | None
-
-    @property
-    def mean(self) -> float | None:
-        return statistics.mean(self.values) if self.values else None
-
-    @property
-    def std(self) -> float | None:
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
-
-    def __str__(self) -> str:
-        text = NOTHING if self.mean is None else f"{self.mean:.1f}"
-        text += "" if self.std is None else f" ({self.std:.1f})"
-        return text if self.published is None else f"{text} [{self.published:.1f}]"
-
-
 class PaperTable:
     """All methods beside each other.
 
     Args:
         options: of the command line.
-        on: devices, one for each run at a time.
+        devices: each has one run at a time.
     """
 
-    def __init__(self, options: argparse.Namespace, on: Sequence[str]):
+    def __init__(self, options: argparse.Namespace, devices: Sequence[str]):
         self.options, self.methods = options, options.methods.split(",")
         self.further = [shlex.split(words) for words in options.of]
         named = {*self.methods, *(words[0] for words in self.further)}
@@ -148,24 +107,28 @@ class PaperTable:
             raise SystemExit(f"Unknown: {', '.join(unknown)}. Known: {', '.join(CARDS)}.")
         if options.epochs < ROUNDS or options.epochs % ROUNDS:
             raise SystemExit(
-                f"--epochs={options.epochs} is no multiple of {ROUNDS}, the rounds of AND."
+                f"--epochs={options.epochs} is not a multiple of {ROUNDS}, the rounds of AND."
             )
-        self.runs = Runs(options.folder, options.folder / "runs.json", on)
-        self.finished: list[Run] = []
+        runs = Runs(options.folder, options.folder / "runs.json", devices, self.check_epochs)
+        self.results = Results(runs, self.methods)
 
     def carry_out(self) -> None:
         """Trains and evaluates what is not done yet; after each run the table is written."""
         seeds = range(self.options.seeds)
-        self.runs.carry_out(
-            [self.run(method, seed) for seed in seeds for method in self.methods], after=self._add
-        )
+        runs = [self.run(method, seed) for seed in seeds for method in self.methods]
+        self.results.runs.carry_out(runs, after=self._add)
 
     def run(self, method: str, seed: int) -> Run:
+        own = [f"--method={method}", *self.flags_of(method), "--eval_every=0", f"--seed={seed}"]
+        flags = (self.flags_of_all[0], "--first_round_epochs=0", *self.flags_of_all[1:], *own)
+        return Run(f"{method}_{seed}", method, flags, tuple(COLUMNS.values()))
+
+    @property
+    def flags_of_all(self) -> list[str]:
+        """What every run is given, the card first."""
         options = self.options
-        flags = [f"--flagfile={options.card}", *([f"--data={options.data}"] * bool(options.data))]
-        flags += [*options.flags, f"--method={method}", *self.flags_of(method)]
-        flags += ["--eval_every=0", f"--seed={seed}"]
-        return Run(f"{method}_{seed}", method, tuple(flags), tuple(COLUMNS.values()))
+        data = [f"--data={options.data}"] * bool(options.data)
+        return [f"--flagfile={options.card}", *data, *options.flags]
 
     def flags_of(self, method: str) -> list[str]:
         """What only this method is given."""
@@ -174,176 +137,45 @@ class PaperTable:
             flags += further if name == method else []
         return flags
 
+    def check_epochs(self, run: Run, settings: ExperimentSettings) -> None:
+        """Refuses a run of other epochs than --epochs, as by --of or flags after `--`."""
+        epochs = settings.method.plan.total_epochs
+        if settings.method.trains and epochs != self.options.epochs:
+            raise SystemExit(
+                f"{title(run.kind)} would be trained for {epochs:,} epochs, not for "
+                f"--epochs={self.options.epochs}: leave out flags of the length of rounds, such as "
+                "--first_round_epochs."
+            )
+
     def _add(self, run: Run) -> None:
-        self.finished.append(run)
+        self.results.finished.append(run)
         folder = self.options.folder
         replace_file(folder / "table.md", self.markdown())
         replace_file(folder / "table.json", json.dumps(self.record(), indent=2) + "\n")
 
-    def cell(self, method: str, column: Column) -> Cell:
-        reports = self._reports(method, column)
-        table = self.published
-        name = METHODS[method].published_name
-        published = table.result(name, column) if table else None
-        return Cell([report["top1"] for report in reports], published)
-
-    def _reports(self, method: str, column: Column) -> list[dict[str, Any]]:
-        """What evaluate.py wrote, for each seed that is finished, in order."""
-        runs = sorted(run for run in self.finished if run.kind == method)
-        reports = [self.runs.answer(run, COLUMNS[column]) for run in runs]
-        return [report for report in reports if report]
-
-    @functools.cached_property
-    def setting(self) -> Setting:
-        """That of all runs, when the first of them is finished."""
-        run = self.finished[0]
-        workdir = self.runs.workdir(run)
-        settings = read_settings(workdir)
-        (report, *_) = self._reports(run.kind, KNN)
-        (held_out,) = re.findall(r", (\d+) images", report["queries"])
-        return Setting(
-            data=data_name(settings.data.data),
-            images=workdir.read_metadata()["images"],
-            held_out_images=int(held_out),
-            encoder=settings.encoder.encoder,
-            image_size=settings.augmentation.image_size,
-            embedding_dim=settings.encoder.embedding_dim,
-            epochs=None,  # they differ between the rows
-        )
-
-    @functools.cached_property
-    def published(self) -> Table | None:
-        """The published table of the same data set: of the same encoder, else the fullest."""
-        ours = self.setting
-        of_data = [table for table in tables() if table.setting.data == ours.data]
-
-        def distance(table: Table) -> tuple[bool, int]:
-            return table.setting.encoder != ours.encoder, -len({*table.columns} & COLUMNS.keys())
-
-        return min(of_data, key=distance, default=None)
-
     def rows(self) -> list[dict[str, str]]:
-        """The lines of the table as it is shown."""
-        rows = []
-        for method in self.methods:
-            cells = {_title(column): self.cell(method, column) for column in COLUMNS}
-            counts = {len(cell.values) for cell in cells.values()}
-            row = {"method": METHODS[method].published_name, "seeds": str(max(counts))}
-            rows.append(row | {name: str(cell) for name, cell in cells.items()})
-        return rows
+        return self.results.rows()
 
     def notes(self) -> list[str]:
-        """What may be compared with what, and how each method was trained."""
-        ours, options = self.setting, self.options
-        error = max(standard_error(value, ours.held_out_images) for value in self._values())
-        lines = [
-            f"Cells: top-1 % at the last checkpoint, mean over seeds, (standard deviation), "
-            f"[published]. The standard error of one value on {ours.held_out_images:,} images is "
-            f"up to {error:.1f} points.",
-            f"The rows may be compared with each other: {ours.images:,} training images, "
-            f"{options.epochs:,} epochs, encoder {ours.encoder}, {ours.image_size} pixels. Random "
-            "weights are not trained, and supervised training reads labels; in what else the "
-            "methods differ is listed below.",
-            self._beside_published(ours),
-            f"All runs: --flagfile={options.card}"
-            + f" --data={options.data}" * bool(options.data)
-            + "".join(f" {flag}" for flag in options.flags),
-        ]
-        return lines + [self._of_method(method) for method in self.methods]
-
-    def _values(self) -> list[float]:
-        return [
-            value
-            for method in self.methods
-            for column in COLUMNS
-            for value in self.cell(method, column).values
-        ]
-
-    def _beside_published(self, ours: Setting) -> str:
-        """Whether the results in brackets may be compared with those before them."""
-        table = self.published
-        names = [METHODS[method].published_name for method in self.methods]
-        rows = [] if table is None else [table.rows[name] for name in names if name in table.rows]
-        if table is None or not rows:
-            return f"Nothing is published on {ours.data} for these methods."
-        sources = sorted({row.source for row in rows})
-        published = f"In brackets: {table.setting}, {', '.join(sources)}"
-        if reasons := differences(ours, table.setting):
-            return f"{published}; not comparable with the values here: {'; '.join(reasons)}."
-        caveats = " ".join(caveat.text for caveat in table.caveats)
-        return f"{published}; images and network are those of this table. {caveats}"
-
-    def _of_method(self, method: str) -> str:
-        """How a method was trained, and how that differs from its published row."""
-        name = METHODS[method].published_name
-        line = f"{name}: {' '.join(self.flags_of(method))}"
-        row = self.published.rows.get(name) if self.published else None
-        runs = [run for run in self.finished if run.kind == method]
-        if row is None or not runs:
-            return line
-        if row.epochs is None:
-            return f"{line} (for how many epochs the published row was trained is not recorded)"
-        settings = read_settings(self.runs.workdir(runs[0]))
-        reasons = [f"with {words}" for words in settings.method.variations]
-        reasons += departures(flat_values(settings), row.recipe)
-        if row.epochs != self.options.epochs:
-            reasons.append(f"{self.options.epochs:,} epochs, not {row.epochs:,}")
-        return f"{line} (not as published: {'; '.join(reasons)})" if reasons else line
+        own = {method: self.flags_of(method) for method in self.methods}
+        return notes(self.results, self.options.epochs, self.flags_of_all, own)
 
     def text(self) -> str:
         """The table for a terminal."""
-        return self._shown(aligned(self.rows()))
+        return "\n\n".join([machine(), aligned(self.rows()), "\n".join(self.notes())]) + "\n"
 
     def markdown(self) -> str:
-        return self._shown(markdown(self.rows()), bullet="- ")
-
-    def _shown(self, table: str, bullet: str = "") -> str:
-        notes = "\n".join(f"{bullet}{line}" for line in self.notes())
-        return f"{machine()}\n\n{table}\n\n{notes}\n"
+        lines = "\n".join(f"- {line}" for line in self.notes())
+        return f"{machine()}\n\n{markdown(self.rows())}\n\n{lines}\n"
 
     def record(self) -> dict[str, Any]:
         """What table.json holds."""
-        rows = []
-        for method in self.methods:
-            row: dict[str, Any] = {"method": method, "flags": self.flags_of(method)}
-            for column in COLUMNS:
-                cell = self.cell(method, column)
-                found = {"values": cell.values, "mean": cell.mean, "std": cell.std}
-                found = {name: value for name, value in found.items() if value is not None}
-                if cell.published is not None:
-                    found["published"] = cell.published
-                row[_title(column)] = found
-            names = [run.name for run in self.finished if run.kind == method]
-            row["seconds"] = [
-                self.runs.known.get(name, {}).get("seconds") for name in sorted(names)
-            ]
-            rows.append(row)
-        return {
-            "machine": machine(),
-            "setting": vars(self.setting),
-            "rows": rows,
-            "notes": self.notes(),
-        }
-
-
-def _title(column: Column) -> str:
-    return f"{column[0]}, {column[1]}"
-
-
-def aligned(rows: list[dict[str, str]]) -> str:
-    """Rows of equal keys as text."""
-    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def markdown(rows: list[dict[str, str]]) -> str:
-    """Rows of equal keys as a Markdown table."""
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        rows = [
+            {"method": method, "flags": self.flags_of(method), **self.results.record(method)}
+            for method in self.methods
+        ]
+        setting = vars(self.results.setting)
+        return {"machine": machine(), "setting": setting, "rows": rows, "notes": self.notes()}
 
 
 if __name__ == "__main__":

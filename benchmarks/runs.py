@@ -4,35 +4,27 @@ A run lies in a folder of its own, with every setting and each evaluation in it.
 of a run is read from there, so that a result of other options is never taken for one of these.
 """
 
-import functools
-import json
-import os
-import signal
-import statistics
-import subprocess
-import sys
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from and_tf.cli import evaluate, train
-from and_tf.encoders.stages import ALEXNET_LAYERS, RESNET_LAYERS
+from and_tf.cli import train
 from and_tf.errors import UserError
-from and_tf.evaluation.results import file_stem
-from and_tf.evaluation.settings import evaluation_settings
-from and_tf.runs.atomic_files import replace_file
 from and_tf.runs.workdir import Workdir
 from and_tf.training.durations import clock
+from and_tf.training.settings import ExperimentSettings
+from benchmarks.processes import MACHINE, Process, start
+from benchmarks.questions import Question, answer
+from benchmarks.record import Record
+from benchmarks.time_left import Progress, Work, seconds_left
 
-PROGRAMS = Path(__file__).parents[1]
-RESNET_NAMES = dict(zip(ALEXNET_LAYERS, RESNET_LAYERS, strict=True))
-MACHINE = ""  # the device of a machine without several GPUs
+logger = logging.getLogger(__name__)
+
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_BETWEEN_LINES = 600.0
-
-Question = tuple[str, ...]  # flags of evaluate.py
 
 
 class Run(NamedTuple):
@@ -49,55 +41,6 @@ class Run(NamedTuple):
     kind: str
     flags: tuple[str, ...]
     questions: tuple[Question, ...] = ()
-
-
-class Work(NamedTuple):
-    """What a training has to do: its epochs, and the augmented views of an image in each."""
-
-    epochs: int
-    views: int = 1
-
-
-class Process(Protocol):
-    """What is used of `subprocess.Popen`."""
-
-    def poll(self) -> int | None: ...
-    def wait(self) -> int: ...
-    def terminate(self) -> None: ...
-
-
-def start(command: Sequence[str], log: Path, device: str) -> Process:
-    """Starts a program of the package on a device; what it logs is added to a file."""
-    environment = dict(os.environ)
-    if device != MACHINE:
-        environment["CUDA_VISIBLE_DEVICES"] = device
-    words = [sys.executable, str(PROGRAMS / command[0]), *command[1:]]
-    with log.open("a") as file:
-        return subprocess.Popen(words, stdout=file, stderr=file, env=environment)
-
-
-@functools.cache
-def file_stems(question: Question) -> list[str]:
-    """How evaluate.py may name its answer: it names a layer as the network does."""
-    settings = evaluation_settings(evaluate.flags().parse(question))
-    layer = settings.features.layer
-    names = dict.fromkeys([layer, RESNET_NAMES.get(layer, layer)])
-    return [file_stem(settings, name) for name in names]
-
-
-def stop_with_a_table() -> None:
-    """Lets a request to end this program, as by `kill`, end the runs as well."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-
-
-def devices() -> list[str]:
-    """The GPUs that TensorFlow sees, as CUDA_VISIBLE_DEVICES names them; else the machine."""
-    import tensorflow as tf
-
-    count = len(tf.config.list_physical_devices("GPU"))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(number) for number in range(count)]
-    return names[:count] or [MACHINE]
 
 
 class Job:
@@ -122,22 +65,31 @@ class Runs:
 
     Args:
         folder: of all runs.
-        record: JSON file of what is kept of each run, such as the seconds that it took.
-        on: the devices, each of which has one run at a time.
+        record_path: JSON file of what is kept of each run, such as the seconds that it took.
+        devices: each has one run at a time.
+        check: is called with each run and its settings before anything is started, to refuse those
+            that the table does not mean.
+
+    Attributes:
+        record: of what is kept of each run.
     """
 
-    def __init__(self, folder: Path, record: Path, on: Sequence[str] = (MACHINE,)):
-        self.folder, self.record, self.devices = folder, record, on
-        self.known: dict[str, dict[str, Any]] = {}
-        if record.is_file():
-            self.known = json.loads(record.read_text())
+    def __init__(
+        self,
+        folder: Path,
+        record_path: Path,
+        devices: Sequence[str] = (MACHINE,),
+        check: Callable[[Run, ExperimentSettings], None] = lambda run, settings: None,
+    ):
+        self.folder, self.devices, self.check = folder, devices, check
+        self.record = Record(record_path)
         self.jobs: list[Job] = []
         self.waiting: deque[Run] = deque()
         self.later: Sequence[Run] = ()
         self.after: Callable[[Run], None] = lambda run: None
         self.begun: dict[str, Run] = {}
         self.work: dict[str, Work] = {}
-        self.told = time.monotonic()
+        self.logged_at = time.monotonic()
 
     def workdir(self, run: Run) -> Workdir:
         return Workdir(self.folder / run.name)
@@ -156,8 +108,9 @@ class Runs:
             after: is called with each run that is done, also where it was done before.
 
         Raises:
-            SystemExit: if a folder holds a run of other settings, before anything is started; if a
-                program fails or is stopped. The others are stopped, too, and go on next time.
+            SystemExit: if a run is refused, such as because its folder holds one of other settings,
+                before anything is started; if a program fails or is stopped. The others are
+                stopped, too, and go on next time.
         """
         for run in (*runs, *later):
             self._check(run)
@@ -168,37 +121,24 @@ class Runs:
                 for job in list(self.jobs):
                     if job.process is None or job.process.poll() is not None:
                         self._proceed(job)
-                self._tell_now_and_then()
+                self._log_progress()
                 if self.jobs:
                     time.sleep(SECONDS_BETWEEN_LOOKS)
         finally:
             self._stop()
 
     def answer(self, run: Run, question: Question) -> dict[str, Any] | None:
-        """What evaluate.py wrote on the end of a run, or None; see `evaluation.results`."""
-        workdir = self.workdir(run)
-        last_step = max((record["step"] for record in workdir.read_metrics()), default=None)
-        for stem in file_stems(question):
-            path = workdir.evaluations / f"{stem}.json"
-            if path.is_file():
-                report = json.loads(path.read_text())
-                if report["step"] == last_step:
-                    return report
-        return None
-
-    def keep(self, run: Run, **found: Any) -> None:
-        """Adds to what is kept of a run."""
-        self.known[run.name] = self.known.get(run.name, {}) | found
-        self.record.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self.record, json.dumps(self.known, indent=2) + "\n")
+        """What evaluate.py found at the end of a run, or None."""
+        return answer(self.workdir(run), question)
 
     def _check(self, run: Run) -> None:
-        """Refuses a folder that holds a run of other settings than those asked for."""
+        """Refuses what the table does not mean, and a folder that holds a run of other settings."""
         from and_tf.training.start import check_run_folder, settings_of_run
 
         workdir = self.workdir(run)
         try:
             settings = train.read_settings([*run.flags, f"--workdir={workdir.path}"])
+            self.check(run, settings)
             check_run_folder(workdir, settings_of_run(settings, workdir))
         except UserError as error:
             reason = error.message(train.flags().spell)
@@ -223,7 +163,7 @@ class Runs:
         workdir = self.workdir(run)
         of_run = f"--workdir={workdir.path}"
         if not workdir.summary.is_file():
-            self._tell(f"{self._place(run)}{self._left()}: {run.name}")
+            self._log(f"{self._place(run)}{self._left()}: {run.name}")
             yield ["train.py", *run.flags, of_run]
             if not workdir.summary.is_file():  # asked to stop, it ends with 0 as well
                 raise SystemExit(f"{run.name} was stopped: the same command continues.")
@@ -249,8 +189,8 @@ class Runs:
         self.jobs.remove(job)
         if job.process is None:  # all was done before
             return
-        before = self.known.get(job.run.name, {}).get("seconds", 0.0)
-        self.keep(job.run, seconds=before + time.monotonic() - job.began)
+        before = self.record.known.get(job.run.name, {}).get("seconds", 0.0)
+        self.record.keep(job.run.name, seconds=before + time.monotonic() - job.began)
 
     def _stop(self) -> None:
         """Asks all programs that still run to end; a training keeps a checkpoint before it does."""
@@ -262,13 +202,19 @@ class Runs:
                 job.process.wait()
             self._end(job)
 
-    def _tell(self, line: str) -> None:
-        print(f"{time.strftime('%H:%M')} {line}", file=sys.stderr, flush=True)
-        self.told = time.monotonic()
+    def _log(self, line: str) -> None:
+        logger.info("%s", line)
+        self.logged_at = time.monotonic()
 
-    def _tell_now_and_then(self) -> None:
-        if self.jobs and time.monotonic() - self.told > SECONDS_BETWEEN_LINES:
-            self._tell(", ".join(self._progress(job.run) for job in self.jobs) + self._left())
+    def _log_progress(self) -> None:
+        """A line on the runs in progress, now and then."""
+        if self.jobs and time.monotonic() - self.logged_at > SECONDS_BETWEEN_LINES:
+            runs = [job.run for job in self.jobs]
+            places = [
+                f"{run.name} at epoch {self._epoch(run)} of {self.work[run.name].epochs}"
+                for run in runs
+            ]
+            self._log(", ".join(places) + self._left())
 
     def _place(self, run: Run) -> str:
         """Which of how many, and where."""
@@ -277,42 +223,29 @@ class Runs:
         where = "" if device == MACHINE else f" on GPU {device}"
         return f"run {names.index(run.name) + 1} of {len(names) + len(self.later)}{where}"
 
-    def _progress(self, run: Run) -> str:
-        return f"{run.name} at epoch {self._epoch(run)} of {self.work[run.name].epochs}"
-
-    def _epoch(self, run: Run) -> int:
-        """Epochs that are done."""
-        records = self.workdir(run).read_metrics()
-        return max((record.get("epoch", 0) for record in records), default=0)
-
     def _left(self) -> str:
         seconds = self.seconds_left()
         return "" if seconds is None else f", about {clock(seconds)} left in all"
 
     def seconds_left(self) -> float | None:
-        """How long all runs that are left take, by the epochs that are done; None before any is."""
-        rates = self._seconds_per_view()
-        if not rates:
-            return None
-        of_all = [rate for of_kind in rates.values() for rate in of_kind]
-        seconds = 0.0
-        for run in (*(job.run for job in self.jobs), *self.waiting, *self.later):
-            epochs, views = self.work[run.name]
-            rate = statistics.mean(rates.get(run.kind, of_all))
-            seconds += (epochs - self._epoch(run)) * views * rate
-        return seconds / len(self.devices)
+        """How long all runs that are left take; None before any epoch was timed."""
+        running = [job.run for job in self.jobs]
+        left = [self._progress(run) for run in (*running, *self.waiting, *self.later)]
+        ended = [self._progress(run) for run in self.begun.values() if run not in running]
+        seconds = seconds_left(left, ended)
+        return None if seconds is None else seconds / len(self.devices)
 
-    def _seconds_per_view(self) -> dict[str, list[float]]:
-        """How long an epoch of one view took, by kind of run.
+    def _progress(self, run: Run) -> Progress:
+        """How far a run is; where it runs now, by the time since it was started."""
+        epochs, work = self._epoch(run), self.work[run.name]
+        for job in self.jobs:
+            if job.run.name == run.name:
+                seconds = time.monotonic() - job.began
+                return Progress(run.kind, work, epochs, epochs - job.first_epoch, seconds)
+        seconds = self.record.known.get(run.name, {}).get("seconds", 0.0)
+        return Progress(run.kind, work, epochs, epochs, seconds)
 
-        It is that of each run, and where one runs now, of what it has done since it was started.
-        """
-        rates: dict[str, list[float]] = {}
-        running = {job.run.name: job for job in self.jobs}
-        for run in (*self.begun.values(), *self.waiting):
-            done, seconds = self._epoch(run), self.known.get(run.name, {}).get("seconds", 0.0)
-            if job := running.get(run.name):
-                done, seconds = done - job.first_epoch, time.monotonic() - job.began
-            if done > 0 and seconds:
-                rates.setdefault(run.kind, []).append(seconds / done / self.work[run.name].views)
-        return rates
+    def _epoch(self, run: Run) -> int:
+        """Epochs that are done."""
+        records = self.workdir(run).read_metrics()
+        return max((record.get("epoch", 0) for record in records), default=0)

@@ -67,9 +67,24 @@ def test_all_variants_do_equal_work_with_as_many_candidates(tmp_path):
 
 
 def test_work_that_two_views_cannot_do_is_refused(programs, tmp_path):
-    with pytest.raises(SystemExit, match="--work=5 is no multiple of 2 views"):
+    with pytest.raises(SystemExit, match="--work=5 is not a multiple of 2 views"):
         table(tmp_path, "--work=5").rows()
     assert not programs.commands
+
+
+@pytest.mark.parametrize("flag", ["--first_round_epochs=7", "--epochs_per_round=3", "--views=2"])
+def test_flags_that_change_the_work_are_refused(programs, tmp_path, flag):
+    with pytest.raises(SystemExit, match=r"are not the \d+ of --work=4 in each of \d rounds"):
+        table(tmp_path, "--variants=instance", "--", flag).rows()
+    assert not programs.commands
+
+
+def test_the_first_round_of_a_card_is_as_long_as_the_others(tmp_path):
+    card = tmp_path / "card.cfg"
+    card.write_text("--data=digits\n--encoder=resnet_small\n--first_round_epochs=7\n")
+    found = table(tmp_path, f"--card={card}")
+    (one, _) = module.candidates("and+views", "0.03,0.06")
+    assert real.read_settings(found.run(one).flags).method.plan.total_epochs == 5 * 2
 
 
 def test_an_unknown_part_is_refused(programs, tmp_path):

@@ -46,7 +46,7 @@ def test_it_has_the_papers_layout_with_published_results_in_brackets(programs, t
     lines = (tmp_path / "table.md").read_text().splitlines()
     assert lines[2:10] == [
         "| method | seeds | weighted kNN, fc | linear, conv5 |",
-        "| --- | --- | --- | --- |",
+        "|---|---|---|---|",
         "| random | 3 | 12.0 (2.6) | 17.0 (2.6) |",
         "| Split-Brain | 3 | 22.0 (2.6) [11.7] | 27.0 (2.6) [67.1] |",
         "| DeepCluster | 3 | 32.0 (2.6) [62.3] | 37.0 (2.6) [77.9] |",
@@ -109,6 +109,31 @@ def test_every_method_trains_for_as_many_epochs(tmp_path):
     assert {one.encoder for one in settings.values()} == {settings["and"].encoder}
 
 
+LONGER_ROUND_0 = """--data=digits
+--encoder=resnet_small
+--first_round_epochs=4
+"""
+
+
+def test_the_first_round_of_a_card_changes_no_methods_epochs(tmp_path):
+    card = tmp_path / "card.cfg"
+    card.write_text(LONGER_ROUND_0)
+    found = table(tmp_path, f"--card={card}", of_all=["--epochs=10"])
+    for method in ("and", "instance", "deepcluster", "supervised", "split_brain"):
+        assert real.read_settings(found.run(method, 0).flags).method.plan.total_epochs == 10
+
+
+@pytest.mark.parametrize(
+    ("flags", "of_all"),
+    [([], [*FLAGS, "--first_round_epochs=3"]), (["--of=and --rounds=2"], FLAGS),
+     (["--of=supervised --epochs_per_round=3"], FLAGS)],
+)  # fmt: skip
+def test_a_method_that_would_train_for_other_epochs_is_refused(programs, tmp_path, flags, of_all):
+    with pytest.raises(SystemExit, match=r"would be trained for [37] epochs, not for --epochs=5"):
+        carried_out(tmp_path, *flags, of_all=of_all)
+    assert not programs.commands
+
+
 def test_each_method_has_what_its_original_asks_for(tmp_path):
     found = table(tmp_path, "--of=supervised --weight_decay=0.1")
     read = {name: real.read_settings(found.run(name, 0).flags) for name in module.CARDS}
@@ -160,7 +185,7 @@ def test_results_of_other_options_are_refused(programs, tmp_path, of_all):
 
 
 def test_epochs_that_five_rounds_cannot_share_are_refused(tmp_path):
-    with pytest.raises(SystemExit, match="--epochs=7 is no multiple of 5"):
+    with pytest.raises(SystemExit, match="--epochs=7 is not a multiple of 5"):
         table(tmp_path, of_all=["--data=digits", "--epochs=7"])
 
 
@@ -170,7 +195,10 @@ def test_an_unknown_method_is_refused(tmp_path):
 
 
 def test_the_real_programs_fill_the_table(tmp_path, monkeypatch):
+    commands = []
+
     def start(command, log, device):
+        commands.append(command)
         program = {"train.py": real.train, "evaluate.py": real.evaluate}[command[0]]
         return Ended(status=program(command[1:]))
 
@@ -182,4 +210,6 @@ def test_the_real_programs_fill_the_table(tmp_path, monkeypatch):
     ]  # fmt: skip
     (row,) = carried_out(tmp_path, "--methods=random", "--seeds=1", of_all=tiny).rows()
     assert all(0 <= float(row[name]) <= 100 for name in ("weighted kNN, fc", "linear, conv5"))
+    assert [command[0] for command in commands] == ["train.py", "evaluate.py", "evaluate.py"]
     carried_out(tmp_path, "--methods=random", "--seeds=1", of_all=tiny)
+    assert len(commands) == 3  # nothing is done again

@@ -1,13 +1,15 @@
 """The runs of a table: what is kept, what goes on, what is refused, and on which device."""
 
 import json
+import logging
 import sys
 
 import pytest
 from helpers.fake_programs import FakePrograms
 
 from benchmarks import runs as module
-from benchmarks.runs import Run, Runs, Work
+from benchmarks.runs import Run, Runs
+from benchmarks.time_left import Work
 
 QUESTIONS = (("--classifier=knn",), ("--classifier=linear", "--layer=conv5"))
 
@@ -65,6 +67,17 @@ def test_a_run_of_other_settings_is_refused_before_anything_starts(programs, tmp
     assert programs.trained() == ["run_0"]
 
 
+def test_a_run_that_a_table_does_not_mean_is_refused_before_anything_starts(programs, tmp_path):
+    def check(run, settings):
+        if settings.run.seed == 1:
+            raise SystemExit(f"{run.name} is not meant")
+
+    runs = Runs(tmp_path, tmp_path / "runs.json", check=check)
+    with pytest.raises(SystemExit, match="run_1 is not meant"):
+        runs.carry_out([run_of(0)], later=[run_of(1)])
+    assert not programs.commands
+
+
 def test_a_setting_that_changes_no_result_may_change(programs, tmp_path):
     open_runs(tmp_path).carry_out([run_of(0)])
     open_runs(tmp_path).carry_out([run_of(0, "--cache_mb=7", "--eval_every=2")])
@@ -119,13 +132,14 @@ def test_a_training_that_was_asked_to_stop_is_not_taken_for_finished(programs, t
     assert not programs.evaluated()
 
 
-def test_the_time_left_follows_from_the_epochs_that_are_done(programs, tmp_path, capsys):
+def test_the_time_left_follows_from_the_epochs_that_are_done(programs, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="benchmarks")
     programs.broken, two = "run_1", [run_of(0), run_of(1)]
     with pytest.raises(SystemExit, match="run_1"):
         open_runs(tmp_path).carry_out(two)  # 3 epochs of run_0 and 1 of run_1
     runs = open_runs(tmp_path)
-    runs.keep(two[0], seconds=60.0)
-    runs.keep(two[1], seconds=40.0)
+    runs.record.keep("run_0", seconds=60.0)
+    runs.record.keep("run_1", seconds=40.0)
     runs.work = {"run_0": Work(3), "run_1": Work(3), "run_2": Work(30), "random": Work(0)}
     runs.waiting.extend(two)
     assert runs.seconds_left() == pytest.approx(2 * 30)  # 20 and 40 s an epoch, 2 epochs left
@@ -135,8 +149,8 @@ def test_the_time_left_follows_from_the_epochs_that_are_done(programs, tmp_path,
     assert runs.seconds_left() == pytest.approx(16 * 30)
     runs.work["run_2"] = Work(30, views=2)
     assert runs.seconds_left() == pytest.approx(31 * 30)
-    lines = capsys.readouterr().err.splitlines()
-    assert "run 1 of 2: run_0" in lines[0] and "run 2 of 2, about" in lines[1]
+    first, second, *_ = caplog.messages
+    assert first == "run 1 of 2: run_0" and "run 2 of 2, about" in second
 
 
 def test_of_a_running_training_counts_what_it_did_since_it_was_started(programs, tmp_path):
@@ -144,22 +158,9 @@ def test_of_a_running_training_counts_what_it_did_since_it_was_started(programs,
     with pytest.raises(SystemExit, match="run_0"):
         open_runs(tmp_path).carry_out([run_of(0)])
     runs = open_runs(tmp_path)
-    runs.known, runs.work = {}, {"run_0": Work(3)}  # nothing is known of the time until then
+    runs.record.known, runs.work = {}, {"run_0": Work(3)}  # nothing is known of the time until then
     job = module.Job(run_of(0), "", iter(()), first_epoch=1)
     runs.jobs, runs.begun = [job], {"run_0": job.run}
     assert runs.seconds_left() is None
     job.first_epoch, job.began = 0, job.began - 50
     assert runs.seconds_left() == pytest.approx(2 * 50, abs=5)
-
-
-def test_a_program_gets_its_device_and_its_log(tmp_path, monkeypatch):
-    (tmp_path / "show.py").write_text("import os; print(os.environ.get('CUDA_VISIBLE_DEVICES'))")
-    monkeypatch.setattr(module, "PROGRAMS", tmp_path)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5")
-    for device in ("3", module.MACHINE):
-        assert module.start(["show.py"], tmp_path / "log", device).wait() == 0
-    assert (tmp_path / "log").read_text().split() == ["3", "5"]
-
-
-def test_a_machine_without_a_gpu_is_one_device():
-    assert module.devices() == [module.MACHINE]

@@ -1,0 +1,68 @@
+"""What stands below the paper's table: what may be compared, and how each method was trained."""
+
+from collections.abc import Mapping, Sequence
+
+from and_tf.report.published import Setting, departures, differences
+from and_tf.report.standard_error import standard_error
+from and_tf.settings import flat_values
+from and_tf.training.settings import read_settings
+from benchmarks.paper_results import Results, title
+
+
+def notes(
+    results: Results, epochs: int, of_all: Sequence[str], own: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """A line each.
+
+    Args:
+        results: with at least one finished run.
+        epochs: of every method.
+        of_all: flags of all runs.
+        own: flags that a method alone is given, by method.
+    """
+    ours = results.setting
+    error = max(standard_error(value, ours.held_out_images) for value in results.values())
+    return [
+        "Cells: top-1 % at the last checkpoint, mean over seeds, (standard deviation), "
+        f"[published]. The standard error of one value on {ours.held_out_images:,} images is "
+        f"up to {error:.1f} points.",
+        f"The rows may be compared with each other: {ours.images:,} training images, "
+        f"{epochs:,} epochs, encoder {ours.encoder}, {ours.image_size} pixels. Random "
+        "weights are not trained, and supervised training reads labels; in what else the "
+        "methods differ is listed below.",
+        beside_published(results, ours),
+        f"All runs: {' '.join(of_all)}",
+        *(of_method(results, method, epochs, own[method]) for method in results.methods),
+    ]
+
+
+def beside_published(results: Results, ours: Setting) -> str:
+    """Whether the results in brackets may be compared with those before them."""
+    table = results.published
+    names = [title(method) for method in results.methods]
+    rows = [] if table is None else [table.rows[name] for name in names if name in table.rows]
+    if table is None or not rows:
+        return f"Nothing is published on {ours.data} for these methods."
+    sources = sorted({row.source for row in rows})
+    published = f"In brackets: {table.setting}, {', '.join(sources)}"
+    if reasons := differences(ours, table.setting):
+        return f"{published}; not comparable with the values here: {'; '.join(reasons)}."
+    caveats = " ".join(caveat.text for caveat in table.caveats)
+    return f"{published}; images and network are those of this table. {caveats}"
+
+
+def of_method(results: Results, method: str, epochs: int, own: Sequence[str]) -> str:
+    """How a method was trained, and how that differs from its published row."""
+    line = f"{title(method)}: {' '.join(own)}"
+    row = results.published.rows.get(title(method)) if results.published else None
+    workdir = results.workdir(method)
+    if row is None or workdir is None:
+        return line
+    if row.epochs is None:
+        return f"{line} (for how many epochs the published row was trained is not recorded)"
+    settings = read_settings(workdir)
+    reasons = [f"with {words}" for words in settings.method.variations]
+    reasons += departures(flat_values(settings), row.recipe)
+    if row.epochs != epochs:
+        reasons.append(f"{epochs:,} epochs, not {row.epochs:,}")
+    return f"{line} (not as published: {'; '.join(reasons)})" if reasons else line
