@@ -62,7 +62,8 @@ class Results:
 
     def cell(self, method: str, column: Column) -> Cell:
         values = [report["top1"] for report in self._reports(method, column)]
-        return Cell(values, self.published and self.published.result(title(method), column))
+        table = self.published
+        return Cell(values, table.result(title(method), column) if table else None)
 
     def _reports(self, method: str, column: Column) -> list[dict[str, Any]]:
         """What evaluate.py wrote, for each seed that is finished, in order."""

@@ -36,7 +36,8 @@ class Images:
             open_source(options.data, split, options.data_dir)
             for split in (options.train, options.tune, options.test)
         )
-        self.mean, self.std = channel_statistics(self.train, self.size)
+        mean, std = channel_statistics(self.train, self.size)
+        self.mean, self.std = mean.tolist(), std.tolist()
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -51,9 +52,15 @@ class Images:
     def top1(self, encoder: keras.Model, source: Source) -> float:
         """kNN against the training images, in percent."""
         rows, queries = self.embed(encoder, self.train), self.embed(encoder, source)
-        assert self.train.labels is not None and source.labels is not None
-        scores = weighted_knn(rows, self.train.labels, queries)
-        return accuracy(scores, source.labels)["top1"]
+        scores = weighted_knn(rows, labels_of(self.train), queries)
+        return accuracy(scores, labels_of(source))["top1"]
+
+
+def labels_of(source: Source) -> np.ndarray:
+    """(N,) int."""
+    if source.labels is None:
+        raise SystemExit(f"{source.name} has no labels, by which kNN is measured.")
+    return source.labels
 
 
 def train_round_0(
@@ -85,11 +92,11 @@ def train_rounds(
         first_round_epochs=options.first_round_epochs,
         anchor_share=share,
         features=(lambda: images.embed(model.encoder, images.train)) if is_clean else None,
-        labels=images.train.labels,
+        labels=labels_of(images.train),
         seed=seed,
     )
     curve = Curve(images, images.tune, options.epochs_per_round)
-    discoveries = Discoveries(curriculum, images.train.labels)
+    discoveries = Discoveries(curriculum, labels_of(images.train))
     last = options.first_round_epochs + options.rounds * options.epochs_per_round
     fit(
         options, images, model, seed, options.first_round_epochs, last,
@@ -187,6 +194,7 @@ class ByLabel(and_tf.NeighbourhoodCurriculum):
     ) -> and_tf.search.neighbourhoods.Neighbourhoods:
         found = super()._discover(rows, neighbourhood_size, temperature)
         unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        assert self.labels is not None
         for label in np.unique(self.labels):
             (of_label,) = np.nonzero(self.labels == label)
             cosines = unit[of_label] @ unit[of_label].T  # (n, n) of one class

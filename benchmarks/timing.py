@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def interleaved(cases: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+def interleaved(cases: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
     """Seconds of each call, in turns, so that a slow minute of the machine meets all cases.
 
     Each case is called once before, uncounted: it compiles and fills caches. A call must wait for
