@@ -39,4 +39,7 @@ GAINS = (
 def describe_gains() -> str:
     """All of them in a sentence, to hold the consistency of a run against."""
     measured = "; ".join(gain.describe() for gain in GAINS)
-    return f"For comparison, AND minus Instance in pairs of runs with one seed each: {measured}."
+    return (
+        "For comparison, kNN of AND minus that of Instance, in pairs of runs with one seed each: "
+        f"{measured}."
+    )
