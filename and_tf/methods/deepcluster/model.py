@@ -20,7 +20,7 @@ class DeepClusterModel(ClassifierModel):
     `ClusterReassignment` assigns the clusters at the start of each epoch. They and the epoch are
     weights of the model, so that one checkpoint holds all. The top sees the features after a ReLU,
     as in the authors' code; what is clustered are the features before it. The top drawn anew begins
-    without momentum if the optimizer is `TorchSGD`; one of Keras keeps that of the top before.
+    without momentum if the optimizer is `TorchSGD`; one of Keras keeps the previous top's.
 
     Args:
         encoder: any built `keras.Model` from images to rows (B, D), see `MethodModel`.
@@ -75,7 +75,7 @@ class DeepClusterModel(ClassifierModel):
         elif not self._has_warned:
             self._has_warned = True
             logger.warning(
-                "%s keeps the momentum of the top layer before when a new one is drawn: TorchSGD "
+                "%s keeps the previous top layer's momentum when a new one is drawn: TorchSGD "
                 "forgets it.", type(optimizer).__name__,
             )  # fmt: skip
         self.assigned_epoch.assign(epoch)
@@ -92,7 +92,7 @@ def uniform_over_clusters(clusters: np.ndarray, rng: np.random.Generator) -> np.
     """Draws as many images as there are, equally many of each cluster, in random order.
 
     Where N is no multiple of the number of clusters, some that are drawn get one more. The images
-    of a cluster that has too few are repeated equally often, but for one.
+    of a cluster that has too few are repeated equally often, give or take one.
 
     Args:
         clusters: (N,) int; numbers without images are passed over.

@@ -72,8 +72,8 @@ class ClusterReassignment(keras.callbacks.Callback):
         before, now = metadata["kmeans"], kmeans_library()
         if before != now:
             logger.warning(
-                "the run's clusters were those of k-means of %s, and from now on of %s, which "
-                "starts from other centres: the run will differ from one that was not interrupted.",
+                "the run's clusters came from k-means of %s; from now on %s is used, which starts "
+                "from other centres: the run will differ from one that was not interrupted.",
                 before, now,
             )  # fmt: skip
 

@@ -102,7 +102,7 @@ def test_an_optimizer_of_keras_trains_it_too_and_is_warned_of_once(caplog):
     model = fresh_model(keras.optimizers.Adam(0.01))
     model.begin_epoch(0, np.arange(N) % K)
     model.begin_epoch(1, np.arange(N) % K)
-    assert caplog.text.count("Adam keeps the momentum of the top layer before") == 1
+    assert caplog.text.count("Adam keeps the previous top layer's momentum") == 1
     fresh_model().begin_epoch(0, np.arange(N) % K)
     assert len(caplog.records) == 1
     history = model.fit(images(), np.arange(N), batch_size=BATCH, epochs=2, verbose=0).history
