@@ -217,7 +217,7 @@ def test_a_run_that_goes_on_with_another_library_is_warned_of(caplog):
     callback.restore(metadata)
     assert not caplog.records
     callback.restore(metadata | {"kmeans": "another"})
-    assert f"of another, and from now on of {metadata['kmeans']}" in caplog.text
+    assert f"of another; from now on {metadata['kmeans']} is used" in caplog.text
 
 
 @pytest.mark.parametrize("every, when", [(1, "every epoch"), (2, "every 2 epochs")])
