@@ -6,8 +6,15 @@ from typing import Any
 from and_tf.cli.choice_remarks import choice_remarks
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
+from and_tf.cli.unused import without_unused
+from and_tf.errors import Argument
 from and_tf.evaluation.protocols import PROTOCOLS
-from and_tf.evaluation.settings import EvaluationSettings, evaluation_settings
+from and_tf.evaluation.settings import (
+    EvaluationSettings,
+    ProtocolChoice,
+    evaluation_settings,
+    unused_names,
+)
 
 
 def flags() -> Flags:
@@ -26,11 +33,15 @@ def flags() -> Flags:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs evaluate.py, also called and-evaluate; gives the exit status."""
-    return run_program(flags(), _prepare, argv)
+    program = flags()
+    return run_program(program, lambda values: _prepare(program, values), argv)
 
 
-def _prepare(values: dict[str, Any]) -> Callable[[], object]:
-    settings = evaluation_settings(values)
+def _prepare(program: Flags, values: dict[str, Any]) -> Callable[[], object]:
+    classifier = Argument("classifier", values.get("classifier", ProtocolChoice.classifier))
+    settings = evaluation_settings(
+        without_unused(program, values, unused_names(values), classifier)
+    )
 
     def start() -> None:
         from and_tf.evaluation.run import evaluate_run

@@ -9,10 +9,13 @@ from and_tf.cli.choice_remarks import choice_remarks
 from and_tf.cli.commands import command
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
+from and_tf.cli.unused import without_unused
 from and_tf.data import absolute_spec
 from and_tf.errors import Argument, UserError
 from and_tf.methods import METHODS
 from and_tf.methods.choice import MethodChoice
+from and_tf.methods.rounds import RoundPlan
+from and_tf.settings import build, flat_values
 from and_tf.training.settings import (
     ExperimentSettings,
     experiment_settings,
@@ -56,15 +59,25 @@ def read_settings(argv: Sequence[str]) -> ExperimentSettings:
 
 
 def _settings(program: Flags, values: dict[str, Any]) -> ExperimentSettings:
-    """Settings of the values, without those of other methods that a card or flagfile brings."""
-    left_out = [name for name in unused_names(values) if name in program.from_files]
-    if left_out:
+    """Settings of the values, without what a card or flagfile brings and the method cannot use."""
+    method = Argument("method", values.get("method", MethodChoice.method))
+    used = without_unused(program, values, unused_names(values), method)
+    settings = experiment_settings(used)
+    _warn_of_epochs(settings.method.plan, {n: v for n, v in values.items() if n not in used})
+    return settings
+
+
+def _warn_of_epochs(plan: RoundPlan, left_out: dict[str, Any]) -> None:
+    """Warns where a plan has fewer or more epochs without the settings that were left out."""
+    if not plan.total_epochs:
+        return
+    asked = build(RoundPlan, flat_values(plan) | left_out).total_epochs
+    if asked != plan.total_epochs:
         logger.warning(
-            f"%s has no use for {', '.join(['%s'] * len(left_out))}, set in a card or flagfile.",
-            Argument("method", values.get("method", MethodChoice.method)),
-            *(Argument(name, values[name]) for name in left_out),
-        )
-    return experiment_settings({n: value for n, value in values.items() if n not in left_out})
+            "all epochs are one round, %s of them; by the plan of the file they would be %s: for "
+            "as many pass %s.",
+            f"{plan.total_epochs:,}", f"{asked:,}", Argument("epochs_per_round", asked),
+        )  # fmt: skip
 
 
 def _prepare(program: Flags, values: dict[str, Any]) -> Callable[[], object]:

@@ -17,6 +17,7 @@ from and_tf.settings import (
     flat_values,
     refuse_unused,
     setting,
+    unused,
 )
 
 ALL_LAYERS = "all"
@@ -128,3 +129,9 @@ def evaluation_settings(values: Mapping[str, Any]) -> EvaluationSettings:
         protocol=build(PROTOCOLS[choice.classifier], values),
         features=build(FeatureSettings, values),
     )
+
+
+def unused_names(values: Mapping[str, Any]) -> list[str]:
+    """Those of flat values that are settings of other protocols than the chosen one."""
+    chosen = build(ProtocolChoice, values).classifier
+    return list(unused(values, EvaluationSettings, chosen, PROTOCOLS))

@@ -1,6 +1,7 @@
 """The plan of a run: which epoch belongs to which round."""
 
 import dataclasses
+from typing import Any, ClassVar
 
 from and_tf.errors import Argument
 from and_tf.settings import SettingError, Settings, at_least, setting
@@ -18,7 +19,10 @@ class RoundPlan(Settings):
         rounds: R, the curriculum rounds after the initial round 0.
         epochs_per_round: epochs of each round.
         first_round_epochs: epochs of round 0; 0 means the same as the others.
+        of_curriculum: names of the settings above that have to be 0, for want of a curriculum.
     """
+
+    of_curriculum: ClassVar[tuple[str, ...]] = ()
 
     rounds: int = setting(4, "Curriculum rounds after the initial one.", at_least(0))
     epochs_per_round: int = setting(
@@ -56,17 +60,25 @@ class RoundPlan(Settings):
 class SingleRound(RoundPlan):
     """Rounds.
 
-    The plan of a method without a curriculum: all epochs are one round.
+    The plan of a method without a curriculum: all epochs, `epochs_per_round`, are one round.
     """
+
+    of_curriculum = ("rounds", "first_round_epochs")
 
     rounds: int = setting(0, "None: there is no curriculum.", at_least(0))
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rounds:
-            name = "first_round_epochs" if self.first_round_epochs else "epochs_per_round"
+        given = [name for name in self.of_curriculum if getattr(self, name)]
+        if given:
             raise SettingError(
-                Argument("rounds", self.rounds), " asks for a curriculum, which this method lacks: "
-                "they would only restart its learning rate. For as many epochs in one round pass ",
-                Argument("rounds", 0), " and ", Argument(name, self.total_epochs), ".",
+                Argument(given[0], getattr(self, given[0])), " is of a curriculum, which this "
+                "method lacks: all its epochs are one round. For as many epochs pass ",
+                *_listed([Argument(name, 0) for name in given]), " and ",
+                Argument("epochs_per_round", self.total_epochs), ".",
             )  # fmt: skip
+
+
+def _listed(arguments: list[Argument]) -> list[Any]:
+    """Parts of a message, with commas between."""
+    return [part for argument in arguments for part in (", ", argument)][1:]

@@ -175,10 +175,14 @@ class ExperimentSettings(Settings):
         return self.encoder.is_of_init or self.method.has_own_encoder
 
     @property
+    def takes_steps(self) -> bool:
+        """Whether a run trains at all."""
+        return self.method.trains and self.method.plan.total_epochs > 0
+
+    @property
     def keeps_random_weights(self) -> bool:
         """Whether the encoder stays as it is initialised: no step is taken, no weights loaded."""
-        is_trained = self.method.trains and self.method.plan.total_epochs > 0
-        return not is_trained and not self.encoder.init
+        return not self.takes_steps and not self.encoder.init
 
 
 def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
@@ -209,9 +213,14 @@ def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
 
 
 def unused_names(values: Mapping[str, Any]) -> list[str]:
-    """Those of flat values that are settings of other methods than the chosen one."""
-    method = build(MethodChoice, values).method
-    return list(unused(values, ExperimentSettings, method, METHODS))
+    """Those of flat values that the chosen method has no use for, and that are refused.
+
+    They are settings of other methods, and of a curriculum where the method has none.
+    """
+    choice = build(MethodChoice, values)
+    of_others = unused(values, ExperimentSettings, choice.method, METHODS)
+    plan = choice.method_class().plan
+    return [*of_others, *(name for name in plan.of_curriculum if values.get(name))]
 
 
 def read_settings(run: Workdir) -> ExperimentSettings:
@@ -233,7 +242,8 @@ def read_settings(run: Workdir) -> ExperimentSettings:
         )
     try:
         values = parse_all(classes, texts)
-        for name in unused_names(values):
+        method = build(MethodChoice, values).method
+        for name in unused(values, ExperimentSettings, method, METHODS):
             del values[name]
         return experiment_settings(values)
     except UserError as error:

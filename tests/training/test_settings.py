@@ -86,9 +86,46 @@ def test_rounds_of_a_method_without_a_curriculum_are_refused_with_a_plan_of_as_m
     message = capsys.readouterr().err
     assert "--rounds=2 " in message and "--rounds=0 and --epochs_per_round=90" in message
     assert programs.train([*words, "--first_round_epochs=10"]) == 2
-    assert "--rounds=0 and --first_round_epochs=70" in capsys.readouterr().err
-    settings = programs.read_settings([*words, "--rounds=0", "--first_round_epochs=70"])
-    assert settings.method.plan.starts == [0, 70]
+    advice = "pass --rounds=0, --first_round_epochs=0 and --epochs_per_round=70."
+    assert advice in capsys.readouterr().err
+    assert programs.train([*words, "--rounds=0", "--first_round_epochs=10"]) == 2
+    assert "pass --first_round_epochs=0 and --epochs_per_round=10." in capsys.readouterr().err
+    followed = ["--rounds=0", "--first_round_epochs=0", "--epochs_per_round=70"]
+    assert programs.read_settings([*words, *followed]).method.plan.starts == [0, 70]
+
+
+@pytest.mark.parametrize("method", WITHOUT_CURRICULUM)
+@pytest.mark.parametrize(
+    ("card", "epochs", "asked"), [("cifar10", 200, 1000), ("folder", 50, 250), ("digits", 16, 80)]
+)
+def test_rounds_of_a_card_are_left_out_with_the_epochs_that_result(
+    method, card, epochs, asked, caplog
+):
+    words = [f"--config={card}", f"--method={method}"]
+    with caplog.at_level(logging.WARNING, logger="and_tf"):
+        settings = programs.read_settings(words)
+    assert settings.method.plan.starts == [0, epochs]
+    left_out, of_epochs = (record.getMessage() for record in caplog.records)
+    assert left_out == f"method='{method}' has no use for rounds=4, set in a card or flagfile."
+    assert f"one round, {epochs} of them;" in of_epochs and f"would be {asked:,}:" in of_epochs
+    assert f"for as many pass epochs_per_round={asked}." in of_epochs
+    followed = programs.read_settings([*words, f"--epochs_per_round={asked}"])
+    assert followed.method.plan.starts == [0, asked]
+    with pytest.raises(SettingError, match="rounds=4 is of a curriculum"):
+        programs.read_settings([*words, "--rounds=4"])
+
+
+def test_a_card_with_a_first_round_of_its_own_trains_the_epochs_of_the_others(caplog):
+    with caplog.at_level(logging.WARNING, logger="and_tf"):
+        settings = programs.read_settings(["--config=photos_pretrained", "--method=supervised"])
+    assert settings.method.plan.total_epochs == settings.method.plan.epochs_per_round > 1
+    assert "rounds=1, first_round_epochs=1, set in" in caplog.text
+
+
+def test_a_card_of_one_round_is_taken_in_silence(caplog):
+    with caplog.at_level(logging.WARNING, logger="and_tf"):
+        settings = programs.read_settings(["--config=cifar10_supervised", "--method=supervised"])
+    assert settings.method.plan.rounds == 0 and not caplog.records
 
 
 def test_instance_restarts_its_rate_in_each_round_as_the_control_of_and():

@@ -1,0 +1,33 @@
+"""Flags that have no influence: refused where they are typed, left out where a file brings them."""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from and_tf.cli.flags import Flags
+from and_tf.errors import Argument
+
+logger = logging.getLogger(__name__)
+
+
+def without_unused(
+    flags: Flags, values: Mapping[str, Any], unused: Iterable[str], choice: Argument
+) -> dict[str, Any]:
+    """Values without those unused ones that a card or flagfile brings; a warning names these.
+
+    A file serves several choices. What is typed beside it stays, and is refused by the settings.
+
+    Args:
+        flags: that have parsed the values.
+        values: by the names of their flags.
+        unused: names that have no influence.
+        choice: name and value of the flag that makes them so.
+    """
+    left_out = [name for name in unused if name in flags.from_files]
+    if left_out:
+        logger.warning(
+            f"%s has no use for {', '.join(['%s'] * len(left_out))}, set in a card or flagfile.",
+            choice,
+            *(Argument(name, values[name]) for name in left_out),
+        )
+    return {name: value for name, value in values.items() if name not in left_out}
