@@ -91,7 +91,7 @@ class Record:
 
     @property
     def is_finished(self) -> bool:
-        return self.epochs_done >= self.plan.total_epochs
+        return self.epochs_done >= self.plan.total_epochs or not self.settings.method.trains
 
     @property
     def hours(self) -> float:

@@ -21,11 +21,12 @@ def _subtitle(context: ReportContext) -> str:
     """Method, images, network and length of the run in a line."""
     settings, record = context.settings, context.record
     plan = record.plan
+    epochs, rounds = _count(plan.total_epochs, "epoch"), _count(plan.rounds + 1, "round")
+    trained = f"{epochs} in {rounds}" if settings.takes_steps else "not trained"
     return (
         f"{settings.title} on {record.metadata['images']:,} images of {settings.data.data} "
         f"({settings.data.train_split}), {context.encoder.name} with "
-        f"{context.encoder.count_params():,} parameters, {_count(plan.total_epochs, 'epoch')} in "
-        f"{_count(plan.rounds + 1, 'round')}, seed {settings.run.seed}"
+        f"{context.encoder.count_params():,} parameters, {trained}, seed {settings.run.seed}"
     )
 
 

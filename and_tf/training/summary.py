@@ -30,11 +30,7 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
         "%s: %s images, %s parameters",
         train.name, f"{len(train):,}", f"{model.encoder.count_params():,}",
     )  # fmt: skip
-    logger.info(
-        "Plan: %s of %s in %s; results in %s",
-        _count(experiment.plan.total_epochs, "epoch"), _count(experiment.steps_per_epoch, "step"),
-        _count(experiment.plan.rounds + 1, "round"), run.path,
-    )  # fmt: skip
+    logger.info("Plan: %s; results in %s", _plan(experiment), run.path)
     logger.info(
         "Memory of a step, without the bank: about %s. Disk: %s of %s free",
         _megabytes(step_bytes(experiment)), _megabytes(disk), _megabytes(free),
@@ -51,18 +47,16 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
     if monitor.missing:
         logger.info("No kNN accuracy: %s.", monitor.missing)
     _warn_of_recipe(experiment.settings)
-    if experiment.settings.keeps_random_weights:
-        logger.warning(
-            "no step is taken, and no weights are loaded: the encoder keeps its random weights. "
-            "Raise %s, or start from pretrained weights (%s).",
-            Argument("epochs_per_round"), Argument("init"),
-        )  # fmt: skip
-    elif len(train) < FEW_IMAGES and not experiment.settings.encoder.init:
-        logger.warning(
-            "%s images are too few to learn features from, below about %d: start from pretrained "
-            "weights (%s), or add images.",
-            f"{len(train):,}", FEW_IMAGES, Argument("init"),
-        )  # fmt: skip
+    _warn_of_poor_features(experiment.settings, len(train))
+
+
+def _plan(experiment: Experiment) -> str:
+    """How long a run trains, in words."""
+    if not experiment.settings.takes_steps:
+        return "no training"
+    plan, steps = experiment.plan, _count(experiment.steps_per_epoch, "step")
+    epochs, rounds = _count(plan.total_epochs, "epoch"), _count(plan.rounds + 1, "round")
+    return f"{epochs} of {steps} in {rounds}"
 
 
 def _warn_of_recipe(settings: ExperimentSettings) -> None:
@@ -77,6 +71,24 @@ def _warn_of_recipe(settings: ExperimentSettings) -> None:
             *(Argument(name, value) for name, value in meant.items()),
             *(Argument(name, values[name]) for name in meant),
         )
+
+
+def _warn_of_poor_features(settings: ExperimentSettings, num_images: int) -> None:
+    """Warns of what leaves the features random, or almost so, unless it was asked for by name."""
+    if settings.encoder.init or not settings.method.trains:
+        return
+    if not settings.takes_steps:
+        logger.warning(
+            "no step is taken, and no weights are loaded: the encoder keeps its random weights. "
+            "Raise %s, or start from pretrained weights (%s).",
+            Argument("epochs_per_round"), Argument("init"),
+        )  # fmt: skip
+    elif num_images < FEW_IMAGES:
+        logger.warning(
+            "%s images are too few to learn features from, below about %d: start from pretrained "
+            "weights (%s), or add images.",
+            f"{num_images:,}", FEW_IMAGES, Argument("init"),
+        )  # fmt: skip
 
 
 def _warn_of_memory(needed: int) -> None:
@@ -123,7 +135,7 @@ def summarise(experiment: Experiment, seconds: float, exported: Path) -> str:
     metrics = run.read_metrics()
     rates = [record["images_per_second"] for record in metrics if "images_per_second" in record]
     rate = f", {np.median(rates):,.0f} images/s (median)" if rates else ""
-    epochs = f"{experiment.plan.total_epochs} epochs" if settings.method.trains else "not trained"
+    epochs = f"{experiment.plan.total_epochs} epochs" if settings.takes_steps else "not trained"
     chosen = choose_images(len(experiment.train), settings.run.eval_images)
     votes = chosen.votes(experiment.train.labels)
     lines = [

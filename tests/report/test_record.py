@@ -61,6 +61,13 @@ def test_cost_and_progress_come_from_the_epochs(run):
     assert record.hours == pytest.approx((1 + 2 + 4) / 3600)
 
 
+def test_a_run_of_a_method_that_takes_no_step_is_finished_whatever_its_plan(run):
+    run.write_flags(settings_of("--method=random", "--rounds=4", "--epochs_per_round=200"))
+    run.metrics.write_text('{"step": 0, "epoch": 1000, "round": 4, "knn_top1": 10.0}\n')
+    record = read_record(run)
+    assert record.is_finished and record.by_round("knn_top1") == {4: 10.0}
+
+
 def test_a_run_before_its_first_epoch_is_read(run):
     run.metrics.unlink()
     record = read_record(run)

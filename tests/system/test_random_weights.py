@@ -56,6 +56,9 @@ def test_the_other_programs_take_it(finished, tmp_path, capsys):
     knn = finished.read_metrics()[-1]["knn_top1"]
     assert f"{knn:.1f}" in capsys.readouterr().out
     assert programs.report([folder]) == 0
+    page = (finished.path / "report.html").read_text()
+    assert " parameters, not trained, seed 5" in page
+    assert "epochs in" not in page and "0 of 4" not in page
     output = tmp_path / "encoder.keras"
     assert programs.export([folder, "--format=keras", f"--output={output}"]) == 0
     assert output.is_file()

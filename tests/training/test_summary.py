@@ -81,7 +81,15 @@ def test_a_run_without_a_step_and_without_loaded_weights_is_told_apart(experimen
     settings = programs.read_settings(
         [*TINY, "--rounds=0", "--epochs_per_round=0", "--init=MobileNetV2"]
     )
-    assert "Warning" not in logged(dataclasses.replace(experiment, settings=settings), capsys)
+    text = logged(dataclasses.replace(experiment, settings=settings), capsys)
+    assert "Warning" not in text and "Plan: no training; results in" in text
+
+
+def test_a_method_that_takes_no_step_names_no_epochs_and_needs_no_warning(experiment, capsys):
+    settings = programs.read_settings([*TINY, "--method=random"])
+    text = logged(dataclasses.replace(experiment, settings=settings), capsys)
+    assert "Plan: no training; results in" in text
+    assert "epoch" not in text and "round" not in text and "Warning" not in text
 
 
 @pytest.mark.parametrize(
@@ -178,6 +186,8 @@ def test_a_summary_without_training_and_without_labels_says_both(tmp_path):
     )
     assert first == "tiny: Random weights, digits train, resnet_small, not trained, seed 7"
     assert "images/s" not in cost and knn.startswith("No kNN accuracy")
+    flags = ["--rounds=0", "--epochs_per_round=0"]
+    assert "not trained" in summary_of(tmp_path, [], {}, *flags)[0]
 
 
 def test_a_step_beyond_the_available_memory_is_warned_of_with_the_remedy(

@@ -56,8 +56,9 @@ def run_section(context: ReportContext) -> Section:
 
 def _cost(context: ReportContext) -> Pairs:
     record, rate = context.record, context.record.images_per_second
+    done = f"{record.epochs_done:,} of {record.plan.total_epochs:,}"
     return [
-        ("epochs", f"{record.epochs_done:,} of {record.plan.total_epochs:,}"),
+        ("epochs", done if context.settings.takes_steps else "not trained"),
         ("images per second", NOTHING if rate is None else f"{rate:,.0f} (median of the epochs)"),
         ("training steps", f"{clock(3600 * record.hours)} ({record.hours:.2f} hours), "
                            "without evaluation and checkpoints"),
