@@ -64,12 +64,13 @@ class ClusterReassignment(keras.callbacks.Callback):
     def metadata(self) -> dict[str, Any]:
         """What a checkpoint keeps: the metrics, which compare with clusters that are gone, and the
         library of k-means."""
-        return {"clusters": self.metrics, "kmeans": kmeans_library()}
+        return {"clusters": {**self.metrics, "kmeans": kmeans_library()}}
 
     def restore(self, metadata: Mapping[str, Any]) -> None:
         """Takes the metrics back from a checkpoint's metadata; warns of another library."""
-        self.metrics = dict(metadata["clusters"])
-        before, now = metadata["kmeans"], kmeans_library()
+        kept, now = dict(metadata["clusters"]), kmeans_library()
+        before = kept.pop("kmeans", now)  # earlier checkpoints do not name it
+        self.metrics = kept
         if before != now:
             logger.warning(
                 "the run's clusters came from k-means of %s; from now on %s is used, which starts "

@@ -211,13 +211,21 @@ def test_the_metrics_are_kept_in_checkpoints():
 
 
 def test_a_run_that_goes_on_with_another_library_is_warned_of(caplog):
-    metadata = {"clusters": {}, "kmeans": reassignment.kmeans_library()}
+    library = reassignment.kmeans_library()
     callback = ClusterReassignment(Features(), STEPS)
-    assert callback.metadata() == metadata
-    callback.restore(metadata)
-    assert not caplog.records
-    callback.restore(metadata | {"kmeans": "another"})
-    assert f"of another; from now on {metadata['kmeans']} is used" in caplog.text
+    assert callback.metadata() == {"clusters": {"kmeans": library}}
+    callback.restore(callback.metadata())
+    assert not caplog.records and callback.metrics == {}
+    callback.restore({"clusters": {"kmeans": "another"}})
+    assert f"of another; from now on {library} is used" in caplog.text
+
+
+def test_a_checkpoint_that_names_no_library_is_continued_in_silence(caplog):
+    callback = ClusterReassignment(Features(), STEPS)
+    kept = {"clusters": {"nmi_previous": 0.5}}
+    assert callback.metadata().keys() == kept.keys()  # a checkpoint that lacks one is refused
+    callback.restore(kept)
+    assert callback.metrics == {"nmi_previous": 0.5} and not caplog.records
 
 
 @pytest.mark.parametrize("every, when", [(1, "every epoch"), (2, "every 2 epochs")])
