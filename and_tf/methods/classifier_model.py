@@ -25,7 +25,6 @@ class ClassifierModel(MethodModel):
         encoder: any built `keras.Model` from images to rows (B, D), see `MethodModel`.
         num_samples: number of training images N.
         num_classes: C.
-        relu: whether the top sees the features after a ReLU.
         seed: of the top's first weights, or None.
         **kwargs: of `keras.Model`.
 
@@ -34,19 +33,21 @@ class ClassifierModel(MethodModel):
         features: keras.Model from images to the vectors (B, F) before the top and its ReLU; shares
             the encoder's layers.
         top: the last layer.
+        relu: whether the top sees the features after a ReLU.
     """
+
+    relu = False
 
     def __init__(
         self,
         encoder: keras.Model,
         num_samples: int,
         num_classes: int,
-        relu: bool = False,
         seed: int | None = None,
         **kwargs: Any,
     ):
         super().__init__(encoder, num_samples, **kwargs)
-        self.num_classes, self.relu = num_classes, relu
+        self.num_classes = num_classes
         self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
         vectors = before_normalisation(self.encoder)  # (B, F)
         self.features = keras.Model(self.encoder.input, vectors, name="features")
@@ -93,6 +94,5 @@ class ClassifierModel(MethodModel):
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "num_classes": self.num_classes,
-            "relu": self.relu,
             "seed": self.seed,
         }

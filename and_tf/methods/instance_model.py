@@ -1,5 +1,7 @@
 """Instance discrimination as a Keras model: every image is a class of its own, a row of a bank."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -8,6 +10,7 @@ from and_tf.bank.memory_bank import MemoryBank
 from and_tf.bank.rows import gather_rows
 from and_tf.bank.settings import BankSettings
 from and_tf.bank.softmax import rows_at_once
+from and_tf.errors import Argument
 from and_tf.methods.group_head import with_group_head
 from and_tf.methods.group_loss import group_losses_and_gradients
 from and_tf.methods.method_model import MethodModel
@@ -44,8 +47,6 @@ class InstanceModel(MethodModel):
 
     Reference: Wu et al., CVPR 2018, in its full softmax form.
     """
-
-    has_bank = True
 
     def __init__(
         self,
@@ -188,6 +189,10 @@ class InstanceModel(MethodModel):
                 f"{self.logits_budget_mb:g} MiB."
             )
         return lines
+
+    def remedies(self, learning_rate: Argument) -> list[Any]:
+        temperature = Argument("temperature", self.temperature)
+        return [*super().remedies(learning_rate), " or raise ", temperature]
 
     def get_config(self) -> dict[str, object]:
         return super().get_config() | {

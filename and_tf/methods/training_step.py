@@ -23,7 +23,6 @@ class TrainingStep(keras.Model):
     num_samples: int
     temperature: float
     may_repeat_images = False  # whether a batch may hold an image twice: a bank has one row for it
-    has_bank = False  # whether the loss is a softmax over a bank, which has a temperature
 
     def compile(
         self,
@@ -226,10 +225,7 @@ class TrainingStep(keras.Model):
 
     def remedies(self, learning_rate: Argument) -> list[Any]:
         """What keeps loss and gradients finite, as parts of a message."""
-        parts: list[Any] = ["lower ", learning_rate]
-        if self.has_bank:
-            parts += [" or raise ", Argument("temperature", self.temperature)]
-        return parts
+        return ["lower ", learning_rate]
 
 
 def _of_each_replica(value: Any) -> tf.Variable:

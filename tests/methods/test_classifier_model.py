@@ -33,7 +33,8 @@ def source(labels=LABELS):
 
 def model(relu=False, spread=3.0):
     """With a top whose logits differ, in place of the almost equal ones of the start."""
-    made = ClassifierModel(encoder(), N, C, relu, seed=1)
+    made = ClassifierModel(encoder(), N, C, seed=1)
+    made.relu = relu
     made.classes.assign(LABELS)
     made.top.kernel.assign(np.random.default_rng(2).normal(0, spread, (D, C)))
     made.top.bias.assign([0.5, -1.0, 2.0])

@@ -37,11 +37,10 @@ def method_and_model(request):
 
 def test_a_loss_that_is_not_finite_names_the_temperature_where_there_is_one(method_and_model):
     method, model = method_and_model
-    assert model.has_bank == (method.bank_array is not None)
     with pytest.raises(StepNotFinite, match=r"in step 1: lower learning_rate") as raised:
         model.fit(images() * np.nan, np.arange(N), batch_size=N, verbose=0)
     named = str(raised.value).partition("learning_rate")[2]
-    assert named == (" or raise temperature=0.1." if model.has_bank else ".")
+    assert named == (" or raise temperature=0.1." if method.bank_array else ".")
 
 
 def test_an_index_beyond_the_images_is_refused_in_words_of_every_method(method_and_model):

@@ -43,6 +43,7 @@ class DeepClusterModel(ClassifierModel):
     2018.
     """
 
+    relu = True
     may_repeat_images = True
     _has_warned = False
 
@@ -51,11 +52,10 @@ class DeepClusterModel(ClassifierModel):
         encoder: keras.Model,
         num_samples: int,
         num_classes: int,
-        relu: bool = True,
         seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(encoder, num_samples, num_classes, relu, seed, **kwargs)
+        super().__init__(encoder, num_samples, num_classes, seed, **kwargs)
         self.assigned_epoch = self.add_weight(
             name="assigned_epoch",
             shape=(),
