@@ -119,15 +119,27 @@ def bank_loss_and_gradient(
     log_total, mean_row = softmax_and_entropy(  # (B,), (B, D)
         bank, queries, indices, block_size, entropy_weight
     )
-
     positives = tf.concat([indices[:, None], tf.cast(neighbours, indices.dtype)], axis=1)
     near = gather_rows(bank, positives)  # (B, 1+k, D)
+    log_positive, mean_positive = _softmax_over_neighbourhood(  # (B,), (B, D)
+        near, queries, _counted(is_anchor, is_neighbour)
+    )
+    return log_total - log_positive, (mean_row - mean_positive) / temperature
+
+
+def _softmax_over_neighbourhood(
+    near: tf.Tensor, queries: tf.Tensor, is_counted: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Logsumexp (B,) and mean row (B, D) over the own row and the neighbours that count.
+
+    Args:
+        near: (B, 1+k, D), the own row first.
+        queries: (B, D), embeddings over the temperature.
+        is_counted: (B, 1) or (B, k) bool.
+    """
     logits = tf.reduce_sum(queries[:, None] * near, axis=2)  # (B, 1+k)
-    is_counted = _counted(is_anchor, is_neighbour)  # (B, 1) or (B, k)
     log_positive = _log_positive(logits[:, :1], logits[:, 1:], is_counted)  # (B,)
     weights = tf.exp(logits - log_positive[:, None])  # (B, 1+k)
     of_others = tf.where(is_counted, weights[:, 1:], 0.0)  # (B, k)
     weights = tf.concat([weights[:, :1], of_others], axis=1)  # (B, 1+k)
-    mean_positive = tf.reduce_sum(weights[:, :, None] * near, axis=1)  # (B, D)
-
-    return log_total - log_positive, (mean_row - mean_positive) / temperature
+    return log_positive, tf.reduce_sum(weights[:, :, None] * near, axis=1)
