@@ -19,7 +19,8 @@ CUBE_ROOT_FROM, SLOPE, OFFSET = 0.008856, 7.787, 16 / 116  # of Lab
 def lab_from_rgb(images: Any) -> Any:
     """Lab of sRGB colours.
 
-    Elementwise operations alone: a product of matrices would be rounded to 11 bits on a GPU.
+    Elementwise operations alone: a product of matrices on a GPU in TensorFloat-32 would round
+    its factors to 11 significant bits.
 
     Args:
         images: (..., 3) float32 in 0..255: an array, a tensor or a keras tensor.

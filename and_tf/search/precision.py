@@ -10,8 +10,8 @@ import tensorflow as tf
 def full_float32() -> Iterator[None]:
     """Without TensorFloat-32, which recent GPUs use by default.
 
-    It rounds the factors to 10 bits: enough for training, but an error of 1e-3 in a cosine reorders
-    neighbours and hides near-duplicates. The setting is restored at the end.
+    It rounds the factors to 11 significant bits: enough for training, but an error of 1e-3 in a
+    cosine reorders neighbours and hides near-duplicates. The setting is restored at the end.
     """
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)

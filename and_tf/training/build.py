@@ -85,7 +85,8 @@ def start_devices(settings: ExperimentSettings) -> None:
     keras.mixed_precision.set_global_policy(settings.devices.precision)
     if settings.devices.precision != "float32":
         # Half precision is for the encoder: bank and softmax then get all 24 bits. In float32 a GPU
-        # since Ampere rounds the factors of all products to 11 bits, as is TensorFlow's default.
+        # since Ampere rounds the factors of all products to 11 significant bits (TensorFloat-32),
+        # as is TensorFlow's default.
         tf.config.experimental.enable_tensor_float_32_execution(False)
 
 

@@ -36,8 +36,8 @@ def _cross_entropy(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
 def area_means(images: tf.Tensor, places: tuple[int, int]) -> tf.Tensor:
     """Images (B, H, W, C) reduced to (B, h, w, C): means over equal rectangles.
 
-    `tf.image.resize` by area has no form in XLA, and a matrix product would round lightness to 10
-    bits on a GPU in TensorFloat-32, which moves it into another bin.
+    `tf.image.resize` by area has no form in XLA, and a matrix product on a GPU in TensorFloat-32
+    would round lightness to 11 significant bits, which moves it into another bin.
     """
     return _means_along(_means_along(images, 1, places[0]), 2, places[1])
 
