@@ -14,12 +14,35 @@ cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
-# By default the collector takes a tenth of the time of what traces graphs: hundreds of thousands of
-# objects that live on.
+# Traced graphs are hundreds of thousands of objects that live on: the collector goes through them
+# less often than by default.
 gc.set_threshold(50_000, 20, 20)
 
 # Whole programs, what is measured with them, whole converters, and the pages' code blocks.
 SYSTEM_FOLDERS = ("system", "benchmarks", "export", "docs")
+
+
+ROOT = pathlib.Path(__file__).parents[1]
+IN_ROOT = pytest.StashKey[set[str]]()
+
+
+def pytest_sessionstart(session):
+    session.config.stash[IN_ROOT] = names_in_root()
+
+
+def pytest_sessionfinish(session):
+    """Fails where tests left files in the root: by default programs write to where they are run."""
+    if hasattr(session.config, "workerinput"):  # of several processes, the first one looks
+        return
+    added = names_in_root() - session.config.stash[IN_ROOT]
+    if added:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        reporter.write_line(f"\ntests left {', '.join(sorted(added))} in {ROOT}", red=True)
+
+
+def names_in_root():
+    return {path.name for path in ROOT.iterdir() if path.name[0] != "."}
 
 
 def pytest_collection_modifyitems(items):
@@ -29,16 +52,6 @@ def pytest_collection_modifyitems(items):
         folder = item.path.relative_to(tests).parts[0]
         if folder in SYSTEM_FOLDERS or item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.system)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_files_in_the_root():
-    """What a program writes by default goes to the working directory: tests name another place."""
-    root = pathlib.Path(__file__).parents[1]
-    before = set(root.iterdir())
-    yield
-    added = [path.name for path in set(root.iterdir()) - before if path.name[0] != "."]
-    assert not added, f"tests left {', '.join(added)} in {root}"
 
 
 @pytest.fixture(autouse=True)

@@ -99,7 +99,6 @@ def test_an_empty_cluster_gets_half_of_the_largest():
     rows = np.stack([np.zeros(10), np.arange(10.0)], axis=1)  # the second feature varies
     found = np.array([0, 0, 0, 2, 2, 2, 2, 2, 2, 2])
     filled = refill(rows, found, num_clusters=4)
-    assert filled.tolist() == [0, 0, 0, 2, 2, 2, 1, 1, 1, 1] or np.bincount(filled).min() > 0
     np.testing.assert_array_equal(found, [0, 0, 0, 2, 2, 2, 2, 2, 2, 2])  # not changed
     assert np.bincount(filled).tolist() == [3, 2, 3, 2]
     assert set(filled[3:6]) == {2} and filled[0] == 0
