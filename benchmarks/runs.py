@@ -142,9 +142,9 @@ class Runs:
             check_run_folder(workdir, settings_of_run(settings, workdir))
         except UserError as error:
             reason = error.message(train.flags().spell)
-            raise SystemExit(
-                f"{reason} A table with other options needs another --folder."
-            ) from None
+            if workdir.flags.is_file():  # of another table
+                reason += " A table with other options needs another --folder."
+            raise SystemExit(reason) from None
         method = settings.method
         epochs = method.plan.total_epochs if method.trains else 0
         self.work[run.name] = Work(epochs, method.views)

@@ -125,12 +125,19 @@ def test_the_first_round_of_a_card_changes_no_methods_epochs(tmp_path):
 
 @pytest.mark.parametrize(
     ("flags", "of_all"),
-    [([], [*FLAGS, "--first_round_epochs=3"]), (["--of=and --rounds=2"], FLAGS),
+    [(["--methods=and"], [*FLAGS, "--first_round_epochs=3"]), (["--of=and --rounds=2"], FLAGS),
      (["--of=supervised --epochs_per_round=3"], FLAGS)],
 )  # fmt: skip
 def test_a_method_that_would_train_for_other_epochs_is_refused(programs, tmp_path, flags, of_all):
     with pytest.raises(SystemExit, match=r"would be trained for [37] epochs, not for --epochs=5"):
         carried_out(tmp_path, *flags, of_all=of_all)
+    assert not programs.commands
+
+
+def test_flags_of_every_run_that_a_method_refuses_are_refused_in_its_words(programs, tmp_path):
+    with pytest.raises(SystemExit, match=r"--first_round_epochs=3 is of a curriculum") as refused:
+        carried_out(tmp_path, of_all=[*FLAGS, "--first_round_epochs=3"])
+    assert "--folder" not in str(refused.value)  # there is nothing in it yet
     assert not programs.commands
 
 
