@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 from helpers import programs as real
-from helpers.fake_programs import FakePrograms
+from helpers.fake_programs import FakePrograms, start_by
 
 from benchmarks import options as module
 from benchmarks import runs
@@ -25,8 +25,7 @@ def result(settings, kind, split):
 @pytest.fixture
 def programs(monkeypatch):
     fake = FakePrograms(result)
-    monkeypatch.setattr(runs, "start", fake)
-    monkeypatch.setattr(runs, "SECONDS_BETWEEN_LOOKS", 0)
+    start_by(monkeypatch, fake)
     return fake
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from helpers import programs as real
-from helpers.fake_programs import Ended, FakePrograms
+from helpers.fake_programs import Ended, FakePrograms, start_by
 
 from benchmarks import paper_table as module
 from benchmarks import runs
@@ -25,8 +25,7 @@ def result(settings, kind, split):
 @pytest.fixture
 def programs(monkeypatch):
     fake = FakePrograms(result)
-    monkeypatch.setattr(runs, "start", fake)
-    monkeypatch.setattr(runs, "SECONDS_BETWEEN_LOOKS", 0)
+    start_by(monkeypatch, fake)
     return fake
 
 
@@ -209,8 +208,7 @@ def test_the_real_programs_fill_the_table(tmp_path, monkeypatch):
         program = {"train.py": real.train, "evaluate.py": real.evaluate}[command[0]]
         return Ended(status=program(command[1:]))
 
-    monkeypatch.setattr(runs, "start", start)
-    monkeypatch.setattr(runs, "SECONDS_BETWEEN_LOOKS", 0)
+    start_by(monkeypatch, start)
     tiny = [
         "--card=configs/smoke.cfg", "--epochs=5", "--", "--train_split=train[:40]",
         "--eval_split=test[:20]", "--embedding_dim=8", "--batch_size=16",

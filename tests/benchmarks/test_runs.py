@@ -5,7 +5,7 @@ import logging
 import sys
 
 import pytest
-from helpers.fake_programs import FakePrograms
+from helpers.fake_programs import FakePrograms, start_by
 
 from benchmarks import runs as module
 from benchmarks.runs import Run, Runs
@@ -17,8 +17,7 @@ QUESTIONS = (("--classifier=knn",), ("--classifier=linear", "--layer=conv5"))
 @pytest.fixture
 def programs(monkeypatch):
     fake = FakePrograms(lambda settings, kind, split: 50.0 + settings.run.seed)
-    monkeypatch.setattr(module, "start", fake)
-    monkeypatch.setattr(module, "SECONDS_BETWEEN_LOOKS", 0)
+    start_by(monkeypatch, fake)
     return fake
 
 

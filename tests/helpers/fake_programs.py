@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
 from helpers import programs
 
 from and_tf.cli import evaluate
@@ -11,6 +12,7 @@ from and_tf.evaluation.results import file_stem
 from and_tf.evaluation.settings import evaluation_settings
 from and_tf.runs.workdir import Workdir
 from and_tf.training.settings import ExperimentSettings, read_settings
+from benchmarks import runs
 
 # Top-1 of an evaluation: of the settings of a run, the protocol and the images.
 Result = Callable[[ExperimentSettings, str, str], float]
@@ -106,3 +108,9 @@ class FakePrograms:
         path = run.evaluations / f"{file_stem(settings, settings.features.layer)}.json"
         path.write_text(json.dumps(report))
         return 0
+
+
+def start_by(monkeypatch: pytest.MonkeyPatch, start: Callable) -> None:
+    """Lets tables start programs by `start`, and look at once whether these have ended."""
+    monkeypatch.setattr(runs, "start", start)
+    monkeypatch.setattr(runs, "SECONDS_BETWEEN_LOOKS", 0)
