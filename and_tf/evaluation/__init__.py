@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from and_tf.evaluation.few_shot import few_shot_accuracy
     from and_tf.evaluation.knn import accuracy, nearest_neighbour, sweep_knn, weighted_knn
     from and_tf.evaluation.linear import LinearClassifier, fit_linear
+    from and_tf.evaluation.linear_scores import rank_classes
+    from and_tf.evaluation.linear_sgd import fit_linear_sgd
     from and_tf.evaluation.retrieval import retrieval
 
 _HOMES = {
@@ -21,7 +23,9 @@ _HOMES = {
     "extract_layers": "features",
     "few_shot_accuracy": "few_shot",
     "fit_linear": "linear",
+    "fit_linear_sgd": "linear_sgd",
     "nearest_neighbour": "knn",
+    "rank_classes": "linear_scores",
     "retrieval": "retrieval",
     "sweep_knn": "knn",
     "weighted_knn": "knn",
@@ -36,7 +40,9 @@ __all__ = [
     "extract_layers",
     "few_shot_accuracy",
     "fit_linear",
+    "fit_linear_sgd",
     "nearest_neighbour",
+    "rank_classes",
     "retrieval",
     "sweep_knn",
     "weighted_knn",

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -13,7 +14,6 @@ import tensorflow as tf
 
 from and_tf import encoders
 from and_tf.data.progress import progress_bar
-from and_tf.data.sources.source import Source
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation.feature_store import empty_features
 
@@ -24,9 +24,23 @@ from and_tf.evaluation.feature_store import empty_features
 _COMPILED: weakref.WeakKeyDictionary[keras.Model, dict] = weakref.WeakKeyDictionary()
 
 
+class Images(Protocol):
+    """What features are taken of: a source, or a view of one."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+
+    def load(self, indices: np.ndarray, size: int) -> np.ndarray:
+        """Images at `indices` (B,), as (B, size, size, 3) uint8."""
+
+
 def extract(
     model: keras.Model,
-    source: Source,
+    source: Images,
     size: int,
     batch_size: int = 256,
     max_values: int | None = None,
@@ -54,14 +68,14 @@ def extract(
         UserError: no image, a model with several outputs, features that are not finite.
     """
     features = np.empty((0, 0), np.float32)
-    for start, batches in _feature_batches(model, source, size, batch_size, max_values, progress):
+    for start, batches in feature_batches(model, source, size, batch_size, max_values, progress):
         if len(batches) > 1:
             raise UserError(
                 f"The model must give one tensor. Received {len(batches)} from {model.name}: "
                 "choose one layer."
             )
         batch = batches[0]  # (B, F)
-        _check_finite(batch, start, model.name)
+        check_finite(batch, start, model.name)
         if start == 0:
             features = np.empty((len(source), batch.shape[1]), np.float32)
         features[start : start + len(batch)] = batch
@@ -71,7 +85,7 @@ def extract(
 def extract_layers(
     encoder: keras.Model,
     layers: Sequence[str],
-    source: Source,
+    source: Images,
     size: int,
     batch_size: int = 256,
     max_values: int | None = 9000,
@@ -98,21 +112,34 @@ def extract_layers(
         UserError: as `extract`; no layer, or one that the encoder does not have; the folder's disk
             has no room for the features.
     """
-    if not layers:
-        raise UserError(Argument("layers", layers), " names no layer to take features of.")
-    outputs = [encoders.features(encoder, layer).output for layer in layers]
-    model = keras.Model(encoder.input, outputs, name=encoder.name)
+    model = layers_model(encoder, layers)
     stored: list[np.ndarray] = []
-    for start, batches in _feature_batches(model, source, size, batch_size, max_values, progress):
+    for start, batches in feature_batches(model, source, size, batch_size, max_values, progress):
         if start == 0:
             widths = [batch.shape[1] for batch in batches]
             is_small = 4 * len(source) * sum(widths) <= memory_mb * 2**20
             place = None if is_small else folder or tempfile.gettempdir()
             stored = [empty_features(len(source), width, place) for width in widths]
         for layer, features, batch in zip(layers, stored, batches, strict=True):
-            _check_finite(batch, start, f"{encoder.name}, layer {layer}")
+            check_finite(batch, start, f"{encoder.name}, layer {layer}")
             features[start : start + len(batch)] = batch
     return dict(zip(layers, stored, strict=True))
+
+
+def layers_model(encoder: keras.Model, layers: Sequence[str]) -> keras.Model:
+    """A model that gives several layers at once, and shares the encoder's weights.
+
+    Args:
+        encoder: an encoder of `and_tf.encoders`.
+        layers: names or aliases of its layers.
+
+    Raises:
+        UserError: no layer, or one that the encoder does not have.
+    """
+    if not layers:
+        raise UserError(Argument("layers", layers), " names no layer to take features of.")
+    outputs = [encoders.features(encoder, layer).output for layer in layers]
+    return keras.Model(encoder.input, outputs, name=encoder.name)
 
 
 def pool(maps: tf.Tensor, max_values: int | None) -> tf.Tensor:
@@ -129,15 +156,32 @@ def pool(maps: tf.Tensor, max_values: int | None) -> tf.Tensor:
         (B, side, side, C) float32, or the maps themselves where they are small enough.
     """
     _, height, width, channels = maps.shape
-    if max_values is None or height * width * channels <= max_values:
+    rows, columns = pooled_grid(height, width, channels, max_values)
+    if (rows, columns) == (height, width):
         return maps
-    side = max(1, math.isqrt(max_values // channels))
     return tf.einsum(
-        "ih,bhwc,jw->bijc",
-        _pooling_matrix(height, min(side, height)),
-        maps,
-        _pooling_matrix(width, min(side, width)),
+        "ih,bhwc,jw->bijc", _pooling_matrix(height, rows), maps, _pooling_matrix(width, columns)
     )
+
+
+def pooled_grid(height: int, width: int, channels: int, max_values: int | None) -> tuple[int, int]:
+    """Rows and columns that `pool` leaves of a map."""
+    if max_values is None or height * width * channels <= max_values:
+        return height, width
+    side = max(1, math.isqrt(max_values // channels))
+    return min(side, height), min(side, width)
+
+
+def feature_widths(model: keras.Model, max_values: int | None) -> list[int]:
+    """F, the values of a feature, of each output of a model, without taking any."""
+    widths = []
+    for output in model.outputs:
+        shape = output.shape[1:]
+        if len(shape) == 3:
+            height, width, channels = shape
+            shape = (*pooled_grid(height, width, channels, max_values), channels)
+        widths.append(int(np.prod(shape, dtype=int)))
+    return widths
 
 
 def _pooling_matrix(length: int, num_bins: int) -> np.ndarray:
@@ -149,20 +193,20 @@ def _pooling_matrix(length: int, num_bins: int) -> np.ndarray:
     return weights
 
 
-def _feature_batches(
+def feature_batches(
     model: keras.Model,
-    source: Source,
+    source: Images,
     size: int,
-    batch_size: int,
-    max_values: int | None,
-    progress: bool,
+    batch_size: int = 256,
+    max_values: int | None = None,
+    progress: bool = True,
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
     """Yields the index of a batch's first image, and an array (B, F) float32 for each output."""
     if len(source) == 0:
         raise UserError(f"{_name(source)} holds no image: there is nothing to take features of.")
     if batch_size < 1:
         raise UserError(Argument("batch_size", batch_size), " must be at least 1.")
-    features_of = _compiled(model, size, max_values)
+    features_of = model_features(model, size, max_values)
     start = 0
     with progress_bar(len(source), "features", is_shown=progress) as bar:
         for images in _batches(source, size, batch_size):
@@ -171,7 +215,7 @@ def _feature_batches(
             bar.update(len(images))
 
 
-def _compiled(model: keras.Model, size: int, max_values: int | None) -> Callable:
+def model_features(model: keras.Model, size: int, max_values: int | None) -> Callable:
     """A function from images of any batch size, the last one too, to features: one trace."""
     functions = _COMPILED.setdefault(model, {})
     if (size, max_values) not in functions:
@@ -199,7 +243,7 @@ def _flat(features: tf.Tensor, max_values: int | None) -> tf.Tensor:
     return tf.reshape(features, (-1, np.prod(features.shape[1:], dtype=int)))
 
 
-def _batches(source: Source, size: int, batch_size: int) -> Iterator[np.ndarray]:
+def _batches(source: Images, size: int, batch_size: int) -> Iterator[np.ndarray]:
     """Yields (B, size, size, 3) uint8 in order, one batch ahead of its consumer."""
     starts = range(0, len(source), batch_size)
 
@@ -214,7 +258,7 @@ def _batches(source: Source, size: int, batch_size: int) -> Iterator[np.ndarray]
         yield ahead.result()
 
 
-def _check_finite(batch: np.ndarray, start: int, name: str) -> None:
+def check_finite(batch: np.ndarray, start: int, name: str) -> None:
     is_broken = ~np.isfinite(batch).all(axis=1)
     if is_broken.any():
         raise UserError(
@@ -224,5 +268,5 @@ def _check_finite(batch: np.ndarray, start: int, name: str) -> None:
         )
 
 
-def _name(source: Source) -> str:
+def _name(source: Images) -> str:
     return getattr(source, "name", type(source).__name__)

@@ -10,7 +10,8 @@ The JSON file holds
     step, epoch  of the checkpoint
     rows         a list with one object for each layer and setting:
                    layer, values (of a feature)
-                   settings   k, temperature (knn); regularisation, converged (linear); shots, seeds
+                   settings   k, temperature (knn); regularisation, converged (linear); epochs
+                              (linear by SGD), crops (of these and of ten crops); shots, seeds
                               (few labels); clusters, filled (not empty), seeds (clusters)
                    metrics    top1, top5 (percent); recall_at_1, recall_at_5, recall_at_10,
                               mean_average_precision (percent); nmi, ari, silhouette (at most 1),
@@ -36,7 +37,7 @@ import numpy as np
 
 from and_tf.evaluation import confusion
 from and_tf.evaluation.protocols import PROTOCOLS
-from and_tf.evaluation.settings import EvaluationSettings, FeatureSettings
+from and_tf.evaluation.settings import EvaluationSettings
 from and_tf.runs.atomic_files import replace_file
 
 # Names of settings and of metrics in rows, each with its column's title.
@@ -58,7 +59,7 @@ def file_stem(settings: EvaluationSettings, layer: str) -> str:
     if settings.run.checkpoint != "last":
         words.append(settings.run.checkpoint)
     words += settings.protocol.file_name_parts()
-    if features.max_values != FeatureSettings.max_values:
+    if features.max_values not in (None, settings.protocol.max_values):
         words.append(f"max{features.max_values}")
     for name in ("data", "train_split", "eval_split", "eval_data", "labels"):
         if getattr(images, name) is not None:

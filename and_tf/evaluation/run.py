@@ -16,7 +16,7 @@ from and_tf.evaluation import results
 from and_tf.evaluation.confusion import confusion_matrix
 from and_tf.evaluation.features import extract_layers
 from and_tf.evaluation.images import EvaluationImages, open_images
-from and_tf.evaluation.protocols import Outcome, ProtocolInput
+from and_tf.evaluation.protocols import EncoderInput, Outcome, ProtocolInput
 from and_tf.evaluation.settings import ALL_LAYERS, EvaluationSettings
 from and_tf.methods.choice import MethodChoice
 from and_tf.runs.restore import restore_encoder
@@ -71,17 +71,36 @@ def _measure(
     images: EvaluationImages,
 ) -> list[Outcome]:
     """The outcomes of every layer, from one pass over each source."""
-    size = run.read_settings(AugmentationSettings).image_size
+    given = EncoderInput(
+        images,
+        encoder,
+        layers,
+        run.read_settings(AugmentationSettings).image_size,
+        settings.features.max_values or settings.protocol.max_values,
+        memory_bytes=settings.features.memory_mb << 20,
+        folder=run.path,  # the disk that holds checkpoints; /tmp may be memory
+    )
+    settings.protocol.check_cost(given)
+    if settings.protocol.takes_images:
+        return settings.protocol.run_on_images(given)
+    return _measure_features(settings, run, given)
+
+
+def _measure_features(
+    settings: EvaluationSettings, run: Workdir, measured: EncoderInput
+) -> list[Outcome]:
+    """The outcomes of a protocol on features."""
+    images, layers = measured.images, measured.layers
 
     def features(source: Source) -> dict[str, np.ndarray]:
         return extract_layers(
-            encoder,
+            measured.encoder,
             layers,
             source,
-            size,
-            max_values=settings.features.max_values,
-            memory_mb=settings.features.memory_mb // 4,
-            folder=run.path,  # the disk that holds checkpoints; /tmp may be memory
+            measured.image_size,
+            max_values=measured.max_values,
+            memory_mb=measured.memory_bytes >> 22,
+            folder=measured.folder,
         )
 
     queries = features(images.queries)
@@ -92,9 +111,8 @@ def _measure(
     else:
         reference = features(images.reference)
     outcomes = []
-    memory_bytes = settings.features.memory_mb << 20
     for layer in layers:
-        given = ProtocolInput(images, reference[layer], queries[layer], memory_bytes)
+        given = ProtocolInput(images, reference[layer], queries[layer], measured.memory_bytes)
         found = settings.protocol.run(given)
         for outcome in found:
             outcome.row = {"layer": layer, "values": queries[layer].shape[1]} | outcome.row

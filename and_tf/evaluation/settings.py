@@ -75,7 +75,12 @@ class FeatureSettings(Settings):
         "Features of the reference images: recomputed from clean images, or the training bank.",
         choices=("recomputed", "memory"),
     )
-    max_values: int = setting(9000, "Feature maps are pooled to this many values.", at_least(1))
+    max_values: int | None = setting(
+        None,
+        "Feature maps are pooled to at most this many values; by default 9000, and 9600 for a "
+        "linear classifier by SGD, which gives the published sizes.",
+        at_least(1),
+    )
     memory_mb: int = setting(
         4096, "Features and similarities held in memory at once.", at_least(64)
     )

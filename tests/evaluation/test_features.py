@@ -8,7 +8,8 @@ import pytest
 
 from and_tf import encoders
 from and_tf.evaluation import extract, feature_store
-from and_tf.evaluation.features import extract_layers, pool
+from and_tf.evaluation import features as features_module
+from and_tf.evaluation.features import extract_layers, feature_widths, pool, pooled_grid
 
 SIZE = 8
 
@@ -247,3 +248,23 @@ def test_no_layer_and_an_unknown_one_are_refused(encoder):
         extract_layers(encoder, [], FakeSource(5), SIZE)
     with pytest.raises(ValueError, match="no layer 'conv9'"):
         extract_layers(encoder, ["conv9"], FakeSource(5), SIZE)
+
+
+@pytest.mark.parametrize(
+    ("map_of_alexnet", "grid"),
+    [((55, 55, 96), 10), ((27, 27, 256), 6), ((13, 13, 384), 5), ((13, 13, 256), 6)],
+)
+def test_9600_values_give_the_published_grids_of_the_linear_protocol(map_of_alexnet, grid):
+    assert pooled_grid(*map_of_alexnet, max_values=9600) == (grid, grid)
+
+
+def test_widths_are_known_before_a_feature_is_taken():
+    encoder = encoders.build_encoder("alexnet", (32, 32, 3), 8, seed=0)
+    layers = ["conv1", "conv3", "conv5", "fc"]
+    model = features_module.layers_model(encoder, layers)
+    for max_values in (None, 9000, 2000):
+        source = np.zeros((1, 32, 32, 3), np.uint8)
+        taken = [
+            part.shape[1] for part in features_module.model_features(model, 32, max_values)(source)
+        ]
+        assert feature_widths(model, max_values) == taken

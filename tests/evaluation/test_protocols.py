@@ -190,6 +190,37 @@ def test_few_shot_gives_mean_and_standard_deviation(evaluate):
     assert report["files"] == []
 
 
+def test_linear_by_sgd_trains_all_layers_in_one_go_and_keeps_no_features(
+    evaluate, monkeypatch, caplog
+):
+    monkeypatch.setattr("and_tf.evaluation.run.extract_layers", None)
+    with caplog.at_level("INFO"):
+        report, _ = evaluate(
+            "--classifier=linear", "--layer=all", "--solver=sgd", "--sgd_epochs=3",
+            "--sgd_batch_size=20", "--crops=10",
+        )  # fmt: skip
+    assert "Linear classifiers by SGD" in caplog.text and "no features are kept" in caplog.text
+    assert "linear classifier by SGD (3 epochs, learning rate 0.01" in report["protocol"]
+    assert "mean of 10 crops" in report["protocol"]
+    assert [row["layer"] for row in report["rows"]] == LAYERS
+    assert all(row["crops"] == 10 and row["epochs"] == 3 for row in report["rows"])
+    assert max(row["top1"] for row in report["rows"]) > 50
+
+
+def test_ten_crops_of_a_classifier_by_lbfgs(evaluate):
+    report, _ = evaluate("--classifier=linear", "--layer=stage1", "--crops=10")
+    assert report["rows"][0]["crops"] == 10 and report["rows"][0]["converged"]
+    assert report["top1"] > 60 and "mean of 10 crops" in report["protocol"]
+
+
+def test_lbfgs_that_has_no_room_for_features_names_sgd(refuse, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(9, 9, 1 << 20))
+    flags = ["--classifier=linear", "--layer=all", "--memory_mb=64"]
+    monkeypatch.setattr("and_tf.evaluation.linear_memory.GB", 1)
+    line = refuse(*flags, "--max_values=100000")
+    assert "--solver=sgd" in line and "has 1048576.0 GB" in line
+
+
 def test_retrieval_without_held_out_images_leaves_each_image_out(evaluate, tmp_path):
     save_folder(tmp_path, ["cat", "dog"])
     flags = [f"--data=folder:{tmp_path}", "--train_split=train", "--classifier=retrieval"]

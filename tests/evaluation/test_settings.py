@@ -6,6 +6,7 @@ import pytest
 from and_tf.cli import evaluate
 from and_tf.cli.flags import Flags
 from and_tf.data.settings import DataSettings
+from and_tf.errors import UserError
 from and_tf.evaluation import settings
 from and_tf.evaluation.protocols import PROTOCOLS, Outcome, Protocol, ProtocolInput
 from and_tf.evaluation.settings import EvaluationImageSettings, evaluation_settings
@@ -89,3 +90,37 @@ def test_each_protocol_says_what_it_does_and_names_its_columns():
 @pytest.mark.parametrize("layer", ["stage5", "block_13_expand_relu", "auto", "all"])
 def test_a_layer_of_any_network_is_taken(layer):
     assert evaluation_settings({"layer": layer}).features.layer == layer
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"crops": 5}, "crops=5 must be 1 or 10"),
+        ({"solver": "adam"}, "solver='adam' must be one of lbfgs, sgd"),
+        ({"sgd_epochs": 3}, "sgd_epochs=3 is for solver='sgd': add it"),
+        ({"crop_from": 256}, "crop_from=256 is for solver='sgd' or crops=10"),
+        ({"solver": "sgd", "few_shot": (5,)}, "leave out solver='sgd'"),
+        ({"crops": 10, "few_shot": (5,)}, "leave out crops=10"),
+        ({"solver": "sgd", "sgd_learning_rate": 0.0}, "sgd_learning_rate=0.0: must be above 0"),
+    ],
+)
+def test_settings_of_the_linear_protocol_that_have_no_use_are_refused(values, words):
+    with pytest.raises(SettingError) as error:
+        evaluation_settings({"classifier": "linear"} | values)
+    assert words in str(error.value)
+
+
+def test_crops_are_cut_from_a_square_that_is_an_eighth_larger_than_published_224():
+    linear = build(PROTOCOLS["linear"], {"solver": "sgd"})
+    assert [linear.resized(size) for size in (224, 32, 16)] == [256, 37, 18]
+    named = build(PROTOCOLS["linear"], {"crops": 10, "crop_from": 100})
+    assert named.resized(96) == 100
+    with pytest.raises(UserError, match="crop_from=100 is smaller than the crops, of 128 pixels"):
+        named.resized(128)
+
+
+def test_results_of_each_recipe_of_the_linear_protocol_have_a_file_of_their_own():
+    values = [{}, {"solver": "sgd"}, {"solver": "sgd", "crops": 10}, {"crops": 10},
+              {"solver": "sgd", "sgd_epochs": 3}, {"few_shot": (5,)}]  # fmt: skip
+    parts = [tuple(build(PROTOCOLS["linear"], each).file_name_parts()) for each in values]
+    assert parts[0] == () and len(set(parts)) == len(parts)

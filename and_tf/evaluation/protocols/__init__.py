@@ -7,7 +7,7 @@ from and_tf.evaluation.protocols.clusters import Clusters
 from and_tf.evaluation.protocols.knn import WeightedKnn
 from and_tf.evaluation.protocols.linear import Linear
 from and_tf.evaluation.protocols.nearest_image import NearestImage
-from and_tf.evaluation.protocols.protocol import Outcome, Protocol, ProtocolInput
+from and_tf.evaluation.protocols.protocol import EncoderInput, Outcome, Protocol, ProtocolInput
 from and_tf.evaluation.protocols.retrieval import Retrieval
 
 PROTOCOLS: dict[str, type[Protocol]] = {
@@ -18,4 +18,4 @@ PROTOCOLS: dict[str, type[Protocol]] = {
     "clusters": Clusters,
 }
 
-__all__ = ["PROTOCOLS", "Outcome", "Protocol", "ProtocolInput"]
+__all__ = ["PROTOCOLS", "EncoderInput", "Outcome", "Protocol", "ProtocolInput"]

@@ -4,14 +4,40 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from and_tf.settings import Settings, fields_of
+from and_tf.settings import Settings, fields_of, flat_values
 
 if TYPE_CHECKING:
+    import keras
+
     from and_tf.evaluation.images import EvaluationImages
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderInput:
+    """What a protocol measures: layers of an encoder, and the images to take features of.
+
+    Attributes:
+        images: what is compared.
+        encoder: whose layers are measured.
+        layers: their names.
+        image_size: side of the encoder's input in pixels.
+        max_values: of a feature; larger maps are pooled.
+        memory_bytes: that features and their similarities may take together.
+        folder: on the disk that takes what the memory does not.
+    """
+
+    images: EvaluationImages
+    encoder: keras.Model
+    layers: list[str]
+    image_size: int
+    max_values: int
+    memory_bytes: int
+    folder: Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,12 +98,38 @@ class Protocol(Settings):
     setting_titles: ClassVar[dict[str, str]] = {}
     metric_titles: ClassVar[dict[str, str]] = {}
 
+    @property
+    def max_values(self) -> int:
+        """Values that a feature map is pooled to where the user does not say."""
+        return 9000
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether it is given images and encoder, and `run_on_images` is called in place of `run`;
+        for protocols that look at several crops of an image."""
+        return False
+
     def check(self, images: EvaluationImages) -> None:
         """Refuses settings that the images do not allow, before features are taken.
 
         Raises:
             UserError: names the setting, and the images.
         """
+
+    def check_cost(self, given: EncoderInput) -> None:
+        """Logs what much work will take, and refuses what does not fit, before it begins.
+
+        Raises:
+            UserError: names what is missing, and the remedy.
+        """
+
+    def run_on_images(self, given: EncoderInput) -> list[Outcome]:
+        """Measures all layers, where `takes_images`.
+
+        Returns:
+            An outcome for each layer, whose row begins with `layer` and `values`.
+        """
+        raise NotImplementedError
 
     def run(self, given: ProtocolInput) -> list[Outcome]:
         """Measures the features of one layer.
@@ -99,7 +151,7 @@ class Protocol(Settings):
 
     def file_name_parts(self) -> list[str]:
         """What tells its files from those of the default settings; empty for these."""
-        values = {field.name: getattr(self, field.name) for field in fields_of(self)}
+        values = flat_values(self)
         changed = {f.name for f in fields_of(self) if values[f.name] != f.default}
         return [f"{name}{hyphenated(values[name])}" for name in values if name in changed]
 
