@@ -107,8 +107,8 @@ def whole_image(source: ArraySource | EncodedSource, row: int, full: bool = Fals
     """An image, not cropped; at its full size or, where a JPEG decodes faster so, a smaller one."""
     if isinstance(source, ArraySource):
         return Image.fromarray(source.images[row])
-    reduction = {} if full else {"reduction": reduction_to(MEASURED_SIDE)}
-    return load_image(source.items[row], **reduction)
+    reduction = (lambda *shape: 1) if full else reduction_to(MEASURED_SIDE)
+    return load_image(source.items[row], reduction, source.box(row))
 
 
 def pixel_checksum(pictures: Pictures, source: ArraySource | EncodedSource, row: int) -> str:

@@ -45,7 +45,10 @@ def is_whole(height: int, width: int, size: int) -> bool:
 
 
 def training_image(
-    item: str | bytes | np.ndarray, noise: np.ndarray, settings: AugmentationSettings
+    item: str | bytes | np.ndarray,
+    noise: np.ndarray,
+    settings: AugmentationSettings,
+    box: np.ndarray | None = None,
 ) -> TrainingImage:
     """The random crop of an image, or the image where it is small; see above.
 
@@ -55,6 +58,7 @@ def training_image(
         item: path, encoded bytes, or pixels (H, W, 3) uint8.
         noise: (VALUES_PER_IMAGE,) float32, or (V, VALUES_PER_IMAGE) for V views.
         settings: `image_size` and `crop_min_area` are used.
+        box: (4,) float, the part of a file that crops are cut from, see `boxes.pixel_box`.
 
     Raises:
         BrokenImage: it cannot be decoded.
@@ -74,7 +78,7 @@ def training_image(
         reduction(*item.shape[:2])
         image = Image.fromarray(item)
     else:
-        image = load_image(item, reduction)
+        image = load_image(item, reduction, box)
     kept = image if min(shape) < UNREDUCED * size else None
     if is_whole(*shape, size):
         return TrainingImage(for_each_view(square(image, size), noise), False, kept)

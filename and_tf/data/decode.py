@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from and_tf.data.boxes import crop_reduced, pixel_box
 from and_tf.data.colours import check_mode, set_transparent_value, to_rgb
 from and_tf.data.decoder_warnings import naming_image
 from and_tf.data.formats import FORMATS, install_line_of, reader_of
@@ -23,7 +24,9 @@ T = TypeVar("T")
 
 
 def load_image(
-    path_or_bytes: str | Path | bytes, reduction: Callable[[int, int], int] = lambda *shape: 1
+    path_or_bytes: str | Path | bytes,
+    reduction: Callable[[int, int], int] = lambda *shape: 1,
+    box: np.ndarray | None = None,
 ) -> Image.Image:
     """Decodes an image file to RGB.
 
@@ -35,7 +38,9 @@ def load_image(
         path_or_bytes: the path of a file, or its encoded bytes.
         reduction: given height and width of the upright image, the factor 1, 2, 4 or 8 by which a
             JPEG is decoded smaller: much faster for photos. Others are decoded at their size. The
-            factor must follow from what the image is decoded for, so that pixels do.
+            factor must follow from what the image is decoded for, so that pixels do. Of a part
+            it is given that part's height and width.
+        box: (4,) float, the part that is wanted, see `boxes.pixel_box`; None for all of it.
 
     Returns:
         PIL image of mode RGB.
@@ -45,11 +50,17 @@ def load_image(
     """
 
     def decoded(image: Image.Image) -> Image.Image:
-        factor = reduction(*upright_shape(image))
+        height, width = upright_shape(image)
+        left, top, right, bottom = (0, 0, width, height)
+        if box is not None:
+            left, top, right, bottom = pixel_box(box, height, width)
+        factor, full_width = reduction(bottom - top, right - left), image.width
         if factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))
+            factor = factor if image.width < full_width else 1  # of what is no JPEG
         image.load()
-        return to_rgb(_upright(image))
+        found = to_rgb(_upright(image))
+        return found if box is None else crop_reduced(found, (left, top, right, bottom), factor)
 
     try:
         return _of_mended(path_or_bytes, decoded)
@@ -141,16 +152,19 @@ def square(image: Image.Image, size: int) -> np.ndarray:
     return np.asarray(image)
 
 
-def load_square(path_or_bytes: str | Path | bytes, size: int) -> np.ndarray:
+def load_square(
+    path_or_bytes: str | Path | bytes, size: int, box: np.ndarray | None = None
+) -> np.ndarray:
     """An image file as evaluation, embedding and export see it: a function of file and size alone.
 
     The shorter side is resized with antialiasing and the centre cropped, from the original; of a
-    JPEG, from one that is decoded no smaller than twice `size`.
+    JPEG, from one that is decoded no smaller than twice `size`. With a box all of this is done to
+    that part of the image.
 
     Returns:
         (size, size, 3) uint8.
     """
-    return square(load_image(path_or_bytes, reduction_to(2 * size)), size)
+    return square(load_image(path_or_bytes, reduction_to(2 * size), box), size)
 
 
 def upright_shape(image: Image.Image) -> tuple[int, int]:

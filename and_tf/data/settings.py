@@ -21,8 +21,8 @@ class DataSettings(Settings):
     # Where the images lie may change: a run goes on only if they are those that it began with.
     data: str = setting(
         "digits",
-        "Images to train on: the path of a folder, or digits, tfds:NAME, folder:PATH, npz:PATH or "
-        "mat:PATH.",
+        "Images to train on: the path of a folder, or digits, tfds:NAME, folder:PATH, list:FILE, "
+        "npz:PATH or mat:PATH.",
         may_change=True,
     )
     data_dir: str = setting("", "Folder of prepared TFDS data sets.", may_change=True)
@@ -37,12 +37,16 @@ class DataSettings(Settings):
     )
     labels: str = setting(
         "folders",
-        "Where the labels of a folder come from; they serve metrics only, except in "
-        "supervised training.",
+        "Whether labels are read, those of a folder from its sub-folders; they serve metrics only, "
+        "except in supervised training.",
         choices=LABELS,
     )
     # May change, for what is left out is seen in which images there are.
     skip_broken: bool = setting(False, "Leave out images that cannot be decoded.", may_change=True)
+
+    crop_to_box: bool = setting(
+        False, "Crop images to the bounding box that the data set gives, before anything else."
+    )
 
     def absolute(self) -> DataSettings:
         """The same images, by absolute paths, so that they are found from any folder."""

@@ -43,12 +43,14 @@ class SourceOptions:
     Attributes:
         data_dir: where TFDS keeps its data sets; None for its own default.
         labels: `folders` or `none`; of a folder.
-        skip_broken: whether images of a folder that cannot be decoded are left out.
+        skip_broken: whether images of a folder or list that cannot be decoded are left out.
+        crop_to_box: whether images are cropped to their bounding box before anything else.
     """
 
     data_dir: str | Path | None = None
     labels: str = "folders"
     skip_broken: bool = False
+    crop_to_box: bool = False
 
 
 class Splits(dict[str, Callable[[], "Opened"]]):

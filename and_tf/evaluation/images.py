@@ -122,7 +122,7 @@ def _check_sizes(sources: list[Opened], expected: tuple[int, int] | None) -> Non
 
 def _size_of_run(of_run: DataSettings, data_dir: str) -> tuple[int, int] | None:
     """Size of the run's own training images; None where they have several or are gone."""
-    if of_run.data.startswith("folder:"):
+    if of_run.data.startswith(("folder:", "list:")):
         return None
     try:
         first = opening.available_splits(of_run.data, data_dir or None)[0]
@@ -166,6 +166,8 @@ def _with_consecutive_labels(images: EvaluationImages) -> EvaluationImages:
 
 def _check_class_folders(reference: Opened, classes: np.ndarray) -> None:
     """Refuses a class folder without an image: the class would be missing silently."""
+    if reference.name.startswith("list:"):  # a list is a choice
+        return
     if isinstance(reference, ArraySource) or not reference.class_names or not reference.names:
         return
     root = str(reference.items[0])[: -len(reference.names[0])]

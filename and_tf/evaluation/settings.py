@@ -41,6 +41,10 @@ class EvaluationImageSettings(Settings):
     )
     labels: str | None = setting(None, "Where the labels of a folder come from.", choices=LABELS)
 
+    crop_to_box: bool | None = setting(
+        None, "Crop images to the bounding box that the data set gives; by default as the run does."
+    )
+
     def applied_to(self, of_run: DataSettings) -> DataSettings:
         """The settings of a run with what is given here in their place."""
         given = {name: value for name, value in flat_values(self).items() if value is not None}

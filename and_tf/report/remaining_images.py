@@ -34,6 +34,8 @@ def remaining_images(
     names = [str(name) for name in _names(run)]
     if not names or not isinstance(now, EncodedSource) or (root := _root(now)) is None:
         return None
+    if now.boxes is not None:  # those of the images that are gone are not known
+        return None
     classes = _classes(names, now)
     if (classes is None) != (now.class_names is None):
         return None

@@ -143,6 +143,8 @@ def _open_images(settings: ExperimentSettings, run: Workdir) -> tuple[Source, So
 def _label_metadata(train: Source, held_out: Source | None) -> dict[str, Any]:
     """What tells labels and held-out images that changed: metrics would mix two data sets."""
     metadata: dict[str, Any] = {"labels": _checksum_of(train)}
+    if (boxes := getattr(train, "boxes", None)) is not None:
+        metadata["boxes"] = zlib.crc32(np.ascontiguousarray(boxes).data)
     if held_out is not None:
         metadata["held_out_labels"] = _checksum_of(held_out)
         metadata["held_out_fingerprint"] = held_out.fingerprint
@@ -168,7 +170,7 @@ def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict)
     different = ""
     if run.metadata.is_file():
         known = run.read_metadata()
-        for name in ("labels", "held_out_labels", "held_out_fingerprint"):
+        for name in ("labels", "boxes", "held_out_labels", "held_out_fingerprint"):
             # Runs of older versions kept none of these.
             if "labels" in known and known.get(name) != others.get(name):
                 different = f"{name.replace('_', ' ')} differ"

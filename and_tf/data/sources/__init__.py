@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from and_tf.data.sources.digits import digits_splits
 from and_tf.data.sources.folder import folder_splits
+from and_tf.data.sources.list_file import list_splits
 from and_tf.data.sources.mat import mat_splits
 from and_tf.data.sources.npz import npz_splits
 from and_tf.data.sources.tfds import tfds_splits
@@ -16,17 +17,25 @@ class Kind(NamedTuple):
 
     Attributes:
         splits: gives the splits of the data set at a path (or of a name), decoding nothing.
-        argument: what follows the kind and a colon: PATH, NAME, or nothing.
+        argument: what follows the kind and a colon: PATH, FILE, NAME, or nothing.
+        may_have_boxes: whether its images may come with bounding boxes, to be cropped to.
     """
 
     splits: Callable[[str, SourceOptions], Splits]
     argument: str = "PATH"
+    may_have_boxes: bool = False
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it lies at a path, rather than is known by name."""
+        return self.argument in ("PATH", "FILE")
 
 
 SOURCES = {
     "digits": Kind(digits_splits, ""),
-    "tfds": Kind(tfds_splits, "NAME"),
+    "tfds": Kind(tfds_splits, "NAME", may_have_boxes=True),
     "folder": Kind(folder_splits),
+    "list": Kind(list_splits, "FILE", may_have_boxes=True),
     "npz": Kind(npz_splits),
     "mat": Kind(mat_splits),
 }

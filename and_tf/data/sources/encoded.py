@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from and_tf.data.boxes import box_shapes
 from and_tf.data.decode import header_shape, load_square
 from and_tf.data.decoder_warnings import naming_image
 from and_tf.data.sources.loading import (
@@ -43,6 +44,8 @@ class EncodedSource:
         checksums: (N,) uint32, CRC-32 of each encoded image, where they are known; or None.
         shapes: (N, 2) int32, height and width in pixels, where they are known; or None.
         broken: name of each image that was left out, and why it cannot be read.
+        boxes: (N, 4) float64, the part of each upright image that counts, ymin, xmin, ymax, xmax as
+            fractions of it; None for whole images.
     """
 
     items: list[str] | list[bytes]
@@ -55,6 +58,7 @@ class EncodedSource:
     checksums: np.ndarray | None = None
     shapes: np.ndarray | None = None
     broken: tuple[tuple[str, str], ...] = ()
+    boxes: np.ndarray | None = None
 
     def __post_init__(self):
         if self.sizes is None:
@@ -65,19 +69,22 @@ class EncodedSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 (hex) of the names and the encoded sizes, in order."""
+        """sha256 (hex) of the names, the encoded sizes, and boxes if there are any, in order."""
         digest = hashlib.sha256(f"{self.identity}\n{len(self)}\n".encode())
         digest.update("\0".join(self.names or []).encode(errors="surrogateescape"))
         digest.update(self.sizes.astype("<i8").tobytes())
+        if self.boxes is not None:
+            digest.update(self.boxes.astype("<f8").tobytes())
         return digest.hexdigest()
 
     @cached_property
     def image_shapes(self) -> np.ndarray:
-        """(N, 2) int32, height and width of each image in pixels, from its header."""
-        if self.shapes is not None:
-            return self.shapes
-        shapes = list(thread_pool().map(_header_shape, self.items))
-        return np.array(shapes, np.int32).reshape(-1, 2)
+        """(N, 2) int32, height and width of each image in pixels, or of its box."""
+        shapes = self.shapes
+        if shapes is None:
+            found = list(thread_pool().map(_header_shape, self.items))
+            shapes = np.array(found, np.int32).reshape(-1, 2)
+        return shapes if self.boxes is None else box_shapes(self.boxes, shapes)
 
     def load(self, indices: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
         """Images at `indices` (B,), as (B, size, size, 3) uint8, as `load_square` gives them.
@@ -90,7 +97,7 @@ class EncodedSource:
 
         def fill(row: int) -> None:
             with self._naming(indices[row]):
-                images[row] = load_square(self.items[indices[row]], size)
+                images[row] = load_square(self.items[indices[row]], size, self.box(indices[row]))
 
         in_threads(fill, len(indices))
         return images
@@ -118,7 +125,12 @@ class EncodedSource:
             BrokenImage: an image cannot be decoded; names it.
         """
         items = [self.items[index] for index in indices]
-        return load_crops(items, noise, augmentation, indices, self._naming, originals)
+        boxes = None if self.boxes is None else self.boxes[np.asarray(indices)]
+        return load_crops(items, noise, augmentation, indices, self._naming, originals, boxes)
+
+    def box(self, index: int) -> np.ndarray | None:
+        """(4,) float64, the box of an image; None where it is whole."""
+        return None if self.boxes is None else self.boxes[index]
 
     def take(self, indices: Sequence[int] | np.ndarray | slice) -> EncodedSource:
         """The source of the images at `indices`, in their order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +86,7 @@ def open_folder(
         if classes and train_folder:  # ids must mean the same in every split
             classes = _train_class_names(folder, classes, train_folder)
     checks = check_files(folder, names, decode=decode or skip_broken)
-    rows = _valid_rows(folder, names, checks, skip_broken)
+    rows = valid_rows(folder, names, checks, skip_broken)
     found = zip(names, checks.reasons, strict=True)
     broken = tuple((name, reason) for name, reason in found if reason is not None)
     names = [names[row] for row in rows]
@@ -122,8 +122,8 @@ def _train_class_names(folder: Path, classes: list[str], train_folder: Path) -> 
     return known
 
 
-def _valid_rows(
-    folder: Path, names: list[str], checks: FileChecks, skip_broken: bool
+def valid_rows(
+    folder: Path, names: Sequence[str], checks: FileChecks, skip_broken: bool
 ) -> np.ndarray:
     """Indices of the images that can be read; refuses the others, or leaves them out."""
     is_valid = np.array([reason is None for reason in checks.reasons])

@@ -51,11 +51,13 @@ def load_crops(
     indices: Sequence[int] | np.ndarray | None = None,
     naming: Callable[[int], contextlib.AbstractContextManager] = contextlib.nullcontext,
     originals: Originals | None = None,
+    boxes: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The images of a training step; arguments and result as of `EncodedSource.load_crops`.
 
     Args:
         naming: context of the work on one index, which names it in errors.
+        boxes: (B, 4) float, the parts of the images that crops are cut from; None for all of them.
     """
     size = augmentation.image_size
     places = np.arange(len(items)) if indices is None else np.asarray(indices)
@@ -65,7 +67,11 @@ def load_crops(
     def fill(row: int) -> None:
         held = None if originals is None else originals.get(places[row])
         with naming(places[row]):
-            found = training_image(items[row] if held is None else held, noise[row], augmentation)
+            if held is not None:
+                found = training_image(held, noise[row], augmentation)
+            else:
+                box = None if boxes is None else boxes[row]
+                found = training_image(items[row], noise[row], augmentation, box)
         images[row], is_cropped[row] = found.pixels, found.is_cropped
         if originals is not None and held is None and found.original is not None:
             originals.offer(places[row], found.original)
@@ -87,7 +93,7 @@ def in_threads(work: Callable[[int], object], count: int) -> None:
 
 
 # Members with one value for each image, besides the images themselves and their names.
-PER_IMAGE = ("labels", "sizes", "checksums", "shapes")
+PER_IMAGE = ("labels", "sizes", "checksums", "shapes", "boxes")
 
 
 def members_at(source: Any, rows: np.ndarray) -> dict[str, Any]:

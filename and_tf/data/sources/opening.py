@@ -24,19 +24,23 @@ def open_source(
     data_dir: str | Path | None = None,
     labels: str = "folders",
     skip_broken: bool = False,
+    crop_to_box: bool = False,
 ) -> Opened:
     """Opens a data set.
 
     Args:
-        spec: `digits`, `tfds:NAME`, `folder:PATH`, `npz:PATH` or `mat:PATH`; a path alone is that
-            of a folder.
+        spec: `digits`, `tfds:NAME`, `folder:PATH`, `list:FILE`, `npz:PATH` or `mat:PATH`; a path
+            alone is that of a folder.
         split: in TFDS notation, such as `train`, `test`, `train[:5000]`, `train[10%:]` or
             `train[:10]+train[20:]`, whatever the data set. `stratified_train[:90%]` is a fixed
             choice that holds each class in proportion, and `stratified_train[90%:]` the rest.
         data_dir: where TFDS keeps its data sets; None for its own default.
         labels: `folders`, or `none` to leave out all labels. The label of an image in a folder is
             the first part of its path, if every image lies in a sub-folder.
-        skip_broken: leave out the images of a folder that cannot be decoded, rather than refuse.
+        skip_broken: leave out the images of a folder or list that cannot be decoded, rather than
+            refuse.
+        crop_to_box: crop each image to the bounding box that the data set gives it, before
+            anything else.
 
     Returns:
         The source of the split's images.
@@ -46,7 +50,7 @@ def open_source(
     """
     if labels not in LABELS:
         raise UserError(Argument("labels", labels), f" must be one of {', '.join(LABELS)}.")
-    splits = _open_splits(spec, SourceOptions(data_dir, labels, skip_broken))
+    splits = _open_splits(spec, SourceOptions(data_dir, labels, skip_broken, crop_to_box))
     source = replace(splits.open(split, spec), name=f"{spec} {split}")
     return replace(source, labels=None, class_names=None) if labels == "none" else source
 
@@ -67,7 +71,7 @@ def absolute_spec(spec: str) -> str:
     """
     spec = _with_kind(spec)
     kind, colon, path = spec.partition(":")
-    if kind not in SOURCES or SOURCES[kind].argument != "PATH" or not path:
+    if kind not in SOURCES or not SOURCES[kind].is_path or not path:
         return spec
     return f"{kind}{colon}{os.path.abspath(os.path.expanduser(path))}"
 
@@ -94,7 +98,7 @@ def open_train_and_held_out(data: DataSettings) -> tuple[Opened, Opened | None]:
         UserError: a source cannot be opened, or the held-out images have a
             class that the training images lack.
     """
-    options = (data.data_dir or None, data.labels, data.skip_broken)
+    options = (data.data_dir or None, data.labels, data.skip_broken, data.crop_to_box)
     train = open_source(data.data, data.train_split, *options)
     try:
         eval_split = data.eval_split or _default_eval_split(data)
@@ -122,8 +126,7 @@ def open_images_of_run(
         NotFound: if nothing lies at their path; says how to name another one.
     """
     kind, _, path = absolute_spec(data.data).partition(":")
-    is_path = kind in SOURCES and SOURCES[kind].argument == "PATH"
-    if is_path and not os.path.exists(path):
+    if kind in SOURCES and SOURCES[kind].is_path and not os.path.exists(path):
         raise NotFound(
             f"{path} does not exist, where the run had its images: if they were moved, name their "
             "new place by ", Argument("data"), ".",
@@ -182,6 +185,12 @@ def _open_splits(spec: str, options: SourceOptions) -> Splits:
             "Unknown data set: ", Argument("data", spec), f". Accepted: {accepted_specs()}, or the "
             "path of a folder.",
         )  # fmt: skip
-    if kind.argument == "PATH":
+    if options.crop_to_box and not kind.may_have_boxes:
+        kinds = " or ".join(f"{name}:" for name, kind in SOURCES.items() if kind.may_have_boxes)
+        raise UserError(
+            Argument("crop_to_box", True), " needs bounding boxes, which ", Argument("data", spec),
+            f" does not have: leave it out, or take a data set of {kinds}.",
+        )  # fmt: skip
+    if kind.is_path:
         path = os.path.expanduser(path)
     return kind.splits(path, options)
