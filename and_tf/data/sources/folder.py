@@ -13,9 +13,10 @@ import numpy as np
 from and_tf.data.file_checks import FileChecks, check_files
 from and_tf.data.formats import EXTENSIONS
 from and_tf.data.log_once import log_once
-from and_tf.data.sources.class_folders import class_ids, class_names, report_classes
+from and_tf.data.sources.class_folders import class_names, class_of, report_classes
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.image_files import described, find_images, report_left_out
+from and_tf.data.sources.imagenet import listed_classes
 from and_tf.data.splits import SYNONYMS, SourceOptions, Splits, unknown_class
 from and_tf.errors import Argument, BrokenImage, NotFound
 
@@ -79,12 +80,7 @@ def open_folder(
     """
     folder = Path(folder).expanduser()
     names = _image_names(folder, excluded)
-    classes = None
-    if labels == "folders":
-        report_classes(folder, names, are_all=train_folder in (None, folder))
-        classes = class_names(names)
-        if classes and train_folder:  # ids must mean the same in every split
-            classes = _train_class_names(folder, classes, train_folder)
+    classes, ids = _labels(folder, names, train_folder) if labels == "folders" else (None, None)
     checks = check_files(folder, names, decode=decode or skip_broken)
     rows = valid_rows(folder, names, checks, skip_broken)
     found = zip(names, checks.reasons, strict=True)
@@ -93,7 +89,7 @@ def open_folder(
     return EncodedSource(
         [os.path.join(folder, name) for name in names],
         f"folder:{folder}",
-        class_ids(names, classes) if classes else None,
+        None if ids is None else ids[rows],
         classes,
         names,
         checks.sizes[rows],
@@ -113,6 +109,25 @@ def _image_names(folder: Path, excluded: Collection[Path]) -> list[str]:
         raise NotFound(f"{folder} holds no image ({', '.join(EXTENSIONS)}).{beside}")
     report_left_out(folder, found.left_out)
     return found.names
+
+
+def _labels(
+    folder: Path, names: list[str], train_folder: Path | None
+) -> tuple[list[str], np.ndarray] | tuple[None, None]:
+    """Names of the classes, and the place of each image's among them (N,) int32."""
+    report_classes(folder, names, are_all=train_folder in (None, folder))
+    classes, of_images = class_names(names), [class_of(name) for name in names]
+    if classes is None:
+        listed = None
+        if train_folder is not None and train_folder != folder:
+            listed = listed_classes(folder, names, train_folder)
+        if listed is None:
+            return None, None
+        classes, of_images = sorted(set(listed)), listed
+    if train_folder:  # ids must mean the same in every split
+        classes = _train_class_names(folder, classes, train_folder)
+    places = {name: place for place, name in enumerate(classes)}
+    return classes, np.array([places[name] for name in of_images], np.int32)
 
 
 def _train_class_names(folder: Path, classes: list[str], train_folder: Path) -> list[str]:
