@@ -5,83 +5,102 @@ all cores, beside a plain loop with Pillow on one core (benchmarks/peers/input.p
 
 - images of 32 x 32 in memory;
 - 1,000 JPEG files with a side of 500 pixels (made here, of smooth colours and noise, quality 90) to
-  crops of 224: decoded once and held (`--cache_mb`), and streamed, decoded at each epoch. The
-  pipeline cuts its crops from squares of 256 pixels, the loop from the whole image.
+  crops of 224: decoded once and held (`--cache_mb`), and streamed, decoded at each epoch;
+- decoding them alone, beside TensorFlow's decoder, which is libjpeg-turbo and little else.
 
-Memory is the peak of the streamed epochs above that before them.
+CPU time is that of all threads, so it says what an image costs also on a machine that is not
+quiet; the time on the clock says besides whether the threads wait for each other. Memory is the
+peak of the streamed epochs above that before them.
 """
 
 import os
+import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image
 
 from and_tf.data import array_source, open_source, train_pipeline
 from and_tf.data.cache import cached
+from and_tf.data.decode import load_image
 from and_tf.data.settings import AugmentationSettings
 from benchmarks.peers.input import augmented
-from benchmarks.timing import arguments, medians, peak_mb, resident_mb, show
+from benchmarks.timing import arguments, peak_mb, resident_mb, show
 
-SMALL, SIDE, LOADED, CROP = 32, 500, 256, 224  # pixels
+SMALL, SIDE, CROP = 32, 500, 224  # pixels
 REPEATED = 30  # times that the images are in an epoch
+
+
+class Cost(NamedTuple):
+    """Seconds on the clock, and of all threads."""
+
+    clock: float
+    cpu: float
+
+
+class Case(NamedTuple):
+    """A way to get so many images, and the cores that it may use."""
+
+    cost: Callable[[int], Cost]
+    images: int
+    cores: int = 1
 
 
 def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--images", type=int, default=12_800, help="of 32 x 32, in a measurement")
     parser.add_argument("--files", type=int, default=1000)
-    parser.add_argument("--peer_images", type=int, default=640, help="that Pillow augments")
+    parser.add_argument("--peer_images", type=int, default=640, help="of each loop")
     parser.add_argument("--batch", type=int, default=128)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         write_photos(Path(folder), options.files)
-        measured, streamed_mb = measure(Path(folder), options)
-    one_core = {name: "Pillow" in name for name in measured}
-    cores = len(os.sched_getaffinity(0))
-    rows = [
-        {
-            "case": name,
-            "cores": 1 if one_core[name] else cores,
-            "images/s and core": 1 / cost,
-            "ms an image and core": 1e3 * cost,
-        }
-        for name, cost in (
-            (name, seconds * (1 if one_core[name] else cores) / images)
-            for name, (seconds, images) in measured.items()
-        )
-    ]
+        photos = open_source(f"folder:{folder}")
+        streamed = Stream(photos, CROP, options.batch)
+        before = resident_mb()
+        streamed_mb = peak_mb(lambda: streamed.cost(2 * options.files)) - before
+        cases = {**pipelines(photos, streamed, options), **loops(photos.items, options)}
+        rows = measured(cases, options.repeats)
     show("Input: decoding and augmentation", rows, options.json, streamed_mb=streamed_mb)
     print(f"\nStreaming took {streamed_mb:,.0f} MB at most.")
 
 
-def measure(folder: Path, options) -> tuple[dict[str, tuple[float, int]], float]:
-    """{case: (median seconds, images)}, and the memory of streaming in MB."""
-    generator = np.random.default_rng(0)
-    small = generator.integers(0, 256, (options.images, SMALL, SMALL, 3), np.uint8)
-    photos = open_source(f"folder:{folder}")
-    streams = Stream(photos, CROP, options.batch)
-    before = resident_mb()
-    streamed_mb = peak_mb(lambda: streams.seconds(2 * options.files)) - before
-    cases = {
-        "32 px in memory": (Stream(array_source(small), SMALL, options.batch), len(small)),
-        "500 px JPEG, held": (
-            Stream(cached(photos, CROP), CROP, options.batch),
-            options.files,
-        ),
-        "500 px JPEG, streamed": (streams, options.files),
-        **_peers(small[: options.peer_images], sorted(folder.iterdir())[: options.peer_images]),
-    }
-    found = {name: [] for name in cases}
-    for _ in range(options.repeats):
-        for name, (case, images) in cases.items():
-            found[name].append(case.seconds(images))
+def measured(cases: dict[str, Case], repeats: int) -> list[dict[str, object]]:
+    """The medians of all cases, which take turns."""
+    costs: dict[str, list[Cost]] = {name: [] for name in cases}
+    for _ in range(repeats):
+        for name, case in cases.items():
+            costs[name].append(case.cost(case.images))
+    return [row(name, cases[name], costs[name]) for name in cases]
+
+
+def row(name: str, case: Case, costs: list[Cost]) -> dict[str, object]:
+    on_clock = case.cores * statistics.median(cost.clock for cost in costs) / case.images
+    cpu = statistics.median(cost.cpu for cost in costs) / case.images
     return {
-        name: (medians(found)[name], images) for name, (_, images) in cases.items()
-    }, streamed_mb
+        "case": name,
+        "cores": case.cores,
+        "images/s and core": 1 / on_clock,
+        "ms an image and core": 1e3 * on_clock,
+        "CPU ms an image": 1e3 * cpu,
+    }
+
+
+def pipelines(photos, streamed: "Stream", options) -> dict[str, Case]:
+    """What train.py does, with all cores."""
+    cores = len(os.sched_getaffinity(0))
+    held = Stream(cached(photos, CROP), CROP, options.batch)
+    in_memory = Stream(array_source(noise_images(options.images)), SMALL, options.batch)
+    return {
+        "32 px in memory": Case(in_memory.cost, options.images, cores),
+        "500 px JPEG, held": Case(held.cost, options.files, cores),
+        "500 px JPEG, streamed": Case(streamed.cost, options.files, cores),
+    }
 
 
 class Stream:
@@ -96,12 +115,10 @@ class Stream:
         augmentation, batch = AugmentationSettings(image_size=side), min(batch, len(source))
         self.pipeline = train_pipeline(_Repeated(source), batch, augmentation)
 
-    def seconds(self, images: int) -> float:
+    def cost(self, images: int) -> Cost:
         batches = iter(self.pipeline)
         _take(batches, images // 3)
-        start = time.perf_counter()
-        _take(batches, images)
-        return time.perf_counter() - start
+        return timed(lambda: _take(batches, images))
 
 
 class _Repeated:
@@ -122,30 +139,47 @@ def _take(batches: Iterator, images: int) -> None:
         images -= len(next(batches)[1])
 
 
-class PillowLoop:
-    """The same by Pillow, one image after another."""
-
-    def __init__(self, images: Callable[[], Iterator[Image.Image]], side: int):
-        self.images, self.side = images, side
-
-    def seconds(self, images: int) -> float:
-        start = time.perf_counter()
-        assert sum(1 for _ in augmented(self.images(), self.side)) == images
-        return time.perf_counter() - start
+def timed(work: Callable[[], object]) -> Cost:
+    clock, cpu = time.perf_counter(), time.process_time()
+    work()
+    return Cost(time.perf_counter() - clock, time.process_time() - cpu)
 
 
-def _peers(small: np.ndarray, paths: list[Path]) -> dict[str, tuple[PillowLoop, int]]:
-    def arrays():
-        return (Image.fromarray(image) for image in small)
-
-    def files():
-        return (Image.open(path).convert("RGB") for path in some)
-
-    some = paths[: max(1, len(paths) // 4)]
+def loops(paths: Sequence[str], options) -> dict[str, Case]:
+    """One image after another on one core."""
+    number = options.peer_images
+    small = [Image.fromarray(image) for image in noise_images(number)]
+    some = [paths[place % len(paths)] for place in range(number)]
+    decoded = [read_by_pillow(path) for path in some]
     return {
-        "32 px in memory, Pillow": (PillowLoop(arrays, SMALL), len(small)),
-        "500 px JPEG, Pillow": (PillowLoop(files, CROP), len(some)),
+        "32 px in memory, Pillow": loop(lambda: augmented(small, SMALL), number),
+        "500 px JPEG, held, Pillow": loop(lambda: augmented(decoded, CROP), number),
+        "500 px JPEG, streamed, Pillow": loop(
+            lambda: augmented(map(read_by_pillow, some), CROP), number
+        ),
+        "500 px JPEG, decoded": loop(lambda: map(load_image, some), number),
+        "500 px JPEG, decoded by libjpeg-turbo": loop(lambda: map(read_by_turbo, some), number),
     }
+
+
+def loop(images: Callable[[], Iterator], number: int) -> Case:
+    return Case(lambda count: timed(lambda: _exhaust(images(), count)), number)
+
+
+def _exhaust(images: Iterator, count: int) -> None:
+    assert sum(1 for _ in images) == count
+
+
+def read_by_pillow(path: str) -> Image.Image:
+    return Image.open(path).convert("RGB")
+
+
+def read_by_turbo(path: str) -> tf.Tensor:
+    return tf.io.decode_jpeg(Path(path).read_bytes(), dct_method="INTEGER_ACCURATE")
+
+
+def noise_images(number: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (number, SMALL, SMALL, 3), np.uint8)
 
 
 def write_photos(folder: Path, number: int) -> None:

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from and_tf.data.augmentation.augment import augment
 from and_tf.data.augmentation.noise import augmentation_noise
+from and_tf.data.augmentation.on_host import augment_crops, augment_others
 from and_tf.data.failures import recorded
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import Source
@@ -99,7 +99,7 @@ def train_pipeline(
 
     def transform(inputs: tuple, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images, noise = inputs
-        return augment(images, noise, settings), indices
+        return augment_others(images, noise, settings), indices
 
     steps = _steps_of_epoch(step, steps_per_epoch(num_samples, batch_size), order)
     batches = steps.map(choose, num_parallel_calls=tf.data.AUTOTUNE)
@@ -121,16 +121,19 @@ def _load(
     yields: str,
     failures: list[UserError] | None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Images (B, S, S, 3) and noise (B, P) of a step, or those of its views, for `augment`."""
-    # float32 at once for `augment`: TensorFlow would transpose uint8 planes by a slow fallback.
-    dtype = np.float32 if yields == "augmented" else np.uint8
+    """Images (B, S, S, 3) and noise (B, P) of a step, or those of its views, for `augment`.
+
+    Where augmented ones are asked for, in float32, and crops of photos are augmented here.
+    """
 
     def load_crops(noise: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         images, rest = source.load_crops(indices, noise, settings)
-        return images.astype(dtype, copy=False), rest
+        return augment_crops(images, rest, settings) if is_augmented else images, rest
 
+    is_augmented = yields == "augmented"
     function = recorded(load_crops, failures)
-    images, rest = tf.numpy_function(function, [noise, indices], [dtype, tf.float32])
+    dtypes = [np.float32 if is_augmented else np.uint8, tf.float32]
+    images, rest = tf.numpy_function(function, [noise, indices], dtypes)
     shape = (*noise.shape[:-1], settings.image_size, settings.image_size, 3)
     return tf.ensure_shape(images, shape), tf.ensure_shape(rest, noise.shape)
 
@@ -218,7 +221,8 @@ def augmented_images(
         (B, S, S, 3) float32 in 0..255.
     """
     images, rest = source.load_crops(indices, noise, augmentation)
-    return augment(images, rest, augmentation).numpy()
+    crops = augment_crops(images, rest, augmentation)
+    return augment_others(tf.constant(crops), tf.constant(rest), augmentation).numpy()
 
 
 def sample_augmented(

@@ -2,7 +2,10 @@
 
 import functools
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
 
 
 def num_cores() -> int:
@@ -24,3 +27,14 @@ def thread_pool() -> ThreadPoolExecutor:
 @functools.cache
 def _pool_of(pid: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="decode")
+
+
+def in_threads(work: Callable[[int], object], count: int) -> None:
+    """Calls a function with each number below `count`; the first error is raised."""
+
+    def work_on(rows: np.ndarray) -> None:
+        for row in rows:
+            work(row)
+
+    chunks = np.array_split(np.arange(count), 4 * NUM_THREADS)
+    list(thread_pool().map(work_on, [rows for rows in chunks if len(rows)]))

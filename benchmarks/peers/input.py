@@ -1,7 +1,7 @@
 """The authors' augmentation on Pillow images, one after another, as torchvision does it there."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from PIL import Image, ImageEnhance
@@ -9,7 +9,7 @@ from PIL import Image, ImageEnhance
 JITTER = 0.4
 
 
-def augmented(images: Iterable[Image.Image], side: int, seed: int = 0) -> Iterable[np.ndarray]:
+def augmented(images: Iterable[Image.Image], side: int, seed: int = 0) -> Iterator[np.ndarray]:
     """Crop, jitter, grey and normalisation of each image: (side, side, 3) float32."""
     generator = np.random.default_rng(seed)
     for image in images:

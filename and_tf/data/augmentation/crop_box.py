@@ -61,3 +61,8 @@ def with_whole_crop(noise: np.ndarray) -> np.ndarray:
     noise = noise.copy()
     noise[..., AREA], noise[..., RATIO] = 1.0, 0.5
     return noise
+
+
+def has_whole_crop(noise: np.ndarray) -> np.ndarray:
+    """Which images are crops already, (...) bool, by their random numbers; these are below 1."""
+    return noise[..., AREA.start] == 1.0

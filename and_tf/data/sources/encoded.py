@@ -17,12 +17,11 @@ from and_tf.data.decode import header_shape, load_square
 from and_tf.data.decoder_warnings import naming_image
 from and_tf.data.sources.loading import (
     Originals,
-    in_threads,
     joined_members,
     load_crops,
     members_at,
 )
-from and_tf.data.workers import thread_pool
+from and_tf.data.workers import in_threads, thread_pool
 from and_tf.errors import Argument, BrokenImage
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from and_tf.data.augmentation.crop_box import with_whole_crop
 from and_tf.data.crops import training_image
-from and_tf.data.workers import NUM_THREADS, thread_pool
+from and_tf.data.workers import in_threads
 
 if TYPE_CHECKING:
     from and_tf.data.settings import AugmentationSettings
@@ -79,17 +79,6 @@ def load_crops(
     in_threads(fill, len(items))
     is_cropped = is_cropped.reshape(-1, *(1,) * (noise.ndim - 1))
     return images, np.where(is_cropped, with_whole_crop(noise), noise)
-
-
-def in_threads(work: Callable[[int], object], count: int) -> None:
-    """Calls a function with each number below `count`; the first error is raised."""
-
-    def work_on(rows: np.ndarray) -> None:
-        for row in rows:
-            work(row)
-
-    chunks = np.array_split(np.arange(count), 4 * NUM_THREADS)
-    list(thread_pool().map(work_on, [rows for rows in chunks if len(rows)]))
 
 
 # Members with one value for each image, besides the images themselves and their names.
