@@ -17,7 +17,7 @@ from and_tf.data.pipeline import train_pipeline
 from and_tf.runs.workdir import Workdir
 from and_tf.training.build import build_experiment
 from and_tf.training.settings import ExperimentSettings
-from benchmarks.step import RunningFit
+from benchmarks.step_cases import RunningFit
 from benchmarks.timing import arguments, show
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -71,7 +71,7 @@ def main() -> None:
     set_up_runs()
     table = Table(options, devices())
     rows = table.rows()
-    show(table.title, rows, options.json, note=NOTE, runs=table.runs.record.known)
+    show(table.title, rows, options.json, is_timed=False, note=NOTE, runs=table.runs.record.known)
     print(f"\n{NOTE}")
 
 

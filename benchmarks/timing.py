@@ -11,7 +11,10 @@ from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 
+from benchmarks.quiet import Load
 from benchmarks.tables import Rows, markdown
+
+LOAD = Load()  # since the start of the program
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
@@ -89,16 +92,27 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def show(title: str, rows: Rows, json_path: Path | None = None, **metadata: object) -> None:
+def show(
+    title: str,
+    rows: Rows,
+    json_path: Path | None = None,
+    is_timed: bool = True,
+    **metadata: object,
+) -> None:
     """Prints rows with the same keys as a Markdown table under the machine's name; writes the JSON.
+
 
     Args:
         title: what was measured, one line.
         rows: a dict per line; floats are shown with three significant digits.
         json_path: file for machine, metadata and rows, or None.
+        is_timed: whether they hold times, which others on the machine change; says so below.
         metadata: what else belongs into the JSON, such as single timings.
     """
     print(f"{title}\n{machine()}\n\n{markdown(rows)}")
+    if is_timed and (line := LOAD.line()):
+        print(f"\n{line}")
     if json_path:
         record = {"title": title, "machine": machine(), "rows": list(rows)} | metadata
+        record["taken_by_others"] = LOAD.others()
         json_path.write_text(json.dumps(record, indent=2) + "\n")

@@ -58,6 +58,7 @@ def main(argv: list[str] | None = None) -> None:
         f"{options.rounds} rounds of {options.epochs_per_round}",
         [row(record.known, name, range(options.seeds)) for name in options.variants],
         options.json,
+        is_timed=False,
         results=record.known,
     )
 
