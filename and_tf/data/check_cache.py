@@ -13,12 +13,12 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from and_tf.data.file_checks import Check
+    from and_tf.data.file_checks import FileStates
 
 logger = logging.getLogger(__name__)
 
@@ -27,96 +27,149 @@ SETTLED_SECONDS = 2.0
 COLUMNS = {"sizes": np.int64, "mtimes": np.int64, "ctimes": np.int64, "checksums": np.uint32}
 
 
+class FoundChecks(NamedTuple):
+    """Checks of files in their order, to be completed where they are not known.
+
+    Attributes:
+        is_known: (N,) bool.
+        checksums: (N,) uint32.
+        shapes: (N, 2) int32.
+    """
+
+    is_known: np.ndarray
+    checksums: np.ndarray
+    shapes: np.ndarray
+
+
 class KnownChecks:
     """Checks of former starts.
 
     Args:
         path: of the file that holds them.
+
+    Attributes:
+        names: of the files, joined by zeros.
+        columns: {name: (N,) or (N, 2)}; see `COLUMNS`, and `shapes`.
     """
 
     def __init__(self, path: Path):
         self.path = path
         self.began = time.time()
-        self.is_written_anew = False
-        self.rows: dict[str, tuple[int, ...]] = {}
+        self.names = b""
+        self.columns: dict[str, np.ndarray] = {}
         try:
-            self.rows = _read(path)
+            self.names, self.columns = _read(path)
         except FileNotFoundError:
             pass
         except Exception as error:  # by a kill, a full disk or another version: check anew
             logger.debug("%s cannot be read (%s)", path, error)
 
-    def get(self, name: str, state: os.stat_result) -> Check | None:
-        """The check of a file that has not changed since; None if there is none."""
-        from and_tf.data.file_checks import Check
+    def __len__(self) -> int:
+        return len(self.columns["sizes"]) if self.columns else 0
 
-        row = self.rows.get(name)
-        if row is None or row[:3] != _key(state):
-            self.is_written_anew = True
-            return None
-        return Check(row[3], (row[4], row[5]), None)
+    def checks_of(self, names: Sequence[str], states: FileStates) -> FoundChecks:
+        """The checks of files that have not changed since."""
+        found = FoundChecks(
+            np.zeros(len(names), bool),
+            np.zeros(len(names), np.uint32),
+            np.zeros((len(names), 2), np.int32),
+        )
+        rows, places = self._same_names(names)
+        for name in ("sizes", "mtimes", "ctimes"):
+            if len(rows):
+                is_same = getattr(states, name)[rows] == self.columns[name][places]
+                rows, places = rows[is_same], places[is_same]
+        if len(rows):
+            found.is_known[rows] = True
+            found.checksums[rows] = self.columns["checksums"][places]
+            found.shapes[rows] = self.columns["shapes"][places]
+        return found
+
+    def _same_names(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of those names that are known, and their places among these."""
+        if not len(self):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        if _joined(names) == self.names:  # as ever, and a dictionary of a million names is large
+            return np.arange(len(names)), np.arange(len(names))
+        known = {name: place for place, name in enumerate(self.names.split(b"\0"))}
+        places = np.fromiter((known.get(_bytes(name), -1) for name in names), np.int64, len(names))
+        rows = np.flatnonzero(places >= 0)
+        return rows, places[rows]
 
     def write(
         self,
         names: Sequence[str],
-        states: Sequence[os.stat_result | None],
-        checks: Sequence[Check],
+        states: FileStates,
+        found: FoundChecks,
+        is_valid: np.ndarray,
     ) -> None:
-        """Keeps the checks of valid files that were not written a moment ago."""
-        if not self.is_written_anew and len(names) == len(self.rows):
+        """Keeps the checks of valid files that were not written a moment ago.
+
+        Args:
+            names, states: of the files.
+            found: their checks, of which `is_known` says which were known before.
+            is_valid: (N,) bool, which files can be read.
+        """
+        if found.is_known.all() and len(names) == len(self):
             return
-        rows: dict[str, tuple[int, ...]] = {
-            name: (*_key(state), check.checksum, *check.shape)
-            for name, state, check in zip(names, states, checks, strict=True)
-            if state is not None
-            and check.reason is None
-            and max(state.st_mtime, state.st_ctime) < self.began - SETTLED_SECONDS
-        }
+        latest = (self.began - SETTLED_SECONDS) * 1e9
+        is_settled = np.maximum(states.mtimes, states.ctimes) < latest
+        rows = np.flatnonzero(is_valid & is_settled & (states.sizes >= 0))
+        columns = {name: getattr(states, name)[rows] for name in ("sizes", "mtimes", "ctimes")}
+        columns |= {"checksums": found.checksums[rows], "shapes": found.shapes[rows]}
+        kept = names if len(rows) == len(names) else [names[row] for row in rows.tolist()]
         try:
-            _write(self.path, rows)
+            _write(self.path, kept, columns)
         except OSError as error:  # a home that is read-only or full
             logger.debug("%s cannot be written (%s)", self.path, error)
 
 
+def cache_folder() -> Path:
+    """Where this package keeps what it can find out again, in the user's cache folder."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return Path(root) / "and_tf"
+
+
 def read(folder: Path, decode: bool, with_checksum: bool) -> KnownChecks:
     """Checks of the files in a folder, as thorough as asked for."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     key = f"{os.path.realpath(folder)}\n{decode} {with_checksum}"
     name = hashlib.sha256(os.fsencode(key)).hexdigest()[:32]
-    return KnownChecks(root / "and_tf" / "image_files" / f"{name}.npz")
+    return KnownChecks(cache_folder() / "image_files" / f"{name}.npz")
 
 
-def _key(state: os.stat_result) -> tuple[int, int, int]:
-    """Size and times; the time of change tells also an edit that sets the other one back."""
-    return state.st_size, state.st_mtime_ns, state.st_ctime_ns
+def _bytes(name: str) -> bytes:
+    return name.encode(errors="surrogateescape")
 
 
-def _read(path: Path) -> dict[str, tuple[int, ...]]:
+def _joined(names: Sequence[str]) -> bytes:
+    return _bytes("\0".join(names))
+
+
+def _read(path: Path) -> tuple[bytes, dict[str, np.ndarray]]:
     with np.load(path, allow_pickle=False) as file:
-        names = file["names"].tobytes().decode(errors="surrogateescape").split("\0")
-        columns = [file[column] for column in COLUMNS] + list(file["shapes"].T)
-    if [column.dtype for column in columns[:4]] != list(COLUMNS.values()) or any(
-        column.shape != (len(names),) for column in columns
+        names = file["names"].tobytes()
+        columns = {name: file[name] for name in (*COLUMNS, "shapes")}
+    count = names.count(b"\0") + 1
+    if [columns[name].dtype for name in COLUMNS] != list(COLUMNS.values()) or any(
+        column.shape != ((count, 2) if name == "shapes" else (count,))
+        for name, column in columns.items()
     ):
         raise ValueError("its columns do not belong together")
-    return dict(zip(names, zip(*(column.tolist() for column in columns), strict=True), strict=True))
+    return names, columns
 
 
-def _write(path: Path, rows: dict[str, tuple[int, ...]]) -> None:
-    if not rows:
-        return
-    table = list(zip(*rows.values(), strict=True))
-    arrays: dict[str, Any] = {
-        name: np.array(column, dtype)
-        for (name, dtype), column in zip(COLUMNS.items(), table, strict=False)
-    }
-    arrays["shapes"] = np.array(table[4:], np.int32).T
-    arrays["names"] = np.frombuffer("\0".join(rows).encode(errors="surrogateescape"), np.uint8)
+def _write(path: Path, names: Sequence[str], columns: dict[str, np.ndarray]) -> None:
+    if len(names):
+        write_arrays(path, columns | {"names": np.frombuffer(_joined(names), np.uint8)})
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes an .npz file whole or not at all; not compressed, which would take longer than all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, partial = tempfile.mkstemp(dir=path.parent)  # a name of its own: others write too
     try:
         with os.fdopen(descriptor, "wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez(file, **arrays)  # type: ignore[arg-type]
         os.replace(partial, path)
     except BaseException:
         os.unlink(partial)

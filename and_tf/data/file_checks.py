@@ -1,7 +1,7 @@
 """What a start needs to know of image files, each read once: header, size and checksum.
 
 The checks are kept in the user's cache folder, so that the next start reads only files that are
-new or have changed.
+new or have changed. What is found lies in arrays: there may be a million files.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +18,10 @@ import numpy as np
 from and_tf.data import check_cache
 from and_tf.data.decode import header_shape, load_image, reason
 from and_tf.data.decoder_warnings import naming_image
+from and_tf.data.headers import START_BYTES, plain_shape
+from and_tf.data.parts import in_parts
 from and_tf.data.progress import progress_bar
-from and_tf.data.workers import thread_pool
+from and_tf.data.reading import opened, read_bytes
 from and_tf.errors import BrokenImage
 
 CHECKED_BYTES = 4 << 30  # larger sets are compared by names and sizes alone: reading takes minutes
@@ -30,15 +32,31 @@ class FileChecks(NamedTuple):
 
     Attributes:
         sizes: (N,) int64, bytes.
+        mtimes: (N,) int64, time of the last change in nanoseconds.
         checksums: (N,) uint32, CRC-32 of the content; None for sets above `CHECKED_BYTES`.
         shapes: (N, 2) int32, height and width in pixels; 0 where the file is broken.
         reasons: why a file is no readable image; None where it is one.
     """
 
     sizes: np.ndarray
+    mtimes: np.ndarray
     checksums: np.ndarray | None
     shapes: np.ndarray
     reasons: list[str | None]
+
+
+class FileStates(NamedTuple):
+    """What the file system says of files in their order; -1 of those that are not there.
+
+    Attributes:
+        sizes: (N,) int64, bytes.
+        mtimes, ctimes: (N,) int64, time of the last change of the content, and of the file's
+            entry, in nanoseconds; the second tells also an edit that sets the first one back.
+    """
+
+    sizes: np.ndarray
+    mtimes: np.ndarray
+    ctimes: np.ndarray
 
 
 class Check(NamedTuple):
@@ -57,55 +75,84 @@ def check_files(folder: Path, names: Sequence[str], decode: bool = False) -> Fil
         names: their paths relative to it.
         decode: whether all pixels are decoded; else only the header is read.
     """
-    paths = [os.path.join(folder, name) for name in names]
-    states = list(thread_pool().map(_state, paths))
-    sizes = np.array([0 if state is None else state.st_size for state in states], np.int64)
-    with_checksum = int(sizes.sum()) <= CHECKED_BYTES
+    states = file_states(folder, names)
+    with_checksum = int(states.sizes.clip(0).sum()) <= CHECKED_BYTES
     known = check_cache.read(folder, decode, with_checksum)
-    checks: list[Check] = []
+    found = known.checks_of(names, states)
+    reasons: list[str | None] = [None] * len(names)
+    is_valid = np.ones(len(names), bool)
 
-    def check(row: int) -> Check:
-        state = states[row]
-        held = None if state is None else known.get(names[row], state)
-        return held or _check(paths[row], state, decode, with_checksum)
+    def check(rows: np.ndarray) -> None:
+        for row in rows.tolist():
+            path = os.path.join(folder, names[row])
+            checked = _check(path, decode, with_checksum)
+            found.checksums[row], found.shapes[row] = checked.checksum, checked.shape
+            if checked.reason is not None:
+                reasons[row], is_valid[row] = checked.reason, False
 
-    with progress_bar(len(names), "checking images") as progress:
-        for found in thread_pool().map(check, range(len(names))):
-            checks.append(found)
-            progress.update()
-    known.write(names, states, checks)
+    unknown = np.flatnonzero(~found.is_known)
+    _report(in_parts(check, unknown, in_threads=decode), len(unknown), "checking images")
+    known.write(names, states, found, is_valid)
     return FileChecks(
-        sizes,
-        np.array([check.checksum for check in checks], np.uint32) if with_checksum else None,
-        np.array([check.shape for check in checks], np.int32).reshape(-1, 2),
-        [check.reason for check in checks],
+        states.sizes.clip(0),
+        states.mtimes,
+        found.checksums if with_checksum else None,
+        found.shapes,
+        reasons,
     )
 
 
-def _state(path: str) -> os.stat_result | None:
-    try:
-        return os.stat(path)
-    except OSError:
-        return None
+def file_states(folder: Path, names: Sequence[str]) -> FileStates:
+    """Sizes and times of files, as the file system has them now."""
+    states = FileStates(*(np.full(len(names), -1, np.int64) for _ in FileStates._fields))
+    prefix = os.path.join(folder, "")
+
+    def read(rows: np.ndarray) -> None:
+        for row in rows.tolist():
+            try:
+                state = os.stat(prefix + names[row])
+            except (OSError, ValueError):  # gone, or no name of a file
+                continue
+            states.sizes[row] = state.st_size
+            states.mtimes[row], states.ctimes[row] = state.st_mtime_ns, state.st_ctime_ns
+
+    _report(in_parts(read, np.arange(len(names))), len(names), "looking for images")
+    return states
 
 
-def _check(path: str, state: os.stat_result | None, decode: bool, with_checksum: bool) -> Check:
+def _report(parts: Iterable[int], count: int, description: str) -> None:
+    """Runs through the parts of some work and shows how far it is."""
+    with progress_bar(count, description) as progress:
+        for done in parts:
+            progress.update(done)
+
+
+def _check(path: str, decode: bool, with_checksum: bool) -> Check:
     """Opens a file once; reads no more of it than its header where nothing else is asked for."""
     try:
-        state = state or os.stat(path)  # again, for its error
-        if not stat.S_ISREG(state.st_mode):  # reading a pipe would hang
-            return Check(0, (0, 0), "no regular file")
-        if state.st_size == 0:
-            return Check(0, (0, 0), "empty file")
-        content = Path(path).read_bytes() if with_checksum or decode else None
-        with naming_image(os.path.abspath(path)):
-            shape = header_shape(path if content is None else content)
-            if decode and content is not None:
-                load_image(content)
-        checksum = zlib.crc32(content) if content is not None and with_checksum else 0
-        return Check(checksum, shape, None)
+        content = _content(path, is_whole=decode or with_checksum)
+        if isinstance(content, str):
+            return Check(0, (0, 0), content)
+        shape = plain_shape(content)
+        if shape is None or decode:
+            with naming_image(os.path.abspath(path)):
+                shape = shape or header_shape(content if decode or with_checksum else path)
+                if decode:
+                    load_image(content)
+        return Check(zlib.crc32(content) if with_checksum else 0, shape, None)
     except MemoryError:
         raise
     except Exception as error:  # corrupt files make Pillow raise nearly anything
         cause = error.__cause__ if isinstance(error, BrokenImage) else None
         return Check(0, (0, 0), reason(cause or error))
+
+
+def _content(path: str, is_whole: bool) -> bytes | str:
+    """The content of a file, or its start; or why it has none, before anything would hang."""
+    with opened(path) as descriptor:
+        state = os.fstat(descriptor)
+        if not stat.S_ISREG(state.st_mode):
+            return "no regular file"
+        if state.st_size == 0:
+            return "empty file"
+        return read_bytes(descriptor, state.st_size if is_whole else START_BYTES)

@@ -30,15 +30,20 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def opened(folder, monkeypatch):
     """Names of the images that were opened, by whatever call."""
-    names, plain = [], io.open
+    names = []
 
-    def spy(file, *args, **kwargs):
-        if isinstance(file, str | os.PathLike) and pathlib.Path(file).parent == folder:
-            names.append(pathlib.Path(file).name)
-        return plain(file, *args, **kwargs)
+    def spy_on(module):
+        plain = module.open
 
-    monkeypatch.setattr(io, "open", spy)
-    monkeypatch.setattr(builtins, "open", spy)
+        def spy(file, *args, **kwargs):
+            if isinstance(file, str | os.PathLike) and pathlib.Path(file).parent == folder:
+                names.append(pathlib.Path(file).name)
+            return plain(file, *args, **kwargs)
+
+        monkeypatch.setattr(module, "open", spy)
+
+    for module in (io, builtins, os):
+        spy_on(module)
     return names
 
 
@@ -92,6 +97,26 @@ def test_decoded_is_another_check_than_opened(folder, opened):
     assert opened == [NAMES[0]]  # a broken file may have been mended
 
 
+def test_files_that_are_gone_and_come_do_not_hide_the_others(folder, opened):
+    check_files(folder, NAMES)
+    write_images(folder, ["new.png"])
+    opened.clear()
+    names = ["new.png", NAMES[3], NAMES[1]]
+    found = check_files(folder, names)
+    assert opened == ["new.png"]
+    assert found.checksums.tolist() == [zlib.crc32((folder / name).read_bytes()) for name in names]
+
+
+def test_the_cache_of_another_version_is_read(folder, tmp_path, opened):
+    check_files(folder, NAMES)
+    (path,) = kept(tmp_path)
+    with np.load(path) as file:
+        np.savez_compressed(path, **file)
+    opened.clear()
+    check_files(folder, NAMES)
+    assert opened == []
+
+
 def test_large_sets_are_compared_by_names_and_sizes(folder, opened, monkeypatch):
     monkeypatch.setattr(file_checks, "CHECKED_BYTES", 100)
     found = check_files(folder, NAMES)
@@ -106,7 +131,7 @@ def test_a_corrupt_cache_is_done_without(folder, tmp_path, content):
     path.write_bytes(path.read_bytes()[:-50] if content is None else content)
     found = check_files(folder, NAMES)
     np.testing.assert_array_equal(found.checksums, expected.checksums)
-    assert len(check_cache.read(folder, False, True).rows) == 5  # and written anew
+    assert len(check_cache.read(folder, False, True)) == 5  # and written anew
 
 
 @pytest.mark.parametrize("kind", ["file", "read-only"])
@@ -128,7 +153,7 @@ def test_a_writer_that_fails_leaves_nothing_behind(folder, tmp_path, monkeypatch
     def full(*args, **kwargs):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(check_cache.np, "savez_compressed", full)
+    monkeypatch.setattr(check_cache.np, "savez", full)
     check_files(folder, NAMES)
     assert kept(tmp_path) == []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import unicodedata
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +42,9 @@ def class_names(names: list[str]) -> list[str] | None:
 def class_ids(names: list[str], class_names: list[str]) -> np.ndarray:
     """(N,) int32: the place of each image's class among the names."""
     ids = {class_name: number for number, class_name in enumerate(class_names)}
-    return np.array([ids[class_of(name)] for name in names], np.int32)
+    folders = [name.partition("/")[0] for name in names]
+    of_folder = {folder: ids[normalised(folder)] for folder in set(folders)}
+    return np.fromiter(map(of_folder.__getitem__, folders), np.int32, len(names))
 
 
 def folders_of_classes(folder: str | Path) -> set[str]:
@@ -102,12 +103,12 @@ def _report_splits(folder: Path, found: list[str]) -> None:
 
 def _report_single(folder: Path, names: list[str]) -> None:
     """Says which folder to name instead, where all images lie in a single sub-folder."""
-    parts = [name.split("/")[:-1] for name in names]
+    parts = [parent.split("/") for parent in {name.rpartition("/")[0] for name in names}]
     depth = 0
     while all(len(each) > depth for each in parts) and len({each[depth] for each in parts}) == 1:
         depth += 1
     below = Path(folder, *parts[0][:depth])
-    further = Counter(each[depth] for each in parts if len(each) > depth)
+    further = {each[depth] for each in parts if len(each) > depth}
     message = (
         f"{folder.absolute()}: all {len(names):,} images lie in the one sub-folder {parts[0][0]}, "
         "which makes a single class, and labels of one class tell nothing."

@@ -17,6 +17,7 @@ from and_tf.data.sources.class_folders import class_names, class_of, report_clas
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.image_files import described, find_images, report_left_out
 from and_tf.data.sources.imagenet import listed_classes
+from and_tf.data.sources.items import FilePaths
 from and_tf.data.splits import SYNONYMS, SourceOptions, Splits, unknown_class
 from and_tf.errors import Argument, BrokenImage, NotFound
 
@@ -85,9 +86,10 @@ def open_folder(
     rows = valid_rows(folder, names, checks, skip_broken)
     found = zip(names, checks.reasons, strict=True)
     broken = tuple((name, reason) for name, reason in found if reason is not None)
-    names = [names[row] for row in rows]
+    if len(rows) < len(names):
+        names = [names[row] for row in rows.tolist()]
     return EncodedSource(
-        [os.path.join(folder, name) for name in names],
+        FilePaths(folder, names),
         f"folder:{folder}",
         None if ids is None else ids[rows],
         classes,
@@ -141,7 +143,7 @@ def valid_rows(
     folder: Path, names: Sequence[str], checks: FileChecks, skip_broken: bool
 ) -> np.ndarray:
     """Indices of the images that can be read; refuses the others, or leaves them out."""
-    is_valid = np.array([reason is None for reason in checks.reasons])
+    is_valid = np.fromiter((reason is None for reason in checks.reasons), bool, len(names))
     broken = np.flatnonzero(~is_valid)
     if not len(broken):
         return np.arange(len(names))

@@ -68,18 +68,26 @@ def find_images(folder: Path, excluded: Collection[Path] = ()) -> ImageFiles:
             folders.clear()
             continue
         folders[:] = [n for n in folders if not is_ignored(n) and not _is_loop(parent, n)]
-        for name in files:
-            if name.startswith(".") or name.lower() in SYSTEM_FILES:
-                continue
-            if outputs and os.path.realpath(os.path.join(parent, name)) in outputs:
-                continue
-            ending = name.lower().rpartition(".")[2] if "." in name else ""
-            if ending in EXTENSIONS:
-                found.names.append(Path(parent, name).relative_to(folder).as_posix())
-            else:
-                found.left_out[ending] += 1
+        if outputs:
+            files = [n for n in files if os.path.realpath(os.path.join(parent, n)) not in outputs]
+        _add_files(found, Path(parent).relative_to(folder), files)
     found.names.sort()
     return found
+
+
+def _add_files(found: ImageFiles, parent: Path, files: list[str]) -> None:
+    """Adds the files of one folder, whose path is relative to the one that is searched."""
+    prefix = "" if parent == Path() else f"{parent.as_posix()}/"
+    endings = frozenset(EXTENSIONS)
+    for name in files:
+        lower = name.lower()
+        if lower.startswith(".") or lower in SYSTEM_FILES:
+            continue
+        ending = lower.rpartition(".")[2] if "." in lower else ""
+        if ending in endings:
+            found.names.append(prefix + name)
+        else:
+            found.left_out[ending] += 1
 
 
 def _report_closed(error: OSError) -> None:

@@ -1,0 +1,103 @@
+"""The start on a folder of a million files: python -m benchmarks.listing --files=1000000
+
+Listing, checks (header, size, CRC-32 of the content) and fingerprint, as `train.py` begins, each
+start in a process of its own: the first knows nothing of the files, the second finds the checks of
+the first. The tree is made here, of hard links to a few hundred tiny JPEG files, so that it needs
+no more than its folders on the disk, and all of it lies in the page cache: the seconds are those
+of the processor; beside other work the seconds on the processor tell more.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.timing import arguments, show
+
+DISTINCT = 300
+FOLDERS = 1000
+START = """
+import json, resource, sys, time
+began = time.perf_counter()
+from and_tf.data.manifest import manifest
+from and_tf.data.sources.opening import open_source
+source = open_source("folder:" + sys.argv[1], skip_broken=False)
+found = {"images": len(source), "fingerprint": source.fingerprint, "files": len(manifest(source))}
+found["seconds"] = time.perf_counter() - began
+used = resource.getrusage(resource.RUSAGE_SELF)
+found |= {"peak": used.ru_maxrss * 1024 / 1e6, "processor": used.ru_utime + used.ru_stime}
+print(json.dumps(found))
+"""
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--files", type=int, default=1_000_000)
+    parser.add_argument("--folder", default="", help="keeps the tree, and takes one that is there")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(options.folder or scratch) / f"photos-{options.files}"
+        write_tree(folder, options.files)
+        rows = measure(folder, Path(scratch) / "cache")
+    show(f"Start on {options.files:,} files", rows, options.json)
+
+
+def measure(folder: Path, cache: Path) -> list[dict]:
+    """A row for each of two starts on a folder, the first without any check of its files."""
+    environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
+    rows = []
+    for name in ("first", "second"):
+        run = subprocess.run(
+            [sys.executable, "-c", START, str(folder)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found = json.loads(run.stdout)
+        rows.append(
+            {
+                "start": name,
+                "seconds": found["seconds"],
+                "of them on the processor": found["processor"],
+                "files/s": found["images"] / found["seconds"],
+                "peak, MB": found["peak"],
+                "fingerprint": found["fingerprint"][:12],
+            }
+        )
+    return rows
+
+
+def write_tree(folder: Path, count: int) -> None:
+    """Class folders with `count` JPEG files of 32 x 32 pixels, hard links to `DISTINCT` of them."""
+    if folder.exists():
+        return
+    partial = folder.with_name(folder.name + ".partial")
+    kinds = [partial / ".kinds" / f"{number}.jpg" for number in range(min(DISTINCT, count))]
+    kinds[0].parent.mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for path in kinds:
+        pixels = generator.integers(0, 256, (4, 4, 3), np.uint8)
+        image = Image.fromarray(pixels).resize((32, 32), Image.Resampling.BICUBIC)
+        image.save(path, quality=int(generator.integers(60, 95)))
+    a_while_ago = time.time() - 60  # what was written a moment ago is checked again
+    for path in kinds:
+        os.utime(path, (a_while_ago, a_while_ago))
+    per_folder = -(-count // min(FOLDERS, count))
+    for number in range(count):
+        place, row = divmod(number, per_folder)
+        parent = f"{partial}/class{place:04}"
+        if row == 0:
+            os.mkdir(parent)
+        os.link(kinds[number % len(kinds)], f"{parent}/{number:08}.jpg")
+    os.rename(partial, folder)
+
+
+if __name__ == "__main__":
+    main()
