@@ -70,6 +70,14 @@ class BrokenImage(UserError):
     """An image cannot be decoded."""
 
 
+class ImageChanged(UserError):
+    """An image is another one than when the run began to read it."""
+
+
+class Unreachable(UserError, OSError):
+    """A disk is away, and was for as long as is worth waiting for."""
+
+
 class BrokenFile(UserError):
     """A file of a run, a data set or an export cannot be read, or does not hold what it should."""
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from and_tf.data.progress import progress_bar
+from and_tf.data.sources.items import holds_paths
 from and_tf.data.sources.source import EncodedSource, Source
 from and_tf.data.workers import thread_pool
 
@@ -45,8 +46,9 @@ def files_of(source: Source) -> Files | None:
 
 def paths_of(source: Source) -> list[str]:
     """Paths of a source's images; empty where they are no files."""
-    items = source.items if isinstance(source, EncodedSource) else []
-    return [item for item in items if isinstance(item, str)]
+    if isinstance(source, EncodedSource) and holds_paths(source.items):
+        return [str(path) for path in source.items]
+    return []
 
 
 def read_checksums(paths: Sequence[str]) -> np.ndarray:

@@ -21,8 +21,8 @@ from and_tf.data.decoder_warnings import naming_image
 from and_tf.data.headers import START_BYTES, plain_shape
 from and_tf.data.parts import in_parts
 from and_tf.data.progress import progress_bar
-from and_tf.data.reading import opened, read_bytes
-from and_tf.errors import BrokenImage
+from and_tf.data.reading import is_away, opened, read_bytes, with_patience
+from and_tf.errors import BrokenImage, NotFound, Unreachable
 
 CHECKED_BYTES = 4 << 30  # larger sets are compared by names and sizes alone: reading takes minutes
 
@@ -109,15 +109,26 @@ def file_states(folder: Path, names: Sequence[str]) -> FileStates:
 
     def read(rows: np.ndarray) -> None:
         for row in rows.tolist():
-            try:
-                state = os.stat(prefix + names[row])
-            except (OSError, ValueError):  # gone, or no name of a file
+            state = _state(prefix + names[row])
+            if state is None:
                 continue
             states.sizes[row] = state.st_size
             states.mtimes[row], states.ctimes[row] = state.st_mtime_ns, state.st_ctime_ns
 
     _report(in_parts(read, np.arange(len(names))), len(names), "looking for images")
     return states
+
+
+def _state(path: str) -> os.stat_result | None:
+    """What the file system says of a file; None where it is gone, or has no name of a file."""
+    try:
+        return os.stat(path)
+    except ValueError:
+        return None
+    except OSError as error:
+        if not is_away(path, error):
+            return None
+    return with_patience(path, lambda: os.stat(path))
 
 
 def _report(parts: Iterable[int], count: int, description: str) -> None:
@@ -130,7 +141,7 @@ def _report(parts: Iterable[int], count: int, description: str) -> None:
 def _check(path: str, decode: bool, with_checksum: bool) -> Check:
     """Opens a file once; reads no more of it than its header where nothing else is asked for."""
     try:
-        content = _content(path, is_whole=decode or with_checksum)
+        content = with_patience(path, lambda: _content(path, is_whole=decode or with_checksum))
         if isinstance(content, str):
             return Check(0, (0, 0), content)
         shape = plain_shape(content)
@@ -140,10 +151,10 @@ def _check(path: str, decode: bool, with_checksum: bool) -> Check:
                 if decode:
                     load_image(content)
         return Check(zlib.crc32(content) if with_checksum else 0, shape, None)
-    except MemoryError:
+    except (MemoryError, Unreachable):
         raise
     except Exception as error:  # corrupt files make Pillow raise nearly anything
-        cause = error.__cause__ if isinstance(error, BrokenImage) else None
+        cause = error.__cause__ if isinstance(error, BrokenImage | NotFound) else None
         return Check(0, (0, 0), reason(cause or error))
 
 

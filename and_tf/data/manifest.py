@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from and_tf.data.file_checks import CHECKED_BYTES
+from and_tf.data.parts import in_parts
 from and_tf.data.progress import progress_bar
+from and_tf.data.reading import read_file
 from and_tf.data.sources.source import ArraySource, CachedSource, Source
-from and_tf.data.workers import thread_pool
 
 LISTED = 3  # names in a message, of each kind of change
 
@@ -76,10 +77,14 @@ def _checksums(items: Sequence[str | bytes] | np.ndarray, sizes: np.ndarray) -> 
     checksums = np.zeros(len(items), np.uint32)
     if sizes.sum() > CHECKED_BYTES:
         return checksums
+
+    def read(rows: np.ndarray) -> None:
+        for row in rows.tolist():
+            checksums[row] = _checksum(items[row])
+
     with progress_bar(len(items), "checksums") as progress:
-        for row, checksum in enumerate(thread_pool().map(_checksum, items)):
-            checksums[row] = checksum
-            progress.update()
+        for done in in_parts(read, np.arange(len(items))):
+            progress.update(done)
     return checksums
 
 
@@ -88,8 +93,7 @@ def _checksum(item: str | bytes | np.ndarray) -> int:
         return zlib.crc32(np.ascontiguousarray(item).data)
     if isinstance(item, bytes):
         return zlib.crc32(item)
-    with open(item, "rb") as file:
-        return zlib.crc32(file.read())
+    return zlib.crc32(read_file(item)[0])
 
 
 def changes(old: Manifest, new: Manifest) -> str:

@@ -1,11 +1,34 @@
-"""Bytes of files, read by descriptor."""
+"""Bytes of files, read by descriptor, with patience for a disk that is away for a moment."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import logging
 import os
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
+from and_tf.errors import NotFound, Unreachable
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+DELAYS_S = (1, 2, 4, 8, 15, 30)  # before each further try: a minute in all
+LOGGED_EVERY_S = 20  # many threads may wait for one disk
+# What a network disk, or one that is pulled out, answers while it is away.
+_AWAY = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("EIO", "ESTALE", "ENOTCONN", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN"),
+        *("ENETUNREACH", "ENETRESET", "ECONNRESET", "ECONNABORTED", "ECONNREFUSED", "ENODEV"),
+        *("ENXIO", "EREMOTEIO", "ENOLINK", "ECOMM", "EAGAIN", "EBUSY", "ENOMEDIUM"),
+    )
+    if hasattr(errno, name)
+)
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -29,3 +52,95 @@ def read_bytes(descriptor: int, size: int, offset: int = 0) -> bytes:
         content = os.pread(descriptor, missing, offset + size - missing)
         parts.append(content)
     return b"".join(parts)
+
+
+def read_file(path: str) -> tuple[bytes, os.stat_result]:
+    """The content of a file and its state when it was read; waits for a disk that is away.
+
+    Raises:
+        NotFound: there is no such file, in a folder that is there.
+        Unreachable: the disk stayed away for a minute.
+        OSError: of another kind.
+    """
+
+    def read() -> tuple[bytes, os.stat_result]:
+        with opened(path) as descriptor:
+            state = os.fstat(descriptor)
+            return read_bytes(descriptor, state.st_size), state
+
+    return with_patience(path, read)
+
+
+def read_part(path: str, offset: int, size: int) -> tuple[bytes, os.stat_result]:
+    """A part of a file and the file's state; see `read_file`."""
+
+    def read() -> tuple[bytes, os.stat_result]:
+        with opened(path) as descriptor:
+            return read_bytes(descriptor, size, offset), os.fstat(descriptor)
+
+    return with_patience(path, read)
+
+
+def with_patience(path: str, read: Callable[[], T]) -> T:
+    """What a function reads of a path, tried again for a minute where the disk is away.
+
+    Raises:
+        NotFound, Unreachable, OSError: see `read_file`.
+    """
+    for delay in DELAYS_S:
+        try:
+            return read()
+        except OSError as error:
+            if not is_away(path, error):
+                raise _not_found(path, error) from error
+            _log_wait(path, error)
+        time.sleep(delay)
+    try:
+        return read()
+    except OSError as error:
+        if not is_away(path, error):
+            raise _not_found(path, error) from error
+        raise Unreachable(
+            f"{path} cannot be read ({error.strerror}), and could not for {sum(DELAYS_S)} seconds: "
+            "connect its disk again, and repeat the command."
+        ) from error
+
+
+def is_away(path: str, error: OSError) -> bool:
+    """Whether the disk is away, rather than the one file gone."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return not _holds_files(os.path.dirname(os.path.abspath(path)))
+    return error.errno in _AWAY
+
+
+def _holds_files(folder: str) -> bool:
+    """Whether a folder is there and not empty, as the place is where a disk was mounted."""
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False
+
+
+def _not_found(path: str, error: OSError) -> OSError:
+    if isinstance(error, FileNotFoundError):
+        return NotFound(f"{path} is gone: put the file back, and repeat the command.")
+    return error
+
+
+_lock = threading.Lock()
+_logged_at = -LOGGED_EVERY_S * 1.0
+
+
+def _log_wait(path: str, error: OSError) -> None:
+    global _logged_at
+    with _lock:
+        if time.monotonic() - _logged_at < LOGGED_EVERY_S:
+            return
+        _logged_at = time.monotonic()
+    logger.warning(
+        "%s cannot be read (%s): trying again, for up to %d seconds.",
+        path,
+        error.strerror,
+        sum(DELAYS_S),
+    )

@@ -11,6 +11,7 @@ from and_tf.data.decode import header_shape
 from and_tf.data.settings import DataSettings
 from and_tf.data.sources import opening
 from and_tf.data.sources.class_folders import folders_of_classes
+from and_tf.data.sources.items import holds_paths
 from and_tf.data.sources.opening import Opened
 from and_tf.data.sources.source import ArraySource
 from and_tf.data.subsets import evenly_spaced, has_labels
@@ -135,12 +136,11 @@ def array_size(source: Opened) -> tuple[int, int] | None:
     """(height, width) of all images of an array or TFDS set; None for files and mixed sizes."""
     if isinstance(source, ArraySource):
         return source.images.shape[1], source.images.shape[2]
+    if holds_paths(source.items):
+        return None
     sizes = set()
     for index in evenly_spaced(len(source), SAMPLED_SIZES):
-        item = source.items[index]
-        if isinstance(item, str):
-            return None
-        sizes.add(header_shape(item))
+        sizes.add(header_shape(source.items[index]))
     return sizes.pop() if len(sizes) == 1 else None
 
 
@@ -169,6 +169,8 @@ def _check_class_folders(reference: Opened, classes: np.ndarray) -> None:
     if reference.name.startswith("list:"):  # a list is a choice
         return
     if isinstance(reference, ArraySource) or not reference.class_names or not reference.names:
+        return
+    if not holds_paths(reference.items):
         return
     root = str(reference.items[0])[: -len(reference.names[0])]
     filled = {reference.class_names[label] for label in classes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,15 +14,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from and_tf.data.boxes import box_shapes
-from and_tf.data.decode import header_shape, load_square
+from and_tf.data.decode import header_shape, load_square, reason
 from and_tf.data.decoder_warnings import naming_image
+from and_tf.data.parts import in_parts
+from and_tf.data.reading import read_file
+from and_tf.data.sources.changed import check_unchanged
+from and_tf.data.sources.items import holds_paths, items_at, joined_items
 from and_tf.data.sources.loading import (
     Originals,
     joined_members,
     load_crops,
     members_at,
 )
-from and_tf.data.workers import in_threads, thread_pool
+from and_tf.data.workers import in_threads
 from and_tf.errors import Argument, BrokenImage
 
 if TYPE_CHECKING:
@@ -33,7 +38,8 @@ class EncodedSource:
     """Image files, or encoded images in memory, decoded on demand.
 
     Args:
-        items: path, or encoded bytes, of each image.
+        items: path, or encoded bytes, of each image. They may be made when they are asked for, as
+            `FilePaths` and `FileParts` are, so that no list of a million is needed.
         name: for messages.
         labels: (N,) int32, -1 where an image has no label; or None.
         class_names: name of each label; or None.
@@ -41,13 +47,14 @@ class EncodedSource:
         sizes: (N,) int64, encoded size of each image in bytes; needed where items are paths.
         identity: what the fingerprint begins with, where images have no names.
         checksums: (N,) uint32, CRC-32 of each encoded image, where they are known; or None.
+        mtimes: (N,) int64, nanoseconds, when each file was last written; or None.
         shapes: (N, 2) int32, height and width in pixels, where they are known; or None.
         broken: name of each image that was left out, and why it cannot be read.
         boxes: (N, 4) float64, the part of each upright image that counts, ymin, xmin, ymax, xmax as
             fractions of it; None for whole images.
     """
 
-    items: list[str] | list[bytes]
+    items: Sequence[str] | Sequence[bytes]
     name: str
     labels: np.ndarray | None = None
     class_names: list[str] | None = None
@@ -55,13 +62,14 @@ class EncodedSource:
     sizes: np.ndarray = None  # type: ignore[assignment]
     identity: str = ""
     checksums: np.ndarray | None = None
+    mtimes: np.ndarray | None = None
     shapes: np.ndarray | None = None
     broken: tuple[tuple[str, str], ...] = ()
     boxes: np.ndarray | None = None
 
     def __post_init__(self):
         if self.sizes is None:
-            self.sizes = np.array([len(item) for item in self.items], np.int64)
+            self.sizes = np.fromiter(map(len, self.items), np.int64, len(self.items))
 
     def __len__(self) -> int:
         return len(self.items)
@@ -79,24 +87,33 @@ class EncodedSource:
     @cached_property
     def image_shapes(self) -> np.ndarray:
         """(N, 2) int32, height and width of each image in pixels, or of its box."""
-        shapes = self.shapes
-        if shapes is None:
-            found = list(thread_pool().map(_header_shape, self.items))
-            shapes = np.array(found, np.int32).reshape(-1, 2)
+        shapes = self._header_shapes() if self.shapes is None else self.shapes
         return shapes if self.boxes is None else box_shapes(self.boxes, shapes)
+
+    def _header_shapes(self) -> np.ndarray:
+        shapes = np.zeros((len(self), 2), np.int32)
+
+        def read(rows: np.ndarray) -> None:
+            for row in rows.tolist():
+                shapes[row] = _header_shape(self.items[row])
+
+        deque(in_parts(read, np.arange(len(self))), maxlen=0)
+        return shapes
 
     def load(self, indices: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
         """Images at `indices` (B,), as (B, size, size, 3) uint8, as `load_square` gives them.
 
         Raises:
             BrokenImage: an image cannot be decoded; names it.
+            Unreachable: it lies on a disk that is away, and stays so for a minute.
         """
         indices = np.asarray(indices, dtype=np.int64)
         images = np.empty((len(indices), size, size, 3), np.uint8)
 
         def fill(row: int) -> None:
             with self._naming(indices[row]):
-                images[row] = load_square(self.items[indices[row]], size, self.box(indices[row]))
+                content = self.content(indices[row])
+                images[row] = load_square(content, size, self.box(indices[row]))
 
         in_threads(fill, len(indices))
         return images
@@ -122,40 +139,73 @@ class EncodedSource:
 
         Raises:
             BrokenImage: an image cannot be decoded; names it.
+            ImageChanged: its file is another one than when the source was opened.
+            Unreachable: it lies on a disk that is away, and stays so for a minute.
         """
-        items = [self.items[index] for index in indices]
+        contents = Contents(self, indices)
         boxes = None if self.boxes is None else self.boxes[np.asarray(indices)]
-        return load_crops(items, noise, augmentation, indices, self._naming, originals, boxes)
+        return load_crops(contents, noise, augmentation, indices, self._naming, originals, boxes)
 
     def box(self, index: int) -> np.ndarray | None:
         """(4,) float64, the box of an image; None where it is whole."""
         return None if self.boxes is None else self.boxes[index]
 
+    def content(self, index: int, is_trained_on: bool = False) -> bytes:
+        """The encoded bytes of an image, read anew.
+
+        Args:
+            index: of the image.
+            is_trained_on: whether an image that has changed is refused, rather than a warning
+                logged: what a run learns would depend on when it changed.
+
+        Raises:
+            ImageChanged, Unreachable, NotFound: see `load_crops`.
+        """
+        item = self.items[index]
+        if isinstance(item, bytes):
+            return item
+        content, state = read_file(item)
+        check_unchanged(self, index, content, state.st_mtime_ns, is_trained_on)
+        return content
+
     def take(self, indices: Sequence[int] | np.ndarray | slice) -> EncodedSource:
         """The source of the images at `indices`, in their order."""
         rows = np.arange(len(self))[indices]
-        items = [self.items[row] for row in rows]
-        return replace(self, items=items, **members_at(self, rows))
+        return replace(self, items=items_at(self.items, rows), **members_at(self, rows))
 
     def join(self, other: EncodedSource) -> EncodedSource:
         """The images of this source, then those of another split of the same data set."""
-        items: list = [*self.items, *other.items]
+        items = joined_items(self.items, other.items)
         return replace(self, items=items, **joined_members(self, other))
 
     @contextlib.contextmanager
     def _naming(self, index: int) -> Iterator[None]:
         """Says which image it is, of one that cannot be decoded, or is mended."""
-        item = self.items[index]
+        called = f"Image {index} of {self.name}"
+        path = os.path.abspath(str(self.items[index])) if holds_paths(self.items) else ""
         try:
-            called = f"Image {index} of {self.name}"
-            with naming_image(os.path.abspath(item) if isinstance(item, str) else called):
+            with naming_image(path or called):
                 yield
         except BrokenImage as error:
+            decoding = f"cannot decode {path} ({reason(error.__cause__ or error)})"
             raise BrokenImage(
-                f"Image {index} of {self.name} is broken: {error}: repair or remove it, or pass ",
+                f"{called} is broken: {decoding if path else error}: repair or remove it, or pass ",
                 Argument("skip_broken", True),
                 ".",
             ) from error
+
+
+class Contents(Sequence[bytes]):
+    """The encoded bytes of the images of a training step, each read when it is asked for."""
+
+    def __init__(self, source: EncodedSource, indices: np.ndarray):
+        self.source, self.indices = source, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, row):
+        return self.source.content(self.indices[row], is_trained_on=True)
 
 
 def _header_shape(item: str | bytes) -> tuple[int, int]:

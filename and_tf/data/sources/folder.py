@@ -96,6 +96,7 @@ def open_folder(
         names,
         checks.sizes[rows],
         checksums=None if checks.checksums is None else checks.checksums[rows],
+        mtimes=checks.mtimes[rows],
         shapes=checks.shapes[rows],
         broken=broken,
     )

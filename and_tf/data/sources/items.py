@@ -40,3 +40,22 @@ class FilePaths(Sequence[str]):
     def take(self, rows: np.ndarray) -> FilePaths:
         """The paths of some files."""
         return FilePaths(self.folder, [self.names[row] for row in rows.tolist()])
+
+
+def holds_paths(items: Sequence) -> bool:
+    """Whether images are files, rather than encoded bytes: reads none."""
+    return isinstance(items, FilePaths) or (
+        isinstance(items, list) and bool(items) and isinstance(items[0], str)
+    )
+
+
+def items_at(items: Sequence, rows: np.ndarray) -> Sequence:
+    """Some of the images, none of which is read for that."""
+    if isinstance(items, FilePaths):
+        return items.take(rows)
+    return [items[row] for row in rows.tolist()]
+
+
+def joined_items(first: Sequence, second: Sequence) -> Sequence:
+    """The images of two splits of a data set."""
+    return [*first, *second]

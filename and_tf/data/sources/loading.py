@@ -82,14 +82,14 @@ def load_crops(
 
 
 # Members with one value for each image, besides the images themselves and their names.
-PER_IMAGE = ("labels", "sizes", "checksums", "shapes", "boxes")
+PER_IMAGE = ("labels", "sizes", "checksums", "mtimes", "shapes", "boxes")
 
 
 def members_at(source: Any, rows: np.ndarray) -> dict[str, Any]:
     """The members of the part of a source at `rows`, besides the images."""
     members = {name: getattr(source, name) for name in PER_IMAGE if hasattr(source, name)}
     kept = {name: None if value is None else value[rows] for name, value in members.items()}
-    names = None if source.names is None else [source.names[row] for row in rows]
+    names = None if source.names is None else [source.names[row] for row in rows.tolist()]
     return {**kept, "names": names}
 
 

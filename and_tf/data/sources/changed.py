@@ -1,0 +1,59 @@
+"""Images that are replaced while a run reads them, found out by size and time."""
+
+from __future__ import annotations
+
+import logging
+import os
+import zlib
+from typing import TYPE_CHECKING
+
+from and_tf.data.log_once import log_once
+from and_tf.errors import ImageChanged
+
+if TYPE_CHECKING:
+    from and_tf.data.sources.encoded import EncodedSource
+
+logger = logging.getLogger(__name__)
+
+
+def check_unchanged(
+    source: EncodedSource, index: int, content: bytes, mtime: int, is_trained_on: bool
+) -> None:
+    """Compares a file with what it was when the source was opened, as a continued run does.
+
+    A file of another size is another image. One of another time is one if its checksum differs;
+    where none is known, the run goes on, as it would if it were continued, and a warning is logged.
+
+    Args:
+        source: of the image.
+        index: of the image.
+        content: of its file.
+        mtime: of its file, in nanoseconds.
+        is_trained_on: whether a changed image is refused, rather than a warning logged.
+
+    Raises:
+        ImageChanged: names the file.
+    """
+    is_other, same_time = len(content) != source.sizes[index], _has_time(source, index, mtime)
+    if not is_other and same_time:
+        return
+    if not is_other and source.checksums is not None:
+        is_other = zlib.crc32(content) != int(source.checksums[index])
+        if not is_other:
+            return
+    path = os.path.abspath(str(source.items[index]))
+    if not is_other:
+        text = "was written anew since the start, at the same size; so may be others"
+        log_once(logger, logging.WARNING, f"{source.name}: an image {text}.")
+        return
+    sizes = f"{source.sizes[index]:,} bytes at the start, {len(content):,} now"
+    if is_trained_on:
+        raise ImageChanged(
+            f"{path} has changed since the run began to read it ({sizes}): put the former file "
+            "back and repeat the command, or begin a new run."
+        )
+    log_once(logger, logging.WARNING, f"{path} has changed since the start ({sizes}).")
+
+
+def _has_time(source: EncodedSource, index: int, mtime: int) -> bool:
+    return source.mtimes is None or int(source.mtimes[index]) in (mtime, -1)
