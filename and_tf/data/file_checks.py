@@ -105,11 +105,10 @@ def check_files(folder: Path, names: Sequence[str], decode: bool = False) -> Fil
 def file_states(folder: Path, names: Sequence[str]) -> FileStates:
     """Sizes and times of files, as the file system has them now."""
     states = FileStates(*(np.full(len(names), -1, np.int64) for _ in FileStates._fields))
-    prefix = os.path.join(folder, "")
 
     def read(rows: np.ndarray) -> None:
         for row in rows.tolist():
-            state = _state(prefix + names[row])
+            state = _state(os.path.join(folder, names[row]))
             if state is None:
                 continue
             states.sizes[row] = state.st_size

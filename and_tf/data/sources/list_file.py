@@ -154,6 +154,7 @@ def _open(
         [names[row] for row in kept],
         checks.sizes[kept],
         checksums=None if checks.checksums is None else checks.checksums[kept],
+        mtimes=checks.mtimes[kept],
         shapes=checks.shapes[kept],
         broken=broken,
         boxes=None if boxes is None else boxes[kept],

@@ -1,4 +1,8 @@
-"""Data sets of TensorFlow Datasets as sources of encoded images."""
+"""Data sets of TensorFlow Datasets as sources of encoded images, which stay in their files.
+
+What the records hold besides, such as labels and boxes, is read once, with the places of the
+images: `tfds_records.read_split` gives any numeric feature by its name.
+"""
 
 import functools
 from pathlib import Path
@@ -6,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from and_tf.data.progress import progress_bar
 from and_tf.data.sources.class_folders import normalised
 from and_tf.data.sources.encoded import EncodedSource
-from and_tf.data.sources.tfds_boxes import BOX, box_key, partial_features, with_box
-from and_tf.data.sources.tfds_prepare import import_tfds, quiet_logs, tfds_builder, tfds_error
-from and_tf.data.splits import Opened, SourceOptions, Splits, split_ranges
+from and_tf.data.sources.tfds_boxes import box_key, enclosing_boxes
+from and_tf.data.sources.tfds_prepare import import_tfds, tfds_builder, tfds_error
+from and_tf.data.sources.tfds_records import read_split
+from and_tf.data.splits import Opened, SourceOptions, Splits
 from and_tf.data.stratified import STRATIFIED, report_sorted_part
-from and_tf.errors import Argument, UserError
+from and_tf.errors import Argument, NotFound, UserError
 
 
 class TfdsSplits(Splits):
@@ -50,46 +54,26 @@ def tfds_splits(path: str, options: SourceOptions) -> TfdsSplits:
 def _read(
     builder: Any, name: str, split: str, data_dir: str | Path | None, crop_to_box: bool
 ) -> EncodedSource:
-    """A split of a TFDS set, its encoded images in memory, in the stored order."""
-    tfds = import_tfds()
-    spec = f"tfds:{name}"
-    lengths = {key: info.num_examples for key, info in builder.info.splits.items()}
-    num_images = sum(stop - start for _, start, stop in split_ranges(split, spec, lengths, lengths))
+    """A split of a TFDS set in the stored order; its images stay in their files until used."""
     image_key, label_key = _tfds_keys(builder.info)
-    of_box = box_key(builder.info) if crop_to_box else None
-    read: dict[str, Any] = dict.fromkeys(filter(None, (image_key, label_key)), True)
-    read |= partial_features(of_box) if of_box else {}
-    items: list[bytes] = []
-    labels: list[int] = []
-    boxes: list[np.ndarray] = []
+    of_box = "/".join(box_key(builder.info)) if crop_to_box else ""
     try:
-        with quiet_logs(), progress_bar(num_images, f"reading {spec}") as progress:
-            records = builder.as_dataset(
-                split=split,
-                shuffle_files=False,
-                decoders=tfds.decode.PartialDecoding(
-                    read, decoders={image_key: tfds.decode.SkipDecoding()}
-                ),
-                # One file after the other: the order of the images is their identity.
-                read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
-            )
-            records = records.map(with_box(of_box)) if of_box else records
-            for batch in records.batch(500).as_numpy_iterator():
-                items.extend(batch[image_key])
-                labels.extend(batch[label_key] if label_key else ())
-                boxes.extend(batch[BOX] if of_box else ())
-                progress.update(len(batch[image_key]))
+        found = read_split(builder.info, split, f"tfds:{name}", image_key)
+    except NotFound:
+        raise
     except Exception as error:
         raise tfds_error("read", name, data_dir, error) from error
+    class_names = builder.info.features[label_key].names if label_key else None
     return EncodedSource(
-        items,
-        spec,
-        np.array(labels, np.int32) if label_key else None,
-        [normalised(name) for name in builder.info.features[label_key].names]
-        if label_key
-        else None,
+        found.items,
+        f"tfds:{name}",
+        found.single(label_key) if label_key else None,
+        class_names and [normalised(name) for name in class_names],
+        sizes=found.sizes,
         identity=f"{builder.info.full_name} {split}",
-        boxes=np.array(boxes, np.float64) if of_box else None,
+        checksums=found.checksums,
+        shapes=found.shapes,
+        boxes=enclosing_boxes(found.values_of(of_box)) if of_box else None,
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from and_tf.data.sources.tfds_prepare import import_tfds
 from and_tf.errors import Argument, UserError
-
-BOX = "and_tf/box"  # key of a record's box
 
 Key = tuple[str, ...]
 
@@ -34,21 +34,18 @@ def box_key(info: Any) -> Key:
     )  # fmt: skip
 
 
-def partial_features(key: Key) -> dict[str, Any]:
-    """What TFDS's PartialDecoding reads of a record for its box."""
-    return {key[0]: True} if len(key) == 1 else {key[0]: {key[1]: True}}
+def enclosing_boxes(values: Sequence[np.ndarray]) -> np.ndarray:
+    """One box for each image: around all of its objects, or the whole of one without any.
 
+    Args:
+        values: of each image (4 * boxes,) float32: ymin, xmin, ymax, xmax of each of its boxes.
 
-def with_box(key: Key) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """A function that gives a record its box (4,) float32 under `BOX`: of all of its objects."""
-    import tensorflow as tf
-
-    def add(record: dict[str, Any]) -> dict[str, Any]:
-        box = record[key[0]] if len(key) == 1 else record[key[0]][key[1]]
-        corners = tf.reshape(box, (-1, 4))
-        low, high = tf.reduce_min(corners[:, :2], axis=0), tf.reduce_max(corners[:, 2:], axis=0)
-        whole = tf.constant([0.0, 0.0, 1.0, 1.0])  # of an image without objects
-        found = tf.where(tf.shape(corners)[0] > 0, tf.concat([low, high], axis=0), whole)
-        return {name: value for name, value in record.items() if name != key[0]} | {BOX: found}
-
-    return add
+    Returns:
+        (N, 4) float64.
+    """
+    found = np.tile([0.0, 0.0, 1.0, 1.0], (len(values), 1))
+    for row, numbers in enumerate(values):
+        if len(numbers):
+            corners = numbers.reshape(-1, 4)
+            found[row] = *corners[:, :2].min(axis=0), *corners[:, 2:].max(axis=0)
+    return found

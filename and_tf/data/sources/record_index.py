@@ -1,0 +1,220 @@
+"""What lies where in the record files of a data set: found out once, and kept for the next start.
+
+A file is read once from its beginning to its end, which checks it; of its records are kept the
+place, size, checksum and shape of the image, and all small numbers, such as labels and boxes. What
+was found is kept in the user's cache folder, by path, size and time of the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from and_tf.data.check_cache import cache_folder, write_arrays
+from and_tf.data.decode import header_shape
+from and_tf.data.headers import plain_shape
+from and_tf.data.progress import progress_bar
+from and_tf.data.sources.items import array_record, count_array_records, parsed_example
+from and_tf.data.workers import thread_pool
+from and_tf.errors import BrokenFile
+
+logger = logging.getLogger(__name__)
+
+MOST_NUMBERS = 64  # of a feature, an image on average: what has more is data of its own
+RECORDS_AT_ONCE = 32
+HEADER_BYTES, FOOTER_BYTES = 12, 4  # of a record in a TFRecord file: length and checksums
+
+
+@dataclass(frozen=True)
+class RecordIndex:
+    """Of the records of one file, or of several one after the other.
+
+    Attributes:
+        places: (N,) int64, offset of each image in a TFRecord file; number of the record in an
+            ArrayRecord file.
+        sizes: (N,) int64, bytes of each image.
+        checksums: (N,) uint32, CRC-32 of each image.
+        shapes: (N, 2) int32, height and width in pixels; 0 where the image is broken.
+        numbers: of each numeric feature its values (V,), one image after the other.
+        counts: of each numeric feature (N,) int64, how many of the values each image has.
+    """
+
+    places: np.ndarray
+    sizes: np.ndarray
+    checksums: np.ndarray
+    shapes: np.ndarray
+    numbers: dict[str, np.ndarray]
+    counts: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def values_of(self, key: str) -> list[np.ndarray]:
+        """The values of a numeric feature: an array (n,) of float32 or int64 for each image.
+
+        Those of several dimensions are flat, such as four numbers for each box. A feature of more
+        than `MOST_NUMBERS` values an image is not kept.
+
+        Args:
+            key: such as `label`, `bbox` or `objects/bbox`.
+
+        Raises:
+            KeyError: there is no such feature.
+        """
+        return np.split(self.numbers[key], np.cumsum(self.counts[key])[:-1])
+
+
+def index_of_files(paths: Sequence[str], key: str, description: str) -> list[RecordIndex]:
+    """The index of each record file.
+
+    Args:
+        paths: of TFRecord files, or ArrayRecord files: the format is part of the name.
+        key: of the feature that is the encoded image.
+        description: for the progress bar.
+
+    Raises:
+        BrokenFile: names a file that is damaged.
+    """
+    with progress_bar(len(paths), description, unit="file") as progress:
+        found = []
+        for index in thread_pool().map(lambda path: _index_of(path, key), paths):
+            found.append(index)
+            progress.update()
+    return found
+
+
+def _index_of(path: str, key: str) -> RecordIndex:
+    """The index that a former start has kept, or a new one."""
+    state = os.stat(path)
+    stamp = np.array([state.st_size, state.st_mtime_ns], np.int64)
+    name = hashlib.sha256(os.fsencode(f"{os.path.realpath(path)}\n{key}")).hexdigest()[:32]
+    kept = cache_folder() / "records" / f"{name}.npz"
+    try:
+        return _read(kept, stamp)
+    except FileNotFoundError:
+        pass
+    except Exception as error:  # by a kill, a full disk or another version: read anew
+        logger.debug("%s cannot be used (%s)", kept, error)
+    index = _new_index(path, key)
+    try:
+        _write(kept, stamp, index)
+    except OSError as error:  # a home that is read-only or full
+        logger.debug("%s cannot be written (%s)", kept, error)
+    return index
+
+
+def is_array_record(path: str) -> bool:
+    """Whether a file of a data set is in the format ArrayRecord, which its name tells."""
+    return ".array_record" in os.path.basename(path)
+
+
+def _new_index(path: str, key: str) -> RecordIndex:
+    places: list[int] = []
+    sizes: list[int] = []
+    checksums: list[int] = []
+    shapes: list[tuple[int, int]] = []
+    numbers: dict[str, list[float]] = {}
+    counts: dict[str, list[int]] = {}
+    for number, (begin, record) in enumerate(_records(path)):
+        features = parsed_example(record)
+        image = features[key].bytes_list.value[0]
+        places.append(number if is_array_record(path) else begin + _place_in(record, image))
+        sizes.append(len(image))
+        checksums.append(zlib.crc32(image))
+        shapes.append(_shape(image))
+        for name, feature in features.items():
+            kind = feature.WhichOneof("kind")
+            if kind not in ("int64_list", "float_list"):
+                continue
+            values = getattr(feature, kind).value
+            numbers.setdefault(name, []).extend(values)
+            counts.setdefault(name, [0] * number).append(len(values))
+        for of_feature in counts.values():  # of a record that lacks a feature
+            of_feature.extend([0] * (number + 1 - len(of_feature)))
+    small = {n: v for n, v in numbers.items() if 0 < len(v) <= MOST_NUMBERS * len(places)}
+    return RecordIndex(
+        np.array(places, np.int64),
+        np.array(sizes, np.int64),
+        np.array(checksums, np.uint32),
+        np.array(shapes, np.int32).reshape(-1, 2),
+        {
+            n: np.array(v, np.int64 if isinstance(v[0], int) else np.float32)
+            for n, v in small.items()
+            if v
+        },
+        {n: np.array(counts[n], np.int64) for n in small if numbers[n]},
+    )
+
+
+def _records(path: str) -> Iterator[tuple[int, bytes]]:
+    """Records of a file, each with the offset at which it begins in a TFRecord file.
+
+    Raises:
+        BrokenFile: its checksums are wrong, or it ends within a record.
+    """
+    if is_array_record(path):
+        for start in range(0, count := count_array_records(path), RECORDS_AT_ONCE):
+            numbers = list(range(start, min(start + RECORDS_AT_ONCE, count)))
+            yield from ((0, record) for record in array_record(path, numbers))
+        return
+    import tensorflow as tf
+
+    at = HEADER_BYTES
+    try:
+        for batch in tf.data.TFRecordDataset(path, buffer_size=8 << 20).batch(RECORDS_AT_ONCE):
+            for record in batch.numpy():
+                yield at, record
+                at += len(record) + HEADER_BYTES + FOOTER_BYTES
+    except tf.errors.OpError as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise BrokenFile(f"{path} is damaged ({reason}): write or copy the file again.") from error
+
+
+def _place_in(record: bytes, image: bytes) -> int:
+    """Where the bytes of an image begin in the record that holds them."""
+    at = record.find(image[:64])
+    while not record.startswith(image, at):
+        at = record.find(image[:64], at + 1)
+    return at
+
+
+def _shape(image: bytes) -> tuple[int, int]:
+    try:
+        return plain_shape(image) or header_shape(image)
+    except MemoryError:
+        raise
+    except Exception:  # a broken image is named when it is loaded
+        return 0, 0
+
+
+_TYPES = {int: np.int64, float: np.float32}  # of the two kinds of numbers in an example
+_ARRAYS = ("places", "sizes", "checksums", "shapes")
+
+
+def _write(path: Path, stamp: np.ndarray, index: RecordIndex) -> None:
+    arrays = {"stamp": stamp} | {name: getattr(index, name) for name in _ARRAYS}
+    for name in index.numbers:
+        arrays[f"numbers:{name}"], arrays[f"counts:{name}"] = (
+            index.numbers[name],
+            index.counts[name],
+        )
+    write_arrays(path, arrays)
+
+
+def _read(path: Path, stamp: np.ndarray) -> RecordIndex:
+    with np.load(path, allow_pickle=False) as file:
+        if not np.array_equal(file["stamp"], stamp):
+            raise ValueError("it belongs to another state of the file")
+        names = [name.partition(":")[2] for name in file.files if name.startswith("numbers:")]
+        return RecordIndex(
+            **{name: file[name] for name in _ARRAYS},
+            numbers={name: file[f"numbers:{name}"] for name in names},
+            counts={name: file[f"counts:{name}"] for name in names},
+        )
