@@ -115,6 +115,8 @@ def whole_images(
 
 
 def _is_whole(source: ArraySource | EncodedSource, size: int) -> bool:
+    if source.eval_crop != 1.0:
+        return False
     if isinstance(source, ArraySource):
         return is_whole(source.images.shape[1], source.images.shape[2], size)
     return all(is_whole(height, width, size) for height, width in source.image_shapes.tolist())

@@ -152,19 +152,40 @@ def square(image: Image.Image, size: int) -> np.ndarray:
     return np.asarray(image)
 
 
+def centre(images: np.ndarray, size: int) -> np.ndarray:
+    """The centre of square images: (..., R, R, 3) to (..., size, size, 3)."""
+    start = centre_start(images.shape[-2], size)
+    return images[..., start : start + size, start : start + size, :]
+
+
+def centre_start(side: int, size: int) -> int:
+    """Where the centre of `size` pixels begins in `side` pixels."""
+    return round((side - size) / 2)
+
+
+def resized_side(size: int, eval_crop: float) -> int:
+    """Pixels that the shorter side is resized to, where a centre of `size` is that part of it."""
+    return round(size / eval_crop)
+
+
 def load_square(
-    path_or_bytes: str | Path | bytes, size: int, box: np.ndarray | None = None
+    path_or_bytes: str | Path | bytes,
+    size: int,
+    box: np.ndarray | None = None,
+    eval_crop: float = 1.0,
 ) -> np.ndarray:
     """An image file as evaluation, embedding and export see it: a function of file and size alone.
 
     The shorter side is resized with antialiasing and the centre cropped, from the original; of a
     JPEG, from one that is decoded no smaller than twice `size`. With a box all of this is done to
-    that part of the image.
+    that part of the image, and with `eval_crop` the centre covers so much of the shorter side, as
+    0.875 of it where 256 pixels are resized to and 224 kept.
 
     Returns:
         (size, size, 3) uint8.
     """
-    return square(load_image(path_or_bytes, reduction_to(2 * size), box), size)
+    side = resized_side(size, eval_crop)
+    return centre(square(load_image(path_or_bytes, reduction_to(2 * side), box), side), size)
 
 
 def upright_shape(image: Image.Image) -> tuple[int, int]:

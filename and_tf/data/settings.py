@@ -48,6 +48,13 @@ class DataSettings(Settings):
         False, "Crop images to the bounding box that the data set gives, before anything else."
     )
 
+    eval_crop: float = setting(
+        1.0,
+        "Part of the shorter side that the centre crop of evaluation, embedding and export covers; "
+        "0.875 means resize to 256, crop 224.",
+        between(0.5, 1),
+    )
+
     def absolute(self) -> DataSettings:
         """The same images, by absolute paths, so that they are found from any folder."""
         from and_tf.data.sources.opening import absolute_spec

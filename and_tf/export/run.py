@@ -7,6 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from and_tf.data.decode import centre_start
+from and_tf.data.settings import DataSettings
+from and_tf.encoders.border import with_border
 from and_tf.encoders.pooling import chosen_layer, pooled_features
 from and_tf.encoders.stages import AUTO_LAYER
 from and_tf.errors import Argument, UserError
@@ -49,7 +52,7 @@ def export_run(choice: RunChoice, settings: ExportSettings) -> list[Path]:
         )  # fmt: skip
     restored = restore_encoder(run, choice.checkpoint)
     layer = chosen_layer(restored.encoder, settings.layer)
-    encoder = pooled_features(restored.encoder, layer)
+    encoder = _for_export(run, restored.encoder, layer)
     samples = _samples(run, encoder, settings, formats)
     if samples.are_random and settings.format == "all":
         formats = [form for form in formats if not FORMATS[form].needs_images]
@@ -59,6 +62,12 @@ def export_run(choice: RunChoice, settings: ExportSettings) -> list[Path]:
     ]
     logger.info("Layer %s in step %s, from %s", layer, f"{restored.step:,}", restored.path)
     return written
+
+
+def _for_export(run: Workdir, encoder: keras.Model, layer: str) -> keras.Model:
+    """The features of a layer, from images as they are resized for the run's evaluations."""
+    eval_crop = run.read_settings(DataSettings).eval_crop
+    return pooled_features(with_border(encoder, eval_crop), layer)
 
 
 def _samples(
@@ -95,7 +104,11 @@ def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) 
         if left_over.is_dir():
             shutil.rmtree(left_over)
     layer = chosen_layer(encoder, AUTO_LAYER)
-    encoder = pooled_features(encoder, layer)
+    encoder = _for_export(run, encoder, layer)
+    border = encoder.input_shape[1] - images.shape[1]
+    start = centre_start(encoder.input_shape[1], images.shape[1])
+    margin = (start, border - start)
+    images = np.pad(images, [(0, 0), margin, margin, (0, 0)])
     savedmodel, _ = (
         write_export(encoder, export_path(run, form), form, Samples(images, images), layer)
         for form in ("savedmodel", "keras")

@@ -1,5 +1,6 @@
 """Typical images: to take the ranges of int8 from, and to compare exports on."""
 
+import dataclasses
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -44,7 +45,8 @@ def open_samples(run: Workdir, side: int, folder: str = "") -> Samples:
     if folder:
         source: Source = open_folder(Path(folder).expanduser())
     else:
-        source, _ = open_train_and_held_out(run.read_settings(DataSettings))
+        data = dataclasses.replace(run.read_settings(DataSettings), eval_crop=1.0)
+        source, _ = open_train_and_held_out(data)  # the encoder cuts the border off
     rows = np.asarray(evenly_spaced(len(source), NUM_CALIBRATION + NUM_COMPARED))
     images = source.load(rows, side)
     if len(images) < 6:

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import keras
 
-from and_tf.data.settings import AugmentationSettings
+from and_tf.data.settings import AugmentationSettings, DataSettings
 from and_tf.data.startup_lines import look_for_devices
+from and_tf.encoders.border import with_border
 from and_tf.encoders.build import build_encoder
 from and_tf.encoders.settings import EncoderSettings
 from and_tf.errors import BrokenFile, NotFound
@@ -38,6 +39,7 @@ def load_encoder(path: str | Path, checkpoint: str = "last") -> keras.Model:
 
     Returns:
         keras.Model from images (B, H, W, 3) in 0..255 to unit embeddings (B, D), for `predict`.
+        With `eval_crop` below 1 it takes the images that are resized, and crops them by itself.
 
     Raises:
         NotFound: if there is no such file, run or checkpoint.
@@ -47,7 +49,9 @@ def load_encoder(path: str | Path, checkpoint: str = "last") -> keras.Model:
     path = Path(path).expanduser()
     if path.suffix == ".keras":
         return _load_keras_file(path)
-    return restore_encoder(Workdir(path), checkpoint).encoder
+    run = Workdir(path)
+    encoder = restore_encoder(run, checkpoint).encoder
+    return with_border(encoder, run.read_settings(DataSettings).eval_crop)
 
 
 def _load_keras_file(path: Path) -> keras.Model:

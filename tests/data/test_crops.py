@@ -1,5 +1,7 @@
 """Training crops are cut from the original; evaluation sees it once resized and centre cropped."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers.pictures import photo, pixels, write_photos
@@ -148,3 +150,34 @@ def test_views_of_a_large_jpeg_are_cut_from_what_is_fine_enough_for_the_smallest
         smallest = int(np.argmin([min(box.height, box.width) for box in boxes]))
         np.testing.assert_array_equal(both[smallest], singles[smallest])
         assert np.abs(both - singles).max() <= 4
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 1 << 30])
+def test_a_centre_crop_of_evaluation_is_resize_and_crop_and_leaves_training_alone(
+    photos_and_source, cache_bytes
+):
+    photos, opened = photos_and_source
+    every, larger = np.arange(len(photos)), 110
+    source = cached(replace(opened, eval_crop=SIZE / larger), SIZE, cache_bytes)
+    expected = opened.load(every, larger)[:, 7 : 7 + SIZE, 7 : 7 + SIZE]
+    np.testing.assert_array_equal(source.load(every, SIZE), expected)
+    assert source.fingerprint == opened.fingerprint
+    for found, plain in zip(
+        source.load_crops(every, NOISE, SETTINGS),
+        opened.load_crops(every, NOISE, SETTINGS),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, plain)
+
+
+def test_small_images_are_whole_in_training_whatever_evaluation_crops():
+    opened = array_source(pixels(6, side=SIZE))
+    source = cached(replace(opened, eval_crop=0.875), SIZE)
+    assert source.load([0], SIZE).shape == (1, SIZE, SIZE, 3)
+    rows, noise = np.arange(6), NOISE[:6]
+    for found, plain in zip(
+        source.load_crops(rows, noise, SETTINGS),
+        opened.load_crops(rows, noise, SETTINGS),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(found, plain)

@@ -64,8 +64,10 @@ def test_an_export_of_a_run_says_which_layer_it_holds(runs, layer, tmp_path):
 
 
 def test_the_exports_of_a_finished_run_say_which_layer_they_hold(runs, tmp_path):
-    _, encoders = runs
+    folder, encoders = runs
     finished = Workdir(tmp_path / "finished")
+    finished.path.mkdir()
+    (finished.path / "flags.cfg").write_text((folder / "flags.cfg").read_text())
     savedmodel = export_finished_run(finished, encoders["last"], IMAGES)
     for path in (savedmodel, finished.exports / "encoder.keras"):
         assert load_exported(path).metadata["layer"] == chosen_layer(encoders["last"], "auto")

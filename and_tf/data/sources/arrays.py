@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from and_tf.data.crops import for_each_view, is_whole
-from and_tf.data.decode import square
+from and_tf.data.decode import centre, resized_side, square
 from and_tf.data.sources.loading import joined_members, load_crops, members_at
 from and_tf.errors import UserError
 
@@ -32,6 +32,7 @@ class ArraySource:
         names: name of each image, for folders the relative path; or None.
         given_fingerprint: what `fingerprint` gives instead of a hash of the pixels.
         class_ids: (C,) int64, what the file has in place of the labels 0..C - 1; or None.
+        eval_crop: part of the shorter side that `load` gives; training crops know none.
     """
 
     images: np.ndarray
@@ -41,6 +42,7 @@ class ArraySource:
     names: list[str] | None = None
     given_fingerprint: str | None = None
     class_ids: np.ndarray | None = None
+    eval_crop: float = 1.0
 
     def __len__(self) -> int:
         return len(self.images)
@@ -56,6 +58,9 @@ class ArraySource:
 
     def load(self, indices: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
         """Images at `indices` (B,), as (B, size, size, 3) uint8."""
+        return centre(self._squares(indices, resized_side(size, self.eval_crop)), size)
+
+    def _squares(self, indices: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
         images = self.images[np.asarray(indices, dtype=np.int64)]  # (B, H, W, 3)
         if images.shape[1:3] == (size, size):
             return images
@@ -69,7 +74,7 @@ class ArraySource:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Images of a training step; see `EncodedSource.load_crops`."""
         if is_whole(self.images.shape[1], self.images.shape[2], augmentation.image_size):
-            return for_each_view(self.load(indices, augmentation.image_size), noise), noise
+            return for_each_view(self._squares(indices, augmentation.image_size), noise), noise
         return load_crops([self.images[index] for index in indices], noise, augmentation)
 
     def take(self, indices: Sequence[int] | np.ndarray | slice) -> ArraySource:

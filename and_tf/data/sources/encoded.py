@@ -52,6 +52,7 @@ class EncodedSource:
         broken: name of each image that was left out, and why it cannot be read.
         boxes: (N, 4) float64, the part of each upright image that counts, ymin, xmin, ymax, xmax as
             fractions of it; None for whole images.
+        eval_crop: part of the shorter side that `load` gives; training crops know none.
     """
 
     items: Sequence[str] | Sequence[bytes]
@@ -66,6 +67,7 @@ class EncodedSource:
     shapes: np.ndarray | None = None
     broken: tuple[tuple[str, str], ...] = ()
     boxes: np.ndarray | None = None
+    eval_crop: float = 1.0
 
     def __post_init__(self):
         if self.sizes is None:
@@ -111,9 +113,10 @@ class EncodedSource:
         images = np.empty((len(indices), size, size, 3), np.uint8)
 
         def fill(row: int) -> None:
-            with self._naming(indices[row]):
-                content = self.content(indices[row])
-                images[row] = load_square(content, size, self.box(indices[row]))
+            index = indices[row]
+            with self._naming(index):
+                content, box = self.content(index), self.box(index)
+                images[row] = load_square(content, size, box, self.eval_crop)
 
         in_threads(fill, len(indices))
         return images

@@ -99,12 +99,13 @@ def open_train_and_held_out(data: DataSettings) -> tuple[Opened, Opened | None]:
             class that the training images lack.
     """
     options = (data.data_dir or None, data.labels, data.skip_broken, data.crop_to_box)
-    train = open_source(data.data, data.train_split, *options)
+    train = replace(open_source(data.data, data.train_split, *options), eval_crop=data.eval_crop)
     try:
         eval_split = data.eval_split or _default_eval_split(data)
         if not eval_split:
             return train, None
         held_out = open_source(data.eval_data or data.data, eval_split, *options)
+        held_out = replace(held_out, eval_crop=data.eval_crop)
     except UserError as error:
         if not data.eval_data:
             raise

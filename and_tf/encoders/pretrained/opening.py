@@ -1,10 +1,12 @@
 """Opening weights that others have learned, by a short text."""
 
+import dataclasses
 import logging
 from pathlib import Path
 
 import keras
 
+from and_tf.encoders.border import without_border
 from and_tf.encoders.pretrained.applications import APPLICATIONS, IMAGE_SIZE, open_application
 from and_tf.encoders.pretrained.hub import open_preset
 from and_tf.encoders.pretrained.network import Network, as_encoder
@@ -49,14 +51,29 @@ def open_pretrained(
     >>> encoder = open_pretrained("MobileNetV2:mobilenet_v2_notop.h5", image_size=160)
     >>> embeddings = encoder.predict(images)
     """
-    encoder, loaded = as_encoder(open_network(spec, image_size), image_size, embedding_dim, seed)
+    network = _found_network(spec, image_size)
+    if image_size not in (None, network.image_size):
+        network = _without_border(network)
+    encoder, loaded = as_encoder(network, image_size, embedding_dim, seed)
     if loaded.fresh and not (embedding_dim and loaded.fresh == ["fc"]):
         logger.warning("%s at %d pixels: %s.", spec, encoder.input_shape[1], loaded)
     return encoder
 
 
 def open_network(spec: str, image_size: int | None = None) -> Network:
-    """What `open_pretrained` makes an encoder of; arguments and exceptions as there."""
+    """What `open_pretrained` makes an encoder of, without a border; arguments as there."""
+    return _without_border(_found_network(spec, image_size))
+
+
+def _without_border(network: Network) -> Network:
+    """A network that takes what its encoder sees, rather than cuts it out of a larger image."""
+    model = without_border(network.model)
+    if model is network.model:
+        return network
+    return dataclasses.replace(network, model=model, image_size=model.input_shape[1])
+
+
+def _found_network(spec: str, image_size: int | None) -> Network:
     if spec.startswith(HUB):
         return open_preset(spec.removeprefix(HUB))
     name, _, file = spec.partition(":")

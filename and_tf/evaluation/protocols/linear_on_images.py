@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 def linear_outcomes(protocol: Linear, given: EncoderInput) -> list[Outcome]:
     """One outcome for each layer."""
+    given = _with_whole_squares(given)
     resized = protocol.resized(given.image_size)
     if protocol.solver == "sgd":
         classifiers = _by_sgd(protocol, given, resized)
@@ -52,6 +54,16 @@ def linear_outcomes(protocol: Linear, given: EncoderInput) -> list[Outcome]:
         row |= ranking_accuracy(classes, given.images.query_labels)
         outcomes.append(Outcome(row, classes[:, 0]))
     return outcomes
+
+
+def _with_whole_squares(given: EncoderInput) -> EncoderInput:
+    """Without the centre crop of other evaluations: the crops of this one are cut here."""
+    reference, queries = (
+        dataclasses.replace(source, eval_crop=1.0)
+        for source in (given.images.reference, given.images.queries)
+    )
+    images = dataclasses.replace(given.images, reference=reference, queries=queries)
+    return dataclasses.replace(given, images=images)
 
 
 def _by_sgd(protocol: Linear, given: EncoderInput, resized: int) -> dict[str, LinearWeights]:

@@ -1,0 +1,50 @@
+"""A border of pixels that an encoder cuts off first, so that who feeds it only has to resize.
+
+Evaluation may resize an image to 256 pixels and keep the centre of 224. An encoder that is used
+elsewhere takes the 256 pixels and cuts off the rest by itself: in every export format, in `embed`,
+and by whatever program.
+"""
+
+import keras
+
+from and_tf.data.decode import centre_start, resized_side
+
+BORDER = "border"  # name of the layer
+
+
+def with_border(encoder: keras.Model, eval_crop: float) -> keras.Model:
+    """An encoder that takes larger images and sees their centre; the encoder itself where it is 1.
+
+    Args:
+        encoder: functional, of images (B, S, S, 3).
+        eval_crop: part of the side of the larger images that the centre covers.
+
+    Returns:
+        A copy of the same layers and weights behind a layer that crops.
+    """
+    size = encoder.input_shape[1]
+    side = resized_side(size, eval_crop)
+    if side == size:
+        return encoder
+    start = centre_start(side, size)
+    margins = (start, side - size - start)
+    images = keras.Input((side, side, 3), name="images")
+    cropped = keras.layers.Cropping2D((margins, margins), name=BORDER)(images)
+    return _copied(images, encoder.call(cropped), encoder)
+
+
+def without_border(encoder: keras.Model) -> keras.Model:
+    """An encoder of the images that are left once a border is cut off."""
+    border = next((layer for layer in encoder.layers if layer.name == BORDER), None)
+    if border is None:
+        return encoder
+    inner = keras.Model(border.output, encoder.output)
+    images = keras.Input(border.output.shape[1:], name="images")
+    return _copied(images, inner.call(images), encoder)
+
+
+def _copied(images: keras.KerasTensor, output: keras.KerasTensor, of: keras.Model) -> keras.Model:
+    """Fresh layers: one that is called twice has no single output, by which others find it."""
+    copy = keras.models.clone_model(keras.Model(images, output, name=of.name))
+    copy.set_weights(of.get_weights())
+    return copy
