@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 # Only what is asked for: Pillow has other readers (EPS, PDF, ...), which are no photos.
 READERS = {
@@ -31,6 +31,11 @@ OTHER_PHOTOS = (
 
 # Metadata is not used, but for the orientation, and Pillow refuses the image for 1 MB of text.
 PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 64 << 20)
+
+# Grey of 16 bits where white is 0, which Pillow knows in one order of bytes; `colours` inverts it.
+TiffImagePlugin.OPEN_INFO.setdefault(
+    (TiffImagePlugin.MM, 0, (1,), 1, (16,), ()), ("I;16B", "I;16B")
+)
 
 
 def _register() -> tuple[str, ...]:

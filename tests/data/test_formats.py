@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.encoded import bmp, chunk, encoded, gradient, png
+from helpers.encoded import big_endian_tiff, bmp, chunk, encoded, gradient, png
 from PIL import Image, features
 
 from and_tf.data import formats
@@ -112,6 +112,52 @@ def test_grey_tiff_files_of_16_bits_are_scaled():
     assert found[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate"])
+def test_grey_tiff_files_of_16_bits_in_either_order_of_bytes(mode, compression):
+    grey = gradient(24, 16).convert("L")
+    deep = np.asarray(grey).astype(">u2" if mode[-1] == "B" else "<u2") * 257
+    image = Image.frombytes(mode, grey.size, deep.astype(deep.dtype).tobytes())
+    found = pixels_of(encoded(image, "TIFF", compression=compression))
+    np.testing.assert_array_equal(found, np.asarray(grey.convert("RGB")))
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4", "packbits"])
+def test_tiff_files_of_1_bit_as_scanners_write_them(compression):
+    image = gradient(20, 12).convert("1")
+    for white_is_zero in (False, True):
+        options = {"tiffinfo": {262: 0}} if white_is_zero else {}
+        content = encoded(image, "TIFF", compression=compression, **options)
+        np.testing.assert_array_equal(load_image(content), image.convert("RGB"))
+
+
+@pytest.mark.parametrize("white", [0, 1])
+@pytest.mark.parametrize("bits", [1, 4, 8, 16])
+def test_grey_tiff_files_of_big_endian_machines(white, bits):
+    values = np.arange(16 * 8).reshape(8, 16) * (2**bits - 1) // 127
+    shown = (values if white else 2**bits - 1 - values) * 255 / (2**bits - 1)
+    if bits < 8:
+        digits = (values[..., None] >> np.arange(bits)[::-1]) & 1
+        rows = np.packbits(digits.reshape(8, -1), axis=1)
+    else:
+        rows = values.astype(f">u{bits // 8}").view(np.uint8)
+    found = pixels_of(big_endian_tiff(rows, white, bits, width=16))
+    np.testing.assert_allclose(found[..., 0], shown, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    "mode, photometric, bits",
+    [("RGB", 2, 8), ("RGB", 2, 16), ("RGBA", 2, 8), ("RGBA", 2, 16), ("CMYK", 5, 8)],
+)
+def test_colour_tiff_files_of_big_endian_machines(mode, photometric, bits):
+    image = gradient(24, 16).convert(mode)
+    pixels = np.asarray(image).astype(np.uint16) * (257 if bits == 16 else 1)
+    rows = pixels.astype(f">u{bits // 8}").reshape(16, -1).view(np.uint8)
+    more = [(338, 2)] if mode == "RGBA" else []
+    found = load_image(big_endian_tiff(rows, photometric, bits, len(mode), more=more))
+    np.testing.assert_array_equal(found, image.convert("RGB"))
+
+
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_tiff_files_are_turned_once(orientation):
     image = gradient(12, 8)
@@ -144,6 +190,10 @@ def test_several_pictures_in_one_file_give_the_first():
     for file_format in ("MPO", "TIFF"):
         pictures = [Image.new("RGB", (16, 16), colour) for colour in (RED, BLUE)]
         content = encoded(pictures[0], file_format, save_all=True, append_images=pictures[1:])
+        grey = [picture.convert("L") for picture in pictures]
+        content_of_grey = encoded(grey[0], file_format, save_all=True, append_images=grey[1:])
+        found, expected = pixels_of(content_of_grey), grey[0].convert("RGB")
+        np.testing.assert_allclose(found, expected, atol=4)
         np.testing.assert_allclose(pixels_of(content)[8, 8], RED, atol=4)
     large = [gradient(640, 640), Image.new("RGB", (640, 640), BLUE)]
     content = encoded(large[0], "MPO", save_all=True, append_images=large[1:])
@@ -160,6 +210,23 @@ def test_further_formats(tmp_path, name, file_format):
     found = np.asarray(load_image(tmp_path / name)).astype(int)
     assert np.abs(found - np.asarray(gradient(24, 16))).mean() < 4
     assert name.partition(".")[2] in formats.EXTENSIONS
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_jpeg_2000_of_many_modes(mode):
+    image = gradient(24, 16).convert(mode)
+    if mode == "RGBA":
+        image.putalpha(gradient(24, 16).convert("L"))
+    white = Image.new("RGBA", image.size, "white")
+    expected = Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+    np.testing.assert_allclose(load_image(encoded(image, "JPEG2000")), expected, atol=1)
+
+
+@pytest.mark.parametrize("no_jp2", [False, True])
+def test_jpeg_2000_of_16_bits_is_scaled(no_jp2):
+    grey = np.asarray(gradient(24, 16).convert("L"))
+    content = encoded(Image.fromarray(grey.astype(np.uint16) * 257), "JPEG2000", no_jp2=no_jp2)
+    np.testing.assert_array_equal(pixels_of(content)[..., 0], grey)
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")

@@ -54,3 +54,26 @@ def bmp(width, height, bits, rows, palette, compression=0):
     info = (40, width, height, 1, bits, compression, len(rows), 2835, 2835, len(palette), 0)
     header = b"BM" + struct.pack("<IHHI", start + len(rows), 0, 0, start)
     return header + struct.pack("<IiiHHIIiiII", *info) + colours + rows
+
+
+def big_endian_tiff(pixels, photometric, bits, channels=1, width=None, more=()):
+    """An uncompressed TIFF of rows of bytes (H, B), as Motorola's processors wrote them."""
+    after = 8 + 2 + 12 * (9 + len(more)) + 4
+    depths = struct.pack(f">{channels}H", *[bits] * channels) if channels > 1 else b""
+
+    def short(value):
+        return struct.pack(">HIHH", 3, 1, value, 0)
+
+    def long(value):
+        return struct.pack(">HII", 4, 1, value)
+
+    tags = {
+        256: short(width or pixels.shape[1] * 8 // bits // channels), 257: short(len(pixels)),
+        258: struct.pack(">HII", 3, channels, after) if channels > 1 else short(bits),
+        259: short(1), 262: short(photometric), 273: long(after + len(depths)),
+        277: short(channels), 278: short(len(pixels)), 279: long(pixels.nbytes),
+    }  # fmt: skip
+    tags |= {tag: short(value) for tag, value in more}
+    entries = b"".join(struct.pack(">H", tag) + tags[tag] for tag in sorted(tags))
+    header = b"MM\0*" + struct.pack(">IH", 8, len(tags)) + entries + bytes(4)
+    return header + depths + pixels.tobytes()

@@ -39,6 +39,19 @@ def test_the_authors_recipe_is_the_setting_of_the_published_result(config, image
 
 
 @pytest.mark.parametrize(
+    ("config", "encoder", "result", "images"),
+    [
+        ("imagenet", "alexnet", "31.3", (1_281_167, 50_000)),
+        ("cub200", "resnet18", "14.4", (5_994, 5_794)),
+        ("dogs", "resnet18", "32.3", (12_000, 8_580)),
+    ],
+)
+def test_the_cards_of_photos_are_held_against_the_paper(config, encoder, result, images):
+    comparison = compared(config, encoder=encoder, images=images)
+    assert result in comparison.describe_knn()
+
+
+@pytest.mark.parametrize(
     ("flags", "reasons"),
     [
         (["--views=2"], ["with 2 views"]),
