@@ -1,7 +1,12 @@
 """Set-up for all tests: package defaults, two logical CPU devices, seeds."""
 
 import gc
+import os
 import pathlib
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores
+    for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 import and_tf  # noqa: F401  # isort: skip  (TensorFlow reads the variables that it sets)
 import keras

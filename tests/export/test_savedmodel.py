@@ -35,15 +35,18 @@ def test_encoded_bytes_of_any_sizes_give_the_embeddings_of_their_pixels(saved):
         np.testing.assert_allclose(embedding, expected[0], atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "png", "bmp", "gif", "webp"])
-def test_common_kinds_of_files_are_decoded(saved, kind, tmp_path):
+def test_common_kinds_of_files_are_decoded(saved, tmp_path):
     image = smooth_pixels(1)[0]
-    keras.utils.array_to_img(image, scale=False).save(tmp_path / f"image.{kind}")
+    files = [tmp_path / f"image.{kind}" for kind in ("jpeg", "png", "bmp", "gif", "webp")]
+    for file in files:
+        keras.utils.array_to_img(image, scale=False).save(file)
     signatures = tf.saved_model.load(str(saved)).signatures
-    encoded = tf.constant([(tmp_path / f"image.{kind}").read_bytes()])
-    found = signatures["encoded_images"](images=encoded)["embeddings"]
     expected = signatures["serving_default"](images=tf.constant(image[None]))["embeddings"]
-    assert float(tf.reduce_sum(found * expected)) > 0.8  # cosine; GIF keeps 256 colours
+    for file in files:
+        encoded = tf.constant([file.read_bytes()])
+        found = signatures["encoded_images"](images=encoded)["embeddings"]
+        cosine = float(tf.reduce_sum(found * expected))
+        assert cosine > 0.8, file.name  # GIF keeps 256 colours
 
 
 def test_a_corrupt_file_among_others_is_told_and_gives_nan(saved):
@@ -58,7 +61,7 @@ def test_a_corrupt_file_among_others_is_told_and_gives_nan(saved):
         np.testing.assert_allclose(found["embeddings"][row], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["a[b", "a]b", "a\\b", "a*b?", "a[0-9]"])
+@pytest.mark.parametrize("name", ["a]b[c", "a[0-9]*\\b?"])
 def test_it_is_written_and_read_at_paths_that_tensorflow_takes_for_patterns(name, tmp_path):
     encoder = small_encoder("of one layer", (16, 16, 3), 4)
     folder = tmp_path / name

@@ -122,14 +122,15 @@ WRONG_VALUES = [  # seen when a step runs
 ]
 
 
-@pytest.mark.parametrize("method", ["fit", "evaluate"])
 @pytest.mark.parametrize(
-    ("data", "message", "jit_compile"),
-    [(*case, False) for case in WRONG_PARTS + WRONG_VALUES]
-    + [(*case, True) for case in WRONG_PARTS[:1] + WRONG_VALUES],
+    ("method", "data", "message", "jit_compile"),
+    [("fit", *case, False) for case in WRONG_PARTS + WRONG_VALUES]
+    + [("fit", *case, True) for case in WRONG_PARTS[:1] + WRONG_VALUES[-1:]]
+    + [("evaluate", *case, False) for case in WRONG_PARTS[:2] + WRONG_VALUES]
+    + [("evaluate", *WRONG_VALUES[0], True)],
 )
 def test_batches_without_proper_indices_are_refused_and_train_nothing(
-    data, message, method, jit_compile
+    method, data, message, jit_compile
 ):
     model = compiled(jit_compile=jit_compile)
     weights = [w.numpy() for w in model.weights]

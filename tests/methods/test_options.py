@@ -123,8 +123,11 @@ def assert_equal_training(model, network, steps, tolerance=1e-5):
 
 
 @pytest.mark.parametrize("cls", [InstanceModel, AND])
-@pytest.mark.parametrize(("jit_compile", "budget"), [(False, 256), (True, 0)])
-@pytest.mark.parametrize("options", ALL, ids=str)
+@pytest.mark.parametrize(
+    ("options", "jit_compile", "budget"),
+    [*((options, False, 256) for options in ALL), (GROUPS | ENTROPY, True, 0)],
+    ids=str,
+)
 def test_training_equals_a_loop_over_images_and_views(
     monkeypatch, cls, jit_compile, budget, options
 ):

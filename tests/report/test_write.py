@@ -119,9 +119,9 @@ def test_the_explorer_knows_its_images_and_their_neighbours(labelled):
         ((40, 4), ["--rounds=2"], {"rounds_done": 1}, set(), "Unfinished, after 2 of 6 epochs"),
         ((40, 4), ["--rounds=2"], {"rounds_done": 0}, {"attention"},
          "Unfinished, after 0 of 6 epochs"),
-        ((40, 4), ["--rounds=0"], {}, set(), "Better than"),
-        ((40, 1), ["--rounds=1"], {}, set(), "No held-out image was named wrongly."),
-        ((40, 1), ["--rounds=1"], {}, set(), "Correct after round 0 and at the end"),
+        ((40, 1), ["--rounds=0"], {}, set(), "Better than"),
+        ((40, 1), ["--rounds=1"], {}, set(),
+         ("No held-out image was named wrongly.", "Correct after round 0 and at the end")),
         ((200, 100), ["--rounds=1"], {}, set(), "100 classes are too many for colours"),
         ((10, 2), ["--rounds=1"], {"label_free": False}, set(), "10 training images"),
         ((40, 4), ["--rounds=1"], {"method_arrays": False}, set(),
@@ -130,7 +130,7 @@ def test_the_explorer_knows_its_images_and_their_neighbours(labelled):
     ids=[
         "unlabelled", "no held-out images", "labels of -1", "labels but no held-out images",
         "kNN among training images", "random anchors", "Instance",
-        "unfinished", "not one round", "rounds=0", "nothing wrong", "one class", "100 classes",
+        "unfinished", "not one round", "rounds=0", "one class", "100 classes",
         "ten images, old", "a method that keeps no neighbourhoods",
     ],
 )  # fmt: skip
@@ -139,7 +139,7 @@ def test_every_kind_of_run_has_a_page(tmp_path, images, flags, made, absent, wor
     name = "unlabelled-train-only.npz" if images[2:] == (False,) and images[1] else name
     run = make_run(tmp_path / "run", save_images(tmp_path / name, *images), *flags, **made)
     page = page_of(run)
-    assert words in page.text
+    assert all(each in page.text for each in ([words] if isinstance(words, str) else words))
     assert not absent & {attributes["id"] for attributes in page.all("h2")}
     assert page.data["near"]
 

@@ -144,10 +144,8 @@ def stopped(flags, run, capsys):
     return line, records
 
 
-@pytest.mark.parametrize("bad_step", [2, 6])
-def test_a_nan_batch_stops_the_run_in_its_step_and_the_run_can_go_on(
-    tmp_path, capsys, monkeypatch, bad_step
-):
+def test_a_nan_batch_stops_the_run_in_its_step_and_the_run_can_go_on(tmp_path, capsys, monkeypatch):
+    bad_step = 6
     plain, images = and_tf.training.loop.train_pipeline, batch_indices(64, 16, 0, bad_step).numpy()
 
     def with_nan(*args, **settings):

@@ -63,9 +63,9 @@ def test_no_checkpoint_is_called_best_by_labels_that_were_learned(finished, caps
         assert "--checkpoint=best is not in" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("stop_at", [4, 5])  # at the end of an epoch of four steps, and within one
-def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeypatch, stop_at):
+def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeypatch):
     whole, flags = finished
+    stop_at = 5  # within an epoch of four steps
     run = Workdir(tmp_path / "run")
     skip_exports(monkeypatch)
     with stop_after(stop_at):

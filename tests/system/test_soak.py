@@ -16,16 +16,16 @@ from benchmarks.soak_compare import differences
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def test_a_run_killed_three_times_equals_one_left_alone(tmp_path):
-    card = pathlib.Path(ROOT, "configs/smoke.cfg").read_text() + "--train_split=train[:512]\n"
+def test_a_run_killed_twice_equals_one_left_alone(tmp_path):
+    card = pathlib.Path(ROOT, "configs/smoke.cfg").read_text() + "--train_split=train[:256]\n"
     (tmp_path / "short.cfg").write_text(card)
-    command = ["-m", "benchmarks.soak", "--kills=3", f"--config={tmp_path / 'short.cfg'}"]
+    command = ["-m", "benchmarks.soak", "--kills=2", f"--config={tmp_path / 'short.cfg'}"]
     ended = subprocess.run(
         [sys.executable, *command, f"--folder={tmp_path}"], cwd=ROOT, capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.splitlines()[-1].startswith("PASSED: 0 differences")
-    assert "3 kills in" in ended.stdout
+    assert "2 kills in" in ended.stdout
 
 
 @pytest.fixture(scope="module")

@@ -63,8 +63,8 @@ def without_rates(run):
 
 @pytest.mark.parametrize(
     ("place", "name", "call", "step"),
-    [(curriculum, "discover", 1, 8), (Monitor, "measure", 1, 4), (Monitor, "measure", 4, 16)],
-    ids=["discovery", "first evaluation", "last evaluation"],
+    [(curriculum, "discover", 1, 8), (Monitor, "measure", 4, 16)],
+    ids=["discovery", "last evaluation"],
 )
 def test_a_stop_in_long_work_ends_the_run_at_once_and_loses_no_step(
     finished, tmp_path, monkeypatch, capsys, place, name, call, step

@@ -75,9 +75,7 @@ def copies(strategy, variable):
 @pytest.mark.parametrize(
     "count, kind, has_options",
     [
-        (21, "synchronized", False),
         (21, "inference", False),
-        (17, "dense", False),
         (21, "synchronized", True),
         (17, "dense", True),
     ],

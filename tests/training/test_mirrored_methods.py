@@ -75,8 +75,6 @@ def train(strategy, method, count, **settings):
     ("method", "count"),
     [
         (Supervised(), 21),
-        (Supervised(), 17),
-        (DeepCluster(num_clusters=4), 21),
         (DeepCluster(num_clusters=4), 17),
         (SplitBrain(), 21),
     ],

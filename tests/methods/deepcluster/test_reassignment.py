@@ -139,7 +139,7 @@ def test_the_steps_of_an_epoch_see_the_images_that_its_clusters_ask_for():
     np.testing.assert_array_equal(model.counts, np.bincount(np.concatenate(seen), minlength=N))
 
 
-@pytest.mark.parametrize("stop_at", [1, 3, 4, 8])
+@pytest.mark.parametrize("stop_at", [3, 4])
 def test_a_continued_run_has_the_clusters_and_weights_of_an_uninterrupted_one(stop_at):
     whole, stopped, resumed = fresh_model(), fresh_model(), fresh_model()
     expected, _ = fit(whole, labels=LABELS)
