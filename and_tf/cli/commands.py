@@ -5,7 +5,7 @@ import re
 import sys
 
 PROGRAM = re.compile(r"(?<![\w/.\-])(?:python )?([a-z]+)\.py\b(?!/)")
-NAMES = ("train", "evaluate", "report", "export", "embed", "search")
+NAMES = ("train", "evaluate", "report", "export", "embed", "search", "pack")
 
 
 def is_installed() -> bool:

@@ -22,7 +22,7 @@ class DataSettings(Settings):
     data: str = setting(
         "digits",
         "Images to train on: the path of a folder, or digits, tfds:NAME, folder:PATH, list:FILE, "
-        "npz:PATH or mat:PATH.",
+        "records:PATH, npz:PATH or mat:PATH.",
         may_change=True,
     )
     data_dir: str = setting("", "Folder of prepared TFDS data sets.", may_change=True)

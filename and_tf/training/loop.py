@@ -158,7 +158,7 @@ def fit(
         if interrupted is not None:
             _end_epoch(experiment, callbacks, **interrupted)
         while experiment.step < experiment.total_steps and not stop.is_asked:
-            _fit_part(experiment, callbacks.all)
+            _fit_part(experiment, callbacks)
         is_finished = experiment.step == experiment.total_steps
     callbacks.log.close()
     return is_finished
@@ -177,7 +177,7 @@ def _end_epoch(
     callbacks.checkpoints.save()
 
 
-def _fit_part(experiment: Experiment, callbacks: list[keras.callbacks.Callback]) -> None:
+def _fit_part(experiment: Experiment, callbacks: RunCallbacks) -> None:
     """The rest of a broken epoch on its own, else all epochs that are left."""
     epoch = experiment.step // experiment.steps_per_epoch
     last = experiment.plan.total_epochs if experiment.is_epoch_end() else epoch + 1
@@ -195,14 +195,36 @@ def _fit_part(experiment: Experiment, callbacks: list[keras.callbacks.Callback])
     )
     try:
         experiment.model.fit(
-            images, initial_epoch=epoch, epochs=last, callbacks=callbacks, verbose=0, shuffle=False
+            images,
+            initial_epoch=epoch,
+            epochs=last,
+            callbacks=callbacks.all,
+            verbose=0,
+            shuffle=False,
         )
     except StepNotFinite as error:
         raise _step_not_finite(experiment) from error
-    except tf.errors.OpError as error:
+    except (tf.errors.OpError, UserError) as error:
         if failures:  # of the pipeline, which reads files late
+            _keep_state(experiment, callbacks)
+        if failures and error is not failures[0]:
             raise failures[0] from error
         raise
+
+
+def _keep_state(experiment: Experiment, callbacks: RunCallbacks) -> None:
+    """Writes the state after the last whole step: nothing of the one without images was applied.
+
+    Not at the end of an epoch, which is over: the next may have begun with more than its steps.
+    """
+    if experiment.is_epoch_end():
+        return
+    try:
+        callbacks.checkpoints.save()
+    except (OSError, UserError) as error:
+        logger.warning("The state could not be saved (%s): the last checkpoint is kept.", error)
+    else:
+        logger.info("The state after step %d is saved.", experiment.step)
 
 
 def _step_not_finite(experiment: Experiment) -> StepNotFinite:

@@ -8,7 +8,7 @@ import shlex
 import pytest
 from helpers.pages import PAGES, ROOT, code_blocks, inline_code, page_name
 
-PROGRAMS = ("train", "evaluate", "report", "export", "embed", "search")
+PROGRAMS = ("train", "evaluate", "report", "export", "embed", "search", "pack")
 SHELL = ("bash", "sh", "shell", "console")
 
 

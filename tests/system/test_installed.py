@@ -11,7 +11,7 @@ import pytest
 import and_tf
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("train", "evaluate", "report", "export", "embed", "search")
+PROGRAMS = ("train", "evaluate", "report", "export", "embed", "search", "pack")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from and_tf.data.sources.folder import folder_splits
 from and_tf.data.sources.list_file import list_splits
 from and_tf.data.sources.mat import mat_splits
 from and_tf.data.sources.npz import npz_splits
+from and_tf.data.sources.records import records_splits
 from and_tf.data.sources.tfds import tfds_splits
 from and_tf.data.splits import SourceOptions, Splits
 
@@ -36,6 +37,7 @@ SOURCES = {
     "tfds": Kind(tfds_splits, "NAME", may_have_boxes=True),
     "folder": Kind(folder_splits),
     "list": Kind(list_splits, "FILE", may_have_boxes=True),
+    "records": Kind(records_splits),
     "npz": Kind(npz_splits),
     "mat": Kind(mat_splits),
 }

@@ -89,10 +89,13 @@ class EncodedSource:
     @cached_property
     def image_shapes(self) -> np.ndarray:
         """(N, 2) int32, height and width of each image in pixels, or of its box."""
-        shapes = self._header_shapes() if self.shapes is None else self.shapes
+        shapes = self.header_shapes()
         return shapes if self.boxes is None else box_shapes(self.boxes, shapes)
 
-    def _header_shapes(self) -> np.ndarray:
+    def header_shapes(self) -> np.ndarray:
+        """(N, 2) int32, height and width of each whole image in pixels; 0 of a broken one."""
+        if self.shapes is not None:
+            return self.shapes
         shapes = np.zeros((len(self), 2), np.int32)
 
         def read(rows: np.ndarray) -> None:

@@ -29,8 +29,8 @@ def open_source(
     """Opens a data set.
 
     Args:
-        spec: `digits`, `tfds:NAME`, `folder:PATH`, `list:FILE`, `npz:PATH` or `mat:PATH`; a path
-            alone is that of a folder.
+        spec: `digits`, `tfds:NAME`, `folder:PATH`, `list:FILE`, `records:PATH` (packed images),
+            `npz:PATH` or `mat:PATH`; a path alone is that of a folder.
         split: in TFDS notation, such as `train`, `test`, `train[:5000]`, `train[10%:]` or
             `train[:10]+train[20:]`, whatever the data set. `stratified_train[:90%]` is a fixed
             choice that holds each class in proportion, and `stratified_train[90%:]` the rest.

@@ -1,0 +1,248 @@
+"""Packs the images of a data set into a few large files, which are quicker to read and to copy.
+
+A file after the other is written under another name, read again and compared, and renamed: after
+a kill, or on a full disk, the same command goes on with the next one. Images are kept as they are,
+byte for byte, so that training gives the very same result.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import shutil
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from and_tf.data.pack_settings import PackSettings
+from and_tf.data.progress import progress_bar
+from and_tf.data.sources.encoded import EncodedSource
+from and_tf.data.sources.items import FileParts
+from and_tf.data.sources.opening import available_splits, open_source
+from and_tf.data.sources.record_index import FOOTER_BYTES, HEADER_BYTES
+from and_tf.data.sources.records import (
+    COMPLETE,
+    PLAN,
+    VERSION,
+    PackedSplit,
+    index_file,
+    read_index,
+    read_plan,
+)
+from and_tf.data.workers import thread_pool
+from and_tf.errors import Argument, BrokenFile, UserError
+from and_tf.runs.atomic_files import replace_by, replace_file
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 64  # images that are read ahead of the one that is written
+
+
+def pack(settings: PackSettings) -> Path:
+    """Packs all splits of a data set, or goes on where that was broken off.
+
+    Args:
+        settings: what to pack, and where to.
+
+    Returns:
+        The folder, to be opened as `records:FOLDER`.
+
+    Raises:
+        UserError: if the data set holds no encoded images, the folder holds something else or other
+            images, the disk has no room, or an image changes meanwhile.
+        BrokenFile: if a file that was written reads otherwise.
+    """
+    folder = Path(settings.output).expanduser()
+    sources = {
+        name: _opened(settings, name)
+        for name in available_splits(settings.data, settings.data_dir or None)
+    }
+    plan = {name: _planned(source, settings.file_bytes) for name, source in sources.items()}
+    _begin(folder, plan, settings)
+    missing = {
+        name: [n for n in range(len(split.ends)) if not _is_written(folder, name, split, n)]
+        for name, split in plan.items()
+    }
+    _report(folder, plan, missing)
+    _check_room(folder, sources, plan, missing)
+    for name, numbers in missing.items():
+        for number in numbers:
+            _write(folder, name, plan[name], number, sources[name])
+    replace_file(folder / COMPLETE, (folder / PLAN).read_text())
+    logger.info("%s is complete: --data=records:%s reads it.", folder, folder)
+    return folder
+
+
+def _opened(settings: PackSettings, split: str) -> EncodedSource:
+    source = open_source(
+        settings.data, split, settings.data_dir or None, settings.labels, settings.skip_broken
+    )
+    if not isinstance(source, EncodedSource):
+        raise UserError(
+            Argument("data", settings.data), " holds pixels, which are in one file and in memory "
+            "anyway: pack a folder, a list of files or a TFDS set."
+        )  # fmt: skip
+    return source
+
+
+def _planned(source: EncodedSource, file_bytes: int) -> PackedSplit:
+    """Which images go into which file: as many as fit, and at least one."""
+    last_bytes = np.cumsum(source.sizes)
+    numbers = (last_bytes - source.sizes) // file_bytes  # file in which each image begins
+    ends = [*(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(source)]
+    return PackedSplit(
+        ends=ends,
+        fingerprint=source.fingerprint,
+        identity=source.identity,
+        class_names=source.class_names,
+        has_names=source.names is not None,
+        broken=[list(pair) for pair in source.broken],
+    )
+
+
+def _begin(folder: Path, plan: dict[str, PackedSplit], settings: PackSettings) -> None:
+    """Writes the plan, or checks that the one that is there is the same.
+
+    Raises:
+        UserError: the folder holds something else.
+    """
+    output = Argument("output", settings.output)
+    try:
+        known = read_plan(folder / PLAN)
+    except FileNotFoundError:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(output, " holds something else: name another folder.") from None
+        folder.mkdir(parents=True, exist_ok=True)
+        splits = {name: dataclasses.asdict(split) for name, split in plan.items()}
+        replace_file(folder / PLAN, json.dumps({"version": VERSION, "splits": splits}))
+        return
+    if known != plan:
+        what = [name for name in plan if known.get(name) != plan[name]] or [*known]
+        is_same = all(n in known and known[n].fingerprint == plan[n].fingerprint for n in what)
+        which = "with other labels or sizes of files" if is_same else "from other images"
+        raise UserError(
+            output, f" was begun {which} (split {', '.join(what)}): name another folder, or remove "
+            "this one."
+        )  # fmt: skip
+
+
+def _is_written(folder: Path, name: str, split: PackedSplit, number: int) -> bool:
+    try:
+        read_index(split.file(folder, name, number), len(split.rows(number)))
+    except BrokenFile:
+        return False
+    return True
+
+
+def _report(folder: Path, plan: dict[str, PackedSplit], missing: dict[str, list[int]]) -> None:
+    total, left = sum(len(s.ends) for s in plan.values()), sum(map(len, missing.values()))
+    images = sum(split.ends[-1] for split in plan.values())
+    there = f"; {total - left} are there already" if left < total else ""
+    logger.info("%s: %s images in %d file(s)%s.", folder, f"{images:,}", total, there)
+
+
+def _check_room(
+    folder: Path,
+    sources: dict[str, EncodedSource],
+    plan: dict[str, PackedSplit],
+    missing: dict[str, list[int]],
+) -> None:
+    needed = sum(
+        int(sources[name].sizes[plan[name].rows(number)].sum())
+        for name, numbers in missing.items()
+        for number in numbers
+    )
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"{folder} needs {needed / 1e9:.1f} GB more, of which its disk has {free / 1e9:.1f}: "
+            "make room, or name another ", Argument("output"), "."
+        )  # fmt: skip
+
+
+def _write(folder: Path, name: str, split: PackedSplit, number: int, source: EncodedSource) -> None:
+    """One file of images, and what says where they lie; the second is there once all is well."""
+    file, rows = split.file(folder, name, number), split.rows(number)
+    index_file(file).unlink(missing_ok=True)
+    columns: dict[str, Any] = {}
+    replace_by(file, lambda partial: columns.update(_written(partial, source, rows)))
+    columns["bytes"] = np.array(file.stat().st_size)
+
+    def write_index(partial: Path) -> None:
+        with partial.open("wb") as opened:
+            np.savez(opened, **columns)
+
+    replace_by(index_file(file), write_index)
+
+
+def _written(path: Path, source: EncodedSource, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Writes the images at `rows`, reads them again, and gives the columns of their index."""
+    import tensorflow as tf
+
+    places, checksums = np.empty(len(rows), np.int64), np.empty(len(rows), np.uint32)
+    begin = HEADER_BYTES
+    with tf.io.TFRecordWriter(os.fspath(path)) as writer:
+        for place, image in enumerate(_images(source, rows, path.name.removesuffix(".partial"))):
+            before, record = _example(source, rows[place], image)
+            writer.write(record)
+            places[place], checksums[place] = begin + before, zlib.crc32(image)
+            begin += len(record) + HEADER_BYTES + FOOTER_BYTES
+    _check_written(path, places, source.sizes[rows], checksums)
+    names = "\0".join(source.names[row] for row in rows.tolist()) if source.names else ""
+    labels = np.full(len(rows), -1, np.int32) if source.labels is None else source.labels[rows]
+    return {
+        "names": np.frombuffer(names.encode(errors="surrogateescape"), np.uint8),
+        "labels": labels.astype(np.int32),
+        "places": places,
+        "sizes": source.sizes[rows],
+        "checksums": checksums,
+        "shapes": source.header_shapes()[rows],
+    }
+
+
+def _images(source: EncodedSource, rows: np.ndarray, description: str) -> Iterator[bytes]:
+    """The encoded images, read ahead by threads; refuses one that has changed."""
+    with progress_bar(len(rows), description) as progress:
+        for start in range(0, len(rows), AT_ONCE):
+            part = rows[start : start + AT_ONCE].tolist()
+            read = thread_pool().map(lambda row: source.content(row, is_trained_on=True), part)
+            for image in read:
+                yield image
+                progress.update()
+
+
+def _example(source: EncodedSource, row: int, image: bytes) -> tuple[int, bytes]:
+    """A record of an image, and where in it the image begins."""
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    example = tf_example_pb2.Example()
+    features = example.features.feature
+    features["image"].bytes_list.value.append(image)
+    if source.names:
+        features["name"].bytes_list.value.append(source.names[row].encode(errors="surrogateescape"))
+    if source.labels is not None:
+        features["label"].int64_list.value.append(int(source.labels[row]))
+    record = example.SerializeToString(deterministic=True)
+    return record.index(image), record
+
+
+def _check_written(
+    path: Path, places: np.ndarray, sizes: np.ndarray, checksums: np.ndarray
+) -> None:
+    """Reads each image again, from the disk rather than from memory where the system allows it.
+
+    Raises:
+        BrokenFile: it has another checksum than what was written.
+    """
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    parts = FileParts([os.fspath(path)], np.zeros(len(places), np.int32), places, sizes, checksums)
+    for row in range(len(parts)):
+        _ = parts[row]

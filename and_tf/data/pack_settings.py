@@ -1,0 +1,27 @@
+"""Which images are packed, and where to."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from and_tf.data.settings import LABELS
+from and_tf.settings import Settings, at_least, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class PackSettings(Settings):
+    """Packing."""
+
+    data: str = setting(
+        "", "Images to pack: the path of a folder, or folder:PATH, list:FILE or tfds:NAME."
+    )
+    output: str = setting("", "Folder to write, to be read as records:OUTPUT.")
+    data_dir: str = setting("", "Folder of prepared TFDS data sets.")
+    labels: str = setting("folders", "Whether labels are kept.", choices=LABELS)
+    skip_broken: bool = setting(False, "Leave out images that cannot be decoded.")
+    file_mb: int = setting(256, "Size of each file of images.", at_least(1))
+
+    @property
+    def file_bytes(self) -> int:
+        """Size of each file in bytes."""
+        return self.file_mb << 20

@@ -1,0 +1,153 @@
+"""Images packed into a few large files, with their names and labels: records:PATH.
+
+A packed folder holds, of each split, files `train-00000-of-00012.tfrecord` of examples with `image`
+and, where there are any, `name` and `label`; beside each an .npz file that says where each image
+lies; and `records.json`, which is written when all of them are there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from and_tf.data.sources.encoded import EncodedSource
+from and_tf.data.sources.items import FileParts
+from and_tf.data.splits import SourceOptions, Splits
+from and_tf.errors import Argument, BrokenFile, NotFound
+
+COMPLETE, PLAN = "records.json", "plan.json"
+VERSION = 1
+COLUMNS = {  # of the .npz file beside each file of images
+    "names": np.dtype(np.uint8),
+    "labels": np.dtype(np.int32),
+    "places": np.dtype(np.int64),
+    "sizes": np.dtype(np.int64),
+    "checksums": np.dtype(np.uint32),
+    "shapes": np.dtype(np.int32),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class PackedSplit:
+    """What is known of a split besides its images.
+
+    Attributes:
+        ends: of each file the number of images in it and those before.
+        fingerprint, identity: of the source that was packed.
+        class_names: of its labels; None where it has none.
+        has_names: whether images have names.
+        broken: name of each image that was left out, and why it cannot be read.
+    """
+
+    ends: list[int]
+    fingerprint: str
+    identity: str
+    class_names: list[str] | None
+    has_names: bool
+    broken: list[list[str]]
+
+    def file(self, folder: Path, split: str, number: int) -> Path:
+        """The path of a file of images."""
+        return folder / f"{split}-{number:05}-of-{len(self.ends):05}.tfrecord"
+
+    def rows(self, number: int) -> np.ndarray:
+        """The images (n,) int of a file."""
+        return np.arange(self.ends[number - 1] if number else 0, self.ends[number])
+
+
+def index_file(file: Path) -> Path:
+    """What says where the images of a file lie."""
+    return file.with_suffix(".npz")
+
+
+def read_plan(path: Path) -> dict[str, PackedSplit]:
+    """The splits of a packed folder, by their names.
+
+    Raises:
+        FileNotFoundError: there is none.
+        BrokenFile: it is damaged, or of another version.
+    """
+    try:
+        found = json.loads(path.read_text())
+        if found["version"] != VERSION:
+            raise ValueError(f"its version is {found['version']}, which a newer and_tf has written")
+        return {name: PackedSplit(**split) for name, split in found["splits"].items()}
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BrokenFile(f"{path} cannot be read ({error}): pack the images again.") from error
+
+
+def records_splits(path: str, options: SourceOptions) -> Splits:
+    """The splits of a packed folder; reads no image."""
+    folder = Path(path)
+    try:
+        plan = read_plan(folder / COMPLETE)
+    except FileNotFoundError as error:
+        if (folder / PLAN).is_file():
+            raise BrokenFile(
+                Argument("data", f"records:{path}"),
+                " is not complete: packing it was broken off; the same command goes on.",
+            ) from error
+        raise NotFound(
+            Argument("data", f"records:{path}"),
+            f" holds no packed images (there is no {COMPLETE}): correct the path, or pack a folder "
+            "first (pack.py).",
+        ) from error
+    return Splits(
+        {name: functools.partial(_open, folder, name, split) for name, split in plan.items()}
+    )
+
+
+def _open(folder: Path, name: str, split: PackedSplit) -> EncodedSource:
+    files = [split.file(folder, name, number) for number in range(len(split.ends))]
+    indices = [read_index(file, len(split.rows(number))) for number, file in enumerate(files)]
+    columns = {key: np.concatenate([index[key] for index in indices]) for key in COLUMNS}
+    numbers = np.repeat(np.arange(len(files), dtype=np.int32), [len(i["sizes"]) for i in indices])
+    names = b"\0".join(index["names"].tobytes() for index in indices)
+    return EncodedSource(
+        FileParts(
+            [os.fspath(file) for file in files],
+            numbers,
+            *(columns[key] for key in ("places", "sizes", "checksums")),
+        ),
+        f"records:{folder}",
+        None if split.class_names is None else columns["labels"],
+        split.class_names,
+        names.decode(errors="surrogateescape").split("\0") if split.has_names else None,
+        columns["sizes"],
+        split.identity,
+        columns["checksums"],
+        shapes=columns["shapes"],
+        broken=tuple((name, reason) for name, reason in split.broken),
+    )
+
+
+def read_index(file: Path, count: int) -> dict[str, np.ndarray]:
+    """What lies where in a file of images.
+
+    Raises:
+        BrokenFile: names the file, if it is missing or damaged.
+    """
+    try:
+        with np.load(index_file(file), allow_pickle=False) as arrays:
+            found: dict[str, Any] = {key: arrays[key] for key in (*COLUMNS, "bytes")}
+        types = {key: found[key].dtype for key in COLUMNS}
+        lengths = {len(found[key]) for key in COLUMNS if key != "names"}
+        if types != COLUMNS or lengths != {count}:
+            raise ValueError(f"{lengths} images in place of {count}")
+        size = file.stat().st_size
+        if size != int(found["bytes"]):
+            raise ValueError(f"{size:,} bytes in place of {int(found['bytes']):,}")
+    except Exception as error:  # corrupt files make NumPy raise nearly anything
+        raise BrokenFile(
+            f"{file} is damaged or missing ({error}): pack the images again, which writes this "
+            "file alone anew, or copy it again."
+        ) from error
+    return found

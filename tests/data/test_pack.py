@@ -1,0 +1,188 @@
+"""Packed images are those of the folder, whatever happens while they are packed."""
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+from helpers.pictures import error_of, write_images
+
+from and_tf.data import pack as packing
+from and_tf.data.manifest import changes, manifest
+from and_tf.data.pack import pack
+from and_tf.data.pack_settings import PackSettings
+from and_tf.data.sources.opening import available_splits, open_source
+from and_tf.errors import BrokenFile, ImageChanged, UserError
+
+NAMES = [f"train/{kind}/{number}.png" for kind in ("ant", "bee") for number in range(5)]
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """A folder with two splits and an image that cannot be read; files of two or three images."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    write_images(tmp_path / "photos", [*NAMES, "test/bee/1.png", "test/ant/\udce9.png"], side=12)
+    (tmp_path / "photos/train/ant/x.png").write_bytes(b"")
+    size = max(os.path.getsize(path) for path in (tmp_path / "photos/train/ant").iterdir())
+    monkeypatch.setattr(PackSettings, "file_bytes", property(lambda self: 3 * size))
+    return PackSettings(
+        data=str(tmp_path / "photos"), output=str(tmp_path / "packed"), skip_broken=True
+    )
+
+
+def opened(settings, split="train"):
+    return (
+        open_source(settings.data, split, skip_broken=True),
+        open_source(f"records:{settings.output}", split),
+    )
+
+
+def images_of(settings):
+    return sorted(os.path.basename(p) for p in os.listdir(settings.output) if "tfrecord" in p)
+
+
+def test_packed_images_are_those_of_the_folder(photos):
+    pack(photos)
+    assert available_splits(f"records:{photos.output}") == ["train", "test"]
+    assert len(images_of(photos)) > 4
+    for split in ("train", "test"):
+        folder, packed = opened(photos, split)
+        assert [*packed.items] == [packing.Path(path).read_bytes() for path in folder.items]
+        assert packed.fingerprint == folder.fingerprint and packed.names == folder.names
+        assert not changes(manifest(folder), manifest(packed))
+        assert packed.class_names == folder.class_names == ["ant", "bee"]
+        np.testing.assert_array_equal(packed.labels, folder.labels)
+        np.testing.assert_array_equal(packed.image_shapes, folder.image_shapes)
+        assert packed.broken == folder.broken
+        part, of_folder = (source.take([1, 0]) for source in (packed, folder))
+        assert part.fingerprint == of_folder.fingerprint
+        np.testing.assert_array_equal(part.load([0, 1], 9), of_folder.load([0, 1], 9))
+    both = open_source(f"records:{photos.output}", "test+train[:2]")
+    assert both.names[:1] == packed.names[:1] and len([*both.items]) == 4
+
+
+def test_packed_files_are_examples_for_others_to_read(photos):
+    import tensorflow as tf
+
+    pack(photos)
+    paths = sorted(str(path) for path in packing.Path(photos.output).glob("train*.tfrecord"))
+    found = [tf.train.Example.FromString(r.numpy()) for r in tf.data.TFRecordDataset(paths)]
+    folder, _ = opened(photos)
+    names = [example.features.feature["name"].bytes_list.value[0].decode() for example in found]
+    assert names == folder.names
+    labels = [example.features.feature["label"].int64_list.value[0] for example in found]
+    assert labels == folder.labels.tolist()
+
+
+def test_packing_goes_on_where_it_was_broken_off(photos, monkeypatch):
+    written, plain = [], packing._written
+
+    def stopped(path, *arguments):
+        if len(written) == 2:
+            path.write_bytes(b"half")
+            raise KeyboardInterrupt
+        written.append(path.name)
+        return plain(path, *arguments)
+
+    monkeypatch.setattr(packing, "_written", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        pack(photos)
+    assert len(images_of(photos)) == 2
+    assert "not complete" in error_of(open_source, f"records:{photos.output}")
+    rest = []
+    monkeypatch.setattr(packing, "_written", lambda p, *a: (rest.append(p.name), plain(p, *a))[1])
+    pack(photos)
+    assert not set(rest) & set(written) and len({*rest, *written}) == len(images_of(photos))
+    folder, packed = opened(photos)
+    assert packed.fingerprint == folder.fingerprint
+    rest.clear()
+    pack(photos)
+    assert rest == []  # once more changes nothing
+
+
+@pytest.mark.parametrize("damage", ["short", "gone", "index"])
+def test_a_damaged_file_is_named_and_packed_again_alone(photos, monkeypatch, damage):
+    pack(photos)
+    path = packing.Path(photos.output) / images_of(photos)[1]
+    if damage == "short":
+        path.write_bytes(path.read_bytes()[:-9])
+    elif damage == "gone":
+        path.unlink()
+    else:
+        path.with_suffix(".npz").write_bytes(b"no")
+    split = path.name.partition("-")[0]
+    message = error_of(open_source, f"records:{photos.output}", split)
+    assert str(path) in message and "pack the images again" in message
+    written, plain = [], packing._written
+    monkeypatch.setattr(packing, "_written", lambda p, *a: (written.append(p), plain(p, *a))[1])
+    pack(photos)
+    assert [p.name for p in written] == [f"{path.name}.partial"]
+    assert opened(photos, split)[1].fingerprint == opened(photos, split)[0].fingerprint
+
+
+def test_a_bit_that_flips_later_is_found_when_the_image_is_read(photos):
+    pack(photos)
+    path = packing.Path(photos.output) / images_of(photos)[-1]
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") + 9] ^= 1
+    path.write_bytes(content)
+    source = open_source(f"records:{photos.output}", path.name.partition("-")[0])
+    rows = np.flatnonzero(source.items.files == source.items.files[-1])
+    with pytest.raises(BrokenFile, match=f"{path} is damaged"):
+        source.load(rows, 12)
+
+
+def test_what_was_not_written_as_it_should_is_no_packed_file(photos, monkeypatch):
+    import tensorflow as tf
+
+    class Faulty(tf.io.TFRecordWriter):
+        def write(self, record):
+            super().write(record.replace(b"IDAT", b"IDAX"))
+
+    monkeypatch.setattr(tf.io, "TFRecordWriter", Faulty)
+    with pytest.raises(BrokenFile, match="another checksum"):
+        pack(photos)
+    assert images_of(photos) == []
+
+
+def test_an_image_that_changes_meanwhile_is_named(photos, monkeypatch):
+    plain = packing._begin
+
+    def begin(*arguments):
+        plain(*arguments)
+        path = packing.Path(photos.data) / NAMES[3]
+        path.write_bytes(path.read_bytes() + b"more")
+
+    monkeypatch.setattr(packing, "_begin", begin)
+    with pytest.raises(ImageChanged, match=NAMES[3]):
+        pack(photos)
+    monkeypatch.undo()
+
+
+def test_other_images_are_not_packed_into_the_same_folder(photos):
+    pack(photos)
+    assert "with other labels" in error_of(pack, dataclasses.replace(photos, labels="none"))
+    (packing.Path(photos.data) / NAMES[3]).unlink()
+    message = error_of(pack, photos)
+    assert "from other images (split train)" in message and "output" in message
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(photos):
+    target = packing.Path(photos.output)
+    target.mkdir()
+    (target / "letter.txt").write_text("dear")
+    assert "holds something else" in error_of(pack, photos)
+    assert os.listdir(target) == ["letter.txt"]
+    assert "no packed images" in error_of(open_source, f"records:{photos.output}")
+
+
+def test_a_disk_without_room_is_refused_before_anything_is_written(photos, monkeypatch):
+    usage = type("Usage", (), {"free": 10})
+    monkeypatch.setattr(packing.shutil, "disk_usage", lambda path: usage)
+    assert "make room" in error_of(pack, photos)
+    assert images_of(photos) == []
+
+
+def test_pixels_are_not_packed(photos):
+    with pytest.raises(UserError, match="holds pixels"):
+        pack(dataclasses.replace(photos, data="digits"))
