@@ -74,7 +74,7 @@ def pack(settings: PackSettings) -> Path:
         for number in numbers:
             _write(folder, name, plan[name], number, sources[name])
     replace_file(folder / COMPLETE, (folder / PLAN).read_text())
-    logger.info("%s is complete: --data=records:%s reads it.", folder, folder)
+    logger.info("%s is complete, to be read as records:%s", folder, folder)
     return folder
 
 
