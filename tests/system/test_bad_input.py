@@ -56,6 +56,7 @@ STRICT = [*IMAGES, "--noskip_broken"]
 SMALL = ["--train_split=train", "--eval_split=", "--batch_size=2"]
 ON_IMAGES = ["--data=folder:{here}/photos", *SMALL]
 ON_ARRAYS = ["--data=npz:{here}/arrays.npz", *SMALL]
+ON_LIST = ["--data=list:{here}/list.csv", *SMALL]
 CONTINUED = ["--workdir={here}/run"]
 KERAS, SAVEDMODEL, ONNX = ("--model={here}/" + n for n in ("model.keras", "model", "model.onnx"))
 
@@ -142,6 +143,11 @@ SOURCES = [
     ("no npz", "train", nothing, ON_ARRAYS, ["npz:{here}/arrays.npz", "correct the path"]),
     ("folder for npz", "train", folder("arrays.npz"), ON_ARRAYS,
      ["{here}/arrays.npz", "does not exist"]),
+    ("no list", "train", nothing, ON_LIST, ["--data=list:{here}/list.csv", "does not exist"]),
+    ("list of no image", "train", file("list.csv", b"gone.png,a\n"), ON_LIST,
+     ["--data=list:{here}/list.csv", "{here}/gone.png", "relative to the folder of the list"]),
+    ("no boxes", "train", photos("a.png", "b.png"), [*ON_IMAGES, "--crop_to_box"],
+     ["--crop_to_box", "--data=folder:{here}/photos", "list:"]),
     ("no mat", "train", nothing, ["--data=mat:{here}"], ["mat:{here}", "train_32x32.mat"]),
     ("bad mat", "train", file("train_32x32.mat", b"no mat"), ["--data=mat:{here}"],
      ["{here}/train_32x32.mat", "fetch the file again"]),
