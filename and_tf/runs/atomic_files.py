@@ -57,6 +57,28 @@ def replace_by(
     return path
 
 
+def replace_by_link(path: Path, other: Path) -> bool:
+    """Gives a file a second name, in place of what stood there: nothing is written twice.
+
+    Args:
+        path: the second name; it keeps the content when `other` is replaced later.
+        other: a file on the same disk, that is never changed in place.
+
+    Returns:
+        Whether it was done; False on a file system without hard links.
+    """
+    path.parent.mkdir(exist_ok=True)
+    second = path.with_name(path.name + ".partial")
+    second.unlink(missing_ok=True)
+    try:
+        os.link(other, second)
+    except OSError:
+        return False
+    os.replace(second, path)
+    sync_folder(path.parent)
+    return True
+
+
 def sync_folder(folder: Path) -> None:
     """Makes a rename in a folder outlast a power cut."""
     _sync(folder)
@@ -72,14 +94,8 @@ def _sync(path: Path) -> None:
 
 def _keep(path: Path, previous: Path) -> None:
     """Gives a file a second name, so that at no moment there is none at `path`."""
-    second = previous.with_name(previous.name + ".partial")
-    second.unlink(missing_ok=True)
-    try:
-        os.link(path, second)
-    except OSError:  # a file system without hard links: a reader then looks at both names
+    if not replace_by_link(previous, path):  # a reader then looks at both names
         os.replace(path, previous)
-    else:
-        os.replace(second, previous)
 
 
 def _replace_folder(path: Path, newer: Path) -> None:

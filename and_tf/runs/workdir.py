@@ -17,7 +17,7 @@ import numpy as np
 from and_tf.data.manifest import Manifest
 from and_tf.errors import Argument, BrokenFile, NotFound
 from and_tf.runs import checkpoint
-from and_tf.runs.atomic_files import replace_file
+from and_tf.runs.atomic_files import replace_by_link, replace_file
 from and_tf.runs.flag_file import flag_file_text, read_flag_file
 from and_tf.runs.lock import locked
 from and_tf.settings import SettingError, Settings, build, parse_all
@@ -188,6 +188,12 @@ class Workdir:
         """Writes best.npz; raises as `checkpoint.save`."""
         if self.can_write():
             checkpoint.save(self.best_checkpoint, arrays, metadata)
+
+    def link_best(self, number: int) -> bool:
+        """Makes the end of a round the best checkpoint, too; False where it must be written."""
+        return not self.can_write() or replace_by_link(
+            self.best_checkpoint, self.round_file(number)
+        )
 
     def save_round(self, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
         """Keeps the end of the round `metadata["round"]` for good; raises as `checkpoint.save`."""

@@ -154,7 +154,8 @@ def fit(
     if not experiment.total_steps:
         interrupted = {"epoch": experiment.plan.total_epochs - 1, "logs": {}}
     is_finished = False
-    with contextlib.suppress(Stopped), stop.watched():  # stopped in work that will be repeated
+    # Stopped in work that will be repeated; what was promised to be saved is written first.
+    with contextlib.suppress(Stopped), stop.watched(), checkpoints.writer.ended():
         if interrupted is not None:
             _end_epoch(experiment, callbacks, **interrupted)
         while experiment.step < experiment.total_steps and not stop.is_asked:

@@ -1,14 +1,12 @@
 """Split-Brain as a user runs it: trained, stopped and continued, evaluated, reported, embedded."""
 
-import os
-import signal
-
 import keras
 import numpy as np
 import pytest
 from helpers import programs
 from helpers.html_reader import Reader
 from helpers.small_runs import skip_exports
+from helpers.stops import stop_after
 from PIL import Image
 from tensorflow.python.framework.config import disable_op_determinism
 
@@ -48,18 +46,11 @@ def finished(tmp_path_factory, data):
 
 
 def test_a_run_that_was_stopped_continues_to_the_same_arrays(finished, data, tmp_path, monkeypatch):
-    run, plain = Workdir(tmp_path / "run"), Workdir.save_checkpoint
-
-    def stop(self, arrays, metadata):
-        plain(self, arrays, metadata)
-        if metadata["step"] == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-
+    run = Workdir(tmp_path / "run")
     skip_exports(monkeypatch)
-    with monkeypatch.context() as patch:
-        patch.setattr(Workdir, "save_checkpoint", stop)
+    with stop_after(2):
         assert programs.train([*TINY, data, f"--workdir={run.path}", "--checkpoint_steps=2"]) == 0
-    assert not run.summary.exists()
+    assert checkpoint.load(run.checkpoint)[1]["step"] == 2 and not run.summary.exists()
     assert programs.train([*TINY, data, f"--workdir={run.path}"]) == 0
     (ours, _), (theirs, _) = (checkpoint.load(each.checkpoint) for each in (run, finished))
     assert ours.keys() == theirs.keys() and any(name.startswith("heads/") for name in theirs)

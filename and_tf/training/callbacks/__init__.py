@@ -10,7 +10,6 @@ from and_tf.training.callbacks.checkpoints import Checkpoints
 from and_tf.training.callbacks.cost_estimate import CostEstimate
 from and_tf.training.callbacks.evaluation import Evaluation
 from and_tf.training.callbacks.first_epoch import FirstEpoch
-from and_tf.training.callbacks.round_ends import RoundEnds
 from and_tf.training.callbacks.run_log import RunLog
 from and_tf.training.callbacks.step_counter import StepCounter
 from and_tf.training.heartbeat import Heartbeat
@@ -25,7 +24,6 @@ __all__ = [
     "CostEstimate",
     "Evaluation",
     "FirstEpoch",
-    "RoundEnds",
     "RunCallbacks",
     "RunLog",
     "StepCounter",
@@ -84,7 +82,6 @@ def run_callbacks(
         CostEstimate(counter, plan, per_epoch),
         Evaluation(monitor, plan, settings.eval_every, counter, stop, keep),
         log,
-        RoundEnds(run, counter, plan),
         checkpoints,
     ]
     return RunCallbacks(everything, log, checkpoints)

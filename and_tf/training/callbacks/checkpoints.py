@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from and_tf.errors import Argument, StepNotFinite, UserError
 from and_tf.methods.rounds import RoundPlan
 from and_tf.runs import checkpoint
+from and_tf.runs.background_writer import BackgroundWriter
 from and_tf.runs.workdir import Workdir
 from and_tf.training.callbacks.step_counter import StepCounter
 from and_tf.training.online_evaluation import Monitor
@@ -19,11 +20,29 @@ from and_tf.training.stopping import StopRequest
 BEST_BY = "knn_top1_train"
 
 
+class EpochEnd(NamedTuple):
+    """What is kept of an epoch's end besides the last checkpoint.
+
+    Attributes:
+        epoch: its number, from 0 on.
+        best: percent of `BEST_BY`, where no epoch was better; else None.
+        round: the round that ends with it; None in the middle of one.
+    """
+
+    epoch: int
+    best: float | None
+    round: int | None
+
+
 class Checkpoints(keras.callbacks.Callback):
     """Saves every so many epochs, steps and minutes, at round ends, and when asked to stop.
 
-    Keeps the last two checkpoints, and the encoder that did best on held-out training images.
-    Where an execution holds several steps, all this happens at the end of the execution.
+    Keeps the last two checkpoints; the encoder, and what the method keeps of a round, at the end of
+    each round, for good; and the encoder that did best on held-out training images. Where an
+    execution holds several steps, all this happens at the end of the execution.
+
+    The state is copied between two steps and written by `writer` while training goes on. `fit`
+    waits for it at its end.
 
     Args:
         run: folder.
@@ -52,6 +71,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.run, self.settings, self.plan = run, settings, plan
         self.counter, self.monitor, self.stop = counter, monitor, stop
         self.of_method, self.keeps_best = of_method, keeps_best
+        self.writer = BackgroundWriter()
         self.saved_step: int | None = None
         self.saved_at = time.monotonic()
         self.loss_to_restore: list[np.ndarray] = []
@@ -80,15 +100,18 @@ class Checkpoints(keras.callbacks.Callback):
         is_best = self.keeps_best and bool(logs) and logs.get(BEST_BY, -1) > self.monitor.best
         if is_best:
             self.monitor.best = logs[BEST_BY]
-            self._save_best(epoch)
+        ends_round = self.plan.ends_round(epoch)
         every = self.settings.checkpoint_epochs
         is_epoch_due = every and (epoch + 1) % every == 0
         # Also the best, for a run that is continued must know of it.
-        if is_epoch_due or is_best or self.plan.ends_round(epoch) or self._is_due():
-            self.save()
+        if is_epoch_due or is_best or ends_round or self._is_due():
+            ended = self.plan.round_of(epoch) if ends_round and self.counter.is_epoch_end else None
+            best = self.monitor.best if is_best else None
+            self.save(end=EpochEnd(epoch, best, ended))
         self._stop_if_asked()
 
     def _stop_if_asked(self) -> None:
+        self.writer.check()
         if self.stop.is_asked:
             self.model.stop_training = True
 
@@ -99,35 +122,56 @@ class Checkpoints(keras.callbacks.Callback):
         is_time_due = time.monotonic() - self.saved_at > 60 * self.settings.checkpoint_minutes
         return is_step_due or is_time_due or self.stop.is_asked
 
-    def save(self, **more: Any) -> None:
-        """Writes the state, unless it is written already.
+    def save(self, end: EpochEnd | None = None, **more: Any) -> None:
+        """Copies the state, and has it written while training goes on, unless it is already.
 
         Args:
+            end: what is kept of the epoch besides, written from the same copy.
             more: metadata, such as an epoch whose evaluation was interrupted.
 
         Raises:
-            UserError: if a value of it is not finite.
-            OSError: if it cannot be written; the checkpoint before stays.
+            UserError: if a value of the state that was saved before is not finite.
+            OSError: if that could not be written; the checkpoint before it stays.
         """
         step = int(self.model.optimizer.iterations.numpy())
-        if step == self.saved_step:
+        is_new = step != self.saved_step
+        if not is_new and (end is None or (end.best is None and end.round is None)):
             return
-        arrays = checkpoint.values(checkpoint.training_state(self.model) | self.monitor.state)
+        self.writer.wait()  # before there is a second copy in memory
+        state = checkpoint.training_state(self.model) | self.monitor.state
+        of_round = checkpoint.round_state(self.model)
+        arrays = checkpoint.values(of_round | state)
         metadata = {"step": step, "best": self.monitor.best} | self.of_method() | more
-        try:
-            self.run.save_checkpoint(arrays, metadata)
-        except StepNotFinite as error:
-            raise UserError(
-                f"The state after step {step}: ", *error.parts, " Lower ",
-                Argument("learning_rate"), ", in another ", Argument("workdir"),
-                ". The last checkpoint is kept.",
-            ) from error  # fmt: skip
+
+        def write() -> None:
+            if end is not None:
+                self._write_ends(end, step, {name: arrays[name] for name in of_round})
+            if is_new:
+                self._write_last({name: arrays[name] for name in state}, metadata)
+
+        self.writer.start(write)
         self.saved_step, self.saved_at = step, time.monotonic()
 
     def save_interrupted(self, epoch: int, logs: dict[str, Any]) -> None:
         """Writes the state after an epoch's last step, whose evaluation is to be repeated."""
         self.save(interrupted={"epoch": epoch, "logs": logs})
 
-    def _save_best(self, epoch: int) -> None:
-        metadata = {"step": self.counter.step, "epoch": epoch + 1, BEST_BY: self.monitor.best}
-        self.run.save_best(checkpoint.values(checkpoint.round_state(self.model)), metadata)
+    def _write_ends(self, end: EpochEnd, step: int, arrays: dict[str, np.ndarray]) -> None:
+        """The end of a round and the best encoder: one file where it is both."""
+        metadata = {"step": step, "epoch": end.epoch + 1}
+        of_best = {BEST_BY: end.best} if end.best is not None else {}
+        if end.round is not None:
+            self.run.save_round(arrays, metadata | {"round": end.round} | of_best)
+        is_linked = end.round is not None and bool(of_best) and self.run.link_best(end.round)
+        if of_best and not is_linked:
+            self.run.save_best(arrays, metadata | of_best)
+
+    def _write_last(self, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+        try:
+            self.run.save_checkpoint(arrays, metadata)
+        except StepNotFinite as error:
+            raise UserError(
+                f"The state after step {metadata['step']}: ", *error.parts, " Lower ",
+                Argument("learning_rate"), ", in another ", Argument("workdir"),
+                ". The last checkpoint is kept.",
+            ) from error  # fmt: skip
