@@ -63,6 +63,7 @@ def compare(options: argparse.Namespace) -> list[dict]:
     names = [
         "products",
         "bank_loss",
+        "bank_loss, float16 bank",
         "bank_loss and entropy",
         "written out",
         *(["PyTorch, written out"] if _torch() else []),
@@ -99,7 +100,8 @@ def measure(name: str, options: argparse.Namespace) -> dict:
     before = resident_mb()
     case, seconds = makers[name](Problem(options.rows, options.batch, options.dim)), {}
     peak = peak_mb(lambda: seconds.update(interleaved({name: case}, options.repeats)))
-    extra = peak - before - 4 * options.rows * options.dim / 1e6
+    bytes_per_value = 2 if "float16" in name else 4
+    extra = peak - before - bytes_per_value * options.rows * options.dim / 1e6
     return {"rows": options.rows, "seconds": medians(seconds)[name], "extra_mb": extra}
 
 
@@ -113,6 +115,7 @@ def _makers():
     return {
         "products": _products,
         "bank_loss": _bank_loss,
+        "bank_loss, float16 bank": _bank_loss_float16,
         "bank_loss and entropy": _bank_loss_and_entropy,
         "written out": _written_out,
         "PyTorch, written out": _torch_written_out,
@@ -135,8 +138,20 @@ class Problem:
         """The bank as training holds it: a variable that is written by scatters, part by part."""
         import tensorflow as tf
 
-        bank = tf.Variable(tf.zeros(self.shape))
+        return self._filled(tf.Variable(tf.zeros(self.shape)))
+
+    @functools.cached_property
+    def variable_float16(self):
+        """The same, stored in float16."""
+        import tensorflow as tf
+
+        return self._filled(tf.Variable(tf.zeros(self.shape, tf.float16)))
+
+    def _filled(self, bank):
+        import tensorflow as tf
+
         for start, part in self._parts():
+            part = tf.cast(part, bank.dtype)
             bank.scatter_update(tf.IndexedSlices(part, np.arange(start, start + len(part))))
         return bank
 
@@ -180,10 +195,16 @@ def _products(problem):
 
 
 def _bank_loss(problem):
+    return _bank_loss_of(problem, problem.variable)
+
+
+def _bank_loss_float16(problem):
+    return _bank_loss_of(problem, problem.variable_float16)
+
+
+def _bank_loss_of(problem, bank):
     from and_tf.bank.softmax import BANK_BLOCK
     from and_tf.methods.anchor_neighbourhoods.loss import bank_loss
-
-    bank = problem.variable
 
     def loss(x, *rest):
         return bank_loss(x, bank, *rest, TEMPERATURE, BANK_BLOCK)

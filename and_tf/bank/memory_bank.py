@@ -6,8 +6,8 @@ import keras
 import tensorflow as tf
 
 from and_tf.bank.collectives import gather_replicas
-from and_tf.bank.rows import read_rows
-from and_tf.bank.settings import BankSettings
+from and_tf.bank.rows import in_float32, read_rows
+from and_tf.bank.settings import DTYPES, BankSettings
 from and_tf.errors import Argument, UserError
 
 
@@ -25,6 +25,8 @@ class MemoryBank(keras.layers.Layer):
         rate: fraction of the new embedding in an update, eta of the paper, in (0, 1].
         temperature: tau of the paper, above 0.
         seed: integer that makes the start reproducible, or None.
+        rows_dtype: float32; or float16, in which rows are stored alone: they are read and updated
+            in float32, and rounded to the nearest when they are written.
 
     Reference: Wu et al., CVPR 2018, section 3.1; Huang et al., ICML 2019, eq. 2 and 8.
     """
@@ -36,6 +38,7 @@ class MemoryBank(keras.layers.Layer):
         rate: float = BankSettings.bank_rate,
         temperature: float = BankSettings.temperature,
         seed: int | None = None,
+        rows_dtype: str = BankSettings.bank_dtype,
         **kwargs: Any,
     ):
         super().__init__(autocast=False, **({"trainable": False} | kwargs))
@@ -46,14 +49,21 @@ class MemoryBank(keras.layers.Layer):
             raise UserError(Argument("rate", rate), " must be above 0 and at most 1.")
         if not temperature > 0:
             raise UserError(Argument("temperature", temperature), " must be above 0.")
+        if rows_dtype not in DTYPES:
+            raise UserError(
+                Argument("rows_dtype", rows_dtype), f" must be one of {', '.join(DTYPES)}."
+            )
+        self.rows_dtype = rows_dtype
         self.num_samples, self.dim, self.seed = int(num_samples), int(dim), seed
         self.rate, self.temperature = float(rate), float(temperature)
         limit = max(self.dim // 3, 1) ** -0.5
+        start = keras.initializers.RandomUniform(-limit, limit, seed=seed)
         self.rows = self.add_weight(
             name="rows",
             shape=(self.num_samples, self.dim),
-            dtype="float32",
-            initializer=keras.initializers.RandomUniform(-limit, limit, seed=seed),
+            dtype=rows_dtype,
+            # Drawn in float32 whatever the type: float16 would draw other, coarser numbers.
+            initializer=lambda shape, dtype: keras.ops.cast(start(shape, "float32"), dtype),
             trainable=False,
             autocast=False,
         )
@@ -62,7 +72,8 @@ class MemoryBank(keras.layers.Layer):
     def logits(self, embeddings: tf.Tensor) -> tf.Tensor:
         """Dot products with all rows over the temperature: (B, D) to (B, N) float32."""
         embeddings = tf.cast(embeddings, tf.float32)
-        return tf.matmul(embeddings, self.rows.value, transpose_b=True) / self.temperature
+        rows = in_float32(self.rows.value)
+        return tf.matmul(embeddings, rows, transpose_b=True) / self.temperature
 
     def update(self, indices: tf.Tensor, embeddings: tf.Tensor) -> None:
         """Moves the rows of a batch towards its embeddings and back to unit length.
@@ -91,7 +102,7 @@ class MemoryBank(keras.layers.Layer):
         """
         embeddings = tf.cast(embeddings, tf.float32)
         indices, embeddings = gather_replicas(indices, embeddings)
-        rows = read_rows(self.rows.value, indices)  # (B, D)
+        rows = in_float32(read_rows(self.rows.value, indices))  # (B, D)
         updated = tf.math.l2_normalize((1 - self.rate) * rows + self.rate * embeddings, axis=1)
         if is_applied is not True:
             updated = tf.where(is_applied, updated, rows)
@@ -100,6 +111,7 @@ class MemoryBank(keras.layers.Layer):
     def write(self, indices: tf.Tensor, rows: tf.Tensor) -> None:
         """Puts rows (B, D) at `indices` (B,), each at most once. Not within XLA, which would copy
         the whole bank."""
+        rows = tf.cast(rows, self.rows_dtype)
         self.rows.value.scatter_update(tf.IndexedSlices(rows, indices))
 
     def call(self, embeddings: tf.Tensor) -> tf.Tensor:
@@ -112,4 +124,5 @@ class MemoryBank(keras.layers.Layer):
             "rate": self.rate,
             "temperature": self.temperature,
             "seed": self.seed,
+            "rows_dtype": self.rows_dtype,
         }

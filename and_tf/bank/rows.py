@@ -15,13 +15,18 @@ def read_rows(variable: tf.Variable, indices: tf.Tensor) -> tf.Tensor:
 
 
 def read_block(bank: tf.Tensor | tf.Variable, start: int | tf.Tensor, size: int | tf.Tensor):
-    """Rows start .. start + size: (N, D) to (size, D), without a gradient."""
+    """Rows start .. start + size: (N, D) to (size, D) float32, without a gradient."""
     if isinstance(bank, tf.Variable):
         return gather_rows(bank, start + tf.range(size))
-    return tf.stop_gradient(tf.slice(bank, [start, 0], [size, -1]))
+    return tf.stop_gradient(in_float32(tf.slice(bank, [start, 0], [size, -1])))
 
 
 def gather_rows(bank: tf.Tensor | tf.Variable, indices: tf.Tensor) -> tf.Tensor:
-    """Rows at `indices`, of any shape S: (N, D) to (*S, D), without a gradient."""
+    """Rows at `indices`, of any shape S: (N, D) to (*S, D) float32, without a gradient."""
     read = read_rows if isinstance(bank, tf.Variable) else tf.gather
-    return tf.stop_gradient(read(bank, indices))
+    return tf.stop_gradient(in_float32(read(bank, indices)))
+
+
+def in_float32(rows: tf.Tensor) -> tf.Tensor:
+    """Rows as all arithmetic takes them: float16 is how they are stored, nothing more."""
+    return tf.cast(rows, tf.float32)  # of float32 the very tensor

@@ -2,7 +2,15 @@
 
 import dataclasses
 
-from and_tf.settings import Settings, above, at_least, between, setting
+from and_tf.errors import Argument
+from and_tf.settings import SettingError, Settings, above, at_least, between, setting
+
+DTYPES = ("float32", "float16")
+
+# With float16 a row stops short of its embedding where what an update adds is below half of the
+# distance of two float16 values, 2**-11 of the value: by 2**-11 / rate of it. From this rate on
+# that is 1 %.
+LOWEST_RATE_FLOAT16 = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,6 +21,12 @@ class BankSettings(Settings):
     bank_rate: float = setting(
         0.5, "Fraction of the new embedding in a bank update.", between(0, 1, True)
     )
+    bank_dtype: str = setting(
+        "float32",
+        "How the bank is stored: float16 takes half of the memory and of a checkpoint; updates and "
+        "loss are computed in float32.",
+        choices=DTYPES,
+    )
     logits_mb: int = setting(
         64,
         "Similarities of a step to the whole bank are held at once up to this size (and their "
@@ -20,3 +34,12 @@ class BankSettings(Settings):
         at_least(1),
         moves_rounding=True,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bank_dtype == "float16" and self.bank_rate < LOWEST_RATE_FLOAT16:
+            raise SettingError(
+                Argument("bank_dtype", "float16"), " rounds away what ",
+                Argument("bank_rate", self.bank_rate), " adds to a row: use float32, or a rate of "
+                f"at least {LOWEST_RATE_FLOAT16:g}.",
+            )  # fmt: skip

@@ -33,7 +33,8 @@ def softmax_over_bank(
     Nothing is stored for the gradient and nothing is computed twice.
 
     Args:
-        bank: (N, D) float32; a variable is read block by block, never as a whole.
+        bank: (N, D) float32, or float16, which is widened block by block; a variable is read block
+            by block, never as a whole.
         queries: (B, D) float32, embeddings over the temperature.
         block_size: rows compared at once, an int or a scalar int32 tensor; need not divide N.
 

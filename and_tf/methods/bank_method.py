@@ -42,5 +42,6 @@ class BankMethod(Method):
             "rate": self.bank.bank_rate,
             "seed": seed,
             "logits_budget_mb": self.bank.logits_mb,
+            "bank_dtype": self.bank.bank_dtype,
             **dataclasses.asdict(self.options),
         }

@@ -43,6 +43,7 @@ class InstanceModel(MethodModel):
             is no part of the encoder. On several replicas, clusters span the global batch.
         entropy_weight: of `unification_entropy`; 0 for none. `EntropySchedule` lets it begin later
             in each round.
+        bank_dtype: float32, or float16, in which the bank takes half of the memory.
         **kwargs: of `keras.Model`.
 
     Reference: Wu et al., CVPR 2018, in its full softmax form.
@@ -59,6 +60,7 @@ class InstanceModel(MethodModel):
         views: int = BankOptions.views,
         group_weight: float = BankOptions.group_weight,
         entropy_weight: float = BankOptions.entropy_weight,
+        bank_dtype: str = BankSettings.bank_dtype,
         **kwargs: object,
     ):
         BankOptions(views, group_weight, entropy_weight)  # checks them
@@ -71,7 +73,9 @@ class InstanceModel(MethodModel):
             self.current_entropy_weight.assign(entropy_weight)
         self.logits_budget_mb = logits_budget_mb
         dim = self.encoder.output_shape[-1]
-        self.bank = MemoryBank(num_samples, dim, rate, temperature, seed=seed, name="bank")
+        self.bank = MemoryBank(
+            num_samples, dim, rate, temperature, seed=seed, rows_dtype=bank_dtype, name="bank"
+        )
         self.temperature = self.bank.temperature
 
     def embedding_loss(
@@ -170,15 +174,17 @@ class InstanceModel(MethodModel):
 
     def start_from(self, embeddings: np.ndarray) -> None:
         # Random rows would pull apart what was learned before.
-        self.bank.rows.assign(embeddings)
+        self.bank.rows.assign(np.asarray(embeddings, self.bank.rows_dtype))
 
     def image_embeddings(self) -> np.ndarray:
-        return self.bank.rows.numpy()
+        return self.bank.rows.numpy().astype(np.float32, copy=False)
 
     def describe_memory(self, batch_size: int) -> list[str]:
         batch_size *= self.views
         num_rows, at_once = self.num_samples, int(self.rows_at_once(batch_size))
-        bank_mb, logits_mb = 4e-6 * num_rows * self.bank.dim, 4e-6 * batch_size * at_once
+        bytes_per_value = np.dtype(self.bank.rows_dtype).itemsize
+        bank_mb = 1e-6 * bytes_per_value * num_rows * self.bank.dim
+        logits_mb = 4e-6 * batch_size * at_once
         lines = [
             f"Memory bank (an embedding per image): {bank_mb:,.1f} MB; comparing a step's images "
             f"with it takes {2 * logits_mb:,.1f} MB more."
@@ -203,4 +209,5 @@ class InstanceModel(MethodModel):
             "views": self.views,
             "group_weight": self.group_weight,
             "entropy_weight": self.entropy_weight,
+            "bank_dtype": self.bank.rows_dtype,
         }

@@ -21,7 +21,7 @@ def unification_entropy(
 
     Args:
         embeddings: (B, D) float.
-        rows: (N, D) float32; a variable is read block by block, never as a whole.
+        rows: (N, D) float32 or float16; a variable is read block by block, never as a whole.
         indices: (B,) int, bank row of each image.
         temperature: tau, above 0.
         block_size: rows compared at once, an int or a scalar int32 tensor; need not divide N.

@@ -32,6 +32,13 @@ def test_the_case_with_entropy_adds_it_to_the_loss():
     assert gradient.shape == (12, 8)
 
 
+def test_a_bank_in_float16_gives_the_losses_but_for_its_rounding():
+    found = bank.cases(["bank_loss", "bank_loss, float16 bank"], 500, OPTIONS)
+    expected, rounded = found["bank_loss"](), found["bank_loss, float16 bank"]()
+    np.testing.assert_allclose(rounded[0], expected[0], atol=0.02)
+    assert not np.array_equal(rounded[0], expected[0])
+
+
 def test_the_limit_multiplies_with_the_whole_bank():
     pulled = bank.cases(["products"], 500, OPTIONS)["products"]()
     rows = bank.Problem(500, 12, 8)
@@ -42,7 +49,8 @@ def test_the_limit_multiplies_with_the_whole_bank():
 def test_the_tables_hold_every_size(monkeypatch, capsys, tmp_path):
     def in_this_process(name, options, rows):
         assert name in (
-            "products", "bank_loss", "bank_loss and entropy", "written out", "PyTorch, written out"
+            "products", "bank_loss", "bank_loss, float16 bank", "bank_loss and entropy",
+            "written out", "PyTorch, written out",
         )  # fmt: skip
         return {"rows": rows, "seconds": 0.001 * rows, "extra_mb": 1.5}
 

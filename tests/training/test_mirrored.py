@@ -99,8 +99,9 @@ def test_two_replicas_train_as_one_device(two_replicas, count, kind, has_options
         )
 
 
-def test_each_replica_updates_the_rows_of_both(two_replicas):
-    model = build(two_replicas, 21, kind="synchronized")
+@pytest.mark.parametrize("bank_dtype", ["float32", "float16"])
+def test_each_replica_updates_the_rows_of_both(two_replicas, bank_dtype):
+    model = build(two_replicas, 21, kind="synchronized", bank_dtype=bank_dtype)
     start = model.bank.rows.numpy()
     images, indices = pixels(21)[:6].astype("float32"), np.array([20, 3, 7, 0, 11, 5])
     data = tf.data.Dataset.from_tensors((images, indices))
@@ -108,7 +109,7 @@ def test_each_replica_updates_the_rows_of_both(two_replicas):
     first, second = copies(two_replicas, model.bank.rows)
     np.testing.assert_array_equal(first, second)
     changed = np.flatnonzero((first != start).any(axis=1))
-    assert changed.tolist() == sorted(indices)
+    assert changed.tolist() == sorted(indices) and first.dtype == bank_dtype
 
 
 def test_a_checkpoint_of_two_replicas_is_restored_on_both_and_on_one(two_replicas, tmp_path):

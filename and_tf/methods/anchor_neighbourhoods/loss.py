@@ -68,7 +68,7 @@ def bank_loss(
 
     Args:
         embeddings: (B, D) float.
-        rows: (N, D) float32; a variable is read block by block, never as a whole.
+        rows: (N, D) float32 or float16; a variable is read block by block, never as a whole.
         indices: as in `neighbourhood_loss`.
         neighbours: as in `neighbourhood_loss`.
         is_anchor: as in `neighbourhood_loss`.
