@@ -2,10 +2,13 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 def num_cores() -> int:
@@ -38,3 +41,13 @@ def in_threads(work: Callable[[int], object], count: int) -> None:
 
     chunks = np.array_split(np.arange(count), 4 * NUM_THREADS)
     list(thread_pool().map(work_on, [rows for rows in chunks if len(rows)]))
+
+
+def one_ahead(load: Callable[[int], T], keys: Sequence[int]) -> Iterator[T]:
+    """Yields what is loaded for each key, in order; the next is loaded while one is used."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        ahead = thread.submit(load, keys[0])
+        for key in keys[1:]:
+            loaded, ahead = ahead.result(), thread.submit(load, key)
+            yield loaded
+        yield ahead.result()

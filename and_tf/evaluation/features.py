@@ -4,7 +4,6 @@ import math
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +13,7 @@ import tensorflow as tf
 
 from and_tf import encoders
 from and_tf.data.progress import progress_bar
+from and_tf.data.workers import one_ahead
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation.feature_store import empty_features
 
@@ -250,12 +250,7 @@ def _batches(source: Images, size: int, batch_size: int) -> Iterator[np.ndarray]
     def load(start: int) -> np.ndarray:
         return source.load(np.arange(start, min(start + batch_size, len(source))), size)
 
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        ahead = thread.submit(load, starts[0])
-        for start in starts[1:]:
-            images, ahead = ahead.result(), thread.submit(load, start)
-            yield images
-        yield ahead.result()
+    yield from one_ahead(load, starts)
 
 
 def check_finite(batch: np.ndarray, start: int, name: str) -> None:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from and_tf.data.progress import progress_bar
 from and_tf.data.sources.source import Source
+from and_tf.data.workers import one_ahead
 from and_tf.errors import UserError
 from and_tf.evaluation.features import layers_model, model_features
 from and_tf.evaluation.linear_sgd import LinearWeights
@@ -49,17 +50,20 @@ def rank_classes(
     features_of = model_features(model, size, max_values)
     parts: dict[str, list[np.ndarray]] = {layer: [] for layer in classifiers}
     step = max(1, batch_size // crops)
+
+    def load(start: int) -> np.ndarray:
+        squares = source.load(np.arange(start, min(start + step, len(source))), resized)
+        return ten_crops(squares, size) if crops > 1 else center_crops(squares, size)
+
     with progress_bar(len(source), "classifying", is_shown=progress) as bar:
-        for start in range(0, len(source), step):
-            squares = source.load(np.arange(start, min(start + step, len(source))), resized)
-            images = ten_crops(squares, size) if crops > 1 else center_crops(squares, size)
+        for images in one_ahead(load, range(0, len(source), step)):
             features = features_of(images.reshape(-1, *images.shape[-3:]))
             for (layer, weights), each in zip(classifiers.items(), features, strict=True):
                 probabilities = _probabilities(each, weights, crops)
                 if not np.isfinite(probabilities).all():
                     raise UserError(f"The scores of layer {layer} are not finite.")
                 parts[layer].append(ranked(probabilities))
-            bar.update(len(squares))
+            bar.update(len(images))
     return {layer: np.concatenate(found) for layer, found in parts.items()}
 
 

@@ -7,7 +7,6 @@ feeds them all, and no features are kept. Memory does not depend on the number o
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import keras
@@ -18,6 +17,7 @@ from and_tf.data.pipeline import batch_indices, steps_per_epoch
 from and_tf.data.progress import progress_bar
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import evenly_spaced
+from and_tf.data.workers import one_ahead
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation.features import check_finite, feature_batches, layers_model, model_features
 from and_tf.evaluation.logistic import Standardisation, folded
@@ -168,13 +168,7 @@ def _epoch(
         images = source.load(indices, resized)
         return indices, random_crops(images, noise.random((len(indices), NUM_VALUES)), size)
 
-    first = epoch * per_epoch
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        ahead = thread.submit(load, first)
-        for step in range(first + 1, first + per_epoch):
-            batch, ahead = ahead.result(), thread.submit(load, step)
-            yield batch
-        yield ahead.result()
+    yield from one_ahead(load, range(epoch * per_epoch, (epoch + 1) * per_epoch))
 
 
 def _channel_moments(
