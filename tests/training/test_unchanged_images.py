@@ -1,0 +1,32 @@
+"""A run goes on only with the images that it began with: their boxes say which part of each."""
+
+import json
+
+import numpy as np
+import pytest
+from helpers.pictures import write_images
+
+from and_tf.data.manifest import manifest
+from and_tf.data.sources.opening import open_source
+from and_tf.errors import UserError
+from and_tf.runs.workdir import Workdir
+from and_tf.training.build import _label_metadata, check_unchanged
+
+
+def test_boxes_that_changed_are_refused(tmp_path):
+    write_images(tmp_path, ["a.png", "b.png"])
+
+    def opened(right):
+        rows = f"path,xmin,ymin,xmax,ymax\na.png,0,0,8,8\nb.png,0,0,{right},8\n"
+        (tmp_path / "list.csv").write_text(rows)
+        return open_source(f"list:{tmp_path}/list.csv", crop_to_box=True)
+
+    source, run = opened(7), Workdir(tmp_path / "run")
+    run.path.mkdir()
+    known = {"mean": [0] * 3, "std": [1] * 3, "fingerprint": source.fingerprint}
+    run.metadata.write_text(json.dumps(known | _label_metadata(source, None)))
+    np.savez(run.images, **manifest(source).arrays())
+    check_unchanged(run, source, manifest(source), _label_metadata(source, None))
+    source = opened(6.5)
+    with pytest.raises(UserError, match="boxes differ"):
+        check_unchanged(run, source, manifest(source), _label_metadata(source, None))
