@@ -44,7 +44,7 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
             "is needed."
         )
     if not (settings.collection.model or settings.collection.init or settings.collection.update):
-        check_folder(Path(settings.collection.images).expanduser())
+        check_folder(settings.collection.folder)
 
     def start() -> None:
         from and_tf.collection.embed import embed_folder

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,12 +31,14 @@ from and_tf.collection.page.thumbnails import encode_new_thumbnails
 from and_tf.collection.page.write import check_page, page_path, write_page
 from and_tf.collection.pictures import Pictures, read_pictures
 from and_tf.collection.quality import measure_quality
-from and_tf.collection.settings import EmbedSettings
+from and_tf.collection.settings import CollectionSettings, EmbedSettings
 from and_tf.collection.summary import finding_columns, print_findings
 from and_tf.collection.suspect_labels import find_suspect_labels
 from and_tf.collection.table import check_table_path, write_table
 from and_tf.collection.update import recorded_origin, updated_embeddings
+from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.folder import open_folder
+from and_tf.data.sources.list_file import open_list
 from and_tf.data.sources.source import Source
 from and_tf.encoders.stages import AUTO_LAYER
 from and_tf.errors import Argument, UserError
@@ -63,7 +66,7 @@ def embed_folder(settings: EmbedSettings, commands: Sequence[Command] = ()) -> P
     table = check_table_path(Path(settings.collection.output).expanduser())
     _check_places(settings, table)
     page = check_page(settings.page, table)
-    images = Path(settings.collection.images).expanduser()
+    images = settings.collection.folder
     check_cluster_places(settings.clusters, table, images)
     source = _open_images(settings)
     check_clusters(settings.clusters, images, source)
@@ -111,7 +114,7 @@ def _with_model(settings: EmbedSettings) -> EmbedSettings:
         chosen = dataclasses.replace(chosen, model=origin.model, checkpoint=origin.checkpoint)
     if origin and origin.layer and chosen.layer == AUTO_LAYER:
         chosen = dataclasses.replace(chosen, layer=origin.layer)
-    images = Path(chosen.images).expanduser()
+    images = chosen.folder
     is_dry = settings.duplicates.dry_run
     model = choose_model(chosen.model, images, chosen.skip_broken, may_train=not is_dry)
     return dataclasses.replace(settings, collection=dataclasses.replace(chosen, model=model))
@@ -142,7 +145,7 @@ def _origin(settings: EmbedSettings, encoder: ExportedEncoder) -> Origin:
     """What made the table, as it says itself."""
     chosen = settings.collection
     return Origin(
-        images=str(Path(chosen.images).expanduser().absolute()),
+        images=str(chosen.folder.absolute()),
         model=model_place(chosen.model),
         checkpoint=chosen.checkpoint,
         layer=chosen.layer,
@@ -198,7 +201,7 @@ def _write(
 def _move(settings: EmbedSettings, collection: Collection, findings: Findings) -> None:
     assert findings.duplicates is not None
     move_duplicates(
-        Path(settings.collection.images).expanduser(),
+        settings.collection.folder,
         collection.names,
         findings.duplicates.groups,
         Path(settings.duplicates.move_duplicates_to).expanduser(),
@@ -221,8 +224,18 @@ def _columns(num_neighbours: int, collection: Collection, findings: Findings) ->
 def _open_images(settings: EmbedSettings) -> Source:
     """The images, if the numbers that are asked for fit them."""
     chosen, gallery = settings.collection, settings.page.gallery
+    if chosen.list_file is not None:
+        source = _open_list(chosen.list_file, chosen)
+        _check_numbers(settings, source)
+        return source if source.labels is not None else with_folder_labels(source)
+    if chosen.crop_to_box:
+        raise UserError(
+            Argument("crop_to_box", True), " needs bounding boxes, which a folder does not have: "
+            "leave it out, or name the images with their boxes by list:FILE as ",
+            Argument("images"), ".",
+        )  # fmt: skip
     source = open_folder(
-        Path(chosen.images).expanduser(),
+        chosen.folder,
         skip_broken=chosen.skip_broken,
         decode=True,
         excluded=[Path(gallery).expanduser()] if gallery else [],
@@ -231,10 +244,25 @@ def _open_images(settings: EmbedSettings) -> Source:
     return with_folder_labels(source)
 
 
+def _open_list(file: Path, chosen: CollectionSettings) -> EncodedSource:
+    """The images of a list; refuses those beside its folder, for their names are places in it."""
+    try:
+        source = open_list(file, chosen.skip_broken, chosen.crop_to_box)
+    except UserError as error:
+        raise error.renamed({"data": "images"}) from error
+    for name in source.names or []:
+        if os.path.isabs(name) or ".." in name.split("/"):
+            raise UserError(
+                Argument("images", f"list:{file}"), f" names {name}, which lies outside of "
+                f"{file.parent}: put the list into a folder around all of its images.",
+            )  # fmt: skip
+    return source
+
+
 def _check_places(settings: EmbedSettings, table: Path) -> None:
     """Refuses places where nothing could be written."""
     if target := settings.duplicates.move_duplicates_to:
-        images = Path(settings.collection.images).expanduser()
+        images = settings.collection.folder
         check_target(images, Path(target).expanduser())
     chosen = settings.page.gallery
     if chosen and not chosen.endswith(".png"):

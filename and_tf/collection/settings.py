@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from and_tf.encoders.stages import AUTO_LAYER, LAYER_HELP
@@ -17,7 +18,12 @@ NEIGHBOURS = 10  # in the table, unless another number is given
 class CollectionSettings(Settings):
     """Images and encoder."""
 
-    images: str = setting("", "Folder of images, searched with its sub-folders.")
+    images: str = setting(
+        "", "Folder of images, searched with its sub-folders, or list:FILE that names them."
+    )
+    crop_to_box: bool = setting(
+        False, "Crop images to the bounding box that a list gives, before anything else."
+    )
     model: str = setting(
         "",
         "Encoder: folder of a run, exported encoder or pretrained weights; by default the "
@@ -45,6 +51,25 @@ class CollectionSettings(Settings):
     seed: int = setting(
         0, "Seed of the clusters and of the gallery's choice.", between(0, 2**32 - 1)
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.crop_to_box and self.update:
+            raise SettingError(
+                Argument("update", True), " cannot tell that a box has changed: leave it out with ",
+                Argument("crop_to_box", True), ".",
+            )  # fmt: skip
+
+    @property
+    def list_file(self) -> Path | None:
+        """The list that names the images; None where they are those of a folder."""
+        kind, _, path = self.images.partition(":")
+        return Path(path).expanduser().absolute() if kind == "list" and path else None
+
+    @property
+    def folder(self) -> Path:
+        """In which the images lie, by paths relative to it: that of the list where there is one."""
+        return self.list_file.parent if self.list_file else Path(self.images).expanduser()
 
     def neighbours_of(self, images: int) -> int:
         """How many neighbours of each of so many images the table holds."""

@@ -57,7 +57,7 @@ class PageContext:
         urls = original_urls(self.collection.source, self.page.parent)
         if urls is None or self.moved_to is None:
             return urls
-        images = Path(self.settings.collection.images).expanduser()
+        images = self.settings.collection.folder
         rows = {images.absolute() / name: row for row, name in enumerate(self.collection.names)}
         groups = self.findings.duplicates.groups if self.findings.duplicates is not None else []
         for move in plan_moves(images, self.collection.names, groups, self.moved_to):

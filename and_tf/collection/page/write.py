@@ -85,7 +85,7 @@ def write_page(
     context = PageContext(collection, findings, settings, table, page, thumbnails, commands)
     text = render(
         kind="A folder of photos",
-        title=Path(settings.collection.images).expanduser().absolute().name or "Photos",
+        title=settings.collection.folder.absolute().name or "Photos",
         subtitle=f"{len(context):,} photos in {settings.collection.images}",
         sections=build_sections(SECTIONS, context),
         is_photos=True,

@@ -35,6 +35,16 @@ def list_splits(path: str, options: SourceOptions) -> Splits:
     )
 
 
+def open_list(
+    path: str | Path, skip_broken: bool = False, crop_to_box: bool = False
+) -> EncodedSource:
+    """All images of a list, whatever their splits; arguments and errors as of `open_source`."""
+    path, options = str(path), SourceOptions(skip_broken=skip_broken, crop_to_box=crop_to_box)
+    table, names = _read(path, *_state(path))
+    rows = np.arange(len(table))
+    return _open(path, table, names, "all", rows, _class_names(table, rows), options)
+
+
 def _state(path: str) -> tuple[int, int]:
     """Size and time of a file, that tell whether it is the one that was read before."""
     try:
