@@ -14,6 +14,7 @@ from and_tf.data.boxes import crop_reduced, pixel_box
 from and_tf.data.colours import check_mode, set_transparent_value, to_rgb
 from and_tf.data.decoder_warnings import naming_image
 from and_tf.data.formats import FORMATS, install_line_of, reader_of
+from and_tf.data.large_images import open_large, within_limit
 from and_tf.data.log_once import log_once
 from and_tf.data.mending import mended
 from and_tf.errors import BrokenImage
@@ -46,7 +47,8 @@ def load_image(
         PIL image of mode RGB.
 
     Raises:
-        BrokenImage: the image cannot be read, is corrupt, or has more than 179 megapixels.
+        BrokenImage: the image cannot be read, is corrupt, or has too many pixels: more than 179
+            million, unless it is a JPEG that can be decoded smaller; see `large_images`.
     """
 
     def decoded(image: Image.Image) -> Image.Image:
@@ -54,7 +56,8 @@ def load_image(
         left, top, right, bottom = (0, 0, width, height)
         if box is not None:
             left, top, right, bottom = pixel_box(box, height, width)
-        factor, full_width = reduction(bottom - top, right - left), image.width
+        factor = within_limit(image, reduction(bottom - top, right - left))
+        full_width = image.width
         if factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))
             factor = factor if image.width < full_width else 1  # of what is no JPEG
@@ -99,6 +102,8 @@ def _of_opened(path_or_bytes: str | Path | bytes, work: Callable[[Image.Image], 
         opened = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError as error:
         raise _unidentified(path_or_bytes) from error
+    except Image.DecompressionBombError as error:
+        opened = open_large(file if isinstance(file, io.BytesIO) else os.fspath(file), error)
     with opened as image:
         check_mode(image)
         set_transparent_value(image)
@@ -213,8 +218,6 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def reason(error: BaseException) -> str:
     """Why a file is no readable image, in a few words."""
-    if isinstance(error, Image.DecompressionBombError):
-        return "more than 179 megapixels"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).partition("\n")[0] or type(error).__name__

@@ -10,8 +10,9 @@ from __future__ import annotations
 import struct
 import zlib
 
+from PIL import Image
+
 START_BYTES = 32 << 10  # of a file: the headers of nearly all lie within
-MOST_PIXELS = 89_478_485  # beyond, Pillow has something to say
 TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
 _FRAMES = (0xC0, 0xC1, 0xC2)
@@ -35,7 +36,8 @@ def plain_shape(content: bytes) -> tuple[int, int] | None:
             return None
     except (IndexError, struct.error):  # it ends within its header
         return None
-    return shape if shape and 0 < shape[0] * shape[1] <= MOST_PIXELS else None
+    most = Image.MAX_IMAGE_PIXELS  # beyond, Pillow has something to say
+    return shape if shape and most and 0 < shape[0] * shape[1] <= most else None
 
 
 def _jpeg_shape(content: bytes) -> tuple[int, int] | None:

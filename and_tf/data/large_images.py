@@ -1,0 +1,83 @@
+"""Images of so many pixels that decoding them could fill the machine's memory.
+
+The limit is Pillow's: 179 megapixels, which are 537 MB (512 MiB) decoded. What claims more is
+refused by its header, before anything is decoded; except for a JPEG whose lines can be decoded
+smaller one after the other, by up to 8 in each direction: it is decoded at the largest size within
+the limit. A progressive JPEG is held whole by its decoder, and refused.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+
+BYTES_PER_PIXEL = 3
+REDUCTIONS = (1, 2, 4, 8)
+
+
+class TooManyPixels(ValueError):
+    """An image would take too much memory; says how large it is, and what to do."""
+
+
+def most_pixels() -> int:
+    """Of a decoded image; as in Pillow, whoever is sure of a file may set it higher there."""
+    return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 1 << 62
+
+
+def open_large(file: str | io.BytesIO, error: Exception) -> Image.Image:
+    """Opens an image that Pillow refuses for its number of pixels, if it can be decoded smaller.
+
+    Args:
+        file: path or content.
+        error: of Pillow.
+
+    Raises:
+        TooManyPixels: it cannot.
+    """
+    if isinstance(file, io.BytesIO):
+        file.seek(0)
+    try:
+        image = JpegImageFile(file)
+    except SyntaxError:
+        raise too_many_pixels(_claimed_size(file), error) from error
+    size = image.size
+    if "progressive" in image.info or size[0] * size[1] > most_pixels() * REDUCTIONS[-1] ** 2:
+        image.close()
+        raise too_many_pixels(size, error) from error
+    return image
+
+
+def within_limit(image: Image.Image, factor: int) -> int:
+    """The factor by which an image is decoded smaller: that which is wanted, or a larger one."""
+    pixels = image.width * image.height
+    fitting = (f for f in REDUCTIONS if f >= factor and pixels <= most_pixels() * f * f)
+    return next(fitting, REDUCTIONS[-1])
+
+
+def too_many_pixels(size: tuple[int, int] | None, error: Exception) -> TooManyPixels:
+    """The error of an image of a size (width, height), or of what Pillow says."""
+    count = re.search(r"\d+", str(error))
+    pixels = size[0] * size[1] if size else int(count[0]) if count else 0
+    shown = f"{size[0]:,} x {size[1]:,}" if size else f"{pixels:,}"
+    limit = most_pixels()
+    return TooManyPixels(
+        f"its {shown} pixels would take {pixels * BYTES_PER_PIXEL / 1e6:,.0f} MB, and the limit "
+        f"is {limit / 1e6:.0f} megapixels, {limit * BYTES_PER_PIXEL / 1e6:,.0f} MB: save it smaller"
+    )
+
+
+def _claimed_size(file: str | io.BytesIO) -> tuple[int, int] | None:
+    """Width and height of a PNG by its header."""
+    if isinstance(file, io.BytesIO):
+        start = file.getvalue()[:24]
+    else:
+        with open(file, "rb") as opened:
+            start = opened.read(24)
+    if not start.startswith(b"\x89PNG") or len(start) < 24:
+        return None
+    width, height = struct.unpack(">II", start[16:])
+    return width, height

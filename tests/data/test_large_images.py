@@ -1,0 +1,77 @@
+"""Images of too many pixels are refused by their header, or decoded smaller, in bounded memory."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers.pictures import error_of
+from helpers.spoiled import huge_png
+from PIL import Image
+
+from and_tf.data.decode import header_shape, load_image, load_square
+from and_tf.data.sources.opening import open_source
+
+
+def jpeg(width, height, **options):
+    file = io.BytesIO()
+    rows = np.linspace(0, 255, height).astype(np.uint8)[:, None].repeat(width, axis=1)
+    Image.fromarray(rows).convert("RGB").save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+@pytest.fixture
+def small_limit(monkeypatch):
+    """Of 2,000 pixels."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+
+
+@pytest.mark.parametrize(("side", "decoded"), [(40, 40), (80, 40), (160, 40), (340, 43)])
+def test_a_jpeg_is_decoded_at_the_largest_size_within_the_limit(small_limit, side, decoded):
+    content = jpeg(side, side)
+    assert header_shape(content) == (side, side)
+    image = load_image(content)
+    assert image.size == (decoded, decoded)
+    assert abs(np.asarray(image)[decoded // 2].mean() - 128) < 8  # the whole of it
+    assert load_square(content, 16).shape == (16, 16, 3)
+
+
+@pytest.mark.parametrize(
+    ("content", "size"),
+    [
+        (jpeg(50, 60, progressive=True), "50 x 60"),
+        (jpeg(400, 800), "400 x 800"),
+        (huge_png(50, has_pixels=False), "50 x 50"),
+        (b"P6 50 60 255 ", "3,000"),
+    ],
+)
+def test_others_are_refused_with_their_size_and_a_remedy(small_limit, tmp_path, content, size):
+    (tmp_path / "a.png").write_bytes(content)
+    message = error_of(load_image, tmp_path / "a.png")
+    assert f"its {size} pixels would take" in message and "save it smaller" in message
+    message = error_of(open_source, f"folder:{tmp_path}")
+    assert "a.png" in message and size in message
+
+
+def test_memory_is_bounded_whatever_a_file_claims(tmp_path):
+    code = """
+import io, resource, sys
+from PIL import Image
+Image.MAX_IMAGE_PIXELS = 200_000_000
+Image.new("L", (20_000, 20_000), 99).save(sys.argv[1] + "/a.jpg")
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    (tmp_path / "b.png").write_bytes(huge_png(20_000, has_pixels=True))
+    code = """
+import resource, sys
+from and_tf.data import open_source
+source = open_source("folder:" + sys.argv[1], skip_broken=True)
+assert [name for name, _ in source.broken] == ["b.png"], source.broken
+assert abs(int(source.load([0], 64).mean()) - 99) < 2
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 900  # MB; decoded, they are 1,200 each
