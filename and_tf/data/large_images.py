@@ -12,7 +12,7 @@ import io
 import re
 import struct
 
-from PIL import Image
+from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 BYTES_PER_PIXEL = 3
@@ -28,7 +28,7 @@ def most_pixels() -> int:
     return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 1 << 62
 
 
-def open_large(file: str | io.BytesIO, error: Exception) -> Image.Image:
+def open_large(file: str | io.BytesIO, error: Exception) -> ImageFile.ImageFile:
     """Opens an image that Pillow refuses for its number of pixels, if it can be decoded smaller.
 
     Args:

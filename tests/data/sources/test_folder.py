@@ -224,3 +224,18 @@ def test_a_mended_file_is_logged_once_however_its_folder_is_written(tmp_path, mo
     for path in ("photos", str(tmp_path / "photos")):
         open_folder(path, decode=True).load([0], 8)
     assert len([r for r in caplog.records if "is read, but" in r.message]) == 1
+
+
+def test_many_broken_files_among_very_many_are_counted_and_some_named(tmp_path, caplog):
+    write_images(tmp_path, ["first.png"])
+    content = (tmp_path / "first.png").read_bytes()
+    for number in range(2000):
+        broken = number % 40 == 7
+        (tmp_path / f"{number:04}.png").write_bytes(content[: 20 if broken else None])
+    message = error_of(open_source, f"folder:{tmp_path}")
+    assert message.startswith("50 broken image(s)") and "0007.png" in message
+    assert len(message) < 300 + len(str(tmp_path))
+    source = open_source(f"folder:{tmp_path}", skip_broken=True)
+    assert len(source) == 1951 and len(source.broken) == 50
+    (text,) = [r.message for r in caplog.records if "skipped" in r.message]
+    assert "skipped 50 broken image(s) of 2,001: 0007.png, 0047.png, 0087.png, ..." in text
