@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from and_tf.data.sources.class_folders import class_ids, class_names, class_of
+from and_tf.data.sources.items import holds_paths
 from and_tf.data.sources.source import EncodedSource, Source
 from and_tf.runs.workdir import Workdir
 
@@ -52,7 +53,8 @@ def remaining_images(
         broken=(),
     )
     present = np.flatnonzero([*map(_is_there, paths, whole.sizes.tolist())])
-    is_mixed = not set(paths).isdisjoint(getattr(held_out, "items", ()))
+    others = held_out.items if isinstance(held_out, EncodedSource) else []
+    is_mixed = holds_paths(others) and not set(paths).isdisjoint(others)
     if whole.fingerprint != fingerprint or len(present) < FEWEST or is_mixed:
         return None
     return whole, present
@@ -64,8 +66,9 @@ def _names(run: Workdir) -> np.ndarray:
 
 def _root(now: EncodedSource) -> str | None:
     """What precedes the names in the paths of files; None where images are no files."""
-    first = now.items[0]
-    return first.removesuffix(now.names[0]) if now.names and isinstance(first, str) else None
+    if not now.names or not holds_paths(now.items):
+        return None
+    return str(now.items[0]).removesuffix(now.names[0])
 
 
 def _classes(names: list[str], now: EncodedSource) -> list[str] | None:

@@ -8,12 +8,15 @@ import pytest
 from helpers.pictures import error_of, write_images
 
 from and_tf.data import pack as packing
+from and_tf.data.augmentation.columns import VALUES_PER_IMAGE
 from and_tf.data.manifest import changes, manifest
 from and_tf.data.pack import pack
 from and_tf.data.pack_settings import PackSettings
+from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.opening import available_splits, open_source
 from and_tf.errors import BrokenFile, ImageChanged, UserError
 
+CROP = AugmentationSettings(image_size=8)
 NAMES = [f"train/{kind}/{number}.png" for kind in ("ant", "bee") for number in range(5)]
 
 
@@ -54,6 +57,9 @@ def test_packed_images_are_those_of_the_folder(photos):
         np.testing.assert_array_equal(packed.labels, folder.labels)
         np.testing.assert_array_equal(packed.image_shapes, folder.image_shapes)
         assert packed.broken == folder.broken
+        noise = np.random.default_rng(0).random((2, VALUES_PER_IMAGE), np.float32)
+        crops = [s.load_crops(np.array([1, 0]), noise, CROP)[0] for s in (packed, folder)]
+        np.testing.assert_array_equal(*crops)  # as training sees them
         part, of_folder = (source.take([1, 0]) for source in (packed, folder))
         assert part.fingerprint == of_folder.fingerprint
         np.testing.assert_array_equal(part.load([0, 1], 9), of_folder.load([0, 1], 9))
