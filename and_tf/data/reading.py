@@ -44,14 +44,21 @@ def opened(path: str | os.PathLike) -> Iterator[int]:
 
 def read_bytes(descriptor: int, size: int, offset: int = 0) -> bytes:
     """Up to `size` bytes from a place on: fewer only where the file ends before."""
-    content = os.pread(descriptor, size, offset)
+    content = _read_at(descriptor, size, offset)
     if len(content) in (0, size):
         return content
     parts = [content]
     while content and (missing := size - sum(map(len, parts))):  # a signal, or a network disk
-        content = os.pread(descriptor, missing, offset + size - missing)
+        content = _read_at(descriptor, missing, offset + size - missing)
         parts.append(content)
     return b"".join(parts)
+
+
+def _read_at(descriptor: int, size: int, offset: int) -> bytes:
+    if hasattr(os, "pread"):
+        return os.pread(descriptor, size, offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)  # Windows
+    return os.read(descriptor, size)
 
 
 def read_file(path: str) -> tuple[bytes, os.stat_result]:

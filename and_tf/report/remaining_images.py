@@ -49,6 +49,7 @@ def remaining_images(
         labels=None if classes is None else class_ids(names, classes),
         class_names=classes,
         checksums=None,
+        mtimes=None,
         shapes=None,
         broken=(),
     )
