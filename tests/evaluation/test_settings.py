@@ -1,4 +1,5 @@
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -117,6 +118,16 @@ def test_crops_are_cut_from_a_square_that_is_an_eighth_larger_than_published_224
     assert named.resized(96) == 100
     with pytest.raises(UserError, match="crop_from=100 is smaller than the crops, of 128 pixels"):
         named.resized(128)
+
+
+@pytest.mark.parametrize(("count", "is_warned"), [(1000, True), (100_000, False)])
+def test_few_steps_of_sgd_are_a_remark(count, is_warned):
+    images = SimpleNamespace(labels=np.zeros(count, int), same=False)
+    (sgd, lbfgs) = (build(PROTOCOLS["linear"], {"solver": name}) for name in ("sgd", "lbfgs"))
+    remarks = sgd.remarks(images, [])
+    assert bool(remarks) == is_warned and lbfgs.remarks(images, []) == []
+    if is_warned:
+        assert "SGD took 144 steps only" in remarks[0]
 
 
 def test_results_of_each_recipe_of_the_linear_protocol_have_a_file_of_their_own():
