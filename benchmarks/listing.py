@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from and_tf.data.check_cache import SETTLED_SECONDS
 from benchmarks.timing import arguments, show
 
 DISTINCT = 300
@@ -86,9 +87,6 @@ def write_tree(folder: Path, count: int) -> None:
         pixels = generator.integers(0, 256, (4, 4, 3), np.uint8)
         image = Image.fromarray(pixels).resize((32, 32), Image.Resampling.BICUBIC)
         image.save(path, quality=int(generator.integers(60, 95)))
-    a_while_ago = time.time() - 60  # what was written a moment ago is checked again
-    for path in kinds:
-        os.utime(path, (a_while_ago, a_while_ago))
     per_folder = -(-count // min(FOLDERS, count))
     for number in range(count):
         place, row = divmod(number, per_folder)
@@ -97,6 +95,7 @@ def write_tree(folder: Path, count: int) -> None:
             os.mkdir(parent)
         os.link(kinds[number % len(kinds)], f"{parent}/{number:08}.jpg")
     os.rename(partial, folder)
+    time.sleep(SETTLED_SECONDS + 0.5)  # what was written a moment ago would be checked again
 
 
 if __name__ == "__main__":
