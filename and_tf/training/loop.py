@@ -222,6 +222,7 @@ def _keep_state(experiment: Experiment, callbacks: RunCallbacks) -> None:
         return
     try:
         callbacks.checkpoints.save()
+        callbacks.checkpoints.writer.wait()
     except (OSError, UserError) as error:
         logger.warning("The state could not be saved (%s): the last checkpoint is kept.", error)
     else:
