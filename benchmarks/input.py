@@ -33,11 +33,10 @@ from benchmarks.peers.input import augmented
 from benchmarks.timing import arguments, peak_mb, resident_mb, show
 
 SMALL, SIDE, CROP = 32, 500, 224  # pixels
-REPEATED = 30  # times that the images are in an epoch
 
 
 class Cost(NamedTuple):
-    """Seconds on the clock, and of all threads."""
+    """Seconds on the clock, and of all threads, for the images that were asked for."""
 
     clock: float
     cpu: float
@@ -55,15 +54,16 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--images", type=int, default=12_800, help="of 32 x 32, in a measurement")
     parser.add_argument("--files", type=int, default=1000)
+    parser.add_argument("--photos", type=int, default=3_840, help="read of them, in a measurement")
     parser.add_argument("--peer_images", type=int, default=640, help="of each loop")
     parser.add_argument("--batch", type=int, default=128)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         write_photos(Path(folder), options.files)
         photos = open_source(f"folder:{folder}")
-        streamed = Stream(photos, CROP, options.batch)
+        streamed = Stream(photos, CROP, options.batch, options.photos)
         before = resident_mb()
-        streamed_mb = peak_mb(lambda: streamed.cost(2 * options.files)) - before
+        streamed_mb = peak_mb(lambda: streamed.cost(options.photos)) - before
         cases = {**pipelines(photos, streamed, options), **loops(photos.items, options)}
         rows = measured(cases, options.repeats)
     show("Input: decoding and augmentation", rows, options.json, streamed_mb=streamed_mb)
@@ -94,12 +94,13 @@ def row(name: str, case: Case, costs: list[Cost]) -> dict[str, object]:
 def pipelines(photos, streamed: "Stream", options) -> dict[str, Case]:
     """What train.py does, with all cores."""
     cores = len(os.sched_getaffinity(0))
-    held = Stream(cached(photos, CROP), CROP, options.batch)
-    in_memory = Stream(array_source(noise_images(options.images)), SMALL, options.batch)
+    held = Stream(cached(photos, CROP), CROP, options.batch, options.photos)
+    small = array_source(noise_images(options.images))
+    in_memory = Stream(small, SMALL, options.batch, options.images)
     return {
         "32 px in memory": Case(in_memory.cost, options.images, cores),
-        "500 px JPEG, held": Case(held.cost, options.files, cores),
-        "500 px JPEG, streamed": Case(streamed.cost, options.files, cores),
+        "500 px JPEG, held": Case(held.cost, options.photos, cores),
+        "500 px JPEG, streamed": Case(streamed.cost, options.photos, cores),
     }
 
 
@@ -111,32 +112,37 @@ class Stream:
     for by what it has made ahead when it stops.
     """
 
-    def __init__(self, source, side: int, batch: int):
+    def __init__(self, source, side: int, batch: int, images: int):
         augmentation, batch = AugmentationSettings(image_size=side), min(batch, len(source))
-        self.pipeline = train_pipeline(_Repeated(source), batch, augmentation)
+        self.pipeline = train_pipeline(_Repeated(source, 3 * images + batch), batch, augmentation)
 
     def cost(self, images: int) -> Cost:
         batches = iter(self.pipeline)
         _take(batches, images // 3)
-        return timed(lambda: _take(batches, images))
+        taken: list[int] = []
+        found = timed(lambda: taken.append(_take(batches, images)))
+        return Cost(*(images / taken[0] * value for value in found))
 
 
 class _Repeated:
-    """A source that holds the images of another one many times."""
+    """A source that holds the images of another one again and again."""
 
-    def __init__(self, source):
-        self.source, self.name = source, source.name
+    def __init__(self, source, number: int):
+        self.source, self.name, self.number = source, source.name, number
 
     def __len__(self) -> int:
-        return REPEATED * len(self.source)
+        return self.number
 
     def load_crops(self, indices, noise, augmentation):
         return self.source.load_crops(indices % len(self.source), noise, augmentation)
 
 
-def _take(batches: Iterator, images: int) -> None:
-    while images > 0:
-        images -= len(next(batches)[1])
+def _take(batches: Iterator, images: int) -> int:
+    """Takes whole batches of so many images or more, and says how many they were."""
+    taken = 0
+    while taken < images:
+        taken += len(next(batches)[1])
+    return taken
 
 
 def timed(work: Callable[[], object]) -> Cost:

@@ -18,7 +18,14 @@ def test_photos_are_what_the_benchmark_says(tmp_path):
 
 
 def test_a_small_table(tmp_path, monkeypatch, capsys):
-    flags = ["--images=64", "--files=8", "--peer_images=8", "--batch=8", "--repeats=1"]
+    flags = [
+        "--images=64",
+        "--files=8",
+        "--photos=16",
+        "--peer_images=8",
+        "--batch=8",
+        "--repeats=1",
+    ]
     monkeypatch.setattr("sys.argv", ["input", *flags, f"--json={tmp_path / 'found.json'}"])
     benchmark.main()
     rows = json.loads((tmp_path / "found.json").read_text())["rows"]

@@ -19,7 +19,7 @@ from and_tf.collection.page import thumbnails
 from and_tf.collection.settings import embed_settings
 from and_tf.collection.table import write_table
 from and_tf.collection.table_reading import read_table
-from and_tf.data import decode, file_checks
+from and_tf.data import decode, decoder_warnings, file_checks
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.errors import UserError
 from and_tf.export import export_encoder
@@ -243,16 +243,24 @@ def test_an_update_takes_the_layer_that_the_table_was_made_with(embed, photos, c
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """Names of the files that are decoded, whoever asks; each as often as it is."""
+    """Paths of the files that are decoded, each as often as it is; their content where the start's
+    check decodes them.
+    """
     names = []
     plain = decode.load_image
 
     def watch(path_or_bytes, *args, **kwargs):
-        names.append(path_or_bytes if isinstance(path_or_bytes, bytes) else str(path_or_bytes))
+        is_path = not isinstance(path_or_bytes, bytes)
+        names.append(str(path_or_bytes) if is_path else decoder_warnings._decoding.name)
         return plain(path_or_bytes, *args, **kwargs)
 
-    for module in (decode, pictures, file_checks):
+    def watch_check(content, *args, **kwargs):
+        names.append(content)
+        return plain(content, *args, **kwargs)
+
+    for module in (decode, pictures):
         monkeypatch.setattr(module, "load_image", watch)
+    monkeypatch.setattr(file_checks, "load_image", watch_check)
     return names
 
 

@@ -119,7 +119,7 @@ def test_the_explorer_knows_its_images_and_their_neighbours(labelled):
         ((40, 4), ["--rounds=2"], {"rounds_done": 1}, set(), "Unfinished, after 2 of 6 epochs"),
         ((40, 4), ["--rounds=2"], {"rounds_done": 0}, {"attention"},
          "Unfinished, after 0 of 6 epochs"),
-        ((40, 1), ["--rounds=0"], {}, set(), "Better than"),
+        ((40, 4), ["--rounds=0"], {}, set(), "Better than"),
         ((40, 1), ["--rounds=1"], {}, set(),
          ("No held-out image was named wrongly.", "Correct after round 0 and at the end")),
         ((200, 100), ["--rounds=1"], {}, set(), "100 classes are too many for colours"),
