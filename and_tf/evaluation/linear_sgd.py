@@ -6,7 +6,7 @@ feeds them all, and no features are kept. Memory does not depend on the number o
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import keras
@@ -56,16 +56,8 @@ class SgdClassifier:
         self.velocities = [tf.Variable(tf.zeros(shape)) for shape in shapes]
         self._mean = tf.constant(standardisation.mean, tf.float32)
         self._inverse = tf.constant(1 / standardisation.scale, tf.float32)
-        self.step = tf.function(  # of any batch size, the last one too: one trace
-            self._step,
-            input_signature=[
-                tf.TensorSpec((None, len(standardisation.mean)), tf.float32),
-                tf.TensorSpec((None,), tf.int32),
-                tf.TensorSpec((), tf.float32),
-            ],
-        )
 
-    def _step(self, features: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
+    def step(self, features: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
         """One step on features (B, F) float32 and labels (B,) int32; gives the mean loss before."""
         rows = (features - self._mean) * self._inverse  # (B, F)
         kernel, bias = self.weights
@@ -136,7 +128,7 @@ def fit_linear_sgd(
     centers = CenterCrops(source.take(sample), resized)
     scales = _channel_moments(model, centers, size, max_values)
     classifiers = [SgdClassifier(each, num_classes, settings.sgd_weight_decay) for each in scales]
-    features_of = model_features(model, size, max_values)
+    features_of, step = model_features(model, size, max_values), step_of_all(classifiers)
     epochs, watch = settings.sgd_epochs, _Watch(layers)
     with progress_bar(epochs * len(known), "linear classifiers", is_shown=progress) as bar:
         for epoch in range(epochs):
@@ -144,15 +136,28 @@ def fit_linear_sgd(
             watch.begin(f"epoch {epoch + 1}/{epochs}, learning rate {rate:.2g}")
             for indices, crops in _epoch(source, known, size, resized, settings, epoch):
                 of_batch = tf.constant(labels[indices], tf.int32)
-                losses = [
-                    classifier.step(features, of_batch, tf.constant(rate, tf.float32))
-                    for classifier, features in zip(classifiers, features_of(crops), strict=True)
-                ]
+                losses = step(list(features_of(crops)), of_batch, tf.constant(rate, tf.float32))
                 watch.add(losses, len(indices))
                 bar.update(len(indices))
             watch.end()
     found = [classifier.folded() for classifier in classifiers]
     return dict(zip(layers, found, strict=True))
+
+
+def step_of_all(classifiers: Sequence[SgdClassifier]) -> Callable:
+    """A function that takes a step of each classifier and gives their losses."""
+    features = [tf.TensorSpec((None, len(each.standardisation.mean))) for each in classifiers]
+    # Of any batch size, the last one too: one trace.
+    signature = [features, tf.TensorSpec((None,), tf.int32), tf.TensorSpec(())]
+
+    @tf.function(input_signature=signature)
+    def step(features: list[tf.Tensor], labels: tf.Tensor, learning_rate: tf.Tensor) -> list:
+        return [
+            classifier.step(of_layer, labels, learning_rate)
+            for classifier, of_layer in zip(classifiers, features, strict=True)
+        ]
+
+    return step
 
 
 def _epoch(

@@ -12,7 +12,7 @@ from and_tf.data.sources.source import array_source
 from and_tf.encoders.layer_outputs import features as layer_features
 from and_tf.errors import UserError
 from and_tf.evaluation.linear_scores import rank_classes, ranked
-from and_tf.evaluation.linear_sgd import LinearWeights, SgdClassifier, fit_linear_sgd
+from and_tf.evaluation.linear_sgd import LinearWeights, SgdClassifier, fit_linear_sgd, step_of_all
 from and_tf.evaluation.logistic import Standardisation
 from and_tf.evaluation.sgd_settings import SgdSettings
 from and_tf.evaluation.square_crops import center_crops, ten_crops
@@ -85,6 +85,26 @@ def test_steps_are_those_of_a_naive_loop():
     np.testing.assert_allclose(
         features @ folded.kernel + folded.bias, standardised @ kernel + bias, rtol=1e-4, atol=1e-5
     )
+
+
+def test_all_classifiers_take_the_steps_of_each_in_one_trace():
+    draw = np.random.default_rng(0)
+    widths = (3, 5)
+
+    def fresh():
+        return [SgdClassifier(Standardisation(np.zeros(w), np.ones(w)), 4, 0.1) for w in widths]
+
+    together, alone = fresh(), fresh()
+    step = step_of_all(together)
+    for count in (6, 6, 2):
+        features = [tf.constant(draw.normal(size=(count, w)), tf.float32) for w in widths]
+        labels, rate = tf.constant(draw.integers(0, 4, count), tf.int32), tf.constant(0.3)
+        losses = step(features, labels, rate)
+        expected = [one.step(x, labels, rate) for one, x in zip(alone, features, strict=True)]
+        np.testing.assert_allclose(losses, expected, rtol=1e-6)
+    assert step.experimental_get_tracing_count() == 1
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one.weights[0], other.weights[0], rtol=1e-5, atol=1e-7)
 
 
 def test_the_optimum_is_that_of_scikit_learn():
