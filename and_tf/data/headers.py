@@ -84,20 +84,7 @@ def _is_known(marker: int, content: bytes, begin: int, end: int) -> bool:
 
 
 # Bytes of the types of TIFF.
-_SIZES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-}
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 _ORIENTATION, _SHORT = 0x0112, 3
 
 

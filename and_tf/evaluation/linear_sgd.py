@@ -213,14 +213,17 @@ class _Watch:
         self.logged = time.monotonic()
 
     def begin(self, place: str) -> None:
+        """Starts an epoch; `place` names it in messages."""
         self.place, self.count = place, 0
         self.sums: list[tf.Tensor] = [tf.constant(0.0)] * len(self.layers)
 
     def add(self, losses: Sequence[tf.Tensor], count: int) -> None:
+        """Counts the mean loss of each layer over a step's images."""
         self.sums = [total + count * loss for total, loss in zip(self.sums, losses, strict=True)]
         self.count += count
 
     def end(self) -> None:
+        """Ends an epoch; refuses a mean loss that is not finite."""
         means = [float(total) / self.count for total in self.sums]
         for layer, mean in zip(self.layers, means, strict=True):
             if not np.isfinite(mean):

@@ -84,21 +84,47 @@ def open_folder(
     classes, ids = _labels(folder, names, train_folder) if labels == "folders" else (None, None)
     checks = check_files(folder, names, decode=decode or skip_broken)
     rows = valid_rows(folder, names, checks, skip_broken)
+    ids = None if ids is None else ids[rows]
+    return source_of_files(f"folder:{folder}", folder, names, checks, rows, ids, classes)
+
+
+def source_of_files(
+    name: str,
+    folder: Path,
+    names: list[str],
+    checks: FileChecks,
+    rows: np.ndarray,
+    labels: np.ndarray | None,
+    class_names: list[str] | None,
+    boxes: np.ndarray | None = None,
+) -> EncodedSource:
+    """The source of those of some checked files that are kept.
+
+    Args:
+        name: of the source.
+        folder: that the names are relative to.
+        names: of all N files.
+        checks: of all N files.
+        rows: (n,) int, the files that are kept, from `valid_rows`.
+        labels: (n,) int32, or None.
+        class_names: of the labels, or None.
+        boxes: (n, 4) float64, or None.
+    """
     found = zip(names, checks.reasons, strict=True)
-    broken = tuple((name, reason) for name, reason in found if reason is not None)
-    if len(rows) < len(names):
-        names = [names[row] for row in rows.tolist()]
+    broken = tuple((file, reason) for file, reason in found if reason is not None)
+    kept = names if len(rows) == len(names) else [names[row] for row in rows.tolist()]
     return EncodedSource(
-        FilePaths(folder, names),
-        f"folder:{folder}",
-        None if ids is None else ids[rows],
-        classes,
-        names,
+        FilePaths(folder, kept),
+        name,
+        labels,
+        class_names,
+        kept,
         checks.sizes[rows],
         checksums=None if checks.checksums is None else checks.checksums[rows],
         mtimes=checks.mtimes[rows],
         shapes=checks.shapes[rows],
         broken=broken,
+        boxes=boxes,
     )
 
 

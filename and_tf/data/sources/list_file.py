@@ -13,8 +13,7 @@ import numpy as np
 from and_tf.data.file_checks import FileChecks, check_files
 from and_tf.data.sources.class_folders import normalised
 from and_tf.data.sources.encoded import EncodedSource
-from and_tf.data.sources.folder import valid_rows
-from and_tf.data.sources.items import FilePaths
+from and_tf.data.sources.folder import source_of_files, valid_rows
 from and_tf.data.sources.list_table import COLUMNS, ListTable, boxes_of, read_table
 from and_tf.data.splits import SYNONYMS, SourceOptions, Splits, unknown_class
 from and_tf.errors import Argument, BrokenFile, NotFound
@@ -154,24 +153,12 @@ def _open(
         reason and f"line {line}: {reason}"
         for line, reason in zip(table.lines, checks.reasons, strict=True)
     ]
-    kept = valid_rows(folder, names, checks._replace(reasons=reasons), options.skip_broken)
-    boxes = boxes_of(table, path, checks.shapes) if options.crop_to_box else None
-    broken = tuple((n, r) for n, r in zip(names, reasons, strict=True) if r is not None)
-    if len(kept) < len(names):
-        names = [names[row] for row in kept.tolist()]
-    return EncodedSource(
-        FilePaths(folder, names),
-        f"list:{path}",
-        None if labels is None else labels[kept],
-        None if labels is None else classes,
-        names,
-        checks.sizes[kept],
-        checksums=None if checks.checksums is None else checks.checksums[kept],
-        mtimes=checks.mtimes[kept],
-        shapes=checks.shapes[kept],
-        broken=broken,
-        boxes=None if boxes is None else boxes[kept],
-    )
+    checks = checks._replace(reasons=reasons)
+    kept = valid_rows(folder, names, checks, options.skip_broken)
+    boxes = boxes_of(table, path, checks.shapes)[kept] if options.crop_to_box else None
+    ids = None if labels is None else labels[kept]
+    class_names = None if labels is None else classes
+    return source_of_files(f"list:{path}", folder, names, checks, kept, ids, class_names, boxes)
 
 
 def _check(
