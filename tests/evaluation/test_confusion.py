@@ -60,6 +60,13 @@ def test_tables_read_back(answers):
     np.testing.assert_array_equal(np.array([line[1:] for line in table[1:]], int), matrix)
 
 
+def test_class_names_are_no_formulas():
+    names = ["=1+1", "-1", "@x"]
+    for table in (per_class_table(np.eye(3, dtype=int), names), confusion_table(np.eye(3), names)):
+        assert [line[0] for line in read(table)[1:]] == ["'=1+1", "-1", "'@x"]
+    assert read(confusion_table(np.eye(3), names))[0][1:] == ["'=1+1", "-1", "'@x"]
+
+
 @pytest.mark.parametrize("num_classes", [2, 10, 20, 21, 100, 250])
 def test_the_picture_shows_every_class_that_there_is_room_for(num_classes):
     matrix = np.random.default_rng(0).integers(0, 9, (num_classes, num_classes))
