@@ -170,6 +170,7 @@ def test_a_home_folder_is_found_in_every_path(settings, tmp_path, monkeypatch):
      ({"clusters": "auto"}, "clusters='auto' needs at least 10 images.* 4: give a number"),
      ({"clusters": "many"}, "clusters='many' must be a whole number of clusters, auto, or 0"),
      ({"clusters": "-1"}, "clusters='-1' must be a whole number"),
+     ({"clusters": "9" * 5000}, "at most 9 digits"),
      ({"copy_clusters_to": "out"}, "copy_clusters_to='out' needs clusters"),
      ({"clusters": "2", "link_clusters": True}, "link_clusters=True makes links in a folder"),
      ({"gallery": "near.jpg"}, "gallery='near.jpg' must end in .png"),

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from and_tf.collection.duplicates.groups import Group
 from and_tf.collection.printing import count_of, print_line
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
+from and_tf.runs.atomic_files import sync_descriptor
 from and_tf.runs.csv_cells import read_rows, row_writer
 
 logger = logging.getLogger(__name__)
@@ -126,7 +127,7 @@ def move_files(moves: Sequence[Move], folder: Path) -> Path:
         for move in moves:
             write_row([str(move.source), str(move.target)])
             file.flush()
-            os.fsync(file.fileno())
+            sync_descriptor(file.fileno())
             try:
                 _move(move)
             except OSError as error:
@@ -216,7 +217,7 @@ def _copy(move: Move) -> None:
         with open(move.source, "rb") as source, open(move.target, "xb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
             target.flush()
-            os.fsync(target.fileno())
+            sync_descriptor(target.fileno())
         shutil.copystat(move.source, move.target)
         if move.source.stat().st_size != move.target.stat().st_size:
             raise OSError(errno.EIO, "the copy is not as long as the original")
