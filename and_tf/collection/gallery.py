@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from and_tf.data.picture import grid
+from and_tf.data.picture import grid, png
 from and_tf.data.sources.source import Source
-from and_tf.runs.atomic_files import replace_by
+from and_tf.runs.atomic_files import replace_file
 
 TILE_SIDE = 96  # pixels
 NEIGHBOURS = 7  # at most, in a row
@@ -27,5 +27,5 @@ def save_gallery(path: Path, source: Source, indices: np.ndarray, rows: int, see
     nearest = indices[shown, :NEIGHBOURS]
     order = np.concatenate([shown[:, None], nearest], axis=1)  # (rows, 1 + m)
     picture = grid(source.load(order.ravel(), TILE_SIDE), columns=order.shape[1])
-    replace_by(path, lambda partial: picture.save(partial, "PNG"))
+    replace_file(path, png(picture))
     print(f"{len(shown)} images, each before its {nearest.shape[1]} nearest: {path}")

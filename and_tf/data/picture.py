@@ -1,5 +1,6 @@
 """Many small images in one picture."""
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,3 +56,10 @@ def save_grid(
 ) -> None:
     """Writes `grid(images)` to a file; the name's ending gives the format."""
     grid(images, columns, scale=scale).save(Path(path).expanduser())
+
+
+def png(image: Image.Image) -> bytes:
+    """The content of a PNG file; Pillow, writing it, would say of a full disk "encoder error"."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

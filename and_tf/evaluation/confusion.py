@@ -10,6 +10,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from and_tf.errors import UserError
+from and_tf.evaluation.figure_style import figure_style
 from and_tf.runs.csv_cells import row_writer
 
 NUMBERED_CLASSES = 20  # with more there is no room for numbers in the cells
@@ -138,7 +139,7 @@ def _write_numbers(axes: Axes, percent: np.ndarray) -> None:
 def confusion_png(matrix: np.ndarray, class_names: Sequence[str]) -> bytes:
     """`confusion_figure` as the bytes of a PNG file."""
     file = io.BytesIO()
-    with warnings.catch_warnings():
+    with figure_style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # names in any script
         confusion_figure(matrix, class_names).savefig(file, format="png")
     return file.getvalue()

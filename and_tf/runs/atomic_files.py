@@ -53,6 +53,10 @@ def replace_by(
         else:
             os.replace(partial, path)
         sync_folder(path.parent)
+    except OSError as error:
+        if isinstance(error.errno, int) and error.filename is None:  # as of a write on a full disk
+            error.filename = str(path)
+        raise
     finally:
         _remove(partial)
     return path

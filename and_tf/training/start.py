@@ -7,13 +7,14 @@ from typing import Any
 
 import keras
 
-from and_tf.data.picture import save_grid
+from and_tf.data.picture import grid, png
 from and_tf.data.pipeline import sample_augmented
 from and_tf.data.settings import OF_INIT
 from and_tf.encoders.layers import in_float32
 from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.evaluation import extract
 from and_tf.runs import checkpoint
+from and_tf.runs.atomic_files import replace_file
 from and_tf.runs.flag_file import flag_file_text
 from and_tf.runs.workdir import Workdir
 from and_tf.settings import differences, flat_values
@@ -109,7 +110,7 @@ def begin_run(experiment: Experiment, monitor: Monitor) -> None:
         augmented = sample_augmented(
             experiment.train, settings.augmentation, seed=settings.run.seed
         )
-        save_grid(augmented, run.augmented)
+        replace_file(run.augmented, png(grid(augmented)))
 
 
 def start_from_weights(experiment: Experiment, monitor: Monitor) -> None:

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from matplotlib import rc_context, rcParams
 from PIL import Image
 from sklearn.metrics import confusion_matrix as sklearn_matrix
 
@@ -97,6 +98,13 @@ def test_names_of_any_kind_are_drawn(recwarn):
     with Image.open(io.BytesIO(png)) as image:
         assert image.format == "PNG" and max(image.size) < 1000
     assert not recwarn
+
+
+def test_a_users_matplotlibrc_changes_no_picture():
+    plain = confusion_png(np.eye(3, dtype=int), "abc")
+    with rc_context({"text.usetex": True, "font.size": 30, "savefig.dpi": 20}):
+        assert confusion_png(np.eye(3, dtype=int), "abc") == plain
+        assert rcParams["font.size"] == 30  # the user's are back
 
 
 def test_pictures_leave_pyplot_alone():

@@ -91,6 +91,14 @@ def test_a_file_system_that_cannot_sync_is_written_to_all_the_same(tmp_path, wri
     assert content(tmp_path / "thing") == "new" and os.listdir(tmp_path) == ["thing"]
 
 
+def test_a_disk_that_is_full_is_named_with_the_path(tmp_path, monkeypatch):
+    def fail(path):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as of a write
+
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path / 'thing'}'"):
+        replace_by(tmp_path / "thing", fail)
+
+
 def test_a_disk_that_fails_while_syncing_is_named(tmp_path, monkeypatch):
     def fail(descriptor):
         raise OSError(errno.EIO, "Input/output error")
