@@ -23,7 +23,7 @@ def machine(monkeypatch, tmp_path, caplog):
             tf.config.experimental, "get_device_details", lambda gpu: {"device_name": gpu.name}
         )
         info = tmp_path / "cpuinfo"
-        info.write_text(f"processor\t: 0\nmodel name\t: Model 7: fast\n\n")
+        info.write_text("processor\t: 0\nmodel name\t: Model 7: fast\n\n")
         monkeypatch.setattr(hardware, "CPU_INFO", info)
         monkeypatch.setattr(hardware, "num_cores", lambda: 4)
         monkeypatch.setattr(hardware, "bfloat16_slowdown", lambda: slowdown)
