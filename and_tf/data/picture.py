@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from and_tf.errors import UserError
 
@@ -58,8 +59,16 @@ def save_grid(
     grid(images, columns, scale=scale).save(Path(path).expanduser())
 
 
-def png(image: Image.Image) -> bytes:
-    """The content of a PNG file; Pillow, writing it, would say of a full disk "encoder error"."""
+def png(image: Image.Image, software: str | None = None) -> bytes:
+    """The content of a PNG file; Pillow, writing it, would say of a full disk "encoder error".
+
+    Args:
+        image: of the file.
+        software: which wrote it, as its metadata say; `Image.open(path).info["Software"]`.
+    """
+    text = PngInfo()
+    if software is not None:
+        text.add_text("Software", software)
     file = io.BytesIO()
-    image.save(file, "PNG")
+    image.save(file, "PNG", pnginfo=text)
     return file.getvalue()
