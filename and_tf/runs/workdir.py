@@ -52,6 +52,16 @@ class Workdir:
         self.evaluations = self.path / "evaluations"
         self._check_held: Callable[[], None] = lambda: None
 
+    def holds_state(self) -> bool:
+        """Whether something is kept that was trained: a checkpoint, even a corrupt one, or metrics.
+
+        A start that ended before that has left nothing of worth.
+        """
+        kept = [*self.checkpoint.parent.glob("*"), *self.rounds.glob("*")]
+        if any(path.suffix != ".partial" for path in kept) or self.summary.is_file():
+            return True
+        return self.metrics.is_file() and self.metrics.stat().st_size > 0
+
     def round_file(self, number: int) -> Path:
         return self.rounds / f"round_{number}.npz"
 

@@ -192,7 +192,8 @@ def refuse_closed(folder: Path, found: ImageFiles, skip_broken: bool) -> None:
     count = f"{len(found.closed):,} sub-folder(s)"
     if not skip_broken:
         raise BrokenImage(
-            f"{count} cannot be searched, the first: {first}: change their permissions, or pass ",
+            f"{count} cannot be searched, the first: {first}: ",
+            "change their permissions, or pass ",
             Argument("skip_broken", True),
         )
     text = f"{folder.absolute()}: left out {count} that cannot be searched, the first: {first}"
