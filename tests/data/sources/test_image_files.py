@@ -114,6 +114,7 @@ def test_a_folder_that_may_not_be_searched_is_named(tmp_path, told, monkeypatch)
     assert "change their permissions, or pass skip_broken=True" in message
     assert open_source(f"folder:{tmp_path}", skip_broken=True).names == ["a/1.png"]
     assert "left out 1 sub-folder(s) that cannot be searched" in told.text
+    assert folders_of_classes(tmp_path) == {"a"}
     (record,) = [r for r in told.records if "cannot be searched" in r.message]
     assert record.levelno == logging.WARNING
     message = error_of(open_source, f"folder:{tmp_path / 'b'}", skip_broken=True)
@@ -183,6 +184,7 @@ def test_each_folder_and_image_is_taken_once_by_its_own_place(tmp_path, told):
     (tmp_path / "latest").symlink_to(tmp_path / "a-latest")
     (tmp_path / "best.png").symlink_to(tmp_path / "2024" / "2.png")
     assert open_source(f"folder:{tmp_path}").names == ["2024/1.png", "2024/2.png", "zoo/3.png"]
+    assert folders_of_classes(tmp_path) == {"2024", "zoo"}  # a needless link is no empty class
     assert "left out 3 link(s) to what is found without them" in told.text
 
 
@@ -199,6 +201,7 @@ def test_what_only_links_lead_to_is_taken_once_by_the_first_of_them(tmp_path):
     (folder / "e").symlink_to(tmp_path / "elsewhere" / "deep")
     found = find_images(folder)
     assert found.names == ["b.png", "c/2.png", "c/deep/1.png"] and found.links == 4
+    assert folders_of_classes(folder) == {"c"}
 
 
 def test_folders_that_link_to_each_other_give_each_image_once(tmp_path):
