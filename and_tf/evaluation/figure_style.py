@@ -24,7 +24,8 @@ def figure_style(changes: Mapping[str, Any] = NONE) -> Iterator[None]:
     with rc_context():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MatplotlibDeprecationWarning)
-            own = {name: value for name, value in rcParamsDefault.items() if name != "backend"}
+            own: Any = {name: rcParamsDefault[name] for name in rcParamsDefault if name != "backend"}
             rcParams.update(own)  # the backend is of windows, and these figures have none
-        rcParams.update(changes)
+        further: Any = changes
+        rcParams.update(further)
         yield
