@@ -24,8 +24,9 @@ def figure_style(changes: Mapping[str, Any] = NONE) -> Iterator[None]:
     with rc_context():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MatplotlibDeprecationWarning)
-            own: Any = {name: rcParamsDefault[name] for name in rcParamsDefault if name != "backend"}
-            rcParams.update(own)  # the backend is of windows, and these figures have none
+            names = [name for name in rcParamsDefault if name != "backend"]  # that of windows
+            own: Any = {name: rcParamsDefault[name] for name in names}
+            rcParams.update(own)
         further: Any = changes
         rcParams.update(further)
         yield
