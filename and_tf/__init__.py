@@ -9,7 +9,7 @@ __version__ = "0.4.0"
 
 # Read by TensorFlow when it is imported. A value that the user has set wins, here and below.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"  # not keras.json's
 # Off by default on AVX2 machines, where it makes the whole training step 1.5 to 2.5 times faster.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Read by Pillow: blocks of 16 MB that it keeps for the next image. New memory would cost page
@@ -132,5 +132,7 @@ def __getattr__(name: str) -> Any:
     if name not in _WITH_TENSORFLOW:
         return _attribute(name)
     from and_tf.data.startup_lines import starting_tensorflow
+    from and_tf.encoders.keras_settings import check_backend
 
+    check_backend()
     return starting_tensorflow(lambda: _attribute(name))

@@ -67,7 +67,11 @@ class MissingPackage(UserError, ImportError):
 
 
 class BrokenImage(UserError):
-    """An image cannot be decoded."""
+    """An image cannot be decoded; the first part of the message says which and why."""
+
+    def with_remedy(self, *parts: object) -> Self:
+        """The same error with another remedy, where the one that it names is not possible."""
+        return type(self)(self.parts[0], *parts)
 
 
 class ImageChanged(UserError):

@@ -165,3 +165,9 @@ def test_the_tests_mirror_the_package():
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()} - {"__pycache__"}
     missing = {name for name in folders if not list((tests / name).rglob("test_*.py"))}
     assert not missing
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_csv_file_is_written_with_cells_that_are_no_formulas(path):
+    if path.stem != "csv_cells":
+        assert not re.search(r"csv\.(Dict)?[wW]riter|to_csv|write_csv", path.read_text())

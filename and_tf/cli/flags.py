@@ -17,6 +17,7 @@ from and_tf.settings import SettingError, Settings, fields_of, parse
 from and_tf.settings.values import Field
 from and_tf.training.cards import card, describe_cards
 
+NESTED = 4  # files that name files, where each begins with a byte-order mark
 WIDTH = 96  # characters of a line of `--help`
 
 
@@ -84,7 +85,7 @@ class Flags:
             _end(f"{self.program} {__version__}")
         argv = [*_expanded(_with_card_files(argv) if self.has_cards else argv)]
         try:
-            rest = self.values([self.program, *argv])[1:]
+            rest = self.values([self.program, *self._with_flagfiles(argv)])[1:]
         except flags.UnrecognizedFlagError as error:
             raise UserError(self._unknown(error.flagname)) from error
         except flags.CantOpenFlagFileError as error:
@@ -102,6 +103,14 @@ class Flags:
         words = {word.lstrip("-").partition("=")[0] for word in argv if word.startswith("-")}
         self.from_files = frozenset(n for n in given if not words & {n, f"no{n}"})
         return {name: self.values[name].value for name in given}
+
+    def _with_flagfiles(self, argv: Sequence[str]) -> list[str]:
+        """The words with those of flagfiles in their place, in which some editors leave a mark."""
+        words = list(argv)
+        for _ in range(NESTED):  # absl takes a line with a mark for none that names a file
+            words = self.values.read_flags_from_files(words, force_gnu=False)
+            words = [*_without_byte_order_marks(words)]
+        return words
 
     def _unknown(self, name: str) -> str:
         """The message on a flag that does not exist, with one that begins much like it."""
@@ -231,6 +240,16 @@ def _expanded(argv: Iterable[str]) -> Iterator[str]:
         else:
             yield os.path.expanduser(word) if is_flagfile else word
         is_flagfile = word in ("--flagfile", "-flagfile")
+
+
+def _without_byte_order_marks(words: Iterable[str]) -> Iterator[str]:
+    """The words; the first line of a flagfile that an editor marked is what follows the mark."""
+    for word in words:
+        text = word.removeprefix("\ufeff")
+        if text == word:
+            yield word
+        elif text.strip() and not text.startswith(("#", "//")):
+            yield text.strip()
 
 
 def _help_lines(field: Field, remark: str | None) -> list[str]:

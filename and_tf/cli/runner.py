@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from and_tf.cli.commands import with_installed_names
 from and_tf.cli.flags import Flags
 from and_tf.cli.messages import set_up_logging
+from and_tf.encoders.keras_settings import check_backend, load_keras
 from and_tf.errors import Stopped, UserError
 
 MEMORY_FLAGS = ("batch_size", "image_size", "embedding_dim", "cache_mb", "memory_mb")
@@ -41,8 +42,10 @@ def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> i
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be UTF-8
     set_up_logging(flags.spell)
+    os.environ["MPLBACKEND"] = "agg"  # what is drawn goes to files; the user's may not exist
     try:
         start = prepare(flags.parse(argv))
+        check_backend()
         _start_tensorflow()
         start()
     except Stopped:  # asked for and logged: the same command continues
@@ -92,6 +95,7 @@ def _start_tensorflow() -> None:
 
         grow_memory()
         tf.zeros(())
+    load_keras()
 
 
 @contextlib.contextmanager

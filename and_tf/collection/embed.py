@@ -21,7 +21,7 @@ from and_tf.collection.duplicates.moving import check_target, move_duplicates
 from and_tf.collection.encoder import embed_source, open_encoder
 from and_tf.collection.files import file_columns, files_of, with_checksums
 from and_tf.collection.findings import Findings
-from and_tf.collection.gallery import save_gallery
+from and_tf.collection.gallery import check_gallery, save_gallery
 from and_tf.collection.kept_pictures import KeptPictures, kept_path, read_kept, write_kept
 from and_tf.collection.labels import with_folder_labels
 from and_tf.collection.origin import Origin, encoded, model_place, reference_embeddings
@@ -274,6 +274,8 @@ def _check_places(settings: EmbedSettings, table: Path) -> None:
     places += [("page", page)] if page is not None else []
     for name, path in places:
         check_place(name, path)
+    if chosen:
+        check_gallery(Path(chosen).expanduser(), settings.collection.folder)
 
 
 def _check_numbers(settings: EmbedSettings, source: Source) -> None:

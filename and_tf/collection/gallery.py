@@ -1,15 +1,41 @@
 """A picture of a few images, each beside its nearest."""
 
+import os
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from and_tf.data.picture import grid
+from and_tf.data.picture import grid, png
 from and_tf.data.sources.source import Source
-from and_tf.runs.atomic_files import replace_by
+from and_tf.errors import Argument, UserError
+from and_tf.runs.atomic_files import replace_file
 
+SOFTWARE = "and_tf gallery"  # in the metadata of a gallery
 TILE_SIDE = 96  # pixels
 NEIGHBOURS = 7  # at most, in a row
+
+
+def check_gallery(path: Path, images: Path) -> None:
+    """Refuses to write over a photo: a file in the folder of images that is no earlier gallery.
+
+    Raises:
+        UserError: names the file and the remedy.
+    """
+    folder = Path(os.path.realpath(path.absolute().parent))
+    if path.is_file() and folder.is_relative_to(os.path.realpath(images)) and not _is_ours(path):
+        raise UserError(
+            Argument("gallery", str(path)), f" is an image in {images}, and no gallery that this "
+            "program wrote: give another name, or remove it.",
+        )  # fmt: skip
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get("Software") == SOFTWARE
+    except Exception:  # of a corrupt file Pillow raises nearly anything
+        return False
 
 
 def save_gallery(path: Path, source: Source, indices: np.ndarray, rows: int, seed: int) -> None:
@@ -27,5 +53,5 @@ def save_gallery(path: Path, source: Source, indices: np.ndarray, rows: int, see
     nearest = indices[shown, :NEIGHBOURS]
     order = np.concatenate([shown[:, None], nearest], axis=1)  # (rows, 1 + m)
     picture = grid(source.load(order.ravel(), TILE_SIDE), columns=order.shape[1])
-    replace_by(path, lambda partial: picture.save(partial, "PNG"))
+    replace_file(path, png(picture, SOFTWARE))
     print(f"{len(shown)} images, each before its {nearest.shape[1]} nearest: {path}")

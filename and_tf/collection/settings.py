@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -125,10 +126,10 @@ class ClusterSettings(Settings):
     def __post_init__(self):
         super().__post_init__()
         text = str(self.clusters)
-        if text != "auto" and not (text.isascii() and text.isdigit()):
+        if text != "auto" and not re.fullmatch("[0-9]{1,9}", text):
             raise SettingError(
                 Argument("clusters", self.clusters),
-                " must be a whole number of clusters, auto, or 0 for none.",
+                " must be a whole number of clusters, auto, or 0 for none (of at most 9 digits).",
             )
         if self.copy_clusters_to and not self.are_wanted:
             raise SettingError(

@@ -36,7 +36,7 @@ from and_tf.data.sources.records import (
 )
 from and_tf.data.workers import thread_pool
 from and_tf.errors import Argument, BrokenFile, UserError
-from and_tf.runs.atomic_files import replace_by, replace_file
+from and_tf.runs.atomic_files import replace_by, replace_file, sync_descriptor
 
 logger = logging.getLogger(__name__)
 
@@ -240,7 +240,7 @@ def _check_written(
         BrokenFile: it has another checksum than what was written.
     """
     with path.open("rb") as file:
-        os.fsync(file.fileno())
+        sync_descriptor(file.fileno())
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     parts = FileParts([os.fspath(path)], np.zeros(len(places), np.int32), places, sizes, checksums)

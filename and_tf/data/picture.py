@@ -1,11 +1,13 @@
 """Many small images in one picture."""
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from and_tf.errors import UserError
 
@@ -55,3 +57,18 @@ def save_grid(
 ) -> None:
     """Writes `grid(images)` to a file; the name's ending gives the format."""
     grid(images, columns, scale=scale).save(Path(path).expanduser())
+
+
+def png(image: Image.Image, software: str | None = None) -> bytes:
+    """The content of a PNG file; Pillow, writing it, would say of a full disk "encoder error".
+
+    Args:
+        image: of the file.
+        software: which wrote it, as its metadata say; `Image.open(path).info["Software"]`.
+    """
+    text = PngInfo()
+    if software is not None:
+        text.add_text("Software", software)
+    file = io.BytesIO()
+    image.save(file, "PNG", pnginfo=text)
+    return file.getvalue()

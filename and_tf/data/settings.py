@@ -6,11 +6,11 @@ import dataclasses
 import os
 
 from and_tf.errors import Argument
-from and_tf.settings import SettingError, Settings, at_least, between, setting
+from and_tf.settings import SettingError, Settings, between, setting
 
 LABELS = ("folders", "none")
 FEW_IMAGES = 500  # below, training from random weights has too little to learn from
-IMAGE_SIZE, SMALLEST = 32, 8  # pixels
+IMAGE_SIZE, SMALLEST, LARGEST = 32, 8, 8192  # pixels
 OF_INIT = 0  # as an image size: that of the weights which a run starts from
 
 
@@ -90,7 +90,7 @@ class AugmentationSettings(Settings):
         None,
         "Side of the encoder's input in pixels; by default 32, or that of the network of the "
         "weights which the run starts from (init).",
-        at_least(0),
+        between(0, LARGEST),
     )
     crop_min_area: float = setting(
         0.2, "Smallest fraction of the image that a random crop covers.", between(0, 1, True)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from and_tf.encoders import ENCODERS
+from and_tf.encoders.keras_settings import check_image_format
 from and_tf.encoders.layers import TorchLayers, normalised_input
 from and_tf.encoders.split import SplitLayers, split_input
 from and_tf.errors import Argument, UserError
@@ -48,6 +49,7 @@ def build_encoder(
     >>> encoder = and_tf.build_encoder("resnet18", input_shape=(32, 32, 3), embedding_dim=128)
     >>> embeddings = encoder.predict(images)
     """
+    check_image_format()
     if name not in ENCODERS:
         raise UserError(Argument("encoder", name), f" must be one of {', '.join(ENCODERS)}.")
     side, channels = _check_shape(input_shape)

@@ -5,7 +5,7 @@ import os
 
 from and_tf.encoders import ENCODERS
 from and_tf.errors import Argument
-from and_tf.settings import SettingError, Settings, at_least, between, setting
+from and_tf.settings import SettingError, Settings, between, setting
 
 INIT_RATE = 0.1  # where a run starts from weights: what they know is not to be lost at once
 OF_INIT = "init"  # the network is the one that the run starts from
@@ -24,7 +24,7 @@ class EncoderSettings(Settings):
         None,
         "Length D of an embedding; by default 128, or that of the last features of init's network, "
         "which get a new last layer only where this is given.",
-        at_least(2),
+        between(2, 2**16),
     )
     init: str = setting(
         "",

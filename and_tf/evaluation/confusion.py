@@ -1,6 +1,5 @@
 """Which classes are taken for which: a matrix, tables and a picture."""
 
-import csv
 import io
 import warnings
 from collections.abc import Sequence
@@ -11,6 +10,8 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from and_tf.errors import UserError
+from and_tf.evaluation.figure_style import figure_style
+from and_tf.runs.csv_cells import row_writer
 
 NUMBERED_CLASSES = 20  # with more there is no room for numbers in the cells
 NAMED_CLASSES = 100  # with more some rows and columns go without a name
@@ -70,7 +71,9 @@ def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
 
 def _csv(rows: Sequence[Sequence[object]]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_row = row_writer(text, "\n")
+    for row in rows:
+        write_row(row)
     return text.getvalue()
 
 
@@ -136,7 +139,7 @@ def _write_numbers(axes: Axes, percent: np.ndarray) -> None:
 def confusion_png(matrix: np.ndarray, class_names: Sequence[str]) -> bytes:
     """`confusion_figure` as the bytes of a PNG file."""
     file = io.BytesIO()
-    with warnings.catch_warnings():
+    with figure_style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # names in any script
         confusion_figure(matrix, class_names).savefig(file, format="png")
     return file.getvalue()

@@ -19,6 +19,7 @@ from and_tf.export.samples import Samples, open_samples
 from and_tf.export.settings import ExportSettings
 from and_tf.export.verification import measure_agreement, verify_export
 from and_tf.export.writing import export_encoder
+from and_tf.runs.folder_lock import locked_folder
 from and_tf.runs.restore import restore_encoder
 from and_tf.runs.settings import RunChoice
 from and_tf.runs.workdir import Workdir, open_run
@@ -100,9 +101,11 @@ def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) 
     Returns:
         Path of the SavedModel.
     """
-    for left_over in run.exports.glob(".encoder*"):  # by a kill during an earlier export
-        if left_over.is_dir():
-            shutil.rmtree(left_over)
+    if run.exports.is_dir():
+        with locked_folder(run.exports):  # not what another process is writing
+            for left_over in run.exports.glob(".encoder*"):  # by a kill during an earlier export
+                if left_over.is_dir():
+                    shutil.rmtree(left_over)
     layer = chosen_layer(encoder, AUTO_LAYER)
     encoder = _for_export(run, encoder, layer)
     border = encoder.input_shape[1] - images.shape[1]
@@ -145,19 +148,37 @@ def _write_export(
     encoder: keras.Model, path: Path | str, form: str, samples: Samples, layer: str
 ) -> Path:
     images = None if samples.are_random else samples.calibration
-    path = export_encoder(encoder, path, form, images, layer)
+    told: list[str] = []
+
+    def check(new: Path) -> None:
+        told.append(_compare(encoder, new, form, samples, path))
+
+    path = export_encoder(encoder, path, form, images, layer, check)
+    print(f"{form}: {path} ({told[0]})")
+    return path
+
+
+def _compare(encoder: keras.Model, new: Path, form: str, samples: Samples, path: Path | str) -> str:
+    """How close an export comes to its encoder, in words; refuses one that does not.
+
+    Args:
+        encoder, form, samples: as of `write_export`.
+        new: where the export lies.
+        path: where it is to go.
+    """
     lowest = FORMATS[form].min_cosine
     if lowest is None:
-        difference = verify_export(encoder, path, form, samples.compared[:8])
+        difference = verify_export(encoder, new, form, samples.compared[:8])
         is_close = difference <= TOLERANCE
         told = f"equal to the encoder within {difference:.1g}"
         differs = f"differs from the encoder by {difference:.2g}, more than {TOLERANCE:g}"
     else:
-        agreement = measure_agreement(encoder, path, samples.compared)
+        agreement = measure_agreement(encoder, new, samples.compared)
         is_close = agreement.min_cosine >= lowest
         told = str(agreement)
         differs = f"has a {agreement}: at least {lowest:g} is asked for"
     if not is_close:
-        raise UserError(f"{path} {differs}: do not use it; export in another format.")
-    print(f"{form}: {path} ({told})")
-    return path
+        raise UserError(
+            f"{path} is not written, for the new export {differs}: export in another format."
+        )
+    return told

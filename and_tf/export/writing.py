@@ -1,5 +1,8 @@
 """Writing an encoder for inference: whole, or not at all."""
 
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import keras
@@ -12,6 +15,7 @@ from and_tf.export.inference import quiet_converters
 from and_tf.export.metadata import describe, write_beside
 from and_tf.export.reading import load_exported
 from and_tf.runs.atomic_files import replace_by
+from and_tf.runs.folder_lock import locked_folder
 
 
 def export_encoder(
@@ -20,8 +24,11 @@ def export_encoder(
     format: str,
     images: np.ndarray | None = None,
     layer: str | None = None,
+    check: Callable[[Path], object] | None = None,
 ) -> Path:
     """Writes an encoder for inference. An export that fails leaves an older one at `path` alone.
+
+    Of several processes that write to one folder, each waits for the one before.
 
     Each says how to prepare images for it, see `export.metadata`: a SavedModel in
     `assets.extra/encoder.json`, a file within itself and in `NAME.encoder.json` beside it.
@@ -42,6 +49,8 @@ def export_encoder(
             All but `keras` name their output `embeddings`.
         images: (n, side, side, 3) uint8, typical ones, 100 or more; needed for `litert_int8`.
         layer: whose features these are, for the metadata; by default the encoder's last.
+        check: is called with the path of the new export before it takes its place; what it raises
+            leaves the older one.
 
     Returns:
         The absolute Path written.
@@ -58,11 +67,28 @@ def export_encoder(
     path.parent.mkdir(parents=True, exist_ok=True)
     form, encoder = FORMATS[format], in_float32(encoder)
     details = Details(describe(encoder, format, form.precision, layer), images)
-    with quiet_converters():
-        replace_by(path, lambda partial: form.write(encoder, partial, details))
-    if form.suffix:
-        write_beside(path, details.metadata)
+    with locked_folder(path.parent), _scratch_folder(path) as folder:
+        new = folder / path.name  # a reader knows a format by its suffix
+        with quiet_converters():
+            form.write(encoder, new, details)
+        if check is not None:
+            check(new)
+        replace_by(path, lambda partial: new.rename(partial))
+        if form.suffix:
+            write_beside(path, details.metadata)
     return path
+
+
+@contextlib.contextmanager
+def _scratch_folder(path: Path) -> Iterator[Path]:
+    """A folder beside a path, and so on its disk; one that a kill left is emptied."""
+    folder = path.with_name(f".{path.name}.writing")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _checked_target(path: Path, format: str) -> Path:

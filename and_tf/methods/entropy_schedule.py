@@ -16,7 +16,7 @@ def entropy_factor(plan: RoundPlan, epoch: int) -> int:
     Reference: Han et al., Super-AND, ECCV 2020.
     """
     number = plan.round_of(epoch)
-    start, end = plan.starts[number : number + 2]
+    start, end = plan.start_of(number), plan.start_of(number + 1)
     epoch = min(epoch, end - 1)  # after the plan's end
     return 5 * (epoch - start) // (2 * (end - start))
 

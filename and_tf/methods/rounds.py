@@ -38,22 +38,27 @@ class RoundPlan(Settings):
                 " without a step: raise it, or pass ", Argument("rounds", 0), ".",
             )  # fmt: skip
 
-    @property
-    def starts(self) -> list[int]:
-        """The first epoch of each round 0..R, and the number of all epochs at the end."""
+    def start_of(self, number: int) -> int:
+        """The first epoch of a round; of round R + 1, which there is not, the number of epochs."""
+        if number == 0:
+            return 0
         first = self.first_round_epochs or self.epochs_per_round
-        return [0, *(first + r * self.epochs_per_round for r in range(self.rounds + 1))]
+        return first + (number - 1) * self.epochs_per_round
 
     @property
     def total_epochs(self) -> int:
-        return self.starts[-1]
+        return self.start_of(self.rounds + 1)
 
     def round_of(self, epoch: int) -> int:
         """The round of an epoch; epochs after the plan's end belong to the last round."""
-        return sum(epoch >= start for start in self.starts[1:-1])
+        later = epoch - self.start_of(1)
+        if later < 0 or not self.rounds:
+            return 0
+        return min(self.rounds, 1 + later // self.epochs_per_round)
 
     def ends_round(self, epoch: int) -> bool:
-        return epoch + 1 in self.starts
+        number = self.round_of(epoch + 1)
+        return epoch + 1 in (self.start_of(number), self.total_epochs)
 
 
 @dataclasses.dataclass(frozen=True)

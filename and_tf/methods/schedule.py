@@ -11,6 +11,8 @@ from keras import ops
 from and_tf.errors import Argument, UserError
 from and_tf.methods.rounds import LR_POLICIES, RoundPlan
 
+MOST_STEPS = 2**31 - 1  # a step is counted in 32 bits
+
 
 @keras.saving.register_keras_serializable("and_tf")
 class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -38,17 +40,27 @@ class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
         self.learning_rate, self.policy = learning_rate, policy
         self.steps_per_epoch = steps_per_epoch
         self.plan = plan if isinstance(plan, RoundPlan) else RoundPlan(**plan)
+        self._check_steps()
+
+    def _check_steps(self) -> None:
+        plan, steps = self.plan, self.plan.total_epochs * self.steps_per_epoch
+        if steps > MOST_STEPS:
+            raise UserError(
+                f"The plan has {steps:,} steps, and {MOST_STEPS:,} are counted at most: lower ",
+                Argument("rounds", plan.rounds), ", ",
+                Argument("epochs_per_round", plan.epochs_per_round), " or ",
+                Argument("first_round_epochs", plan.first_round_epochs), ".",
+            )  # fmt: skip
 
     def __call__(self, step: Any) -> Any:
         if self.policy == "constant":
             return ops.convert_to_tensor(self.learning_rate, "float32")
-        starts = [start * self.steps_per_epoch for start in self.plan.starts]
-        step = ops.minimum(ops.cast(step, "int32"), starts[-1] - 1)
+        total = self.plan.total_epochs * self.steps_per_epoch
+        step = ops.minimum(ops.cast(step, "int32"), total - 1)
         if self.policy == "cosine_run":
-            done = ops.cast(step, "float32") / starts[-1]
+            done = ops.cast(step, "float32") / total
             return self.learning_rate * 0.5 * (1 + ops.cos(math.pi * done))
-        number = ops.sum(ops.cast(step >= ops.array(starts[1:-1], "int32"), "int32"))
-        start, end = ops.take(starts, number), ops.take(starts, number + 1)
+        start, end = self._round_of(step)
         if self.policy == "cosine":
             done = ops.cast(step - start, "float32") / ops.cast(end - start, "float32")
             return self.learning_rate * 0.5 * (1 + ops.cos(math.pi * done))
@@ -58,6 +70,16 @@ class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
         drops = ops.cast(10 * epoch >= 6 * epochs, "float32")
         drops += ops.cast(10 * epoch >= 8 * epochs, "float32")
         return self.learning_rate * ops.power(0.1, drops)
+
+    def _round_of(self, step: Any) -> tuple[Any, Any]:
+        """The first step of a step's round, and of the next one; each () int32."""
+        first = self.plan.start_of(1) * self.steps_per_epoch
+        if not self.plan.rounds:
+            return ops.zeros_like(step), first * ops.ones_like(step)
+        length = self.plan.epochs_per_round * self.steps_per_epoch
+        later = first + (step - first) // length * length
+        is_first = step < first
+        return ops.where(is_first, 0, later), ops.where(is_first, first, later + length)
 
     def get_config(self) -> dict[str, Any]:
         return {

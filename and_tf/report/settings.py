@@ -3,7 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from and_tf.settings import Settings, at_least, setting
+from and_tf.errors import Argument
+from and_tf.settings import SettingError, Settings, at_least, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +20,14 @@ class ReportSettings(Settings):
         at_least(2),
     )
     queries: int = setting(2000, "Held-out images looked at.", at_least(1))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.output and not self.output.lower().endswith((".html", ".htm")):
+            raise SettingError(
+                Argument("output", self.output), " must end in .html: it is a page, and is not to "
+                "replace another file.",
+            )  # fmt: skip
 
     def page_path(self, run: Path) -> Path:
         """Where the page of the run in a folder is written."""

@@ -1,5 +1,6 @@
 """Files and folders that are written whole or not at all."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -52,6 +53,10 @@ def replace_by(
         else:
             os.replace(partial, path)
         sync_folder(path.parent)
+    except OSError as error:
+        if isinstance(error.errno, int) and error.filename is None:  # as of a write on a full disk
+            error.filename = str(path)
+        raise
     finally:
         _remove(partial)
     return path
@@ -87,9 +92,22 @@ def sync_folder(folder: Path) -> None:
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync_descriptor(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_descriptor(descriptor: int) -> None:
+    """Waits until the disk has a file or folder, where its file system offers that.
+
+    Some network and FUSE file systems refuse it, of folders above all; what was written is as safe
+    there as they make it.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
 
 
 def _keep(path: Path, previous: Path) -> None:

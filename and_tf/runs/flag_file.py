@@ -43,7 +43,7 @@ def read_flag_file(path: Path) -> dict[str, str]:
     """
     texts = {}
     try:
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8-sig").splitlines():
             name, is_equal, text = line.partition("=")
             if not name.startswith("--") or not is_equal:
                 raise BrokenFile(f"{path} is corrupt (the line {line!r}): restore it.")

@@ -17,7 +17,7 @@ import numpy as np
 from and_tf.data.manifest import Manifest
 from and_tf.errors import Argument, BrokenFile, NotFound
 from and_tf.runs import checkpoint
-from and_tf.runs.atomic_files import replace_by_link, replace_file
+from and_tf.runs.atomic_files import replace_by_link, replace_file, sync_descriptor
 from and_tf.runs.flag_file import flag_file_text, read_flag_file
 from and_tf.runs.lock import locked
 from and_tf.settings import SettingError, Settings, build, parse_all
@@ -51,6 +51,16 @@ class Workdir:
         self.exports = self.path / "export"
         self.evaluations = self.path / "evaluations"
         self._check_held: Callable[[], None] = lambda: None
+
+    def holds_state(self) -> bool:
+        """Whether something is kept that was trained: a checkpoint, even a corrupt one, or metrics.
+
+        A start that ended before that has left nothing of worth.
+        """
+        kept = [*self.checkpoint.parent.glob("*"), *self.rounds.glob("*")]
+        if any(path.suffix != ".partial" for path in kept) or self.summary.is_file():
+            return True
+        return self.metrics.is_file() and self.metrics.stat().st_size > 0
 
     def round_file(self, number: int) -> Path:
         return self.rounds / f"round_{number}.npz"
@@ -239,7 +249,7 @@ class Workdir:
             try:
                 if file.write(text) < len(text):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics))
-                os.fsync(file.fileno())
+                sync_descriptor(file.fileno())
             except OSError:
                 file.truncate(end)  # no half a line for the next one to follow
                 raise

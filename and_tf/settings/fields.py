@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from and_tf.errors import Argument, UserError
 
 METADATA = "setting"
+LARGEST_WHOLE = 2**31 - 1  # TensorFlow counts in 32 bits; a setting may have a lower bound
 
 
 class SettingError(UserError):
@@ -29,7 +30,9 @@ class Range(NamedTuple):
     is_open_above: bool = False
 
     def __contains__(self, value: object) -> bool:
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        if not isinstance(value, int | float):
+            return False
+        if isinstance(value, float) and not math.isfinite(value):
             return False
         is_above = value > self.lowest if self.is_open else value >= self.lowest
         return is_above and (value < self.highest if self.is_open_above else value <= self.highest)
@@ -127,6 +130,9 @@ def check(name: str, value: object, details: Details) -> None:
     if details.range is None:
         return
     for number in value if isinstance(value, tuple) else (value,):
-        if number not in details.range:
+        taken = details.range
+        if isinstance(number, int) and number > LARGEST_WHOLE and taken.highest == math.inf:
+            taken = taken._replace(highest=LARGEST_WHOLE)
+        if number not in taken:
             each = "each value " if isinstance(value, tuple) else ""
-            raise SettingError(Argument(name, value), f": {each}must be {details.range}.")
+            raise SettingError(Argument(name, value), f": {each}must be {taken}.")

@@ -16,7 +16,7 @@ from and_tf.data.pipeline import steps_per_epoch
 from and_tf.data.sources import opening
 from and_tf.data.sources.source import Source
 from and_tf.encoders.pretrained.network import Network
-from and_tf.errors import Argument, UserError
+from and_tf.errors import Argument, BrokenImage, UserError
 from and_tf.methods.method_model import MethodModel
 from and_tf.methods.rounds import RoundPlan
 from and_tf.methods.schedule import RoundSchedule
@@ -103,16 +103,22 @@ def build_experiment(
     Raises:
         UserError: if settings and images do not fit, or the images have changed.
     """
-    train, held_out = _open_images(settings, run)
+    is_begun = run.flags.is_file() and run.holds_state()
+    try:
+        train, held_out = _open_images(settings, run, is_begun)
+    except BrokenImage as error:
+        raise possible_remedy(error, run) from error
     images, others = manifest(train), _label_metadata(train, held_out)
-    check_unchanged(run, train, images, others)
+    if is_begun:
+        check_unchanged(run, train, images, others)
     size = settings.augmentation.image_size
     budget = settings.devices.cache_mb << 20
     train = cache.cached(train, size, budget)
     if held_out is not None:
         held_out = cache.cached(held_out, size, budget)
     start = open_start(settings, run)
-    metadata = others | _image_metadata(run, train, size)
+    is_measured = is_begun and run.metadata.is_file()
+    metadata = others | (run.read_metadata() if is_measured else _image_metadata(train, size))
     if start is not None:
         metadata |= normalisation(start)  # of the weights, in place of that of the images
     yields = _yields(settings, train)
@@ -123,11 +129,28 @@ def build_experiment(
     return Experiment(settings, run, train, held_out, images, yields, metadata, schedule, model)
 
 
-def _open_images(settings: ExperimentSettings, run: Workdir) -> tuple[Source, Source | None]:
+def possible_remedy(error: UserError, run: Workdir) -> UserError:
+    """The error, where it is of an image with a remedy that is possible in this run.
+
+    Of a run with a checkpoint no image may be repaired, removed or skipped: each is a row of the
+    bank.
+    """
+    if not isinstance(error, BrokenImage) or not run.holds_state():
+        return error
+    return error.with_remedy(
+        f"the run in {run.path} goes on only with the images that it began with: restore them, or "
+        "train in another ", Argument("workdir"), ", there with ", Argument("skip_broken", True),
+        ".",
+    )  # fmt: skip
+
+
+def _open_images(
+    settings: ExperimentSettings, run: Workdir, is_begun: bool
+) -> tuple[Source, Source | None]:
     data, batch_size = settings.data, settings.optimizer.batch_size
     train: Source
     held_out: Source | None
-    if run.flags.is_file():
+    if is_begun:
         known = run.read_metadata() if run.metadata.is_file() else {}
         train, held_out = opening.open_images_of_run(data, known)
     else:
@@ -185,10 +208,8 @@ def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict)
         )  # fmt: skip
 
 
-def _image_metadata(run: Workdir, train: Source, size: int) -> dict[str, Any]:
+def _image_metadata(train: Source, size: int) -> dict[str, Any]:
     """What is measured once of the images, kept in the run."""
-    if run.metadata.is_file():
-        return run.read_metadata()
     mean, std = statistics.channel_statistics(train, size)
     return {
         "images": len(train),

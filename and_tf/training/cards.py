@@ -49,7 +49,7 @@ def read_card(name: str) -> dict[str, str]:
         NotFound: as `card`.
     """
     texts = {}
-    for line in card(name).read_text(encoding="utf-8").splitlines():
+    for line in card(name).read_text(encoding="utf-8-sig").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         flag, is_equal, text = line.strip().lstrip("-").partition("=")
@@ -67,4 +67,4 @@ def describe_cards() -> str:
 
 
 def _title(path: Path) -> str:
-    return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+    return path.read_text(encoding="utf-8-sig").partition("\n")[0].lstrip("# ")

@@ -3,15 +3,18 @@
 import logging
 import platform
 import shutil
+import timeit
 from pathlib import Path
 
 import tensorflow as tf
 
 from and_tf.data.workers import num_cores
+from and_tf.errors import Argument
 
 logger = logging.getLogger(__name__)
 
 BFLOAT16_SINCE = (8, 0)  # compute capability of Ampere
+SLOW = 1.5  # times as long: above what the machine's other work makes of equal times
 CPU_INFO = Path("/proc/cpuinfo")
 MEMORY_INFO = Path("/proc/meminfo")
 NVIDIA_FILES = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidia0"))
@@ -82,8 +85,35 @@ def log_devices(precision: str, is_xla_on: bool) -> None:
             "this machine has an NVIDIA device, but TensorFlow sees no GPU: "
             'pip install "tensorflow[and-cuda]"'
         )
-    if "bfloat16" in precision and not _multiplies_bfloat16():
-        logger.warning("this CPU emulates bfloat16, which is slower than float32.")
+    if "bfloat16" in precision and (times := bfloat16_slowdown()) > SLOW:
+        logger.warning(
+            "in bfloat16 a convolution takes %.1f times as long on this CPU as in float32: it is "
+            "emulated. Train with %s, in another %s.",
+            times, Argument("precision", "float32"), Argument("workdir"),
+        )  # fmt: skip
+
+
+def bfloat16_slowdown() -> float:
+    """Time of a convolution and its gradients on the CPU in bfloat16, as a multiple of float32's.
+
+    It is measured, in a fraction of a second: processors without instructions for it emulate it,
+    and TensorFlow may do so on others, whose flags tell nothing.
+    """
+
+    @tf.function
+    def gradients(images: tf.Tensor, kernel: tf.Tensor) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch([images, kernel])
+            maps = tf.nn.conv2d(images, kernel, 1, "SAME")
+        return tape.gradient(maps, [images, kernel])
+
+    def seconds(dtype: tf.DType) -> float:
+        given = tf.ones((4, 32, 32, 32), dtype), tf.ones((3, 3, 32, 32), dtype)
+        gradients(*given)  # compiled
+        return min(timeit.repeat(lambda: gradients(*given)[0].numpy(), number=1, repeat=3))
+
+    with tf.device("CPU:0"):
+        return seconds(tf.bfloat16) / seconds(tf.float32)
 
 
 def device_name() -> str:
@@ -105,11 +135,6 @@ def has_nvidia_device() -> bool:
 
 def _cpu_model() -> str:
     return _cpu_entry("model name") or platform.processor() or platform.machine()
-
-
-def _multiplies_bfloat16() -> bool:
-    flags = _cpu_entry("flags").split()
-    return not flags or "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _cpu_entry(name: str) -> str:

@@ -16,7 +16,12 @@ from and_tf.errors import Argument, StepNotFinite, Stopped, UserError
 from and_tf.evaluation import extract
 from and_tf.methods.method import TrainingContext
 from and_tf.runs.workdir import Workdir
-from and_tf.training.build import Experiment, build_experiment, start_devices
+from and_tf.training.build import (
+    Experiment,
+    build_experiment,
+    possible_remedy,
+    start_devices,
+)
 from and_tf.training.callbacks import RunCallbacks, run_callbacks
 from and_tf.training.hardware import log_devices, use_xla
 from and_tf.training.heartbeat import Heartbeat
@@ -208,8 +213,9 @@ def _fit_part(experiment: Experiment, callbacks: RunCallbacks) -> None:
     except (tf.errors.OpError, UserError) as error:
         if failures:  # of the pipeline, which reads files late
             _keep_state(experiment, callbacks)
-        if failures and error is not failures[0]:
-            raise failures[0] from error
+        found = possible_remedy(failures[0], experiment.run) if failures else error
+        if found is not error:
+            raise found from error
         raise
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import keras
 
-from and_tf.data.picture import save_grid
+from and_tf.data.picture import grid, png
 from and_tf.data.pipeline import sample_augmented
 from and_tf.data.settings import OF_INIT
 from and_tf.encoders.layers import in_float32
 from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.evaluation import extract
 from and_tf.runs import checkpoint
+from and_tf.runs.atomic_files import replace_file
 from and_tf.runs.flag_file import flag_file_text
 from and_tf.runs.workdir import Workdir
 from and_tf.settings import differences, flat_values
@@ -41,7 +42,7 @@ def settings_of_run(settings: ExperimentSettings, run: Workdir) -> ExperimentSet
         settings = dataclasses.replace(settings, augmentation=augmentation)
     wanted = settings.devices.precision
     policy = precision_policy(wanted)
-    if wanted == "mixed" and run.flags.is_file():
+    if wanted == "mixed" and run.flags.is_file() and run.holds_state():
         kept = read_settings(run).devices.precision  # on another machine it may mean another one
         policy = kept if kept.startswith("mixed_") else policy
     devices = dataclasses.replace(settings.devices, precision=policy)
@@ -50,11 +51,15 @@ def settings_of_run(settings: ExperimentSettings, run: Workdir) -> ExperimentSet
 
 def _size_of_run(run: Workdir) -> int | None:
     """The size that a run was begun with, for which its start is not needed any more."""
-    return read_settings(run).augmentation.image_size if run.flags.is_file() else None
+    if not run.flags.is_file() or not run.holds_state():
+        return None
+    return read_settings(run).augmentation.image_size
 
 
 def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
     """Whether the folder holds this very experiment, begun.
+
+    One in which nothing was saved may be begun anew, with other settings and images, too.
 
     Raises:
         UserError: if it holds another one, or something else.
@@ -66,6 +71,8 @@ def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
     if not run.flags.is_file():
         if run.path.exists() and (not run.path.is_dir() or _foreign_files(run)):
             raise UserError(folder, " is not empty and holds no run: choose another.")
+        return False
+    if not run.holds_state():
         return False
     if different := _differences(run, settings):
         raise UserError(
@@ -99,9 +106,13 @@ def _foreign_files(run: Workdir) -> set[str]:
 def begin_run(experiment: Experiment, monitor: Monitor) -> None:
     """Writes what a new run starts from."""
     run, settings = experiment.run, experiment.settings
+    if run.flags.is_file():
+        logger.info("Nothing that was trained is kept in %s: the run begins anew.", run.path)
     run.write_flags(settings)
     if settings.keeps_network:
         run.write_network(in_float32(experiment.model.encoder))
+    elif run.can_write():
+        run.network.unlink(missing_ok=True)  # of an earlier start with other settings
     run.write_images(experiment.images)
     run.write_metadata(experiment.metadata | monitor.raw_pixels())
     run.forget_after(-1)
@@ -109,7 +120,7 @@ def begin_run(experiment: Experiment, monitor: Monitor) -> None:
         augmented = sample_augmented(
             experiment.train, settings.augmentation, seed=settings.run.seed
         )
-        save_grid(augmented, run.augmented)
+        replace_file(run.augmented, png(grid(augmented)))
 
 
 def start_from_weights(experiment: Experiment, monitor: Monitor) -> None:

@@ -51,6 +51,19 @@ def test_a_flagfile_is_read_and_later_flags_win(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["--count=7\n--nois_on\n", "# a comment\n--count=7\n", "\n--count=7\n", "// x\n--count=7"],
+)
+def test_a_byte_order_mark_is_no_part_of_a_flagfile(tmp_path, text):
+    card = tmp_path / "card.cfg"
+    card.write_text(text, encoding="utf-8-sig")
+    assert flags().parse([f"--flagfile={card}"])["count"] == 7
+    (tmp_path / "outer.cfg").write_text(f"--flagfile={card}\n--name=b\n", encoding="utf-8-sig")
+    values = flags().parse([f"--flagfile={tmp_path / 'outer.cfg'}", "--count=8"])
+    assert (values["count"], values["name"]) == (8, "b")
+
+
+@pytest.mark.parametrize(
     ("argv", "words"),
     [
         (["--count=x"], "--count=x: must be a whole number"),

@@ -86,6 +86,17 @@ def test_what_a_command_wrote_among_the_photos_is_not_embedded_by_the_next(setti
             assert table["path"].tolist() == ["a.png", "b.png", "c/d.png", "copy.png"]
 
 
+def test_a_gallery_never_replaces_a_photo(settings, tmp_path):
+    photo = tmp_path / "photos" / "a.png"
+    before = photo.read_bytes()
+    with pytest.raises(UserError, match=r"a\.png' is an image in .* give another name"):
+        embed(settings, gallery=str(photo))
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    with pytest.raises(UserError, match="is an image in"):
+        embed(settings, gallery=str(tmp_path / "link" / "a.png"))
+    assert photo.read_bytes() == before and not (tmp_path / "table.npz").exists()
+
+
 def test_after_a_move_the_way_to_a_new_table_is_logged(settings, tmp_path, caplog):
     moved = {"move_duplicates_to": str(tmp_path / "moved")}
     with caplog.at_level("INFO"):
@@ -170,6 +181,7 @@ def test_a_home_folder_is_found_in_every_path(settings, tmp_path, monkeypatch):
      ({"clusters": "auto"}, "clusters='auto' needs at least 10 images.* 4: give a number"),
      ({"clusters": "many"}, "clusters='many' must be a whole number of clusters, auto, or 0"),
      ({"clusters": "-1"}, "clusters='-1' must be a whole number"),
+     ({"clusters": "9" * 5000}, "at most 9 digits"),
      ({"copy_clusters_to": "out"}, "copy_clusters_to='out' needs clusters"),
      ({"clusters": "2", "link_clusters": True}, "link_clusters=True makes links in a folder"),
      ({"gallery": "near.jpg"}, "gallery='near.jpg' must end in .png"),

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from matplotlib import rc_context, rcParams
 from PIL import Image
 from sklearn.metrics import confusion_matrix as sklearn_matrix
 
@@ -60,6 +61,13 @@ def test_tables_read_back(answers):
     np.testing.assert_array_equal(np.array([line[1:] for line in table[1:]], int), matrix)
 
 
+def test_class_names_are_no_formulas():
+    names = ["=1+1", "-1", "@x"]
+    for table in (per_class_table(np.eye(3, dtype=int), names), confusion_table(np.eye(3), names)):
+        assert [line[0] for line in read(table)[1:]] == ["'=1+1", "-1", "'@x"]
+    assert read(confusion_table(np.eye(3), names))[0][1:] == ["'=1+1", "-1", "'@x"]
+
+
 @pytest.mark.parametrize("num_classes", [2, 10, 20, 21, 100, 250])
 def test_the_picture_shows_every_class_that_there_is_room_for(num_classes):
     matrix = np.random.default_rng(0).integers(0, 9, (num_classes, num_classes))
@@ -90,6 +98,13 @@ def test_names_of_any_kind_are_drawn(recwarn):
     with Image.open(io.BytesIO(png)) as image:
         assert image.format == "PNG" and max(image.size) < 1000
     assert not recwarn
+
+
+def test_a_users_matplotlibrc_changes_no_picture():
+    plain = confusion_png(np.eye(3, dtype=int), "abc")
+    with rc_context({"text.usetex": True, "font.size": 30, "savefig.dpi": 20}):
+        assert confusion_png(np.eye(3, dtype=int), "abc") == plain
+        assert rcParams["font.size"] == 30  # the user's are back
 
 
 def test_pictures_leave_pyplot_alone():

@@ -94,8 +94,11 @@ def test_all_formats_do_not_fit_into_one_file(runs, tmp_path):
         export_run(RunChoice(str(runs[0])), settings)
 
 
-def test_an_export_that_differs_from_the_encoder_is_refused(runs, monkeypatch):
+def test_an_export_that_differs_from_the_encoder_is_refused_and_the_older_stays(runs, monkeypatch):
+    (older,) = export_run(RunChoice(str(runs[0])), ExportSettings(format="keras"))
+    before = older.read_bytes()
     monkeypatch.setattr(run, "verify_export", lambda *arguments: float("nan"))
     settings = dataclasses.replace(ExportSettings(), format="keras")
-    with pytest.raises(UserError, match="differs from the encoder by nan"):
+    with pytest.raises(UserError, match=r"is not written, .* differs from the encoder by nan"):
         export_run(RunChoice(str(runs[0])), settings)
+    assert older.read_bytes() == before

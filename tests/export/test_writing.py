@@ -109,6 +109,28 @@ def test_a_failed_export_keeps_the_one_before(small, format, tmp_path, monkeypat
     assert export.verify_export(small, path, format, smooth_pixels()) < TOLERANCE
 
 
+@pytest.mark.parametrize("format", ["savedmodel", "keras"])
+def test_an_export_is_checked_before_it_takes_its_place(small, format, tmp_path):
+    path = export.export_encoder(small, tmp_path / file_name(format), format)
+    other = small_encoder("other", (32, 32, 3), 4)
+
+    def refuse(new):
+        assert export.load_exported(new).embedding_dim == 4
+        assert export.load_exported(path).embedding_dim == 16
+        raise UserError("not good enough")
+
+    with pytest.raises(UserError, match="not good enough"):
+        export.export_encoder(other, path, format, check=refuse)
+    assert export.load_exported(path).embedding_dim == 16
+    assert set(os.listdir(tmp_path)) == files_of(path, format)
+
+
+def test_what_a_kill_left_is_no_obstacle(small, tmp_path):
+    (tmp_path / ".model.keras.writing" / "model.keras").mkdir(parents=True)
+    path = export.export_encoder(small, tmp_path / "model.keras", "keras")
+    assert set(os.listdir(tmp_path)) == files_of(path, "keras")
+
+
 def test_a_new_format_takes_one_file_and_one_line(small, tmp_path, monkeypatch):
     (tmp_path / "weights_only.py").write_text(
         "def write(encoder, path, details):\n"

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from and_tf.errors import UserError
 from and_tf.methods.rounds import RoundPlan
 from and_tf.methods.schedule import RoundSchedule
 
@@ -40,6 +41,41 @@ def test_plan_knows_rounds_of_different_length():
     assert [plan.round_of(epoch) for epoch in range(12)] == [0] * 5 + [1] * 3 + [2] * 4
     assert [e for e in range(11) if plan.ends_round(e)] == [4, 7, 10]
     assert RoundPlan(rounds=0, epochs_per_round=4).total_epochs == 4
+
+
+PLANS = [RoundPlan(0, 0), RoundPlan(0, 3), RoundPlan(0, 3, 2), RoundPlan(3, 1), RoundPlan(2, 4, 1)]
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_a_plan_and_its_rates_follow_from_a_list_of_its_rounds(plan):
+    first = plan.first_round_epochs or plan.epochs_per_round
+    starts = [0, *(first + r * plan.epochs_per_round for r in range(plan.rounds + 1))]
+    assert [plan.start_of(number) for number in range(plan.rounds + 2)] == starts
+    assert plan.total_epochs == starts[-1]
+    schedule = RoundSchedule(1.0, "cosine", 3, plan)
+    for epoch in range(-1, starts[-1] + 3):
+        number = sum(epoch >= start for start in starts[1:-1])
+        assert plan.round_of(epoch) == number
+        assert plan.ends_round(epoch) is (epoch + 1 in starts)
+        if 0 <= epoch < starts[-1]:
+            length = 3 * (starts[number + 1] - starts[number])
+            done = (3 * (epoch - starts[number]) + 1) / length
+            expected = 0.5 * (1 + np.cos(np.pi * done))
+            assert float(schedule(3 * epoch + 1)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_plan_of_a_billion_rounds_is_arithmetic():
+    plan = RoundPlan(rounds=2**31 - 2, epochs_per_round=1)
+    assert plan.total_epochs == 2**31 - 1 and plan.round_of(10**9) == 10**9
+    assert plan.ends_round(10**9) and not plan.ends_round(2**31)
+    schedule = RoundSchedule(0.5, "step", 1, plan)
+    assert float(schedule(10**9)) == float(schedule(2**31 - 2)) == 0.5
+
+
+@pytest.mark.parametrize("policy", ["step", "constant"])
+def test_more_steps_than_are_counted_are_refused(policy):
+    with pytest.raises(UserError, match=r"has 4,294,967,292 steps, .* lower rounds=2147483645"):
+        RoundSchedule(0.03, policy, 2, RoundPlan(rounds=2**31 - 3, epochs_per_round=1))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A file or folder is the old one or the new one, whatever happens while it is written."""
 
+import errno
 import os
 
 import pytest
@@ -78,3 +79,31 @@ def test_text_that_utf8_cannot_hold_is_written_with_question_marks(tmp_path):
 def test_a_folder_that_was_deleted_is_not_made_anew(tmp_path):
     with pytest.raises(FileNotFoundError):
         replace_file(tmp_path / "deleted" / "checkpoints" / "last.npz", b"")
+
+
+@WRITERS
+def test_a_file_system_that_cannot_sync_is_written_to_all_the_same(tmp_path, writer, monkeypatch):
+    def refuse(descriptor):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(atomic_files.os, "fsync", refuse)
+    replace_by(tmp_path / "thing", writer("new"))
+    assert content(tmp_path / "thing") == "new" and os.listdir(tmp_path) == ["thing"]
+
+
+def test_a_disk_that_is_full_is_named_with_the_path(tmp_path, monkeypatch):
+    def fail(path):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as of a write
+
+    with pytest.raises(OSError, match=f"No space left on device: '{tmp_path / 'thing'}'"):
+        replace_by(tmp_path / "thing", fail)
+
+
+def test_a_disk_that_fails_while_syncing_is_named(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(atomic_files.os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        replace_file(tmp_path / "thing", b"")
+    assert not os.listdir(tmp_path)

@@ -97,3 +97,22 @@ def test_the_newest_run_is_the_one_whose_checkpoint_is(tmp_path):
 def test_what_a_checkpoint_is_may_be_read_without_the_rest(run):
     run.save_checkpoint({"encoder/a": np.ones(2), "bank": np.ones(2)}, {"step": 1})
     assert run.load_checkpoint("last", checkpoint.ENCODER)[0].keys() == {"encoder/a"}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_state"),
+    [("flags.cfg", False), ("run.json", False), ("checkpoints/last.npz.partial", False),
+     ("checkpoints/last.npz", True), ("checkpoints/last.corrupt", True),
+     ("rounds/round_0.npz", True), ("summary.txt", True), ("metrics.jsonl", True)],
+)  # fmt: skip
+def test_a_run_holds_state_once_something_that_was_trained_is_kept(tmp_path, name, is_state):
+    run = Workdir(tmp_path / "run")
+    assert not run.holds_state()
+    (run.path / name).parent.mkdir(parents=True)
+    (run.path / name).write_text("content")
+    assert run.holds_state() is is_state
+
+
+def test_metrics_without_a_line_are_no_state(tmp_path):
+    (tmp_path / "metrics.jsonl").touch()
+    assert not Workdir(tmp_path).holds_state()

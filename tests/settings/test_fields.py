@@ -34,7 +34,7 @@ class Outer(Settings):
         (at_least(1), math.nan, False), (above(0), 0, False), (above(0), 1e-9, True),
         (between(0, 1), 0, True), (between(0, 1), 1, True), (between(0, 1), 1.01, False),
         (between(0, 1, True), 0, False), (between(0, 1, True, True), 1, False),
-        (at_least(1), "2", False),
+        (at_least(1), "2", False), (between(0, 1), 10**400, False),
     ],
 )  # fmt: skip
 def test_a_range_takes_what_its_words_say(accepted, value, is_taken):
@@ -60,11 +60,17 @@ def test_a_range_reads_as_a_sentence(accepted, words):
         ({"name": "c"}, "name='c' must be one of a, b"),
         ({"count": 0}, "count=0: must be at least 1"),
         ({"sizes": (5, 0)}, r"sizes=\(5, 0\): each value must be at least 1"),
+        ({"count": 2**31}, "count=2147483648: must be from 1 to 2147483647"),
+        ({"sizes": (1, 10**400)}, "each value must be from 1 to 2147483647"),
     ],
 )
 def test_a_value_out_of_range_is_refused_and_named(values, words):
     with pytest.raises(SettingError, match=words):
         Outer(**values)
+
+
+def test_whole_numbers_up_to_what_tensorflow_counts_are_taken():
+    assert Outer(count=2**31 - 1).count == 2**31 - 1
 
 
 def test_nested_settings_are_checked_too():

@@ -16,16 +16,17 @@ def machine(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(logging.getLogger("and_tf"), "propagate", True)
     caplog.set_level(logging.INFO, "and_tf")
 
-    def logged(precision, is_xla_on, gpus=(), flags="avx2", nvidia=()):
+    def logged(precision, is_xla_on, gpus=(), slowdown=8.0, nvidia=()):
         devices = [types.SimpleNamespace(name=name) for name in gpus]
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: devices)
         monkeypatch.setattr(
             tf.config.experimental, "get_device_details", lambda gpu: {"device_name": gpu.name}
         )
         info = tmp_path / "cpuinfo"
-        info.write_text(f"processor\t: 0\nmodel name\t: Model 7: fast\nflags\t: {flags}\n\n")
+        info.write_text("processor\t: 0\nmodel name\t: Model 7: fast\n\n")
         monkeypatch.setattr(hardware, "CPU_INFO", info)
         monkeypatch.setattr(hardware, "num_cores", lambda: 4)
+        monkeypatch.setattr(hardware, "bfloat16_slowdown", lambda: slowdown)
         monkeypatch.setattr(hardware, "NVIDIA_FILES", tuple(map(pathlib.Path, nvidia)))
         monkeypatch.setattr(hardware.shutil, "which", lambda name: None)
         hardware.log_devices(precision, is_xla_on)
@@ -50,9 +51,25 @@ def test_an_nvidia_device_that_tensorflow_does_not_see_comes_with_the_install_li
     assert warning.endswith('pip install "tensorflow[and-cuda]"')
 
 
-@pytest.mark.parametrize(("flags", "count"), [("avx2", 2), ("avx2 avx512_bf16", 1)])
-def test_bfloat16_on_a_cpu_that_emulates_it_is_warned_of(machine, flags, count):
-    assert len(machine("mixed_bfloat16", False, flags=flags)) == count
+def test_bfloat16_on_a_cpu_that_emulates_it_is_warned_of_with_the_remedy(machine):
+    _, warning = machine("mixed_bfloat16", False)
+    assert "8.0 times as long on this CPU as in float32" in warning
+    assert "Train with precision='float32', in another workdir." in warning
+
+
+def test_bfloat16_on_a_cpu_that_multiplies_it_is_not(machine):
+    assert len(machine("mixed_bfloat16", False, slowdown=0.9)) == 1
+
+
+def test_the_slowdown_of_bfloat16_is_that_of_steps_of_these_types(monkeypatch):
+    seconds = iter([[0.9, 0.8, 1.0], [0.2, 0.1, 0.3]])
+
+    def repeat(step, number, repeat):
+        step()
+        return next(seconds)
+
+    monkeypatch.setattr(hardware.timeit, "repeat", repeat)
+    assert hardware.bfloat16_slowdown() == pytest.approx(8)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from and_tf.data.progress import progress_bar
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation.clustering import clusters, silhouette
 from and_tf.runs.atomic_files import replace_by
+from and_tf.runs.csv_cells import row_writer
 from and_tf.search.rows import unit_rows
 
 FEWEST_IMAGES = 10
@@ -173,10 +173,9 @@ def write_candidates(path: Path, candidates: Sequence[Candidate], chosen: int) -
 
     def write(partial: Path) -> None:
         with open(partial, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["clusters", "silhouette", "stability", "chosen"])
+            write_row = row_writer(file)
+            write_row(["clusters", "silhouette", "stability", "chosen"])
             for number, value, stable in candidates:
-                row = [number, f"{value:.4f}", f"{stable:.4f}", int(number == chosen)]
-                writer.writerow(row)
+                write_row([number, f"{value:.4f}", f"{stable:.4f}", int(number == chosen)])
 
     return replace_by(path, write)

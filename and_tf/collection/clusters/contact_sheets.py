@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from and_tf.data.picture import grid
+from and_tf.data.picture import grid, png
 from and_tf.data.progress import progress_bar
 from and_tf.data.sources.image_files import NO_MEDIA
 from and_tf.data.sources.source import Source
@@ -71,7 +71,8 @@ def write_contact_sheets(
             for number, shown in enumerate(representatives):
                 tiles = grid(source.load(shown, TILE_SIDE), columns=COLUMNS)
                 title = f"Cluster {number}: {sizes[number]:,} images, {len(shown)} nearest first"
-                _titled(tiles, title).save(partial / f"{folder_name(number)}.png", "PNG")
+                path = partial / f"{folder_name(number)}.png"
+                path.write_bytes(png(_titled(tiles, title)))
                 bar.update()
 
     return replace_by(folder, write)

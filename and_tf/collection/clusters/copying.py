@@ -18,6 +18,7 @@ from and_tf.collection.clusters.contact_sheets import folder_name
 from and_tf.data.progress import progress_bar
 from and_tf.errors import Argument, UserError
 from and_tf.runs.atomic_files import replace_file
+from and_tf.runs.csv_cells import read_rows, row_writer
 from and_tf.runs.places import check_place
 
 LIST = "clusters.csv"  # marks a folder as one of copies, and says which
@@ -121,7 +122,7 @@ def _read_list(folder: Path) -> list[list[str]]:
     """Pairs of a copy and its image."""
     try:
         with open(folder / LIST, newline="", encoding="utf-8") as file:
-            return [row for row in csv.reader(file) if len(row) == 2][1:]
+            return [row for row in read_rows(file) if len(row) == 2][1:]
     except (UnicodeDecodeError, csv.Error) as error:
         raise _of_other_clusters(folder) from error
 
@@ -197,13 +198,9 @@ def planned_copies(paths: Sequence[str], numbers: np.ndarray) -> list[Copy]:
 
 def _write_list(folder: Path, copies: Sequence[Copy]) -> None:
     """Lists the copies, before the first is made; refuses a folder with another list."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["copy", "image"])
-    writer.writerows((copy.target, str(copy.source)) for copy in copies)
-    content = text.getvalue().encode("utf-8", "replace")
+    rows = [[_written(copy.target), _written(str(copy.source))] for copy in copies]
     path = folder / LIST
-    if path.is_file() and path.read_bytes() != content:
+    if path.is_file() and _read_list(folder) != rows:
         raise _of_other_clusters(folder)
     if not path.is_file():
         if others := sorted(entry.name for entry in folder.iterdir()):
@@ -211,7 +208,11 @@ def _write_list(folder: Path, copies: Sequence[Copy]) -> None:
                 Argument(ARGUMENT, folder),
                 f" holds {others[0]}: name an empty or a new folder.",
             )
-        replace_file(path, content)
+        text = io.StringIO()
+        write_row = row_writer(text, "\n")
+        for row in (["copy", "image"], *rows):
+            write_row(row)
+        replace_file(path, text.getvalue().encode())
 
 
 def _copy(source: Path, target: Path, as_links: bool) -> bool:

@@ -1,6 +1,5 @@
 """The list of near-duplicates: one line for each image of a group."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from and_tf.collection.collection import Collection
 from and_tf.collection.duplicates.groups import Group
 from and_tf.collection.pictures import Pictures
 from and_tf.runs.atomic_files import replace_by
+from and_tf.runs.csv_cells import row_writer
 from and_tf.search.rows import unit_rows
 
 COLUMNS = (
@@ -33,11 +33,11 @@ def write_duplicates(
 
     def write(partial: Path) -> None:
         with open(partial, "w", newline="", encoding="utf-8", errors="replace") as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
+            write_row = row_writer(file)
+            write_row(COLUMNS)
             for number, group in enumerate(groups):
                 for row in _keep_first(group):
-                    writer.writerow([number, *_line(group, row, collection, pictures)])
+                    write_row([number, *_line(group, row, collection, pictures)])
 
     return replace_by(path, write)
 

@@ -4,7 +4,6 @@ Each move stands in a log before it is made, so that a kill at any moment loses 
 the knowledge of where it came from.
 """
 
-import csv
 import errno
 import itertools
 import logging
@@ -17,6 +16,8 @@ from typing import NamedTuple
 from and_tf.collection.duplicates.groups import Group
 from and_tf.collection.printing import count_of, print_line
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
+from and_tf.runs.atomic_files import sync_descriptor
+from and_tf.runs.csv_cells import read_rows, row_writer
 
 logger = logging.getLogger(__name__)
 
@@ -121,12 +122,12 @@ def move_files(moves: Sequence[Move], folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = next(p for n in itertools.count(1) if not (p := folder / f"moves-{n}.csv").exists())
     with open(path, "x", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        write_row = row_writer(file)
+        write_row(COLUMNS)
         for move in moves:
-            writer.writerow([str(move.source), str(move.target)])
+            write_row([str(move.source), str(move.target)])
             file.flush()
-            os.fsync(file.fileno())
+            sync_descriptor(file.fileno())
             try:
                 _move(move)
             except OSError as error:
@@ -175,7 +176,7 @@ def _read_log(path: Path) -> Iterator[Move]:
     if not path.is_file():
         raise NotFound(Argument("undo_moves", str(path)), " does not exist: correct the path.")
     with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = list(csv.reader(file))
+        rows = list(read_rows(file))
     if not rows or tuple(rows[0]) != COLUMNS:
         raise BrokenFile(Argument("undo_moves", str(path)), " is no log of moves: give another.")
     for row in rows[1:]:
@@ -216,7 +217,7 @@ def _copy(move: Move) -> None:
         with open(move.source, "rb") as source, open(move.target, "xb") as target:
             shutil.copyfileobj(source, target, 1 << 20)
             target.flush()
-            os.fsync(target.fileno())
+            sync_descriptor(target.fileno())
         shutil.copystat(move.source, move.target)
         if move.source.stat().st_size != move.target.stat().st_size:
             raise OSError(errno.EIO, "the copy is not as long as the original")

@@ -48,13 +48,32 @@ def class_ids(names: list[str], class_names: list[str]) -> np.ndarray:
 
 
 def folders_of_classes(folder: str | Path) -> set[str]:
-    """The classes that the sub-folders of a folder name, even those without an image."""
-    entries = [entry for entry in os.scandir(folder) if entry.is_dir()]
-    return {
-        normalised(entry.name)
-        for entry in entries
-        if not is_ignored(entry.name) and not holds_output(entry.path)
-    }
+    """The classes that the sub-folders of a folder name, even those without an image.
+
+    A link is one if it leads to what is not found without it.
+    """
+    entries = sorted((entry for entry in os.scandir(folder) if entry.is_dir()), key=_name)
+    found, seen = set(), {os.path.realpath(folder)}
+    for entry in (entry for entry in entries if not is_ignored(entry.name)):
+        if entry.is_symlink():
+            target = os.path.realpath(entry.path)
+            if not seen.isdisjoint((target, *map(str, Path(target).parents))):
+                continue
+            seen.add(target)
+        if not _is_left_out(entry.path):
+            found.add(normalised(entry.name))
+    return found
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def _is_left_out(folder: str) -> bool:
+    try:
+        return holds_output(folder)
+    except OSError:  # it cannot be searched, and whoever opened the images skipped it
+        return True
 
 
 def report_classes(folder: Path, names: list[str], are_all: bool) -> None:

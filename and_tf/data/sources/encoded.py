@@ -195,7 +195,8 @@ class EncodedSource:
         except BrokenImage as error:
             decoding = f"cannot decode {path} ({reason(error.__cause__ or error)})"
             raise BrokenImage(
-                f"{called} is broken: {decoding if path else error}: repair or remove it, or pass ",
+                f"{called} is broken: {decoding if path else error}: ",
+                "repair or remove it, or pass ",
                 Argument("skip_broken", True),
                 ".",
             ) from error

@@ -15,7 +15,13 @@ from and_tf.data.formats import EXTENSIONS
 from and_tf.data.log_once import log_once
 from and_tf.data.sources.class_folders import class_names, class_of, report_classes
 from and_tf.data.sources.encoded import EncodedSource
-from and_tf.data.sources.image_files import described, find_images, report_left_out
+from and_tf.data.sources.image_files import (
+    described,
+    find_images,
+    refuse_closed,
+    report_folders,
+    report_left_out,
+)
 from and_tf.data.sources.imagenet import listed_classes
 from and_tf.data.sources.items import FilePaths
 from and_tf.data.splits import SYNONYMS, SourceOptions, Splits, unknown_class
@@ -76,11 +82,11 @@ def open_folder(
 
     Raises:
         NotFound: if there is no such folder, or it holds no image.
-        BrokenImage: if it holds a broken image.
+        BrokenImage: if it holds a broken image, or a sub-folder that cannot be searched.
         UserError: if it holds a class that the training folder lacks.
     """
     folder = Path(folder).expanduser()
-    names = _image_names(folder, excluded)
+    names = _image_names(folder, excluded, skip_broken)
     classes, ids = _labels(folder, names, train_folder) if labels == "folders" else (None, None)
     checks = check_files(folder, names, decode=decode or skip_broken)
     rows = valid_rows(folder, names, checks, skip_broken)
@@ -128,15 +134,17 @@ def source_of_files(
     )
 
 
-def _image_names(folder: Path, excluded: Collection[Path]) -> list[str]:
+def _image_names(folder: Path, excluded: Collection[Path], skip_broken: bool) -> list[str]:
     """Paths of the images below a folder, relative to it, sorted; says what is left out."""
     if not folder.is_dir():
         raise NotFound(f"{folder} is not a directory: correct the path.")
     found = find_images(folder, excluded)
+    refuse_closed(folder, found, skip_broken)
     if not found.names:
         beside = f" Searching it, {described(found.left_out)}" if found.left_out else ""
         raise NotFound(f"{folder} holds no image ({', '.join(EXTENSIONS)}).{beside}")
     report_left_out(folder, found.left_out)
+    report_folders(folder, found)
     return found.names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from and_tf.data.formats import EXTENSIONS, install_line, is_photo
 from and_tf.data.log_once import log_once
+from and_tf.errors import Argument, BrokenImage
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ NO_MEDIA = ".nomedia"  # says that what lies beside it is no collection of photo
 # A sub-folder with one of these is no collection of photos either: a run, and the photos that were
 # moved away as near-duplicates.
 MARKS = frozenset((NO_MEDIA, "flags.cfg", "moves-1.csv"))
+MARKED_BY = f"a file {NO_MEDIA}, flags.cfg (runs) or moves-1.csv"
 LISTED_KINDS = 8
 
 
@@ -45,14 +48,23 @@ class ImageFiles:
     Attributes:
         names: paths of the images relative to the folder, with "/", sorted.
         left_out: numbers of the other files by their ending in small letters, empty without one.
+        marked: sub-folders that hold one of `MARKS`.
+        closed: sub-folders that cannot be searched, "" for the folder itself, and why.
+        links: how many links lead to what is found without them.
     """
 
-    names: list[str]
+    names: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
+    marked: list[str] = field(default_factory=list)
+    closed: list[tuple[str, str]] = field(default_factory=list)
+    links: int = 0
 
 
 def find_images(folder: Path, excluded: Collection[Path] = ()) -> ImageFiles:
-    """Searches a folder and what is below it, following links but no circle of them.
+    """Searches a folder and what is below it; links are followed to what is not found without them.
+
+    Each folder is searched once, and each linked image taken once: by its place without links
+    where that is in the folder, else by the first link to it.
 
     Sub-folders that hold one of `MARKS` are left out: what these programs write is no photo.
     Android's galleries leave out those with a file `.nomedia`, too: thumbnails.
@@ -61,39 +73,142 @@ def find_images(folder: Path, excluded: Collection[Path] = ()) -> ImageFiles:
         folder: searched, whatever marks it holds itself.
         excluded: files that are left out, such as a picture that the program will write there.
     """
-    outputs = {os.path.realpath(path) for path in excluded}
-    found = ImageFiles([])
-    for parent, folders, files in os.walk(folder, onerror=_report_closed, followlinks=True):
-        if not MARKS.isdisjoint(files) and Path(parent) != folder:
-            folders.clear()
-            continue
-        folders[:] = [n for n in folders if not is_ignored(n) and not _is_loop(parent, n)]
-        if outputs:
-            files = [n for n in files if os.path.realpath(os.path.join(parent, n)) not in outputs]
-        _add_files(found, Path(parent).relative_to(folder), files)
-    found.names.sort()
-    return found
+    return _Search(folder, {os.path.realpath(path) for path in excluded}).run()
 
 
-def _add_files(found: ImageFiles, parent: Path, files: list[str]) -> None:
-    """Adds the files of one folder, whose path is relative to the one that is searched."""
-    prefix = "" if parent == Path() else f"{parent.as_posix()}/"
-    endings = frozenset(EXTENSIONS)
-    for name in files:
-        lower = name.lower()
-        if lower.startswith(".") or lower in SYSTEM_FILES:
-            continue
-        ending = lower.rpartition(".")[2] if "." in lower else ""
-        if ending in endings:
-            found.names.append(prefix + name)
-        else:
-            found.left_out[ending] += 1
+class _Search:
+    """One search, and which folders it has been to.
+
+    Args:
+        root: the folder.
+        excluded: real paths of files to leave out.
+    """
+
+    def __init__(self, root: Path, excluded: set[str]):
+        self.root, self.excluded = root, excluded
+        self.found = ImageFiles()
+        self.searched: set[str] = set()  # real paths of folders
+        self.links: list[str] = []  # met and not followed yet
+
+    def run(self) -> ImageFiles:
+        """All that is found, without links first."""
+        self._search("", os.path.realpath(self.root))
+        to_files, needless = [], 0
+        while self.links:
+            links, self.links = sorted(self.links), []
+            for name in links:
+                path = self.root / name
+                if not path.is_dir():
+                    to_files.append(name)
+                elif os.path.realpath(path) in self.searched or _is_loop(path):
+                    needless += 1
+                else:
+                    self._search(name, os.path.realpath(path))
+        needless += self._add_linked_files(to_files)
+        self.found.names.sort()
+        return dataclasses.replace(self.found, links=needless)
+
+    def _search(self, name: str, real: str) -> None:
+        """Searches a folder, of which the real path is given, and those below it."""
+        waiting = [(name, real)]
+        while waiting:
+            name, real = waiting.pop()
+            if real in self.searched:  # below a link
+                continue
+            try:
+                with os.scandir(self.root / name) as found:
+                    entries = list(found)
+            except OSError as error:
+                self.found.closed.append((name, error.strerror or str(error)))
+                continue
+            if name and not MARKS.isdisjoint(entry.name for entry in entries):
+                self.found.marked.append(name)
+                continue
+            self.searched.add(real)
+            prefix = f"{name}/" if name else ""
+            links = [entry.name for entry in entries if entry.is_symlink()]
+            self.links += [prefix + n for n in links if not is_ignored(n)]
+            folders = [e.name for e in entries if not e.is_symlink() and _is_folder(e)]
+            waiting += [(prefix + n, os.path.join(real, n)) for n in folders if not is_ignored(n)]
+            others = {*links, *folders}
+            files = [entry.name for entry in entries if entry.name not in others]
+            if self.excluded:
+                files = [n for n in files if os.path.join(real, n) not in self.excluded]
+            self._add(prefix, files)
+
+    def _add_linked_files(self, links: list[str]) -> int:
+        """Adds the files that links lead to; gives how many were found already."""
+        needless, known = 0, set()
+        for link in sorted(links):
+            target = os.path.realpath(self.root / link)
+            folder, name = os.path.split(target)
+            is_found = folder in self.searched and _ending(name) in EXTENSIONS
+            if target in known or (is_found and not name.startswith(".")):
+                needless += 1
+            elif target not in self.excluded:
+                known.add(target)
+                parent, slash, name = link.rpartition("/")
+                self._add(parent + slash, [name])
+        return needless
+
+    def _add(self, prefix: str, files: list[str]) -> None:
+        """Adds the files of one folder, whose path relative to the root comes before each."""
+        endings = frozenset(EXTENSIONS)
+        for name in files:
+            lower = name.lower()
+            if lower.startswith(".") or lower in SYSTEM_FILES:
+                continue
+            ending = _ending(lower)
+            if ending in endings:
+                self.found.names.append(prefix + name)
+            else:
+                self.found.left_out[ending] += 1
 
 
-def _report_closed(error: OSError) -> None:
-    """Says so of a folder that may not be searched; the others are."""
-    name = os.path.abspath(error.filename)
-    log_once(logger, logging.WARNING, f"{name} is not searched ({error.strerror}).")
+def _ending(name: str) -> str:
+    """In small letters, without the dot; empty where there is none."""
+    return name.lower().rpartition(".")[2] if "." in name else ""
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # of a file that is gone or cannot be looked at; reading it says so
+        return False
+
+
+def refuse_closed(folder: Path, found: ImageFiles, skip_broken: bool) -> None:
+    """Refuses a folder of which a part cannot be searched, or logs what is left out.
+
+    Raises:
+        BrokenImage: if a sub-folder cannot be searched and is not to be skipped, or the folder.
+    """
+    if not found.closed:
+        return
+    name, reason = min(found.closed)
+    first = f"{folder / name} ({reason})"
+    if not name:
+        raise BrokenImage(f"{first} cannot be searched: change its permissions.")
+    count = f"{len(found.closed):,} sub-folder(s)"
+    if not skip_broken:
+        raise BrokenImage(
+            f"{count} cannot be searched, the first: {first}: ",
+            "change their permissions, or pass ",
+            Argument("skip_broken", True),
+        )
+    text = f"{folder.absolute()}: left out {count} that cannot be searched, the first: {first}"
+    log_once(logger, logging.WARNING, text)
+
+
+def report_folders(folder: Path, found: ImageFiles) -> None:
+    """Logs which sub-folders and links were left out, and why."""
+    if found.marked:
+        shown = ", ".join(sorted(found.marked)[:3]) + (", ..." if len(found.marked) > 3 else "")
+        text = f"left out {len(found.marked):,} sub-folder(s) of no photos, by {MARKED_BY}: {shown}"
+        log_once(logger, logging.INFO, f"{folder.absolute()}: {text}")
+    if found.links:
+        text = f"left out {found.links:,} link(s) to what is found without them"
+        log_once(logger, logging.INFO, f"{folder.absolute()}: {text}")
 
 
 def is_ignored(folder: str) -> bool:
@@ -107,11 +222,9 @@ def holds_output(folder: str | Path) -> bool:
     return any(os.path.exists(os.path.join(p, m)) for p in (folder, *below) for m in MARKS)
 
 
-def _is_loop(parent: str, name: str) -> bool:
-    """Whether a sub-folder is a link to a folder that the walk is in, by whatever links it came."""
-    path = Path(parent, name).absolute()
-    if not path.is_symlink():
-        return False
+def _is_loop(link: Path) -> bool:
+    """Whether a link leads to a folder that it lies in, by whatever links."""
+    path = link.absolute()
     target = os.path.realpath(path)
     return any(Path(os.path.realpath(above)).is_relative_to(target) for above in path.parents)
 

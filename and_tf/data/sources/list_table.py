@@ -14,6 +14,7 @@ import numpy as np
 from and_tf.data.formats import EXTENSIONS
 from and_tf.data.splits import corrupt
 from and_tf.errors import Argument, BrokenFile, NotFound
+from and_tf.runs.csv_cells import original
 
 # Names of columns, in small letters and without "_", each preferred before those after it.
 COLUMNS = {
@@ -104,7 +105,7 @@ def _delimited(text: Iterable[str], delimiter: str) -> Iterator[Row]:
     line = 1
     for cells in reader:
         if any(cell.strip() for cell in cells):
-            yield line, [cell.strip() for cell in cells]
+            yield line, [original(cell.strip()) for cell in cells]
         line = reader.line_num + 1  # a quoted cell may go over several
 
 

@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from and_tf.evaluation.figure_style import figure_style
 
 INK = "#1b1c1d"
 GRID = "#d9dadb"
@@ -72,7 +73,7 @@ class Plot:
 
 
 # A decorator: whatever a plot function draws is drawn in this style, and the global one is kept.
-styled = rc_context(STYLE)
+styled = figure_style(STYLE)
 
 
 def new_figure(
@@ -122,7 +123,7 @@ def save_svg(figure: Figure, alt: str) -> str:
         (class `plot`). Its ids are unique to its content, so that a page can hold several.
     """
     file = io.StringIO()
-    with rc_context(STYLE):
+    with figure_style(STYLE):
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(file, format="svg", transparent=True, metadata=nothing)
     text = file.getvalue()
@@ -148,5 +149,5 @@ def _opening(tag: str, key: str, alt: str) -> str:
 
 def save_png(figure: Figure, path: str | Path) -> None:
     """The figure as a PNG on white, 960 pixels wide."""
-    with rc_context(STYLE):
+    with figure_style(STYLE):
         figure.savefig(path, format="png", dpi=200, facecolor="white")

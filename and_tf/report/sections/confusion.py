@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from and_tf.evaluation.confusion import confusion_figure, confusion_matrix
+from and_tf.evaluation.figure_style import figure_style
 from and_tf.evaluation.knn_during_training import count_votes
 from and_tf.report.context import ReportContext
 from and_tf.report.plots.drawing import INK, Plot, save_svg
@@ -53,7 +54,8 @@ def confusion_plot(matrix: np.ndarray, classes: list[str], caption: str) -> Plot
         alt += f" Most frequent: {pairs[0][0]} taken for {pairs[0][1]}, {pairs[0][2]} images."
     if len(classes) > MOST_NAMED:
         caption += ", in the order of the labels: too many classes to name them"
-    figure = _with_page_colours(confusion_figure(matrix, classes, MOST_NAMED))
+    with figure_style():
+        figure = _with_page_colours(confusion_figure(matrix, classes, MOST_NAMED))
     return Plot(save_svg(figure, alt), "Which classes are taken for which.", f"{caption}.")
 
 

@@ -40,7 +40,7 @@ def describe_round_0(record: Record, counts: Mapping[str, int]) -> str:
         return _by_rank(record, points)
     if points := _losses(record):
         return _by_loss(record, points)
-    return _unknown(record.plan.starts[1])
+    return _unknown(record.plan.start_of(1))
 
 
 def last_points(record: Record, name: str) -> Points:
@@ -48,7 +48,7 @@ def last_points(record: Record, name: str) -> Points:
 
     The first point is the last one up to there, unless that lies before the middle of the round.
     """
-    length = record.plan.starts[1]
+    length = record.plan.start_of(1)
     points = [(r["epoch"], r[name]) for r in record.evaluations if r["round"] == 0 and name in r]
     before = [epoch for epoch, _ in points if length / 2 <= epoch <= LAST_PART * length]
     first = max(before, default=LAST_PART * length)
@@ -62,7 +62,7 @@ def _losses(record: Record) -> Points:
 
     It falls with the rate, so only epochs of one rate are compared; empty if there are few.
     """
-    length = record.plan.starts[1]
+    length = record.plan.start_of(1)
     epochs = [e for e in record.epochs if e["round"] == 0 and e["epoch"] > LAST_PART * length]
     rates = [e.get("learning_rate") for e in epochs]
     points = [

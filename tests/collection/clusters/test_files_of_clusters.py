@@ -92,6 +92,18 @@ def test_copies_keep_names_and_no_name_is_taken_twice(paths, tmp_path):
                 assert copy.read() == image.read()
 
 
+def test_copies_of_images_whose_names_look_like_formulas_are_known_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["=1+1.png", "a;@x.png"]
+    write_images(tmp_path, names)
+    assert copy_clusters(tmp_path / "out", names, np.array([0, 1])) == 2
+    assert (tmp_path / "out" / "clusters.csv").read_text().splitlines()[1:] == [
+        "cluster_000/=1+1.png,'=1+1.png", "cluster_001/a;'@x.png,a;'@x.png"
+    ]  # fmt: skip
+    check_copies(tmp_path / "out", names, numbers=[2])
+    assert copy_clusters(tmp_path / "out", names, np.array([0, 1])) == 0
+
+
 def test_names_that_look_like_numbered_ones_do_not_clash():
     copies = planned_copies(["a/x_2.png", "b/x.png", "c/x.png"], np.zeros(3, int))
     assert [copy.target for copy in copies] == [

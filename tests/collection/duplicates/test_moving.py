@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 
 import pytest
@@ -50,6 +51,20 @@ def test_all_but_the_one_to_keep_move_and_come_back(images, tmp_path):
     assert (moved.pop(log.name), moved)[1] == {"a.jpg": "a.jpg", "c/a.jpg": "c/a.jpg"}
     assert undo_moves(log) == (2, 0) and contents(images) == before
     assert undo_moves(log) == (0, 0) and contents(images) == before  # may be repeated
+
+
+def test_names_that_a_spreadsheet_takes_for_formulas_come_back(tmp_path):
+    names = ["=1+1.jpg", "'=1+1.jpg", "a;=1+1.jpg", "-1;-2.jpg", "kept.jpg"]
+    photos = tmp_path / "=photos;@x"
+    photos.mkdir()
+    for name in names:
+        (photos / name).write_text(name)
+    before = contents(photos)
+    groups = [Group(tuple(range(5)), 4, "identical", 1.0)]
+    log = move_files(plan_moves(photos, names, groups, tmp_path / "moved"), tmp_path / "moved")
+    cells = re.split("[;,\n]", log.read_text())
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    assert undo_moves(log) == (4, 0) and contents(photos) == before
 
 
 def test_a_file_at_the_target_is_never_overwritten(images, tmp_path):

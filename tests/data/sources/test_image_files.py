@@ -82,6 +82,16 @@ def test_what_the_programs_write_is_no_photo_and_no_class(tmp_path, mark):
     assert named == ["augmented.png"]  # what is asked for is searched
 
 
+def test_runs_in_the_folder_are_left_out_with_one_message(tmp_path, told):
+    write_images(tmp_path, ["a/1.png", "b/2.png", "runs/and/augmented.png"])
+    (tmp_path / "runs" / "and" / "flags.cfg").touch()
+    for _ in range(2):
+        assert open_source(f"folder:{tmp_path}").class_names == ["a", "b"]
+    (record,) = [r for r in told.records if "left out" in r.message]
+    assert "left out 1 sub-folder(s) of no photos" in record.message
+    assert record.message.endswith(": runs/and")
+
+
 def test_folders_of_systems_are_no_empty_classes(tmp_path):
     write_images(tmp_path, ["a/1.png", "été/1.png"])
     for name in (*JUNK, "empty"):
@@ -99,8 +109,16 @@ def test_a_folder_that_may_not_be_searched_is_named(tmp_path, told, monkeypatch)
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert find_images(tmp_path).names == ["a/1.png"]
-    assert f"{tmp_path / 'b'} is not searched (Permission denied)" in told.text
+    message = error_of(open_source, f"folder:{tmp_path}")
+    assert f"1 sub-folder(s) cannot be searched, the first: {tmp_path / 'b'} (Permission" in message
+    assert "change their permissions, or pass skip_broken=True" in message
+    assert open_source(f"folder:{tmp_path}", skip_broken=True).names == ["a/1.png"]
+    assert "left out 1 sub-folder(s) that cannot be searched" in told.text
+    assert folders_of_classes(tmp_path) == {"a"}
+    (record,) = [r for r in told.records if "cannot be searched" in r.message]
+    assert record.levelno == logging.WARNING
+    message = error_of(open_source, f"folder:{tmp_path / 'b'}", skip_broken=True)
+    assert f"{tmp_path / 'b'} (Permission denied) cannot be searched" in message
 
 
 def test_a_stray_image_drops_the_labels_and_is_named(tmp_path, told):
@@ -158,6 +176,48 @@ def test_the_order_of_classes_is_that_of_their_folders(tmp_path):
     source = open_source(f"folder:{tmp_path}")  # as before accents were composed
     assert source.class_names == ["é", "f"]
     np.testing.assert_array_equal(source.labels, [0, 1])
+
+
+def test_each_folder_and_image_is_taken_once_by_its_own_place(tmp_path, told):
+    write_images(tmp_path, ["2024/1.png", "2024/2.png", "zoo/3.png"])
+    (tmp_path / "a-latest").symlink_to(tmp_path / "2024")
+    (tmp_path / "latest").symlink_to(tmp_path / "a-latest")
+    (tmp_path / "best.png").symlink_to(tmp_path / "2024" / "2.png")
+    assert open_source(f"folder:{tmp_path}").names == ["2024/1.png", "2024/2.png", "zoo/3.png"]
+    assert folders_of_classes(tmp_path) == {"2024", "zoo"}  # a needless link is no empty class
+    assert "left out 3 link(s) to what is found without them" in told.text
+
+
+def test_what_only_links_lead_to_is_taken_once_by_the_first_of_them(tmp_path):
+    write_images(tmp_path / "elsewhere", ["deep/1.png", "2.png"])
+    write_images(tmp_path, ["alone.png"])
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.png").symlink_to(tmp_path / "elsewhere" / "2.png")  # found below c, too
+    (folder / "b.png").symlink_to(tmp_path / "alone.png")
+    (folder / "b2.png").symlink_to(tmp_path / "alone.png")
+    (folder / "c").symlink_to(tmp_path / "elsewhere")
+    (folder / "d").symlink_to(tmp_path / "elsewhere")
+    (folder / "e").symlink_to(tmp_path / "elsewhere" / "deep")
+    found = find_images(folder)
+    assert found.names == ["b.png", "c/2.png", "c/deep/1.png"] and found.links == 4
+    assert folders_of_classes(folder) == {"c"}
+
+
+def test_folders_that_link_to_each_other_give_each_image_once(tmp_path):
+    for number in range(7):
+        write_images(tmp_path, [f"{number}/{number}.png"])
+        for other in range(7):
+            if other != number:
+                (tmp_path / f"{number}" / f"to{other}").symlink_to(tmp_path / f"{other}")
+    assert find_images(tmp_path).names == [f"{n}/{n}.png" for n in range(7)]
+
+
+def test_hard_links_are_images_of_equal_standing(tmp_path):
+    write_images(tmp_path, ["a/1.png"])
+    (tmp_path / "b").mkdir()
+    os.link(tmp_path / "a" / "1.png", tmp_path / "b" / "1.png")
+    assert find_images(tmp_path).names == ["a/1.png", "b/1.png"]
 
 
 def test_links_are_followed_once(tmp_path):

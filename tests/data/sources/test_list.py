@@ -56,6 +56,13 @@ def test_each_form_gives_the_same_images_and_labels(photos, name, content):
     assert opened(folder, content, name, labels="none").labels is None
 
 
+def test_cells_that_were_marked_for_spreadsheets_name_the_file(tmp_path):
+    names = ["=1+1.png", "a;@x.png"]
+    write_images(tmp_path, names)
+    source = opened(tmp_path, b"image,label\n'=1+1.png,'-x\na;'@x.png,cat\n")
+    assert source.names == names and source.class_names == ["-x", "cat"]
+
+
 @pytest.mark.parametrize("labels", [[3, None, 10], ["3", "", "10"], [3.0, float("nan"), 10.0]])
 def test_parquet_files_have_cells_of_any_type(photos, labels):
     import pyarrow as pa

@@ -17,7 +17,7 @@ FLAT = [0.03] * 30
 def record(every=2, first=0, rates=STEP, loss=lambda epoch: 5.0, **metrics):
     """A run of two rounds of 30 epochs; metrics by a function of the epoch, every so many."""
     plan = RoundPlan(1, 30, first)
-    length = plan.starts[1]
+    length = plan.start_of(1)
     rates = [*rates, *([rates[-1]] * (plan.total_epochs - 2 * len(rates))), *rates]
     epochs = [
         {"epoch": e, "round": int(e > length), "loss": loss(e), "learning_rate": rate}
@@ -26,7 +26,7 @@ def record(every=2, first=0, rates=STEP, loss=lambda epoch: 5.0, **metrics):
     evaluations = [
         {"epoch": e, "round": int(e > length)} | {name: value(e) for name, value in metrics.items()}
         for e in range(1, plan.total_epochs + 1)
-        if e % every == 0 or e in plan.starts
+        if e % every == 0 or plan.ends_round(e - 1)
     ]
     settings = types.SimpleNamespace(method=METHODS["and"](plan=plan))
     return Record(settings, {}, epochs, evaluations, [], [])
