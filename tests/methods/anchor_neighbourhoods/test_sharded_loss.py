@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from helpers.replicas_in_threads import on_each, shards_of
 
+from and_tf.bank.collectives import StrategyReplicas
 from and_tf.bank.shards import Shard, shard_size
 from and_tf.methods.anchor_neighbourhoods.loss import bank_loss, bank_loss_and_gradient
 from and_tf.methods.anchor_neighbourhoods.sharded_loss import sharded_loss_and_gradient
@@ -117,3 +118,24 @@ def test_a_row_that_is_not_finite_on_one_replica_is_seen_by_all():
     parts[1][7, 0] = np.nan
     found, _ = sharded(4, parts, 0.1, block_size=5)
     assert all(np.isnan(losses).all() for losses, _ in found)
+
+
+def test_the_replicas_of_a_strategy_find_it_together(two_replicas):
+    parts = embeddings, rows, indices, near, is_counted = problem(41)
+    shards = two_replicas.experimental_distribute_values_from_function(
+        lambda context: tf.constant(shards_of(rows, 2)[context.replica_id_in_sync_group])
+    )
+
+    def on_replica(kept):
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        shard = Shard(kept, number, 2, len(rows))
+        given = map(tf.constant, (indices, near, is_counted))
+        return sharded_loss_and_gradient(
+            tf.constant(embeddings), shard, *given, 0.1, 5, StrategyReplicas()
+        )
+
+    found = tf.function(lambda kept: two_replicas.run(on_replica, args=(kept,)))(shards)
+    (expected, *_), _ = sharded(2, parts, 0.1, 5)
+    for values, wanted in zip(found, expected, strict=True):
+        for copy in two_replicas.experimental_local_results(values):
+            np.testing.assert_allclose(copy, wanted, rtol=1e-6, atol=1e-6)
