@@ -19,3 +19,27 @@ def own_parts(size: tf.Tensor, *gathered: tf.Tensor) -> list[tf.Tensor]:
     sizes = context.all_gather(tf.reshape(size, [1]), axis=0)  # of all replicas, in their order
     start = tf.reduce_sum(sizes[: context.replica_id_in_sync_group])
     return [value[start : start + size] for value in gathered]
+
+
+class StrategyReplicas:
+    """What the replicas of a strategy compute together, in whose replica context this is called.
+
+    It is what `and_tf.bank.shards.Replicas` asks for.
+    """
+
+    def total(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Each value, summed over all replicas."""
+        return tf.distribute.get_replica_context().all_reduce("SUM", values)
+
+    def maximum(self, value: tf.Tensor) -> tf.Tensor:
+        """The largest of each element over all replicas: strategies have sums alone.
+
+        Args:
+            value: (n, B).
+        """
+        context = tf.distribute.get_replica_context()
+        before = context.replica_id_in_sync_group
+        after = context.num_replicas_in_sync - 1 - before
+        # Not times a one-hot: 0 times NaN would be NaN on all replicas.
+        beside = tf.pad(value[None], [[before, after], [0, 0], [0, 0]])  # (R, n, B)
+        return tf.reduce_max(context.all_reduce("SUM", beside), axis=0)

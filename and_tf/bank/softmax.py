@@ -1,5 +1,7 @@
 """The softmax of a batch over all rows of the bank, without an array of shape (B, N)."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -40,36 +42,74 @@ def softmax_over_bank(
 
     Reference: Dao et al., FlashAttention, NeurIPS 2022, with the rows as keys and as values.
     """
+
+    def add(start, size, *sums):
+        return SoftmaxSums(*sums).with_rows(queries, read_block(bank, start, size))
+
+    sums = over_blocks(add, no_sums(queries), int(bank.shape[0]), block_size)
+    return SoftmaxSums(*sums).softmax()
+
+
+class SoftmaxSums(NamedTuple):
+    """What is kept of a softmax while rows pass, relative to the largest logit so far.
+
+    Attributes:
+        largest: (B,) float32, that logit.
+        total: (B,) float32, sum of the weights, exp(logit - largest).
+        weighted: (B, D) float32, sum of the rows by their weights.
+    """
+
+    largest: tf.Tensor
+    total: tf.Tensor
+    weighted: tf.Tensor
+
+    def with_rows(
+        self, queries: tf.Tensor, rows: tf.Tensor, is_left_out: tf.Tensor | None = None
+    ) -> SoftmaxSums:
+        """The sums with more rows.
+
+        Args:
+            queries: (B, D) float32, embeddings over the temperature.
+            rows: (n, D) float32.
+            is_left_out: bool, (B, n) or of a shape that fits it, which rows do not count.
+        """
+        logits = tf.matmul(queries, rows, transpose_b=True)  # (B, n)
+        if is_left_out is not None:
+            logits = tf.where(is_left_out, LEFT_OUT, logits)
+        return self.with_logits(logits, lambda weights: tf.matmul(weights, rows))
+
+    def with_logits(
+        self, logits: tf.Tensor, weigh: Callable[[tf.Tensor], tf.Tensor]
+    ) -> SoftmaxSums:
+        """The sums with rows of logits (B, n); `weigh` sums these rows by weights (B, n)."""
+        largest = tf.maximum(self.largest, tf.reduce_max(logits, axis=1))  # (B,)
+        before = self.relative_to(largest)
+        weights = tf.exp(logits - largest[:, None])  # (B, n)
+        return SoftmaxSums(
+            largest,
+            before.total + tf.reduce_sum(weights, axis=1),
+            before.weighted + weigh(weights),
+        )
+
+    def relative_to(self, largest: tf.Tensor) -> SoftmaxSums:
+        """The same sums relative to another logit (B,), at least as large."""
+        kept = tf.exp(self.largest - largest)  # (B,)
+        return SoftmaxSums(largest, kept * self.total, kept[:, None] * self.weighted)
+
+    def softmax(self) -> BankSoftmax:
+        """What `softmax_over_bank` gives of these rows."""
+        return BankSoftmax(
+            self.largest + tf.math.log(self.total), self.weighted / self.total[:, None]
+        )
+
+
+def no_sums(queries: tf.Tensor) -> SoftmaxSums:
+    """Those of no rows yet, for queries (B, D)."""
     batch = tf.shape(queries)[0]
-
-    def add(start, size, largest, total, weighted):
-        """Adds the rows start .. start + size, relative to the largest logit so far."""
-        block = read_block(bank, start, size)  # (block, D)
-        logits = tf.matmul(queries, block, transpose_b=True)  # (B, block)
-        logits, shift, largest = _relative(logits, largest)
-        weights, kept = tf.exp(logits), tf.exp(shift)  # (B, block), (B,)
-        return largest, *_added(total, weighted, kept, weights, block)
-
-    start = (tf.fill([batch], -np.inf), tf.zeros([batch]), tf.zeros_like(queries))
-    largest, total, weighted = _over_blocks(add, start, int(bank.shape[0]), block_size)
-    return BankSoftmax(largest + tf.math.log(total), weighted / total[:, None])
+    return SoftmaxSums(tf.fill([batch], -np.inf), tf.zeros([batch]), tf.zeros_like(queries))
 
 
-def _relative(logits: tf.Tensor, largest: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Logits (B, block) less the largest so far, what that rose by (B,), negative, and itself."""
-    new_largest = tf.maximum(largest, tf.reduce_max(logits, axis=1))  # (B,)
-    return logits - new_largest[:, None], largest - new_largest, new_largest
-
-
-def _added(
-    total: tf.Tensor, weighted: tf.Tensor, kept: tf.Tensor, weights: tf.Tensor, block: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """`kept` (B,) of the sums (B,) and (B, D) so far, and the rows of a block by their weights."""
-    total = kept * total + tf.reduce_sum(weights, axis=1)  # (B,)
-    return total, kept[:, None] * weighted + tf.matmul(weights, block)
-
-
-def _over_blocks(
+def over_blocks(
     add: Callable[..., tuple], sums: tuple, num_rows: int, block_size: int | tf.Tensor
 ) -> Any:
     """`sums` after `add(start, size, *sums)` of one block of rows after the other."""
@@ -105,7 +145,10 @@ class OthersSoftmax(NamedTuple):
     ) -> BankSoftmax:
         """The softmax over all rows, from the same pass. Arguments of `softmax_over_others`."""
         row = gather_rows(bank, own)  # (B, D)
-        logit = tf.reduce_sum(queries * row, axis=1)  # (B,)
+        return self.with_row(row, tf.reduce_sum(queries * row, axis=1))
+
+    def with_row(self, row: tf.Tensor, logit: tf.Tensor) -> BankSoftmax:
+        """The softmax over all rows, of the own ones (B, D) and their logits (B,)."""
         log_total = tf.maximum(logit, self.log_total) + tf.math.log1p(
             tf.exp(-tf.abs(logit - self.log_total))
         )
@@ -133,37 +176,78 @@ def softmax_over_others(
 
     Reference: Han et al., Super-AND, ECCV 2020, for the entropy.
     """
-    batch = tf.shape(queries)[0]
-    own = tf.cast(own, tf.int32)
+    own = tf.cast(own, tf.int32)[:, None]  # (B, 1)
 
-    def add(start, size, largest, total, weighted, total_logit, weighted_logit):
-        """Adds the rows start .. start + size; all logits are relative to the largest so far."""
-        block = read_block(bank, start, size)  # (block, D)
-        logits = tf.matmul(queries, block, transpose_b=True)  # (B, block)
-        is_own = start + tf.range(size) == own[:, None]  # (B, block)
-        logits = tf.where(is_own, LEFT_OUT, logits)
-        logits, shift, largest = _relative(logits, largest)
-        weights, kept = tf.exp(logits), tf.exp(shift)  # (B, block), (B,)
-        total_logit += shift * total
-        weighted_logit += shift[:, None] * weighted
-        return (
+    def add(start, size, *sums):
+        is_own = start + tf.range(size) == own  # (B, block)
+        return OthersSums(*sums).with_rows(queries, read_block(bank, start, size), is_own)
+
+    sums = over_blocks(add, no_sums_of_others(queries), int(bank.shape[0]), block_size)
+    return OthersSums(*sums).softmax()
+
+
+class OthersSums(NamedTuple):
+    """`SoftmaxSums`, with what the entropy needs; a row that is left out counts next to nothing.
+
+    Attributes:
+        largest, total, weighted: of `SoftmaxSums`.
+        total_logit: (B,) float32, sum of weight x (logit - largest).
+        weighted_logit: (B, D) float32, sum of the rows by these products.
+    """
+
+    largest: tf.Tensor
+    total: tf.Tensor
+    weighted: tf.Tensor
+    total_logit: tf.Tensor
+    weighted_logit: tf.Tensor
+
+    def with_rows(self, queries: tf.Tensor, rows: tf.Tensor, is_left_out: tf.Tensor) -> OthersSums:
+        """The sums with more rows; arguments of `SoftmaxSums.with_rows`."""
+        logits = tf.matmul(queries, rows, transpose_b=True)  # (B, n)
+        logits = tf.where(is_left_out, LEFT_OUT, logits)
+        largest = tf.maximum(self.largest, tf.reduce_max(logits, axis=1))  # (B,)
+        before = self.relative_to(largest)
+        logits -= largest[:, None]
+        weights = tf.exp(logits)  # (B, n)
+        products = weights * logits
+        return OthersSums(
             largest,
-            *_added(total, weighted, kept, weights, block),
-            *_added(total_logit, weighted_logit, kept, weights * logits, block),
+            before.total + tf.reduce_sum(weights, axis=1),
+            before.weighted + tf.matmul(weights, rows),
+            before.total_logit + tf.reduce_sum(products, axis=1),
+            before.weighted_logit + tf.matmul(products, rows),
         )
 
+    def relative_to(self, largest: tf.Tensor) -> OthersSums:
+        """The same sums relative to another logit (B,), at least as large."""
+        shift = self.largest - largest  # (B,)
+        kept = tf.exp(shift)
+        return OthersSums(
+            largest,
+            kept * self.total,
+            kept[:, None] * self.weighted,
+            kept * (self.total_logit + shift * self.total),
+            kept[:, None] * (self.weighted_logit + shift[:, None] * self.weighted),
+        )
+
+    def softmax(self) -> OthersSoftmax:
+        """What `softmax_over_others` gives of these rows."""
+        mean_row = self.weighted / self.total[:, None]  # (B, D)
+        mean_logit = self.total_logit / self.total  # (B,)
+        return OthersSoftmax(
+            log_total=self.largest + tf.math.log(self.total),
+            mean_row=mean_row,
+            entropy=tf.math.log(self.total) - mean_logit,
+            entropy_gradient=mean_logit[:, None] * mean_row
+            - self.weighted_logit / self.total[:, None],
+        )
+
+
+def no_sums_of_others(queries: tf.Tensor) -> OthersSums:
+    """Those of no rows yet, for queries (B, D)."""
+    batch = tf.shape(queries)[0]
     zeros, zero_rows = tf.zeros([batch]), tf.zeros_like(queries)
-    start = (tf.fill([batch], LEFT_OUT), zeros, zero_rows, zeros, zero_rows)
-    largest, total, weighted, total_logit, weighted_logit = _over_blocks(
-        add, start, int(bank.shape[0]), block_size
-    )
-    mean_row, mean_logit = weighted / total[:, None], total_logit / total  # (B, D), (B,)
-    return OthersSoftmax(
-        log_total=largest + tf.math.log(total),
-        mean_row=mean_row,
-        entropy=tf.math.log(total) - mean_logit,
-        entropy_gradient=mean_logit[:, None] * mean_row - weighted_logit / total[:, None],
-    )
+    return OthersSums(tf.fill([batch], LEFT_OUT), zeros, zero_rows, zeros, zero_rows)
 
 
 def rows_at_once(num_rows: int, batch_size: int | tf.Tensor, budget_mb: float) -> tf.Tensor:

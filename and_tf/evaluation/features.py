@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from and_tf import encoders
 from and_tf.data.progress import progress_bar
+from and_tf.data.shares import share_of_batches
+from and_tf.data.sharing import ALONE, Sharing, gathered
 from and_tf.data.workers import one_ahead
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation.feature_store import empty_features
@@ -45,6 +47,7 @@ def extract(
     batch_size: int = 256,
     max_values: int | None = None,
     progress: bool = True,
+    sharing: Sharing = ALONE,
 ) -> np.ndarray:
     """Features of all images in the order of the source.
 
@@ -60,6 +63,8 @@ def extract(
         max_values: a feature map (H, W, C) with more values is average-pooled to the largest side
             that keeps to it; None leaves maps as they are. The usual linear protocol has 9,000.
         progress: show a progress bar on terminals.
+        sharing: the processes that share the work: each loads some of the batches, and no other
+            image, and all get all features.
 
     Returns:
         (N, F) float32, maps flattened as (H, W, C).
@@ -67,8 +72,12 @@ def extract(
     Raises:
         UserError: no image, a model with several outputs, features that are not finite.
     """
-    features = np.empty((0, 0), np.float32)
-    for start, batches in feature_batches(model, source, size, batch_size, max_values, progress):
+    _check_work(source, batch_size)
+    first, stop = part = share_of_batches(len(source), sharing.number, sharing.size, batch_size)
+    features: np.ndarray | None = None
+    for start, batches in feature_batches(
+        model, source, size, batch_size, max_values, progress, part
+    ):
         if len(batches) > 1:
             raise UserError(
                 f"The model must give one tensor. Received {len(batches)} from {model.name}: "
@@ -76,10 +85,12 @@ def extract(
             )
         batch = batches[0]  # (B, F)
         check_finite(batch, start, model.name)
-        if start == 0:
-            features = np.empty((len(source), batch.shape[1]), np.float32)
-        features[start : start + len(batch)] = batch
-    return features
+        if features is None:
+            features = np.empty((stop - first, batch.shape[1]), np.float32)
+        features[start - first : start - first + len(batch)] = batch
+    if features is None:  # there are fewer batches than processes
+        features = np.empty((0, feature_widths(model, max_values)[0]), np.float32)
+    return gathered(sharing, features, first, len(source))
 
 
 def extract_layers(
@@ -200,19 +211,29 @@ def feature_batches(
     batch_size: int = 256,
     max_values: int | None = None,
     progress: bool = True,
+    part: tuple[int, int] | None = None,
 ) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """Yields the index of a batch's first image, and an array (B, F) float32 for each output."""
+    """Yields the index of a batch's first image, and an array (B, F) float32 for each output.
+
+    Args:
+        part: where the images begin and end that are loaded; None for all.
+        model, source, size, batch_size, max_values, progress: as in `extract`.
+    """
+    _check_work(source, batch_size)
+    features_of = model_features(model, size, max_values)
+    start, stop = part or (0, len(source))
+    with progress_bar(stop - start, "features", is_shown=progress) as bar:
+        for images in _batches(source, size, range(start, stop, batch_size), stop):
+            yield start, [features.numpy() for features in features_of(images)]
+            start += len(images)
+            bar.update(len(images))
+
+
+def _check_work(source: Images, batch_size: int) -> None:
     if len(source) == 0:
         raise UserError(f"{_name(source)} holds no image: there is nothing to take features of.")
     if batch_size < 1:
         raise UserError(Argument("batch_size", batch_size), " must be at least 1.")
-    features_of = model_features(model, size, max_values)
-    start = 0
-    with progress_bar(len(source), "features", is_shown=progress) as bar:
-        for images in _batches(source, size, batch_size):
-            yield start, [features.numpy() for features in features_of(images)]
-            start += len(images)
-            bar.update(len(images))
 
 
 def model_features(model: keras.Model, size: int, max_values: int | None) -> Callable:
@@ -243,14 +264,14 @@ def _flat(features: tf.Tensor, max_values: int | None) -> tf.Tensor:
     return tf.reshape(features, (-1, np.prod(features.shape[1:], dtype=int)))
 
 
-def _batches(source: Images, size: int, batch_size: int) -> Iterator[np.ndarray]:
+def _batches(source: Images, size: int, starts: range, stop: int) -> Iterator[np.ndarray]:
     """Yields (B, size, size, 3) uint8 in order, one batch ahead of its consumer."""
-    starts = range(0, len(source), batch_size)
 
     def load(start: int) -> np.ndarray:
-        return source.load(np.arange(start, min(start + batch_size, len(source))), size)
+        return source.load(np.arange(start, min(start + starts.step, stop)), size)
 
-    yield from one_ahead(load, starts)
+    if starts:
+        yield from one_ahead(load, starts)
 
 
 def check_finite(batch: np.ndarray, start: int, name: str) -> None:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from and_tf.bank.softmax import BankSoftmax, softmax_over_bank, softmax_over_others
+from and_tf.bank.softmax import (
+    BankSoftmax,
+    OthersSoftmax,
+    softmax_over_bank,
+    softmax_over_others,
+)
 
 
 def unification_entropy(
@@ -64,7 +69,14 @@ def softmax_and_entropy(
     if weight is None:
         return softmax_over_bank(bank, queries, block_size)
     others = softmax_over_others(bank, queries, indices, block_size)
-    log_total, mean_row = others.with_own_row(bank, queries, indices)
+    return with_entropy(others.with_own_row(bank, queries, indices), others, weight)
+
+
+def with_entropy(
+    softmax: BankSoftmax, others: OthersSoftmax, weight: float | tf.Tensor
+) -> BankSoftmax:
+    """The softmax over all rows plus `weight` times the entropy over the others."""
     return BankSoftmax(
-        log_total + weight * others.entropy, mean_row + weight * others.entropy_gradient
+        softmax.log_total + weight * others.entropy,
+        softmax.mean_row + weight * others.entropy_gradient,
     )

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from and_tf.data.sharing import ALONE, Sharing, row_blocks
 from and_tf.data.workers import num_cores
 from and_tf.search.progress import PairProgress
 
@@ -22,21 +23,25 @@ def compare_all(
     temperature: float,
     block_size: int | None,
     progress: PairProgress,
+    sharing: Sharing = ALONE,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Entropy and nearest neighbours of every row.
 
     A block of similarities serves its rows and its columns alike. The result depends neither on
-    the number of threads nor on their order.
+    the number of threads nor on their order. Of processes that share the work each compares some of
+    the pairs of blocks; the sums of all then differ from those of one in their last bits.
 
     Args:
         unit_rows: (N, D) float32, of length 1 or 0.
         num_neighbours: k, from 1 to N - 1.
         temperature: tau, above 0.
         block_size: rows of a block at most; None: about `BLOCK_ROWS`.
-        progress: counts the pairs compared.
+        progress: counts the pairs compared, here alone.
+        sharing: the processes, each with all rows.
 
     Returns:
-        (N,) float64 entropy in nats, the row itself included, and (N, k) int32 neighbours.
+        (N,) float64 entropy in nats, the row itself included, and (N, k) int32 neighbours, on all
+        processes.
     """
     num_rows = len(unit_rows)
     num_threads = num_cores()
@@ -47,8 +52,9 @@ def compare_all(
         ThreadPoolExecutor(num_threads) as pool,
     ):
         for pairs in _rounds(len(blocks)):
-            for compared in pool.map(accumulators.add, pairs):
+            for compared in pool.map(accumulators.add, pairs[sharing.number :: sharing.size]):
                 progress.add(compared)
+    accumulators.combine(sharing)
     return accumulators.entropy(), accumulators.nearest.indices.astype(np.int32)
 
 
@@ -131,6 +137,14 @@ class _Accumulators:
         if first != second:
             sums[second] += ones[: block.shape[0]] @ block
 
+    def combine(self, sharing: Sharing) -> None:
+        """Puts together what several processes have found, each of other pairs of blocks."""
+        if sharing.size == 1:
+            return
+        self.totals, self.moments = sharing.total(np.stack([self.totals, self.moments]))
+        for block in row_blocks(self.nearest.indices, copies=sharing.size):
+            self.nearest.combine(block, sharing)
+
     def entropy(self) -> np.ndarray:
         """(N,) in nats: log of the total, less the mean logit."""
         with np.errstate(divide="ignore", invalid="ignore"):  # rows of zeros at low temperatures
@@ -171,6 +185,15 @@ class Nearest:
             may_gain_more = indices[gaining, -1] != columns
             gaining, block = gaining[may_gain_more], block[may_gain_more]
 
+    def combine(self, rows: slice, sharing: Sharing) -> None:
+        """The nearest among the columns that were offered to any of several processes, each of
+        which has been offered others."""
+        similarities = _of_all(self.similarities[rows], sharing)  # (m, k R)
+        indices = _of_all(self.indices[rows], sharing)
+        order = np.lexsort((indices, -similarities))[:, : self.indices.shape[1]]  # (m, k)
+        self.similarities[rows] = np.take_along_axis(similarities, order, axis=1)
+        self.indices[rows] = np.take_along_axis(indices, order, axis=1)
+
     def _insert(self, rows: np.ndarray, values: np.ndarray, columns: np.ndarray) -> None:
         """Puts one nearer column, (g,), in its place among the neighbours of each of some rows."""
         values = np.column_stack([self.similarities[rows], values])  # (g, k+1)
@@ -178,6 +201,13 @@ class Nearest:
         order = np.lexsort((columns, -values))[:, :-1]  # (g, k)
         self.similarities[rows] = np.take_along_axis(values, order, axis=1)
         self.indices[rows] = np.take_along_axis(columns, order, axis=1)
+
+
+def _of_all(values: np.ndarray, sharing: Sharing) -> np.ndarray:
+    """The values (m, k) of all R processes side by side, (m, k R)."""
+    beside = np.zeros((len(values), sharing.size, values.shape[1]), values.dtype)
+    beside[:, sharing.number] = values
+    return sharing.total(beside).reshape(len(values), -1)
 
 
 def _take_rows(block: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.bank.settings import BankSettings
+from and_tf.data.shares import share
+from and_tf.data.sharing import ALONE, Sharing, gathered
 from and_tf.errors import Argument, UserError
 from and_tf.search.all_pairs import compare_all
 from and_tf.search.choices import PRECISIONS
@@ -39,6 +41,7 @@ def discover(
     block_size: int | None = None,
     precision: str = "float32",
     progress: bool = False,
+    sharing: Sharing = ALONE,
 ) -> Neighbourhoods:
     """Finds the entropy and the nearest neighbours of every row, by comparing it with all.
 
@@ -54,6 +57,7 @@ def discover(
             similarities are rounded.
         progress: show the rate on terminals, log an estimate of the time where it exceeds a
             minute and, for half precision, the fraction of the neighbours that float32 finds too.
+        sharing: the processes that share the work, each with all rows; all get all results.
 
     Returns:
         Neighbourhoods with `.entropy` (N,) and `.neighbours` (N, k).
@@ -71,10 +75,12 @@ def discover(
     settings = (neighbourhood_size, temperature, block_size)
     with PairProgress(len(rows), progress) as counted:
         if precision == "float32" and not tf.config.list_logical_devices("GPU"):
-            entropy, neighbours = compare_all(rows, *settings, counted)
+            entropy, neighbours = compare_all(rows, *settings, counted, sharing)
         else:
-            everything = np.arange(len(rows))
-            entropy, neighbours = compare_rows(rows, everything, *settings, precision, counted)
+            start, stop = share(len(rows), sharing.number, sharing.size)
+            own = np.arange(start, stop)
+            parts = compare_rows(rows, own, *settings, precision, counted)
+            entropy, neighbours = (gathered(sharing, part, start, len(rows)) for part in parts)
     found = Neighbourhoods(entropy.astype(np.float32), neighbours)
     if progress and precision != "float32":
         sample, exact = discover_sample(rows, neighbourhood_size, temperature)

@@ -25,7 +25,7 @@ def compare_rows(
 
     Args:
         unit_rows: (N, D) float32, of length 1 or 0.
-        indices: (Q,) int, the rows to compare with all.
+        indices: (Q,) int, the rows to compare with all; may be none.
         num_neighbours: k, from 1 to N - 1.
         temperature: tau, above 0.
         block_size: rows of a block; None: as many as keep the similarities under a budget.
@@ -36,6 +36,8 @@ def compare_rows(
     Returns:
         (Q,) float32 entropy in nats, the row itself included, and (Q, k) int32 neighbours.
     """
+    if not len(indices):
+        return np.zeros(0, np.float32), np.zeros((0, num_neighbours), np.int32)
     num_rows = len(unit_rows)
     on_gpu = bool(tf.config.list_logical_devices("GPU"))
     budget = GPU_BLOCK_BYTES if on_gpu else BLOCK_BYTES

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers.pictures import pixels
+from helpers.replicas_in_threads import on_each
 
 from and_tf.data import subsets
 from and_tf.data.sources.arrays import array_source
@@ -32,3 +33,12 @@ def test_statistics_of_a_large_source_come_from_a_spread_sample():
     images = np.repeat(np.arange(101, dtype=np.uint8), 16).reshape(101, 4, 4)
     mean, _ = channel_statistics(array_source(images), 4, max_images=11)
     np.testing.assert_allclose(mean, 50)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_processes_that_share_the_images_find_the_very_same(size):
+    source = array_source(pixels(3))  # fewer than 4
+    alone = channel_statistics(source, 8)
+    found, _ = on_each(size, lambda replica: channel_statistics(source, 8, sharing=replica))
+    for of_process in found:
+        np.testing.assert_array_equal(of_process, alone)

@@ -1,0 +1,246 @@
+"""What processes that train together tell one another besides numbers: over TCP, by the chief.
+
+TensorFlow's collectives wait for a process that is gone, and say little when they stop waiting. A
+closed connection tells at once that its process has ended, and a message before that why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from and_tf.errors import UserError, WorkerLost
+from and_tf.training.cluster import Cluster
+
+BEAT = 2.0  # seconds between two signs of life
+SILENCE = 30.0  # seconds without one after which a process counts as lost
+LAST_WORD = 2.0  # seconds in which a process that goes is listened to
+LARGEST_READ = 1 << 16
+
+
+class Channel:
+    """The connections of this process: the chief has one to each worker, a worker one to the chief.
+
+    A thread reads them and gives signs of life. All processes call `exchange`, and what is made of
+    it, in the same order.
+
+    Args:
+        cluster: the processes.
+        connections: by number of the process at their other end.
+        beat, silence: seconds, see `BEAT` and `SILENCE`.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        connections: Mapping[int, socket.socket],
+        beat: float = BEAT,
+        silence: float = SILENCE,
+    ):
+        self.cluster, self.beat, self.silence = cluster, beat, silence
+        self.lost: str | None = None  # which process, and why
+        self._connections = dict(connections)
+        self._inbox: dict[int, deque] = {number: deque() for number in connections}
+        self._partial = dict.fromkeys(connections, b"")
+        self._heard = dict.fromkeys(connections, time.monotonic())
+        self._news = threading.Condition()
+        self._sending = {number: threading.Lock() for number in connections}
+        self._on_lost: Callable[[str], None] | None = None
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._listen, name="channel", daemon=True)
+        self._thread.start()
+
+    def exchange(self, name: str, value: Any) -> list[Any]:
+        """What each process gave under this name, in their order, on all.
+
+        Args:
+            name: of what is exchanged, equal on all.
+            value: what JSON can hold.
+
+        Raises:
+            WorkerLost: if a process has ended.
+        """
+        if not self.cluster.is_chief:
+            self._send(0, {"name": name, "value": value})
+            return self._receive(0, name)
+        values = [value, *(self._receive(n, name) for n in range(1, self.cluster.size))]
+        for number in self._connections:
+            self._send(number, {"name": name, "value": values})
+        return values
+
+    def agree(self, name: str, values: Mapping[str, Any]) -> None:
+        """Checks that all processes have the same values.
+
+        Args:
+            name: of what is compared.
+            values: by what they are called in a message; what JSON can hold.
+
+        Raises:
+            UserError: on all processes, with the first difference; `WorkerLost` as in `exchange`.
+        """
+        chief, *others = self.exchange(name, dict(values))
+        for number, found in enumerate(others, start=1):
+            for key in [*chief, *(key for key in found if key not in chief)]:
+                if chief.get(key) != found.get(key):
+                    both = (
+                        f"{of.get(key, 'missing')} on {self.cluster.name(n)}"
+                        for n, of in ((number, found), (0, chief))
+                    )
+                    raise UserError(
+                        f"The {name} differ: {key} is {' and '.join(both)}. Start all processes "
+                        "with the same."
+                    )
+
+    def from_chief(self, name: str, value: Any = None) -> Any:
+        """What the chief gave, on all."""
+        return self.exchange(name, value)[0]
+
+    def wait_for_all(self, name: str) -> None:
+        """Returns when all processes have come here."""
+        self.exchange(name, None)
+
+    def watch(self, on_lost: Callable[[str], None]) -> None:
+        """Has a function called once with what was lost, in the thread of this channel."""
+        with self._news:
+            self._on_lost = on_lost
+            already = self.lost
+        if already is not None:
+            on_lost(already)
+
+    def fail(self, reason: str) -> None:
+        """Tells the others why this process ends, and closes the connections."""
+        self._close({"failed": reason})
+
+    def leave(self) -> None:
+        """Ends well: what others do from now on concerns this process no more, nor they it."""
+        self._close({"left": True})
+
+    def _close(self, last: dict[str, Any]) -> None:
+        with self._news:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._news.notify_all()
+        for number in list(self._connections):
+            self._send(number, last)
+        self._thread.join()
+        for connection in self._connections.values():
+            _close_when_heard(connection)
+
+    def _send(self, number: int, message: dict[str, Any], may_wait: bool = True) -> None:
+        line = json.dumps(message).encode() + b"\n"
+        connection, lock = self._connections.get(number), self._sending[number]
+        if connection is None or not lock.acquire(blocking=may_wait):
+            return
+        try:
+            connection.sendall(line)
+        except OSError:
+            pass  # the thread finds out and says so
+        finally:
+            lock.release()
+
+    def _receive(self, number: int, name: str) -> Any:
+        with self._news:
+            while not self._inbox[number]:
+                if self.lost is not None:
+                    raise WorkerLost(f"{self.lost}.")
+                if number not in self._connections:
+                    raise WorkerLost(f"{self.cluster.name(number)} has left.")
+                self._news.wait()
+            found, value = self._inbox[number].popleft()
+        if found != name:
+            raise RuntimeError(f"{self.cluster.name(number)} gave {found} and not {name}.")
+        return value
+
+    # In the thread.
+
+    def _listen(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            for number, connection in self._connections.items():
+                selector.register(connection, selectors.EVENT_READ, number)
+            next_beat = 0.0
+            while not self._is_closed and self._connections:
+                if time.monotonic() >= next_beat:
+                    next_beat = time.monotonic() + self.beat
+                    self._give_signs(selector)
+                for key, _ in selector.select(self.beat / 4):
+                    self._read(key.data, selector)
+
+    def _give_signs(self, selector: selectors.BaseSelector) -> None:
+        for number in list(self._connections):
+            self._send(number, {"beat": True}, may_wait=False)
+            if time.monotonic() - self._heard[number] > self.silence:
+                self._lose(number, f"has given no sign of life for {self.silence:g} s", selector)
+
+    def _read(self, number: int, selector: selectors.BaseSelector) -> None:
+        try:
+            part = self._connections[number].recv(LARGEST_READ)
+        except OSError:
+            part = b""
+        self._heard[number] = time.monotonic()
+        *lines, self._partial[number] = (self._partial[number] + part).split(b"\n")
+        for line in lines:
+            if not self._take(number, json.loads(line), selector):
+                return
+        if not part:
+            self._lose(number, "has ended or was killed", selector)
+
+    def _take(self, number: int, message: dict[str, Any], selector: selectors.BaseSelector) -> bool:
+        """Acts on a message; False if it was the last one of this process."""
+        if "name" in message:
+            with self._news:
+                self._inbox[number].append((message["name"], message["value"]))
+                self._news.notify_all()
+        elif "failed" in message:
+            self._lose(number, f"ended: {message['failed']}", selector)
+            return False
+        elif "left" in message:
+            self._forget(number, selector)
+            return False
+        elif "lost" in message:
+            self._announce(message["lost"])
+        return True
+
+    def _lose(self, number: int, why: str, selector: selectors.BaseSelector) -> None:
+        self._forget(number, selector)
+        self._announce(f"{self.cluster.name(number)} {why}")
+
+    def _announce(self, what: str) -> None:
+        """Tells the others, and this process, which process was lost; the first one counts."""
+        with self._news:
+            if self.lost is not None or self._is_closed:
+                return
+            self.lost = what
+            self._news.notify_all()
+            on_lost = self._on_lost
+        if self.cluster.is_chief:
+            for other in list(self._connections):
+                self._send(other, {"lost": what})
+        if on_lost is not None:
+            on_lost(what)
+
+    def _forget(self, number: int, selector: selectors.BaseSelector) -> None:
+        with self._news:
+            connection = self._connections.pop(number)
+            self._news.notify_all()
+        selector.unregister(connection)
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)  # wakes whoever is sending
+        connection.close()
+
+
+def _close_when_heard(connection: socket.socket) -> None:
+    """Closes a connection once the other end has: bytes unread would take back the last message."""
+    with contextlib.suppress(OSError):
+        connection.settimeout(LAST_WORD)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(LARGEST_READ):
+            pass
+    connection.close()

@@ -1,0 +1,204 @@
+"""Which processes train together: read from `TF_CONFIG`, or from what Slurm sets for each task."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from and_tf.errors import Argument, UserError
+
+JOBS = ("chief", "worker")  # that train, in the order in which their processes are numbered
+PORT = 24_100  # of the first task that Slurm starts on a node; below those that systems give away
+HIGHEST_PORT = 65_535
+BY_SRUN = "start each process by srun, or set TF_CONFIG for each"
+EXAMPLE = (
+    '{"cluster": {"worker": ["host1:24100", "host2:24100"]}, '
+    '"task": {"type": "worker", "index": 0}}'
+)
+SLURM_VARIABLES = (
+    "SLURM_PROCID",
+    "SLURM_LOCALID",
+    "SLURMD_NODENAME",
+    "SLURM_STEP_NUM_TASKS",
+    "SLURM_STEP_NODELIST",
+    "SLURM_STEP_TASKS_PER_NODE",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cluster:
+    """The processes that train together, and which of them this one is.
+
+    Args:
+        jobs: addresses, `host:port`, of the processes of each job: `worker`, and maybe `chief`.
+        job: of this process.
+        index: of this process within its job.
+        local_index, local_size: number of this process among those that were started on its
+            machine to share its GPUs, and how many they are; 0 and 1 where it has them alone.
+    """
+
+    jobs: Mapping[str, tuple[str, ...]]
+    job: str
+    index: int
+    local_index: int = 0
+    local_size: int = 1
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Of all processes by their number: the chief first, as TensorFlow numbers them."""
+        return tuple(address for job in JOBS for address in self.jobs.get(job, ()))
+
+    @property
+    def number(self) -> int:
+        """Of this process, from 0 on."""
+        return self.index + (len(self.jobs.get("chief", ())) if self.job == "worker" else 0)
+
+    @property
+    def size(self) -> int:
+        """How many processes there are."""
+        return len(self.addresses)
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes the run's folder; one does."""
+        return self.number == 0
+
+    def name(self, number: int) -> str:
+        """A process in messages, such as "worker 1 (host2:24100)"."""
+        address, chiefs = self.addresses[number], len(self.jobs.get("chief", ()))
+        called = "chief" if number < chiefs else f"worker {number - chiefs}"
+        return f"{called} ({address})"
+
+
+def read_cluster(port: int = PORT) -> Cluster:
+    """The cluster that the environment of this process describes.
+
+    Args:
+        port: of the first task on a node, where Slurm starts them.
+
+    Raises:
+        UserError: if nothing tells, or what does cannot be used; names the variable.
+    """
+    if text := os.environ.get("TF_CONFIG", "").strip():
+        return cluster_of_tf_config(text)
+    if "SLURM_STEP_NUM_TASKS" in os.environ:
+        return cluster_of_slurm(port)
+    is_in_job = "SLURM_JOB_ID" in os.environ
+    of_slurm = " Within a job of Slurm, start each process by srun." if is_in_job else ""
+    raise UserError(
+        Argument("strategy", "multiworker"), " needs to know the processes that train together: "
+        f"set TF_CONFIG for each, such as {EXAMPLE}.{of_slurm}",
+    )  # fmt: skip
+
+
+def cluster_of_tf_config(text: str) -> Cluster:
+    """The cluster that the text of `TF_CONFIG` describes.
+
+    Raises:
+        UserError: if it does not describe one.
+    """
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise _unusable(f"is not JSON ({error})") from error
+    if not isinstance(config, dict) or not isinstance(config.get("cluster"), dict):
+        raise _unusable('has no "cluster"')
+    task = config.get("task")
+    if not isinstance(task, dict) or not {"type", "index"} <= task.keys():
+        raise _unusable('has no "task" with "type" and "index"')
+    jobs = {str(job): _addresses(job, listed) for job, listed in config["cluster"].items()}
+    _check_jobs(jobs)
+    job, index = task["type"], _index(task["index"])
+    if job not in jobs:
+        raise _unusable(f'has the task type "{job}", and its cluster has {" and ".join(jobs)}')
+    if index is None or not 0 <= index < len(jobs[job]):
+        raise _unusable(
+            f"has the task index {task['index']!r}: it must be a number from 0 to "
+            f'{len(jobs[job]) - 1}, for the cluster has {len(jobs[job])} "{job}"'
+        )
+    return Cluster(jobs, job, index)
+
+
+def _unusable(reason: str) -> UserError:
+    return UserError(f"TF_CONFIG {reason}: correct it, as in {EXAMPLE}.")
+
+
+def _addresses(job: str, listed: Any) -> tuple[str, ...]:
+    if not isinstance(listed, list) or not listed:
+        raise _unusable(f'names no addresses of "{job}"')
+    for address in listed:
+        if not _is_address(address):
+            raise _unusable(f'has the address {address!r} of "{job}", which is not host:port')
+    return tuple(listed)
+
+
+def _is_address(address: Any) -> bool:
+    host, colon, port = str(address).rpartition(":")
+    is_port = port.isascii() and port.isdigit() and 1 <= int(port) <= HIGHEST_PORT
+    return isinstance(address, str) and bool(host) and bool(colon) and is_port
+
+
+def _check_jobs(jobs: Mapping[str, tuple[str, ...]]) -> None:
+    if unknown := sorted(jobs.keys() - set(JOBS)):
+        raise _unusable(f'has the job "{unknown[0]}", and only {" and ".join(JOBS)} train')
+    if len(jobs.get("chief", ())) > 1:
+        raise _unusable("has more than one chief")
+    addresses = [address for listed in jobs.values() for address in listed]
+    if doubled := [a for number, a in enumerate(addresses) if a in addresses[:number]]:
+        raise _unusable(f"has the address {doubled[0]} twice")
+
+
+def _index(value: Any) -> int | None:
+    """A whole number, also as a text, as the tools that set `TF_CONFIG` may write it."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def cluster_of_slurm(port: int = PORT) -> Cluster:
+    """The cluster of the tasks of a Slurm job step, as TensorFlow's `SlurmClusterResolver` has it.
+
+    The resolver sorts nodes by their names and takes Slurm's number of a task for its place among
+    them. Slurm numbers the tasks by its own order of nodes, in which n9 stands before n10, and by
+    the distribution that was asked for. So the place of this process is looked up by its node and
+    its number there instead.
+
+    Args:
+        port: of the first task on each node; the others take the next ones.
+
+    Raises:
+        UserError: if the variables are missing or do not belong together.
+    """
+    if missing := [name for name in SLURM_VARIABLES if not os.environ.get(name)]:
+        raise UserError(f"Slurm's variable {missing[0]} is not set: {BY_SRUN}.")
+    addresses = _slurm_addresses(port)
+    node, local = os.environ["SLURMD_NODENAME"], os.environ["SLURM_LOCALID"]
+    own = f"{node}:{port + int(local)}" if local.isdigit() else ""
+    if own not in addresses:
+        raise UserError(
+            f"Slurm's variables do not belong together, task {local} of node {node} is not among "
+            f"{', '.join(addresses)}: {BY_SRUN}."
+        )
+    on_node = sum(address.rpartition(":")[0] == node for address in addresses)
+    return Cluster({"worker": addresses}, "worker", addresses.index(own), int(local), on_node)
+
+
+def _slurm_addresses(port: int) -> tuple[str, ...]:
+    import tensorflow as tf
+
+    try:
+        # It shares out GPUs as well, asks nvidia-smi for their number, and fails without one. Only
+        # its addresses are wanted: it is told of as many as any node could need.
+        spec = tf.distribute.cluster_resolver.SlurmClusterResolver(
+            port_base=port, gpus_per_node=HIGHEST_PORT, gpus_per_task=1, auto_set_gpu=False
+        ).cluster_spec()
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"Slurm's variables cannot be used ({error}): {BY_SRUN}.") from error
+    addresses = tuple(spec.as_dict()["worker"])
+    highest = max(int(address.rpartition(":")[2]) for address in addresses)
+    if highest > HIGHEST_PORT:
+        raise UserError(Argument("worker_port", port), f" leads to port {highest}: lower it.")
+    return addresses

@@ -1,0 +1,178 @@
+"""How processes that train together find one another, before TensorFlow waits for them.
+
+The chief listens where TensorFlow will listen later, and the others connect to it: so a port that
+is taken, and a process that never comes, are found out with a message that says which.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import socket
+import time
+from typing import Any
+
+from and_tf.errors import Argument, UserError
+from and_tf.training.channel import Channel
+from and_tf.training.cluster import Cluster
+
+RETRY = 0.25  # seconds between two attempts to connect
+ANSWER = 10.0  # seconds that a connected process may take to say or hear something more
+LONGEST_LINE = 1 << 20
+GREETING = "and_tf workers 1"
+
+
+def meet(cluster: Cluster, timeout: float) -> Channel:
+    """Waits until all processes are there, and connects them.
+
+    Args:
+        cluster: read by all processes alike.
+        timeout: seconds to wait for the others.
+
+    Raises:
+        UserError: if the port of this process is taken, another process does not come in time, or
+            it was started with another list of processes.
+    """
+    deadline = time.monotonic() + timeout
+    with _listener(cluster) as listener:
+        if cluster.is_chief:
+            return Channel(cluster, _gather(cluster, listener, deadline, timeout))
+    return Channel(cluster, {0: _join(cluster, deadline, timeout)})
+
+
+def _listener(cluster: Cluster) -> socket.socket:
+    """A socket on the address of this process, on which TensorFlow will listen later."""
+    address = cluster.addresses[cluster.number]
+    host, port = _split(address)
+    is_loopback = host in ("localhost", "::1") or host.startswith("127.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        # No other process may listen there, not even one that would share the port, as grpc does.
+        return socket.create_server((host if is_loopback else "", port), family=family)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise UserError(
+            f"Port {port} of {cluster.name(cluster.number)} is taken by another process: end that, "
+            "or name another port in TF_CONFIG, or by ", Argument("worker_port"), " under Slurm.",
+        ) from error  # fmt: skip
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _gather(
+    cluster: Cluster, listener: socket.socket, deadline: float, timeout: float
+) -> dict[int, socket.socket]:
+    """The chief's connections to all others."""
+    found: dict[int, socket.socket] = {}
+    try:
+        while len(found) < cluster.size - 1:
+            listener.settimeout(max(0.01, deadline - time.monotonic()))
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError as error:
+                missing = [n for n in range(1, cluster.size) if n not in found]
+                raise _absent(cluster, missing, timeout) from error
+            number = _number(cluster, connection, found)
+            if number is not None:
+                found[number] = connection
+        for connection in found.values():
+            _say(connection, {"met": True})
+    except UserError as error:
+        for connection in found.values():
+            _say(connection, {"refused": str(error)})
+            connection.close()
+        raise
+    return found
+
+
+def _number(
+    cluster: Cluster, connection: socket.socket, found: dict[int, socket.socket]
+) -> int | None:
+    """Which process has connected; None for a stranger, who is sent away.
+
+    Raises:
+        UserError: if it does not fit the others; it is told, too.
+    """
+    greeting = _hear(connection, ANSWER)
+    if greeting is None or greeting.get("greeting") != GREETING:
+        connection.close()
+        return None
+    number, addresses = greeting["number"], tuple(greeting["addresses"])
+    reason = ""
+    if addresses != cluster.addresses:
+        reason = (
+            f"Process {number} was started with the processes {', '.join(addresses)} and the chief "
+            f"with {', '.join(cluster.addresses)}: give all the same list."
+        )
+    elif number == 0 or number in found:
+        reason = f"{cluster.name(number)} was started twice: give each process its own number."
+    if reason:
+        _say(connection, {"refused": reason})
+        connection.close()
+        raise UserError(reason)
+    return number
+
+
+def _absent(cluster: Cluster, missing: list[int], timeout: float) -> UserError:
+    names = ", ".join(map(cluster.name, missing))
+    return UserError(
+        f"{names} {'has' if len(missing) == 1 else 'have'} not come within {timeout:g} s: start "
+        "all processes with the same flags, or raise ", Argument("worker_timeout", timeout), ".",
+    )  # fmt: skip
+
+
+def _join(cluster: Cluster, deadline: float, timeout: float) -> socket.socket:
+    """A worker's connection to the chief."""
+    connection = _connect(cluster, deadline, timeout)
+    greeting = {
+        "greeting": GREETING,
+        "number": cluster.number,
+        "addresses": list(cluster.addresses),
+    }
+    _say(connection, greeting)
+    # The chief may have been started later, and then waits longer for the others.
+    answer = _hear(connection, timeout + ANSWER)
+    if answer is not None and answer.get("met"):
+        return connection
+    connection.close()
+    if answer is None or "refused" not in answer:
+        raise UserError(f"{cluster.name(0)} ended before all processes had come: see what it says.")
+    raise UserError(answer["refused"])
+
+
+def _connect(cluster: Cluster, deadline: float, timeout: float) -> socket.socket:
+    while True:
+        try:
+            return socket.create_connection(_split(cluster.addresses[0]), timeout=ANSWER)
+        except OSError as error:  # not started yet, or its name is not known yet
+            if time.monotonic() > deadline:
+                raise _absent(cluster, [0], timeout) from error
+        time.sleep(min(RETRY, max(0.0, deadline - time.monotonic())) or 0.001)
+
+
+def _say(connection: socket.socket, message: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # it is gone: whoever waits for it finds out
+        connection.sendall(json.dumps(message).encode() + b"\n")
+
+
+def _hear(connection: socket.socket, timeout: float) -> dict[str, Any] | None:
+    """A line of JSON, read byte by byte, for what follows is not ours; None if none comes."""
+    line = b""
+    connection.settimeout(timeout)
+    try:
+        while not line.endswith(b"\n") and len(line) < LONGEST_LINE:
+            byte = connection.recv(1)
+            if not byte:
+                return None
+            line += byte
+        message = json.loads(line)
+    except (OSError, ValueError):
+        return None
+    finally:
+        connection.settimeout(None)
+    return message if isinstance(message, dict) else None
