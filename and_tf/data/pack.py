@@ -187,7 +187,7 @@ def _written(path: Path, source: EncodedSource, rows: np.ndarray) -> dict[str, n
     places, checksums = np.empty(len(rows), np.int64), np.empty(len(rows), np.uint32)
     begin = HEADER_BYTES
     with tf.io.TFRecordWriter(os.fspath(path)) as writer:
-        for place, image in enumerate(_images(source, rows, path.name.removesuffix(".partial"))):
+        for place, image in enumerate(_images(source, rows, path.name)):
             before, record = _example(source, rows[place], image)
             writer.write(record)
             places[place], checksums[place] = begin + before, zlib.crc32(image)

@@ -37,6 +37,7 @@ def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
         UserError: if the layer, the data or the checkpoint do not fit.
     """
     run = open_run(settings.run.workdir)
+    run.check_folders()
     of_run = run.read_settings(DataSettings)
     restored = restore_encoder(run, settings.run.checkpoint)
     layers = encoders.layer_names(restored.encoder)

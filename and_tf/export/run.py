@@ -44,6 +44,7 @@ def export_run(choice: RunChoice, settings: ExportSettings) -> list[Path]:
             the encoder.
     """
     run = open_run(choice.workdir)
+    run.check_folders()
     formats = list(FORMATS) if settings.format == "all" else [settings.format]
     if settings.output and len(formats) > 1:
         raise UserError(

@@ -56,6 +56,7 @@ def write_report(
     from and_tf.report.tensorboard.writer import check_folder
 
     run = open_run(choice.workdir)
+    run.check_folders()
     page = settings.page_path(run.path)
     check_place("output", page)
     check_folder(run.tensorboard / "report")

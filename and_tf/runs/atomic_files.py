@@ -1,10 +1,17 @@
 """Files and folders that are written whole or not at all."""
 
+import contextlib
 import errno
 import os
+import re
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from and_tf.runs.folder_lock import try_lock
+
+LONGEST_NAME = 200  # bytes of a path's name that stand in that of its scratch folder
 
 
 def replace_file(path: Path, content: str | bytes) -> Path:
@@ -40,25 +47,25 @@ def replace_by(
         The path.
     """
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    _remove(partial)  # of a process that was killed
     try:
-        write(partial)
-        for file in [partial, *partial.rglob("*")] if is_durable else []:
-            _sync(file)
-        if previous is not None and path.exists():
-            _keep(path, previous)
-        if partial.is_dir() and path.is_dir():
-            _replace_folder(path, partial)
-        else:
-            os.replace(partial, path)
+        with scratch_folder(path) as folder:
+            partial = folder / path.name
+            write(partial)
+            for file in [partial, *partial.rglob("*")] if is_durable else []:
+                _sync(file)
+            if previous is not None and path.exists():
+                _keep(path, previous)
+            if partial.is_dir() and path.is_symlink():
+                path.unlink()  # which a folder does not replace, as a file does
+            if partial.is_dir() and path.is_dir():
+                _replace_folder(path, partial)
+            else:
+                os.replace(partial, path)
         sync_folder(path.parent)
     except OSError as error:
-        if isinstance(error.errno, int) and error.filename is None:  # as of a write on a full disk
+        if isinstance(error.errno, int) and _names_no_other(error):
             error.filename = str(path)
         raise
-    finally:
-        _remove(partial)
     return path
 
 
@@ -73,15 +80,82 @@ def replace_by_link(path: Path, other: Path) -> bool:
         Whether it was done; False on a file system without hard links.
     """
     path.parent.mkdir(exist_ok=True)
-    second = path.with_name(path.name + ".partial")
-    second.unlink(missing_ok=True)
-    try:
-        os.link(other, second)
-    except OSError:
-        return False
-    os.replace(second, path)
+    with scratch_folder(path) as folder:
+        second = folder / path.name
+        try:
+            os.link(other, second)
+        except OSError:
+            return False
+        os.replace(second, path)
     sync_folder(path.parent)
     return True
+
+
+@contextlib.contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """A new, empty folder beside a path, in which what is to stand there is made.
+
+    Its name is random, and it is made where nothing stood: whatever links a folder from elsewhere
+    holds, nothing is written through them. Those of the same path whose processes were killed are
+    removed; the folder of a process that lives is locked.
+
+    Args:
+        path: of what is made; the folder that it lies in exists.
+
+    Yields:
+        A folder on the disk of `path`, removed at the end with what is left in it.
+    """
+    _remove_leftovers(path)
+    folder, lock = _locked_scratch(path)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _names_no_other(error: OSError) -> bool:
+    """Whether an error names nothing, as of a write on a full disk, or a scratch folder."""
+    named = Path(os.fsdecode(error.filename or ""))
+    return not error.filename or any(is_leftover(each) for each in (named, named.parent))
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a name is one of `scratch_folder`, which a process that was killed leaves."""
+    return re.fullmatch(r"\..+\.[a-z0-9_]{8}\.partial", path.name, re.DOTALL) is not None
+
+
+def _locked_scratch(path: Path) -> tuple[Path, int]:
+    """A new scratch folder and the descriptor that holds its lock."""
+    while True:
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path), suffix=".partial"))
+        try:
+            lock = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # taken for a leftover before it was locked
+            continue
+        if try_lock(lock) and folder.is_dir():
+            return folder, lock
+        os.close(lock)
+
+
+def _prefix(path: Path) -> str:
+    """What the names of a path's scratch folders begin with, by its own name."""
+    return f".{os.fsencode(path.name)[:LONGEST_NAME].decode(errors='ignore')}."
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Removes the scratch folders of a path that no process holds."""
+    ours = re.compile(rf"{re.escape(_prefix(path))}[a-z0-9_]{{8}}\.partial")
+    for entry in os.scandir(path.parent):
+        if not ours.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
+            continue
+        with contextlib.suppress(OSError):
+            lock = os.open(entry.path, os.O_RDONLY)
+            try:
+                if try_lock(lock):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+            finally:
+                os.close(lock)
 
 
 def sync_folder(folder: Path) -> None:

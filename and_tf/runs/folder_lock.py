@@ -29,13 +29,22 @@ def locked_folder(folder: Path) -> Iterator[None]:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(descriptor):
             logger.info("Another process writes to %s: waiting for its end.", folder)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError as error:
-            logger.debug("%s cannot be locked: %s", folder, error)
         yield
     finally:
         os.close(descriptor)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Locks an open folder, unless another process has; True, too, where no locks are known."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        logger.debug("a folder cannot be locked: %s", error)
+    return True

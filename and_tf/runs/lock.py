@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "lock"
+    _check_own(path)
     lock = filelock.FileLock(path, timeout=0)
     try:
         lock.acquire()
@@ -41,6 +43,21 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
         yield functools.partial(_check_held, path, path.stat().st_ino)
     finally:
         lock.release()
+
+
+def _check_own(path: Path) -> None:
+    """Refuses a lock that is a link, of either kind: another file would be written to.
+
+    Raises:
+        UserError: if it is one, or no regular file.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+            raise UserError(
+                f"{path} is a link to another file, or no regular one: remove it, and repeat the "
+                "command."
+            )
 
 
 def _holder(path: Path) -> str:

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from and_tf.data.manifest import Manifest
-from and_tf.errors import Argument, BrokenFile, NotFound
+from and_tf.errors import Argument, BrokenFile, NotFound, UserError
 from and_tf.runs import checkpoint
 from and_tf.runs.atomic_files import replace_by_link, replace_file, sync_descriptor
 from and_tf.runs.flag_file import flag_file_text, read_flag_file
@@ -81,8 +81,25 @@ class Workdir:
         if not self.is_writable:
             yield
             return
+        self.check_folders()
         with locked(self.path) as self._check_held:
             yield
+
+    def check_folders(self) -> None:
+        """Refuses links in place of the run's own folders, through which files would be written.
+
+        The folder of the run may itself be named by a link.
+
+        Raises:
+            UserError: if one of them is a link.
+        """
+        own = [self.checkpoint.parent, self.rounds, self.tensorboard, self.exports]
+        for folder in [*own, self.evaluations]:
+            if folder.is_symlink():
+                raise UserError(
+                    f"{folder} is a link to {os.readlink(folder)}: nothing is written through "
+                    "links in the folder of a run. Put the folder itself there, or remove the link."
+                )
 
     def can_write(self) -> bool:
         """Whether this process writes the run's files.

@@ -14,7 +14,7 @@ from and_tf.encoders.layers import in_float32
 from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.evaluation import extract
 from and_tf.runs import checkpoint
-from and_tf.runs.atomic_files import replace_file
+from and_tf.runs.atomic_files import is_leftover, replace_file
 from and_tf.runs.flag_file import flag_file_text
 from and_tf.runs.workdir import Workdir
 from and_tf.settings import differences, flat_values
@@ -100,7 +100,7 @@ def _differences(run: Workdir, settings: ExperimentSettings) -> list[Any]:
 
 def _foreign_files(run: Workdir) -> set[str]:
     """What stands in a folder besides the traces of a start that was killed at once."""
-    return {path.name for path in run.path.iterdir()} - {"lock", "flags.cfg.partial"}
+    return {path.name for path in run.path.iterdir() if not is_leftover(path)} - {"lock"}
 
 
 def begin_run(experiment: Experiment, monitor: Monitor) -> None:

@@ -122,7 +122,7 @@ def test_a_damaged_file_is_named_and_packed_again_alone(photos, monkeypatch, dam
     written, plain = [], packing._written
     monkeypatch.setattr(packing, "_written", lambda p, *a: (written.append(p), plain(p, *a))[1])
     pack(photos)
-    assert [p.name for p in written] == [f"{path.name}.partial"]
+    assert [p.name for p in written] == [path.name]
     assert opened(photos, split)[1].fingerprint == opened(photos, split)[0].fingerprint
 
 

@@ -2,11 +2,12 @@
 
 import errno
 import os
+import shutil
 
 import pytest
 
 from and_tf.runs import atomic_files
-from and_tf.runs.atomic_files import replace_by, replace_file
+from and_tf.runs.atomic_files import replace_by, replace_by_link, replace_file, scratch_folder
 
 
 def file_writer(text):
@@ -53,7 +54,7 @@ def test_a_rename_that_fails_leaves_the_old_one(tmp_path, writer, monkeypatch):
     plain = os.replace
 
     def fail(source, target):
-        if str(source).endswith(".partial"):
+        if source.parent.suffix == ".partial":
             raise OSError("Input/output error")
         plain(source, target)
 
@@ -66,9 +67,56 @@ def test_a_rename_that_fails_leaves_the_old_one(tmp_path, writer, monkeypatch):
 
 @WRITERS
 def test_what_a_killed_process_left_is_no_obstacle(tmp_path, writer):
-    writer("killed")(tmp_path / "thing.partial")
+    def killed(path):
+        writer("half")(path)
+        left.append(shutil.copytree(path.parent, tmp_path / ".thing.k1_ll3dx.partial"))
+
+    left = []
+    replace_by(tmp_path / "thing", killed)
+    assert left[0].is_dir()
     replace_by(tmp_path / "thing", writer("new"))
     assert content(tmp_path / "thing") == "new" and os.listdir(tmp_path) == ["thing"]
+
+
+@WRITERS
+def test_what_another_process_is_writing_and_files_of_others_stay(tmp_path, writer):
+    others = [".other.abcdefgh.partial", ".thing.2.abcdefgh.partial", "thing.partial", ".thing"]
+    for name in others:
+        (tmp_path / name).mkdir()
+    with scratch_folder(tmp_path / "thing") as folder:
+        replace_by(tmp_path / "thing", writer("new"))
+        assert sorted(os.listdir(tmp_path)) == sorted([*others, "thing", folder.name])
+    assert sorted(os.listdir(tmp_path)) == sorted([*others, "thing"])
+
+
+@WRITERS
+@pytest.mark.parametrize(
+    "name", ["thing", "thing.partial", ".thing.older", ".thing.abcdefgh.partial"]
+)
+def test_no_link_is_followed(tmp_path, writer, name):
+    folder, outside = tmp_path / "run", tmp_path / "outside"
+    writer("precious")(outside)
+    folder.mkdir()
+    (folder / name).symlink_to(outside)
+    for text in ("old", "new"):
+        replace_by(folder / "thing", writer(text))
+    assert content(folder / "thing") == "new" and not (folder / "thing").is_symlink()
+    assert content(outside) == "precious"
+
+
+def test_a_link_to_a_round_replaces_a_link_from_elsewhere(tmp_path):
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "round").write_text("round")
+    for name in ("best", "best.partial"):
+        (tmp_path / name).symlink_to(tmp_path / "precious")
+    assert replace_by_link(tmp_path / "best", tmp_path / "round")
+    assert (tmp_path / "best").read_text() == "round"
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+def test_names_as_long_as_a_file_system_takes_are_written(tmp_path):
+    path = replace_file(tmp_path / ("\N{BLACK STAR}" * 85), "text")
+    assert path.read_text() == "text"
 
 
 def test_text_that_utf8_cannot_hold_is_written_with_question_marks(tmp_path):

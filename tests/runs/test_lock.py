@@ -56,3 +56,23 @@ def test_a_folder_made_again_under_the_run_is_not_its_own(tmp_path):
             check()
         with locked(tmp_path / "run"), pytest.raises(NotFound, match="replaced"):
             check()
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_lock_that_is_a_link_is_not_written_through(tmp_path, link):
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    (tmp_path / "run").mkdir()
+    link(precious, tmp_path / "run" / "lock")
+    with pytest.raises(UserError, match="run/lock is a link"), locked(tmp_path / "run"):
+        pass
+    assert precious.read_text() == "precious"
+    (tmp_path / "run" / "lock").unlink()
+    with locked(tmp_path / "run"):
+        assert (tmp_path / "run" / "lock").read_text() == str(os.getpid())
+
+
+def test_a_lock_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "lock")
+    with pytest.raises(UserError, match="lock is a link to another file, or no regular one"):
+        locked(tmp_path).__enter__()

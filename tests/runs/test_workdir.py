@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from and_tf.errors import BrokenFile, NotFound
+from and_tf.errors import BrokenFile, NotFound, UserError
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir, newest_run
 from and_tf.training.settings import ExperimentSettings, read_settings
@@ -116,3 +116,27 @@ def test_a_run_holds_state_once_something_that_was_trained_is_kept(tmp_path, nam
 def test_metrics_without_a_line_are_no_state(tmp_path):
     (tmp_path / "metrics.jsonl").touch()
     assert not Workdir(tmp_path).holds_state()
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "rounds", "tensorboard", "export", "evaluations"])
+def test_nothing_is_written_through_a_link_in_place_of_a_folder(run, name, tmp_path):
+    (tmp_path / "outside").mkdir()
+    (run.path / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(UserError, match=f"run/{name} is a link to .*outside"), run.locked():
+        pass
+    assert not (run.path / "lock").exists()
+
+
+def test_a_run_may_be_named_by_a_link(run, tmp_path):
+    (tmp_path / "link").symlink_to(run.path)
+    with Workdir(tmp_path / "link").locked():
+        assert (run.path / "lock").is_file()
+
+
+def test_metrics_are_not_written_through_a_link(run, tmp_path):
+    (tmp_path / "precious").write_text("")
+    run.metrics.symlink_to(tmp_path / "precious")
+    run.forget_after(-1)  # as each start does
+    run.append_metrics([{"step": 1}])
+    assert (tmp_path / "precious").read_text() == ""
+    assert [record["step"] for record in run.read_metrics()] == [1]

@@ -17,7 +17,7 @@ import numpy as np
 from and_tf.collection.clusters.contact_sheets import folder_name
 from and_tf.data.progress import progress_bar
 from and_tf.errors import Argument, UserError
-from and_tf.runs.atomic_files import replace_file
+from and_tf.runs.atomic_files import is_leftover, replace_file, scratch_folder
 from and_tf.runs.csv_cells import read_rows, row_writer
 from and_tf.runs.places import check_place
 
@@ -54,7 +54,7 @@ def check_copies_place(folder: Path, images: Path, as_links: bool = False) -> No
     if folder.exists() and not folder.is_dir():
         raise UserError(Argument(ARGUMENT, folder), " is a file: name a folder.")
     check_place(ARGUMENT, folder / LIST)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / LIST).is_file():
+    if folder.is_dir() and _contents(folder) and not (folder / LIST).is_file():
         raise UserError(
             Argument(ARGUMENT, folder),
             " holds files that are no copies of clusters: name an empty or a new folder.",
@@ -93,6 +93,11 @@ def check_copies(
             f": {needed / 1e9:,.1f} GB of images do not fit on its disk, which has "
             f"{free / 1e9:,.1f} GB left: make room, or use ", Argument("link_clusters", True), ".",
         )  # fmt: skip
+
+
+def _contents(folder: Path) -> list[str]:
+    """Names in a folder, without what a process that was killed has left."""
+    return sorted(entry.name for entry in folder.iterdir() if not is_leftover(entry))
 
 
 def _above(folder: Path) -> Path:
@@ -173,9 +178,10 @@ def copy_clusters(
     folder.mkdir(parents=True, exist_ok=True)
     _write_list(folder, copies)
     copied = 0
-    with progress_bar(len(copies), "copying clusters") as bar:
+    scratch = scratch_folder(folder / LIST)
+    with scratch as beside, progress_bar(len(copies), "copying clusters") as bar:
         for copy in copies:
-            copied += _copy(copy.source, folder / copy.target, as_links)
+            copied += _copy(copy.source, folder / copy.target, as_links, beside)
             bar.update()
     if copied < len(copies):
         logger.info("%s images had been copied before.", f"{len(copies) - copied:,}")
@@ -203,7 +209,7 @@ def _write_list(folder: Path, copies: Sequence[Copy]) -> None:
     if path.is_file() and _read_list(folder) != rows:
         raise _of_other_clusters(folder)
     if not path.is_file():
-        if others := sorted(entry.name for entry in folder.iterdir()):
+        if others := _contents(folder):
             raise UserError(
                 Argument(ARGUMENT, folder),
                 f" holds {others[0]}: name an empty or a new folder.",
@@ -215,15 +221,15 @@ def _write_list(folder: Path, copies: Sequence[Copy]) -> None:
         replace_file(path, text.getvalue().encode())
 
 
-def _copy(source: Path, target: Path, as_links: bool) -> bool:
-    """Copies one image, whole or not at all; gives whether it had to."""
+def _copy(source: Path, target: Path, as_links: bool, scratch: Path) -> bool:
+    """Copies one image, whole or not at all, by an empty folder; gives whether it had to."""
     if _is_copied(source, target):
         return False
     target.parent.mkdir(exist_ok=True)
     if as_links:
         _link(source.resolve(), target)
         return True
-    partial = target.with_name(f".{target.name}.partial")
+    partial = scratch / "copy"
     try:
         shutil.copy2(source, partial)
         os.rename(partial, target)
