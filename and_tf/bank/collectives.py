@@ -1,6 +1,13 @@
 """What the replicas of a strategy hand to one another."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
+
+
+def in_processes(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the replicas of a strategy are processes, which may lie on several machines."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def gather_replicas(*values: tf.Tensor) -> list[tf.Tensor]:
@@ -8,7 +15,30 @@ def gather_replicas(*values: tf.Tensor) -> list[tf.Tensor]:
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return list(values)
+    if in_processes(context.strategy):  # where all_gather fails on CPUs
+        return _gather_by_sums(context, values)
     return [context.all_gather(value, axis=0) for value in values]
+
+
+def _gather_by_sums(
+    context: tf.distribute.ReplicaContext, values: Sequence[tf.Tensor]
+) -> list[tf.Tensor]:
+    """As `gather_replicas`: each replica adds its rows to zeros in the places of the others."""
+    size = tf.shape(values[0])[0]
+    sizes = _sizes(context, size)  # (R,)
+    start = tf.reduce_sum(sizes[: context.replica_id_in_sync_group])
+    rows = [start, tf.reduce_sum(sizes) - size - start]
+    # Not times a one-hot: 0 times NaN would be NaN in all rows.
+    padded = [tf.pad(value, [rows] + [[0, 0]] * (value.shape.rank - 1)) for value in values]
+    return [context.all_reduce("SUM", value) for value in padded]
+
+
+def _sizes(context: tf.distribute.ReplicaContext, size: tf.Tensor) -> tf.Tensor:
+    """The sizes (R,) of all replicas, in their order."""
+    number, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
+    if in_processes(context.strategy):
+        return context.all_reduce("SUM", tf.pad([size], [[number, replicas - 1 - number]]))
+    return context.all_gather(tf.reshape(size, [1]), axis=0)
 
 
 def own_parts(size: tf.Tensor, *gathered: tf.Tensor) -> list[tf.Tensor]:
@@ -16,8 +46,7 @@ def own_parts(size: tf.Tensor, *gathered: tf.Tensor) -> list[tf.Tensor]:
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return list(gathered)
-    sizes = context.all_gather(tf.reshape(size, [1]), axis=0)  # of all replicas, in their order
-    start = tf.reduce_sum(sizes[: context.replica_id_in_sync_group])
+    start = tf.reduce_sum(_sizes(context, size)[: context.replica_id_in_sync_group])
     return [value[start : start + size] for value in gathered]
 
 

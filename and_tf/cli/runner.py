@@ -44,9 +44,11 @@ def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> i
     set_up_logging(flags.spell)
     os.environ["MPLBACKEND"] = "agg"  # what is drawn goes to files; the user's may not exist
     try:
-        start = prepare(flags.parse(argv))
+        values = flags.parse(argv)
+        start = prepare(values)
         check_backend()
-        _start_tensorflow()
+        # The processes of a strategy must have found one another before TensorFlow computes.
+        _start_tensorflow(computes=values.get("strategy") != "multiworker")
         start()
     except Stopped:  # asked for and logged: the same command continues
         return 0
@@ -87,14 +89,15 @@ def _memory_message(flags: Flags, error: Exception) -> str:
     return f"out of memory ({reason}): {remedy} a machine with more."
 
 
-def _start_tensorflow() -> None:
+def _start_tensorflow(computes: bool = True) -> None:
     with _native_stderr_held():
         import tensorflow as tf
 
         from and_tf.training.hardware import grow_memory
 
         grow_memory()
-        tf.zeros(())
+        if computes:
+            tf.zeros(())
     load_keras()
 
 

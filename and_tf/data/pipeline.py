@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 
@@ -13,6 +14,7 @@ from and_tf.data.augmentation.noise import augmentation_noise
 from and_tf.data.augmentation.on_host import augment_crops, augment_others
 from and_tf.data.failures import recorded
 from and_tf.data.settings import AugmentationSettings
+from and_tf.data.shares import share
 from and_tf.data.sources.source import Source
 from and_tf.data.workers import NUM_THREADS
 from and_tf.errors import Argument, UserError
@@ -37,6 +39,7 @@ def train_pipeline(
     failures: list[UserError] | None = None,
     order: Callable[[int], np.ndarray] | None = None,
     views: int = 1,
+    part: tuple[int, int] | None = None,
 ) -> tf.data.Dataset:
     """The shuffled, augmented batches of one epoch: from a global step to the end of its epoch.
 
@@ -63,12 +66,15 @@ def train_pipeline(
             shuffle.
         views: V, augmented views of each image, all cut from a file that is read once. The first
             is the same whatever their number, but for rounding in photos that are decoded smaller.
+        part: number r of a process and how many R there are, which share each batch: process r
+            gets the r-th part of it, in order. A batch of fewer than R images goes to all of them,
+            where each image counts 1 / R: no process has a step without images.
 
     Returns:
         Dataset of (inputs, indices (B,) int64). The inputs are augmented images (B, S, S, 3)
         float32 in 0..255; or images (B, S, S, 3) uint8 and noise (B, VALUES_PER_IMAGE) float32, for
         images that are crops already without a crop; or noise. Where V is above 1, they have a
-        second axis V.
+        second axis V. With `part`, of (inputs, indices (b,), weights (b,) float32).
 
     Raises:
         UserError: if the source has fewer images than a batch, or `yields` is unknown.
@@ -94,15 +100,17 @@ def train_pipeline(
         indices = batch_indices(num_samples, batch_size, seed, step, of_epoch)
         return augmentation_noise(tf.shape(indices)[0], seed, step, views), indices
 
-    def load(noise: tf.Tensor, indices: tf.Tensor) -> tuple:
-        return _load(source, noise, indices, settings, yields, failures), indices
+    def load(noise: tf.Tensor, indices: tf.Tensor, *weights: tf.Tensor) -> tuple:
+        return _load(source, noise, indices, settings, yields, failures), indices, *weights
 
-    def transform(inputs: tuple, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def transform(inputs: tuple, *others: tf.Tensor) -> tuple[tf.Tensor, ...]:
         images, noise = inputs
-        return augment_others(images, noise, settings), indices
+        return augment_others(images, noise, settings), *others
 
     steps = _steps_of_epoch(step, steps_per_epoch(num_samples, batch_size), order)
     batches = steps.map(choose, num_parallel_calls=tf.data.AUTOTUNE)
+    if part is not None:
+        batches = batches.map(functools.partial(_part_of_batch, part))
     if yields != "noise":
         batches = batches.map(load, num_parallel_calls=tf.data.AUTOTUNE)
     if yields == "augmented":
@@ -111,6 +119,19 @@ def train_pipeline(
     options.autotune.ram_budget = PREFETCH_BYTES
     options.autotune.initial_parallelism = NUM_THREADS  # an epoch may end before it is found out
     return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def _part_of_batch(
+    part: tuple[int, int], noise: tf.Tensor, indices: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Of the noise and indices of a batch those of one process, and the weight of each image."""
+    number, size = part
+    count = tf.shape(indices)[0]
+    is_shared = count >= size
+    start, stop = share(count, number, size)
+    rows = slice(tf.where(is_shared, start, 0), tf.where(is_shared, stop, count))
+    weights = tf.fill(tf.shape(indices), tf.where(is_shared, 1.0, 1 / size))  # (B,)
+    return noise[rows], indices[rows], weights[rows]
 
 
 def _load(

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+TYPES = ("int32", "int64", "float32", "float64")  # that `Sharing.total` takes
 BLOCK_BYTES = 64 << 20  # that are exchanged at once
 
 
@@ -44,20 +45,30 @@ def gathered(sharing: Sharing, part: np.ndarray, start: int, count: int) -> np.n
 
     Args:
         sharing: the processes.
-        part: (n, ...) of a type of `Sharing.total`, the rows start .. start + n.
+        part: (n, ...), the rows start .. start + n.
         start: of this process; the parts of all follow one another.
         count: N, of the rows of all.
 
     Returns:
-        (N, ...) of the type of `part`.
+        (N, ...) of the type of `part`, which is any.
     """
     if sharing.size == 1:
         return part
     rows = np.zeros((count, *part.shape[1:]), part.dtype)
     rows[start : start + len(part)] = part
     for block in row_blocks(rows):
-        rows[block] = sharing.total(rows[block])
+        rows[block] = _total_of_any(sharing, rows[block])
     return rows
+
+
+def _total_of_any(sharing: Sharing, rows: np.ndarray) -> np.ndarray:
+    """`Sharing.total` of rows that one process alone has, also of types that it does not take."""
+    if rows.dtype in TYPES:
+        return sharing.total(rows)
+    raw = np.ascontiguousarray(rows).view(np.uint8).reshape(-1)
+    words = np.pad(raw, (0, -len(raw) % 4)).view(np.int32)
+    found = sharing.total(words).view(np.uint8)[: len(raw)]
+    return found.view(rows.dtype).reshape(rows.shape)
 
 
 def row_blocks(rows: np.ndarray, copies: int = 1) -> Iterator[slice]:

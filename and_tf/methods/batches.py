@@ -59,6 +59,17 @@ def images_and_targets(data: Any, kind: str = "indices") -> tuple[Any, tf.Tensor
     return inputs, targets if targets.dtype == tf.int32 else tf.cast(targets, tf.int64)
 
 
+def without_weights(data: Any) -> tuple[Any, tf.Tensor]:
+    """A batch of `train_pipeline(part=...)` without the weights of its images, and these, (B,).
+
+    Of a batch that comes without, each image counts 1.
+    """
+    inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
+    if weights is None:
+        weights = tf.ones(tf.shape(targets)[:1])
+    return (inputs, targets), weights
+
+
 def summary(indices: tf.Tensor) -> tf.Tensor:
     """(3,) int64: the lowest index, the highest, and how many repeat an earlier one."""
     indices = tf.cast(indices, tf.int64)

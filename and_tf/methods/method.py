@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from and_tf.data.sharing import ALONE, Sharing
 from and_tf.methods.rounds import RoundPlan
 from and_tf.settings import Settings
 
@@ -52,6 +53,7 @@ class TrainingContext:
             pass the same one each time.
         interruptible: opens a block that a request to stop ends at once, by raising `Stopped`:
             for long work, whose results are assigned after the block.
+        sharing: the processes that train together; all call the method's callbacks alike.
     """
 
     train: Source
@@ -59,6 +61,7 @@ class TrainingContext:
     seed: int
     extract_features: Callable[..., np.ndarray]
     interruptible: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+    sharing: Sharing = ALONE
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from and_tf.bank.collectives import in_processes
 from and_tf.bank.settings import BankSettings
 from and_tf.encoders.fused_batch_norm import fuse_batch_norm
 from and_tf.encoders.unit_output import with_unit_rows
@@ -48,7 +49,7 @@ class MethodModel(EvaluationStep):
         super().__init__(**kwargs)
         self.encoder, self.num_samples = with_unit_rows(encoder), num_samples
         fuse_batch_norm(self.encoder)
-        self.loss_tracker = keras.metrics.Mean(name="loss")
+        self.loss_tracker = _mean_loss()
         self.built = True
 
     # What a method defines.
@@ -131,3 +132,17 @@ class MethodModel(EvaluationStep):
     def from_config(cls, config: dict[str, Any]) -> Self:
         encoder = keras.saving.deserialize_keras_object(config["encoder"])
         return cls(**config | {"encoder": encoder})
+
+
+def _mean_loss() -> keras.metrics.Mean:
+    """The mean since an epoch's start; of processes each keeps that of all, see `Agreement`."""
+    if in_processes(tf.distribute.get_strategy()):
+        return _MeanOfEach(name="loss")
+    return keras.metrics.Mean(name="loss")
+
+
+class _MeanOfEach(keras.metrics.Mean):
+    """A mean that is not summed over the replicas when it is read."""
+
+    def add_variable(self, *args: Any, **kwargs: Any) -> keras.Variable:
+        return super().add_variable(*args, **{**kwargs, "aggregation": "only_first_replica"})

@@ -7,10 +7,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from and_tf.bank.collectives import in_processes
 from and_tf.data.augmentation.on_device import MakeImages
 from and_tf.data.failures import cause_of
 from and_tf.errors import Argument, StepNotFinite, UserError
 from and_tf.methods import batches
+from and_tf.methods.agreement import Agreement, of_each_replica
 
 LOWEST_LOSS_SCALE = 1.0  # a float16 gradient that overflows even at this scale is not finite
 
@@ -22,6 +24,7 @@ class TrainingStep(keras.Model):
 
     num_samples: int
     temperature: float
+    agreement: Agreement | None = None  # of processes that train together
     may_repeat_images = False  # whether a batch may hold an image twice: a bank has one row for it
 
     def compile(
@@ -60,8 +63,10 @@ class TrainingStep(keras.Model):
         with self.distribute_strategy.scope():  # a replica cannot make the optimizer's variables
             if not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
-            self._is_finite = _of_each_replica(True)
-            self._indices_found = _of_each_replica(np.zeros(3, np.int64))
+            self._is_finite = of_each_replica(True)
+            self._indices_found = of_each_replica(np.zeros(3, np.int64))
+            is_shared = in_processes(self.distribute_strategy)
+            self.agreement = Agreement() if is_shared else None
         self._make_images = make_images or (lambda images, indices: images)
         self._compiled_step = None
         if jit_compile:
@@ -99,11 +104,15 @@ class TrainingStep(keras.Model):
         that overflowed leaves weights and momenta alone and halves the scale; such a step counts
         as one.
         """
+        weights = None
+        if self.agreement is not None:
+            data, weights = batches.without_weights(data)
         inputs, indices = batches.images_and_targets(data)
         # Keras runs a step into the end of data of unknown length, where the optimizer's counter,
         # which needs no data, would count it.
         with tf.control_dependencies([self.check_indices(indices)]):
-            self.apply_update((self._compiled_step or self._checked_step)(inputs, indices))
+            run = self._compiled_step or self._checked_step
+            self.apply_update(run(inputs, indices, weights))
             return {"loss": self.loss_tracker.result()}
 
     def check_indices(self, indices: tf.Tensor) -> tf.Operation:
@@ -114,18 +123,20 @@ class TrainingStep(keras.Model):
             is_valid = batches.are_valid(found, self.num_samples, self.may_repeat_images)
             return tf.debugging.Assert(is_valid, ["Indices that are not of the images."])
 
-    def _checked_step(self, inputs: Any, indices: tf.Tensor) -> Any:
+    def _checked_step(
+        self, inputs: Any, indices: tf.Tensor, weights: tf.Tensor | None = None
+    ) -> Any:
         """A step that fails in the graph, before it applies anything that is not finite."""
-        losses, outputs, gradients = self._forward_and_backward(inputs, indices)
+        losses, outputs, gradients = self._forward_and_backward(inputs, indices, weights)
         is_finite = self._are_finite(losses, gradients)
         # One NaN would spread from a row of a bank to all weights.
         with tf.control_dependencies([self._is_finite.assign(is_finite)]):
             check = tf.debugging.Assert(is_finite, ["The loss or a gradient is not finite."])
         with tf.control_dependencies([check]):
-            self._apply(losses, gradients)
+            self._apply(losses, gradients, weights)
             return self.prepare_update(indices, tf.nest.map_structure(tf.identity, outputs), True)
 
-    def _gated_step(self, inputs: Any, indices: tf.Tensor) -> Any:
+    def _gated_step(self, inputs: Any, indices: tf.Tensor, weights: tf.Tensor | None = None) -> Any:
         """A step for XLA, which knows no assertions, and waits for nothing on the host.
 
         One that is not finite, and all after it, puts back what it found; the train function
@@ -135,7 +146,7 @@ class TrainingStep(keras.Model):
             *self.step_variables(), *self.optimizer.variables, *self.loss_tracker.variables
         ]  # fmt: skip
         before = [tf.identity(variable.value) for variable in variables]
-        losses, outputs, gradients = self._forward_and_backward(inputs, indices)
+        losses, outputs, gradients = self._forward_and_backward(inputs, indices, weights)
         is_finite = tf.logical_and(self._is_finite, self._are_finite(losses, gradients))
         self._is_finite.assign(is_finite)
         self._apply(losses, gradients)
@@ -144,12 +155,17 @@ class TrainingStep(keras.Model):
         return self.prepare_update(indices, outputs, is_finite)
 
     def _forward_and_backward(
-        self, inputs: Any, indices: tf.Tensor
+        self, inputs: Any, indices: tf.Tensor, weights: tf.Tensor | None
     ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
         # The optimizer sums the gradients of all replicas, so each divides by the global batch.
-        context = tf.distribute.get_replica_context()
-        global_batch = context.all_reduce("SUM", tf.cast(tf.shape(indices)[0], tf.float32))
-        weights = tf.fill(tf.shape(indices), self.optimizer.scale_loss(1.0 / global_batch))  # (B,)
+        if self.agreement is not None:
+            global_batch = self.agreement.total_weight(weights)
+            weights = self.optimizer.scale_loss(weights / global_batch)  # (B,)
+        else:
+            context = tf.distribute.get_replica_context()
+            global_batch = context.all_reduce("SUM", tf.cast(tf.shape(indices)[0], tf.float32))
+            scale = self.optimizer.scale_loss(1.0 / global_batch)
+            weights = tf.fill(tf.shape(indices), scale)  # (B,)
         return self.losses_and_gradients(self._make_images(inputs, indices), indices, weights)
 
     def _are_finite(self, losses: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
@@ -158,14 +174,19 @@ class TrainingStep(keras.Model):
             are_finite |= self.optimizer.dynamic_scale.value > LOWEST_LOSS_SCALE
         return tf.math.is_finite(tf.reduce_sum(losses)) & are_finite
 
-    def _apply(self, losses: tf.Tensor, gradients: list[tf.Tensor]) -> None:
+    def _apply(
+        self, losses: tf.Tensor, gradients: list[tf.Tensor], weights: tf.Tensor | None = None
+    ) -> None:
         iterations = self.optimizer.iterations
         step = tf.identity(iterations.value)
         self.optimizer.apply(gradients, self.trainable_variables)
         if self._scales_loss:
             # A step that is skipped counts: data, learning rate and rounds follow the counter.
             iterations.assign(step + 1)
-        self.loss_tracker.update_state(losses)
+        if self.agreement is None:
+            self.loss_tracker.update_state(losses)
+        else:  # what all have measured, in the tracker of each
+            self.loss_tracker.update_state(*self.agreement.mean(losses, weights))
 
     # The execution of one or several steps.
 
@@ -173,9 +194,24 @@ class TrainingStep(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
-            super().make_train_function(force)
+            if self.agreement is None:
+                super().make_train_function(force)
+            else:
+                self.train_function = self._function_of_processes()
             self.train_function = self._raising(self.train_function)
         return self.train_function
+
+    def _function_of_processes(self) -> Callable[[Any], Logs]:
+        """What Keras makes of `train_step`, but for the reduction of its logs over all replicas,
+        which fails where these are processes, and which the step has done."""
+        strategy = self.distribute_strategy
+
+        @tf.function(reduce_retracing=True)
+        def execute(iterator: Any) -> Logs:
+            logs = strategy.run(self.train_step, args=(iterator.get_next(),))
+            return {n: strategy.experimental_local_results(log)[0] for n, log in logs.items()}
+
+        return execute
 
     test_function: Any
 
@@ -226,13 +262,3 @@ class TrainingStep(keras.Model):
     def remedies(self, learning_rate: Argument) -> list[Any]:
         """What keeps loss and gradients finite, as parts of a message."""
         return ["lower ", learning_rate]
-
-
-def _of_each_replica(value: Any) -> tf.Variable:
-    """A variable with a copy on each replica, which the replica assigns."""
-    return tf.Variable(
-        value,
-        trainable=False,
-        synchronization=tf.VariableSynchronization.ON_READ,
-        aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
-    )

@@ -9,10 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from and_tf.bank.collectives import in_processes
 from and_tf.data import cache, statistics
 from and_tf.data.augmentation import on_device
 from and_tf.data.manifest import Manifest, changes, manifest
 from and_tf.data.pipeline import steps_per_epoch
+from and_tf.data.sharing import Sharing
 from and_tf.data.sources import opening
 from and_tf.data.sources.source import Source
 from and_tf.encoders.pretrained.network import Network
@@ -26,6 +28,7 @@ from and_tf.training.hardware import has_gpu, main_device, steps_per_execution, 
 from and_tf.training.optimizers import TorchSGD
 from and_tf.training.settings import ExperimentSettings
 from and_tf.training.strategy import check_last_batch
+from and_tf.training.workers import Workers
 
 HELD_BYTES = 2 << 30  # of images that a GPU holds: a quarter of the 8 GB that the smaller ones have
 
@@ -43,6 +46,7 @@ class Experiment:
         metadata: what run.json holds.
         schedule: learning rate by step.
         model: the method's, compiled.
+        workers: what shares the work.
     """
 
     settings: ExperimentSettings
@@ -54,6 +58,7 @@ class Experiment:
     metadata: dict[str, Any]
     schedule: RoundSchedule
     model: MethodModel
+    workers: Workers
 
     @property
     def plan(self) -> RoundPlan:
@@ -91,24 +96,26 @@ def start_devices(settings: ExperimentSettings) -> None:
 
 
 def build_experiment(
-    settings: ExperimentSettings, run: Workdir, strategy: tf.distribute.Strategy | None = None
+    settings: ExperimentSettings, run: Workdir, workers: Workers | None = None
 ) -> Experiment:
     """Opens the images, checks the settings against them, and builds model and optimiser.
 
     Args:
         settings: of the experiment; `devices.precision` is a Keras policy.
         run: the folder, whose metadata is used where the run has begun.
-        strategy: in whose scope model and optimiser are built; None for TensorFlow's own default.
+        workers: the devices or processes that share the work; None for this process alone.
 
     Raises:
         UserError: if settings and images do not fit, or the images have changed.
     """
+    workers = workers or Workers(tf.distribute.get_strategy())
     is_begun = run.flags.is_file() and run.holds_state()
     try:
         train, held_out = _open_images(settings, run, is_begun)
     except BrokenImage as error:
         raise possible_remedy(error, run) from error
     images, others = manifest(train), _label_metadata(train, held_out)
+    workers.agree("images", {"number": len(train), "fingerprint": train.fingerprint} | others)
     if is_begun:
         check_unchanged(run, train, images, others)
     size = settings.augmentation.image_size
@@ -118,15 +125,18 @@ def build_experiment(
         held_out = cache.cached(held_out, size, budget)
     start = open_start(settings, run)
     is_measured = is_begun and run.metadata.is_file()
-    metadata = others | (run.read_metadata() if is_measured else _image_metadata(train, size))
+    metadata = others | (
+        run.read_metadata() if is_measured else _image_metadata(train, size, workers.sharing)
+    )
     if start is not None:
         metadata |= normalisation(start)  # of the weights, in place of that of the images
     yields = _yields(settings, train)
     schedule = _schedule(settings, len(train))
-    strategy = strategy or tf.distribute.get_strategy()
-    model = _build_model(settings, run, train, metadata, start, strategy)
+    model = _build_model(settings, run, train, metadata, start, workers.strategy)
     _compile(model, settings, metadata, schedule, _make_images(yields, train, settings))
-    return Experiment(settings, run, train, held_out, images, yields, metadata, schedule, model)
+    return Experiment(
+        settings, run, train, held_out, images, yields, metadata, schedule, model, workers
+    )
 
 
 def possible_remedy(error: UserError, run: Workdir) -> UserError:
@@ -208,9 +218,9 @@ def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict)
         )  # fmt: skip
 
 
-def _image_metadata(train: Source, size: int) -> dict[str, Any]:
+def _image_metadata(train: Source, size: int, sharing: Sharing) -> dict[str, Any]:
     """What is measured once of the images, kept in the run."""
-    mean, std = statistics.channel_statistics(train, size)
+    mean, std = statistics.channel_statistics(train, size, sharing=sharing)
     return {
         "images": len(train),
         "fingerprint": train.fingerprint,
@@ -265,7 +275,8 @@ def _build_model(
     strategy: tf.distribute.Strategy,
 ) -> MethodModel:
     replicas = strategy.num_replicas_in_sync
-    check_last_batch(len(train), settings.optimizer.batch_size, replicas)
+    if not in_processes(strategy):  # which share a small batch in another way
+        check_last_batch(len(train), settings.optimizer.batch_size, replicas)
     with strategy.scope():
         encoder = run_encoder(settings, run, metadata, start, synchronized_batch_norm=replicas > 1)
         return settings.method.build_model(encoder, train, settings.run.seed)

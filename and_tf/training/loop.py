@@ -1,6 +1,7 @@
 """train.py: an experiment from its settings to its exported encoder, begun or continued."""
 
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Callable
@@ -33,10 +34,11 @@ from and_tf.training.start import (
     continue_run,
     settings_of_run,
     start_from_weights,
+    state_of,
 )
 from and_tf.training.stopping import StopRequest
-from and_tf.training.strategy import choose_strategy, is_chief
 from and_tf.training.summary import log_estimates, summarise
+from and_tf.training.workers import Workers, workers_of
 
 logger = logging.getLogger(__name__)
 
@@ -61,15 +63,21 @@ def run_experiment(
 
     Returns:
         Whether the run is finished; else a stop was asked for, and the same settings continue it.
+        Of several processes, only the one that writes the folder says so.
 
     Raises:
         UserError: if settings, images or the run in the folder do not fit; nothing is overwritten.
         OSError: if something cannot be written; the same command continues at the last checkpoint.
     """
-    strategy = choose_strategy(settings.devices.strategy)
-    run = Workdir(settings.run.folder, is_chief(strategy))
+    with workers_of(settings) as workers:
+        return _run(settings, workers, export, judge) and workers.is_chief
+
+
+def _run(settings: ExperimentSettings, workers: Workers, export: Export, judge: Judge) -> bool:
+    run = Workdir(settings.run.folder, workers.is_chief)
     settings = settings_of_run(settings, run)
     is_continued = check_run_folder(run, settings)
+    workers.agree("folders of the run", state_of(run))
     if run.summary.is_file():
         logger.info(
             "%s is finished: see %s. For a new run choose another folder.", run.path, run.summary
@@ -78,17 +86,20 @@ def run_experiment(
     with Heartbeat().beating() as heartbeat:
         start_devices(settings)
         heartbeat.describe("reading and checking images")
-        experiment = build_experiment(settings, run, strategy)
+        experiment = build_experiment(settings, run, workers)
         with run.locked():
+            workers.wait_for_all("built")  # nothing was written yet
             if check_run_folder(run, settings) != is_continued or run.summary.is_file():
                 raise UserError(f"{run.path} was changed by another process: repeat the command.")
-            stop = StopRequest()
+            stop = StopRequest(is_agreed=workers.channel is not None)
             started = time.monotonic()
             if not _train(experiment, is_continued, stop, heartbeat):
                 logger.info("Stopped after step %d. The same command continues.", experiment.step)
                 return False
             heartbeat.end()
-            return finish_run(experiment, time.monotonic() - started, export, judge, stop)
+            workers.part()
+            alone = stop if workers.channel is None else StopRequest()
+            return finish_run(experiment, time.monotonic() - started, export, judge, alone)
 
 
 def _train(
@@ -122,20 +133,27 @@ def make_monitor(experiment: Experiment) -> Monitor:
         experiment.held_out,
         settings.augmentation,
         settings.run.eval_images,
+        experiment.workers.sharing,
     )
 
 
 def training_context(experiment: Experiment, stop: StopRequest) -> TrainingContext:
     """What a method may look at beside the steps."""
     size = experiment.settings.augmentation.image_size
+    sharing = experiment.workers.sharing
     return TrainingContext(
         train=experiment.train,
         steps_per_epoch=experiment.steps_per_epoch,
         seed=experiment.settings.run.seed,
         extract_features=lambda model=None: extract(
-            model or experiment.model.encoder, experiment.train, size, progress=False
+            model or experiment.model.encoder,
+            experiment.train,
+            size,
+            progress=False,
+            sharing=sharing,
         ),
         interruptible=stop.interruptible,
+        sharing=sharing,
     )
 
 
@@ -188,17 +206,7 @@ def _fit_part(experiment: Experiment, callbacks: RunCallbacks) -> None:
     epoch = experiment.step // experiment.steps_per_epoch
     last = experiment.plan.total_epochs if experiment.is_epoch_end() else epoch + 1
     failures: list[UserError] = []
-    images = train_pipeline(
-        experiment.train,
-        experiment.settings.optimizer.batch_size,
-        experiment.settings.augmentation,
-        experiment.settings.run.seed,
-        step=experiment.model.optimizer.iterations,
-        yields=experiment.yields,
-        failures=failures,
-        order=experiment.model.order,
-        views=experiment.settings.method.views,
-    )
+    images = _pipeline(experiment, failures)
     try:
         experiment.model.fit(
             images,
@@ -211,12 +219,37 @@ def _fit_part(experiment: Experiment, callbacks: RunCallbacks) -> None:
     except StepNotFinite as error:
         raise _step_not_finite(experiment) from error
     except (tf.errors.OpError, UserError) as error:
-        if failures:  # of the pipeline, which reads files late
+        if failures and experiment.workers.channel is None:  # of the pipeline, which reads late
             _keep_state(experiment, callbacks)
         found = possible_remedy(failures[0], experiment.run) if failures else error
         if found is not error:
             raise found from error
         raise
+
+
+def _pipeline(
+    experiment: Experiment, failures: list[UserError]
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+    """What `fit` trains on from the optimiser's step on; of several processes the part of this."""
+    settings, sharing = experiment.settings, experiment.workers.sharing
+    pipeline = functools.partial(
+        train_pipeline,
+        experiment.train,
+        settings.optimizer.batch_size,
+        settings.augmentation,
+        settings.run.seed,
+        step=experiment.model.optimizer.iterations,
+        yields=experiment.yields,
+        failures=failures,
+        order=experiment.model.order,
+        views=settings.method.views,
+    )
+    if sharing.size == 1:
+        return pipeline()
+    # TensorFlow would cut batches itself, and share out the files, of which it knows nothing.
+    return experiment.model.distribute_strategy.distribute_datasets_from_function(
+        lambda context: pipeline(part=(sharing.number, sharing.size))
+    )
 
 
 def _keep_state(experiment: Experiment, callbacks: RunCallbacks) -> None:

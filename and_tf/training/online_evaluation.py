@@ -8,6 +8,8 @@ import numpy as np
 from and_tf.data.augmentation.noise import augmentation_noise
 from and_tf.data.pipeline import augmented_images
 from and_tf.data.settings import AugmentationSettings
+from and_tf.data.shares import share
+from and_tf.data.sharing import ALONE, Sharing, gathered
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import evenly_spaced, has_labels
 from and_tf.evaluation import accuracy, extract, weighted_knn
@@ -49,6 +51,7 @@ class Monitor:
             best checkpoint, `knn_top1_train`, in the training images alone.
         augmentation: of the augmented images that are compared.
         max_images: training images that kNN looks at, at most, evenly spaced.
+        sharing: the processes that share the work; all get the same metrics.
     """
 
     def __init__(
@@ -57,7 +60,9 @@ class Monitor:
         held_out: Source | None,
         augmentation: AugmentationSettings,
         max_images: int = RunSettings.eval_images,
+        sharing: Sharing = ALONE,
     ):
+        self.sharing = sharing
         self.train, self.held_out = train, held_out
         self.size = augmentation.image_size
         self.sample = evenly_spaced(len(train), SAMPLE)
@@ -125,7 +130,13 @@ class Monitor:
         )
 
     def _extract(self, model, source) -> np.ndarray:
-        return extract(model.encoder, source, self.size, progress=False)
+        return extract(model.encoder, source, self.size, progress=False, sharing=self.sharing)
+
+    def _scores(self, rows, labels, queries, num_classes: int) -> np.ndarray:
+        """(Q, C) class scores of weighted kNN; each process takes some of the queries."""
+        start, stop = share(len(queries), self.sharing.number, self.sharing.size)
+        own = weighted_knn(rows, labels, queries[start:stop], num_classes=num_classes)
+        return gathered(self.sharing, own, start, len(queries))
 
     def _training_embeddings(self, model) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings of the voters, (V, D), and of the sample, (n, D); each image once."""
@@ -144,14 +155,17 @@ class Monitor:
         if not (has_labels(queries) and has_labels(others)):
             return {}
         classes = int(labels.max()) + 1
-        scores = weighted_knn(rows[~is_query], others, rows[is_query], num_classes=classes)
+        scores = self._scores(rows[~is_query], others, rows[is_query], classes)
         return {"knn_top1_train": accuracy(scores, queries)["top1"]}
 
     def _label_free(self, model, embeddings, bank) -> Measured:
         embeddings_of_both = [self._extract(model, images) for images in self.augmented_images]
         k, temperature = self.neighbours.shape[1], model.temperature
-        found = discover(embeddings, k, temperature)
-        bank_found = None if bank is None else discover(bank[self.sample], k, temperature)
+        sharing = self.sharing
+        found = discover(embeddings, k, temperature, sharing=sharing)
+        bank_found = None
+        if bank is not None:
+            bank_found = discover(bank[self.sample], k, temperature, sharing=sharing)
         metrics = {"alignment": alignment(*embeddings_of_both)}
         metrics |= label_free_metrics(embeddings, found, bank_found)
         before = self.neighbours.numpy()
@@ -169,23 +183,24 @@ class Monitor:
         side = min(self.size, RAW_SIDE)
         if 12 * side**2 * len(self.chosen.rows) > RAW_BYTES or not has_labels(self.train.labels):
             return {}
-        rows = _pixels(self.train, self.chosen.rows, side)
+        rows = self._pixels(self.train, self.chosen.rows, side)
         measured = self._train_top1(rows)
         if self.held_out is not None and not self.missing:
-            queries = _pixels(self.held_out, np.arange(len(self.held_out)), side)
+            queries = self._pixels(self.held_out, np.arange(len(self.held_out)), side)
             measured["knn_top1"] = self._top1(rows, queries, self.held_out)
         return {f"raw_pixels_{name}": value for name, value in measured.items()}
 
     def _top1(self, rows, queries, held_out: Source) -> float:
         labels, true = np.asarray(self.train.labels)[self.chosen.rows], np.asarray(held_out.labels)
         classes = int(max(labels.max(), true.max())) + 1
-        scores = weighted_knn(rows, labels, queries, num_classes=classes)
+        scores = self._scores(rows, labels, queries, classes)
         return accuracy(scores, true)["top1"]
 
-
-def _pixels(source: Source, indices: np.ndarray, side: int) -> np.ndarray:
-    """(n, P) uint8: the search makes floats of a block at a time."""
-    return source.load(indices, side).reshape(len(indices), -1)
+    def _pixels(self, source: Source, indices: np.ndarray, side: int) -> np.ndarray:
+        """(n, P) uint8: the search makes floats of a block at a time."""
+        start, stop = share(len(indices), self.sharing.number, self.sharing.size)
+        own = source.load(indices[start:stop], side).reshape(stop - start, 3 * side**2)
+        return gathered(self.sharing, own, start, len(indices))
 
 
 class _AugmentedImages:

@@ -26,6 +26,7 @@ from and_tf.settings import (
     setting,
     unused,
 )
+from and_tf.training.cluster import HIGHEST_PORT, PORT
 
 if TYPE_CHECKING:
     from and_tf.runs.workdir import Workdir
@@ -91,7 +92,20 @@ class DeviceSettings(Settings):
     """Devices, precision and memory."""
 
     strategy: str = setting(
-        "none", "mirrored: all GPUs of this machine, else CPUs.", choices=("none", "mirrored")
+        "none",
+        "mirrored: all GPUs of this machine, else CPUs. multiworker: processes on one or more "
+        "machines, one per GPU, which TF_CONFIG or Slurm names; start all with the same flags.",
+        choices=("none", "mirrored", "multiworker"),
+        moves_rounding=True,
+    )
+    worker_port: int = setting(
+        PORT,
+        "Under Slurm, the port of the first process on each machine; the others take the next.",
+        between(1, HIGHEST_PORT),
+        may_change=True,
+    )
+    worker_timeout: float = setting(
+        300.0, "Seconds to wait for the other processes at the start.", above(0), may_change=True
     )
     precision: str = setting(
         "float32",

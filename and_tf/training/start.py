@@ -56,6 +56,15 @@ def _size_of_run(run: Workdir) -> int | None:
     return read_settings(run).augmentation.image_size
 
 
+def state_of(run: Workdir) -> dict[str, Any]:
+    """What tells that several processes see the same folder of a run."""
+    return {
+        "flags.cfg": run.flags.is_file() and run.flags.read_text(),
+        "last.npz": run.checkpoint.is_file() and run.checkpoint.stat().st_size,
+        "summary.txt": run.summary.is_file(),
+    }
+
+
 def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
     """Whether the folder holds this very experiment, begun.
 
@@ -130,7 +139,12 @@ def start_from_weights(experiment: Experiment, monitor: Monitor) -> None:
     """
     settings, run = experiment.settings, experiment.run
     logger.info("Embedding the images by the weights of %s", settings.encoder.init)
-    rows = extract(experiment.model.encoder, experiment.train, settings.augmentation.image_size)
+    rows = extract(
+        experiment.model.encoder,
+        experiment.train,
+        settings.augmentation.image_size,
+        sharing=experiment.workers.sharing,
+    )
     experiment.model.start_from(rows)
     top1 = monitor.held_out_top1(experiment.model, rows)
     if top1 is not None:
@@ -148,6 +162,7 @@ def continue_run(
     """
     run = experiment.run
     arrays, metadata, path = run.load_checkpoint()
+    experiment.workers.agree("checkpoints", {"step": metadata.get("step")})
     expected = {"step", "best", *callback_metadata(of_method)}
     if missing := expected - metadata.keys():
         raise BrokenFile(

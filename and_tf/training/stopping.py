@@ -13,10 +13,19 @@ class StopRequest:
 
     A step is ended and a checkpoint written first. Work that takes long and whose result may be
     thrown away, such as discovery or an evaluation, runs `interruptible`.
+
+    Args:
+        is_agreed: whether several processes must stop after the same step. A signal is then a wish
+            alone, and interrupts nothing: whoever finds that all agree sets `is_asked`.
+
+    Attributes:
+        is_asked: whether to stop.
+        is_wished: whether a signal has reached this process.
     """
 
-    def __init__(self) -> None:
-        self.is_asked = False
+    def __init__(self, is_agreed: bool = False) -> None:
+        self.is_asked = self.is_wished = False
+        self._is_agreed = is_agreed
         self._is_interruptible = False
         self._handlers: dict[signal.Signals, signal._HANDLER] = {}
 
@@ -42,7 +51,7 @@ class StopRequest:
         """
         if self.is_asked:
             raise Stopped
-        self._is_interruptible = True
+        self._is_interruptible = not self._is_agreed
         try:
             yield
         except Exception as error:
@@ -53,7 +62,8 @@ class StopRequest:
             self._is_interruptible = False
 
     def _ask(self, number, frame) -> None:
-        self.is_asked = True
+        self.is_wished = True
+        self.is_asked = self.is_asked or not self._is_agreed
         self._unwatch()
         # Not the logger, which the signal may have interrupted.
         os.write(2, b"Stopping as soon as the state is saved; ask once more to stop at once.\n")

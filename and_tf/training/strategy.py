@@ -1,16 +1,22 @@
-"""How the devices of this machine share a batch, and which process writes."""
+"""How devices, or processes on one or more machines, share a batch."""
 
 import tensorflow as tf
 
 from and_tf.errors import Argument, UserError
+from and_tf.training.cluster import Cluster
 
 
-def choose_strategy(name: str) -> tf.distribute.Strategy:
+def choose_strategy(name: str, cluster: Cluster | None = None) -> tf.distribute.Strategy:
     """The strategy in whose scope model and optimizer are built.
 
     Args:
-        name: `none`; or `mirrored`, all GPUs of this machine, else its logical CPUs.
+        name: `none`; `mirrored`, all GPUs of this machine, else its logical CPUs; or `multiworker`,
+            the processes of a cluster, before TensorFlow has run any operation.
+        cluster: of `multiworker`, whose processes are all there.
     """
+    if name == "multiworker":
+        assert cluster is not None
+        return strategy_of_processes(cluster)
     if name == "none":
         return tf.distribute.get_strategy()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -19,29 +25,34 @@ def choose_strategy(name: str) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
+def strategy_of_processes(cluster: Cluster) -> tf.distribute.Strategy:
+    """The strategy of a cluster, with one device for each process: one that sees several GPUs takes
+    the one of its own number on its machine."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if len(gpus) > 1:
+        gpus = [gpus[cluster.local_index % len(gpus)]]
+        tf.config.set_visible_devices(gpus, "GPU")
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({job: list(listed) for job, listed in cluster.jobs.items()}),
+        task_type=cluster.job,
+        task_id=cluster.index,
+        rpc_layer="grpc",
+        num_accelerators={"GPU": len(gpus)},
+    )
+    return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+
+
 def check_last_batch(num_samples: int, batch_size: int, replicas: int) -> None:
-    """Refuses a last batch that leaves a replica without images: oneDNN's convolutions fail there.
+    """Refuses a last batch that leaves a device of `mirrored` without images: oneDNN's convolutions
+    fail there.
 
     Raises:
         UserError: if so.
     """
     last_batch = num_samples % batch_size
-    if 0 < last_batch < replicas:
+    of_each = -(-last_batch // replicas)  # TensorFlow gives so many to each until none are left
+    if 0 < last_batch <= of_each * (replicas - 1):
         raise UserError(
             Argument("batch_size", batch_size), f" leaves {last_batch} image(s) in the last batch "
             f"of {num_samples}, for {replicas} devices: choose another.",
         )  # fmt: skip
-
-
-def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process writes the run's folder, its log and its progress bar: one does."""
-    resolver = getattr(strategy, "cluster_resolver", None)
-    return (
-        resolver is None
-        or resolver.task_type in (None, "chief")
-        or (
-            resolver.task_type == "worker"
-            and "chief" not in resolver.cluster_spec().as_dict()
-            and resolver.task_id == 0
-        )
-    )

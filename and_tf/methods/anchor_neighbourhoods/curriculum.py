@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from and_tf.data.sharing import ALONE, Sharing
 from and_tf.errors import Argument, UserError
 from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency
 from and_tf.methods.anchor_neighbourhoods.selection import RULES
@@ -46,6 +47,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         progress: show how far discovery is, and log its estimate where it takes over a minute.
         interruptible: opens a block in which discovery runs, and which may be left by an exception
             at any moment: the round is then not entered, and a later `fit` discovers it again.
+        sharing: the processes that train together, which share exact search.
 
     Reference: Huang et al., ICML 2019, section 3.3 and algorithm 1.
     """
@@ -65,6 +67,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         precision: str = "float32",
         progress: bool = False,
         interruptible: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        sharing: Sharing = ALONE,
     ):
         super().__init__()
         if search not in SEARCHES:
@@ -81,7 +84,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         self.features, self.seed = features, seed
         self.search, self.precision, self.progress = search, precision, progress
         self.labels = None if labels is None else np.asarray(labels)
-        self.interruptible = interruptible
+        self.interruptible, self.sharing = interruptible, sharing
         self.metrics: dict[str, float] = {}  # of the round that the model is in
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -137,6 +140,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
             temperature,
             precision=self.precision,
             progress=self.progress,
+            sharing=self.sharing,
         )
 
     def _select(self, entropy: np.ndarray, number: int) -> np.ndarray:

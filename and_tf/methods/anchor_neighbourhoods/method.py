@@ -114,5 +114,6 @@ class AnchorNeighbourhoods(BankMethod):
                 precision=self.discovery_precision,
                 progress=True,
                 interruptible=context.interruptible,
+                sharing=context.sharing,
             ),
         ]

@@ -120,6 +120,12 @@ class Checkpoints(keras.callbacks.Callback):
         every, step = self.settings.checkpoint_steps, self.counter.step
         is_step_due = every and step // every > (self.saved_step or 0) // every
         is_time_due = time.monotonic() - self.saved_at > 60 * self.settings.checkpoint_minutes
+        agreement = self.model.agreement
+        if agreement is not None:  # of processes, which save and stop after the same step
+            agreed = agreement.agreed()
+            agreement.wish(self.stop.is_wished, save=is_time_due and not agreed.save)
+            is_time_due = agreed.save
+            self.stop.is_asked = self.stop.is_asked or agreed.stop
         return is_step_due or is_time_due or self.stop.is_asked
 
     def save(self, end: EpochEnd | None = None, **more: Any) -> None:

@@ -1,0 +1,30 @@
+"""What processes must have in common to train together."""
+
+import importlib.metadata
+import platform
+
+from and_tf import __version__
+from and_tf.settings import flat_values
+from and_tf.training.settings import ExperimentSettings
+
+# Images are compared by what is in them, and may lie in another place on each machine.
+DIFFER_FREELY = ("data", "data_dir", "eval_data", "cache_mb")
+PACKAGES = ("numpy", "keras", "tensorflow", "tensorflow-cpu")
+
+
+def identity(settings: ExperimentSettings) -> dict[str, str]:
+    """The versions and settings of a process as texts, by name."""
+    values = flat_values(settings)
+    return {
+        "and_tf": __version__,
+        "python": platform.python_version(),
+        **{package: _version(package) for package in PACKAGES},
+        **{name: str(value) for name, value in values.items() if name not in DIFFER_FREELY},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
