@@ -89,7 +89,7 @@ def workers_of(settings: ExperimentSettings) -> Iterator[Workers]:
         channel.agree("flags and versions", identity(settings))
         if not cluster.is_chief:
             logger.info("Training as %s of %d.", cluster.name(cluster.number), cluster.size)
-            logging.getLogger("and_tf").setLevel(logging.WARNING)
+            logging.getLogger("and_tf").setLevel(logging.ERROR)  # the chief says all
         channel.watch(lambda lost: _end_later(lost, is_over))
         strategy = choose_strategy("multiworker", cluster)
         yield Workers(strategy, StrategySharing(strategy, cluster.number, cluster.size), channel)
@@ -128,7 +128,7 @@ def _end_later(lost: str, is_over: threading.Event) -> None:
 
     def end() -> None:
         if not is_over.wait(LAST_STEP):
-            logger.warning("%s: %s", lost, CONTINUES)
+            logger.error("%s: %s", lost, CONTINUES)
             os._exit(2)
 
     threading.Thread(target=end, name="end", daemon=True).start()

@@ -10,7 +10,7 @@ from helpers.small_runs import skip_exports
 
 from and_tf import load_encoder
 from and_tf.runs.workdir import Workdir
-from and_tf.training import loop
+from and_tf.training import workers
 
 pytestmark = pytest.mark.system
 
@@ -82,7 +82,7 @@ def test_a_run_that_was_begun_at_32_pixels_goes_on_at_32(train):
 
 
 def test_two_replicas_start_and_train_as_one_device(plain, train, two_replicas, monkeypatch):
-    monkeypatch.setattr(loop, "choose_strategy", lambda wanted: two_replicas)
+    monkeypatch.setattr(workers, "choose_strategy", lambda wanted: two_replicas)
     run, _ = train("--strategy=mirrored")
     losses, at_start = numbers(run)
     expected, expected_at_start = numbers(plain[0])

@@ -1,0 +1,69 @@
+"""Processes of a program that train together, on 127.0.0.1, each ended by its own id."""
+
+import contextlib
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parents[2]
+WORKER = "helpers.small_worker"
+END = 60  # seconds in which all must have ended that wait for one that is lost
+
+
+def free_ports(count):
+    """Ports that no process listened on when they were looked for."""
+    with contextlib.ExitStack() as stack:
+        found = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in found]
+
+
+def tf_configs(ports):
+    """`TF_CONFIG` of each of as many workers."""
+    addresses = [f"127.0.0.1:{port}" for port in ports]
+    tasks = ({"type": "worker", "index": number} for number in range(len(ports)))
+    return [json.dumps({"cluster": {"worker": addresses}, "task": task}) for task in tasks]
+
+
+@contextlib.contextmanager
+def started(flags, size=1, program=WORKER, ports=None):
+    """Processes of the module `program`, which all get the same flags, or each its own where they are lists.
+
+    Their output is read by `outputs`.
+    """
+    own = flags if flags and isinstance(flags[0], list) else [flags] * size
+    configs = tf_configs(ports or free_ports(size)) if size > 1 else [""]
+    strategy = ["--strategy=multiworker"] if size > 1 else []
+    workers = []
+    try:
+        for config, words in zip(configs, own, strict=True):
+            workers.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", program, *strategy, *words],
+                    env=environment(config),
+                    cwd=ROOT,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+        yield workers
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+            worker.stdout.close()
+
+
+def environment(config):
+    """Of a process with one thread, for several share the cores."""
+    threads = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    return os.environ | {"TF_CONFIG": config, "PYTHONPATH": path} | dict.fromkeys(threads, "1")
+
+
+def outputs(workers, timeout=300):
+    """Status and output of each process, once all have ended."""
+    return [(worker.wait(timeout), worker.stdout.read()) for worker in workers]
