@@ -29,9 +29,9 @@ def tf_configs(ports):
 
 @contextlib.contextmanager
 def started(flags, size=1, program=WORKER, ports=None):
-    """Processes of the module `program`, which all get the same flags, or each its own where they are lists.
+    """Processes of the module `program`, whose output is read by `outputs`.
 
-    Their output is read by `outputs`.
+    All get the same flags, or each its own where these are lists of flags.
     """
     own = flags if flags and isinstance(flags[0], list) else [flags] * size
     configs = tf_configs(ports or free_ports(size)) if size > 1 else [""]
