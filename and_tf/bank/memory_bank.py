@@ -3,12 +3,14 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from and_tf.bank.collectives import gather_replicas
 from and_tf.bank.rows import in_float32, read_rows
 from and_tf.bank.settings import DTYPES, BankSettings
 from and_tf.errors import Argument, UserError
+from and_tf.runs.checkpoint import Stored
 
 
 @keras.saving.register_keras_serializable("and_tf")
@@ -28,8 +30,14 @@ class MemoryBank(keras.layers.Layer):
         rows_dtype: float32; or float16, in which rows are stored alone: they are read and updated
             in float32, and rounded to the nearest when they are written.
 
+    Attributes:
+        rows: (N, D), a weight; a bank in parts (`ShardedBank`) has none.
+        is_sharded: whether each replica keeps a part of the rows only.
+
     Reference: Wu et al., CVPR 2018, section 3.1; Huang et al., ICML 2019, eq. 2 and 8.
     """
+
+    is_sharded = False
 
     def __init__(
         self,
@@ -57,17 +65,32 @@ class MemoryBank(keras.layers.Layer):
         self.num_samples, self.dim, self.seed = int(num_samples), int(dim), seed
         self.rate, self.temperature = float(rate), float(temperature)
         limit = max(self.dim // 3, 1) ** -0.5
-        start = keras.initializers.RandomUniform(-limit, limit, seed=seed)
+        self._make_rows(keras.initializers.RandomUniform(-limit, limit, seed=seed))
+        self.built = True
+
+    def _make_rows(self, start: keras.initializers.RandomUniform) -> None:
         self.rows = self.add_weight(
             name="rows",
             shape=(self.num_samples, self.dim),
-            dtype=rows_dtype,
+            dtype=self.rows_dtype,
             # Drawn in float32 whatever the type: float16 would draw other, coarser numbers.
             initializer=lambda shape, dtype: keras.ops.cast(start(shape, "float32"), dtype),
             trainable=False,
             autocast=False,
         )
-        self.built = True
+
+    def read_all(self) -> np.ndarray:
+        """All rows (N, D), of the type in which they are stored."""
+        return self.rows.numpy()
+
+    def assign_all(self, rows: np.ndarray) -> None:
+        """Takes rows (N, D) in place of all."""
+        self.rows.assign(np.asarray(rows, self.rows_dtype))
+
+    @property
+    def stored(self) -> Stored:
+        """What a checkpoint keeps: shape (N, D), whatever holds it."""
+        return self.rows
 
     def logits(self, embeddings: tf.Tensor) -> tf.Tensor:
         """Dot products with all rows over the temperature: (B, D) to (B, N) float32."""
@@ -103,10 +126,16 @@ class MemoryBank(keras.layers.Layer):
         embeddings = tf.cast(embeddings, tf.float32)
         indices, embeddings = gather_replicas(indices, embeddings)
         rows = in_float32(read_rows(self.rows.value, indices))  # (B, D)
+        return indices, self.moved(rows, embeddings, is_applied)
+
+    def moved(
+        self, rows: tf.Tensor, embeddings: tf.Tensor, is_applied: bool | tf.Tensor
+    ) -> tf.Tensor:
+        """Rows (B, D) float32 after their update by embeddings (B, D), where it is applied."""
         updated = tf.math.l2_normalize((1 - self.rate) * rows + self.rate * embeddings, axis=1)
         if is_applied is not True:
             updated = tf.where(is_applied, updated, rows)
-        return indices, updated
+        return updated
 
     def write(self, indices: tf.Tensor, rows: tf.Tensor) -> None:
         """Puts rows (B, D) at `indices` (B,), each at most once. Not within XLA, which would copy

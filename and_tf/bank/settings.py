@@ -27,6 +27,11 @@ class BankSettings(Settings):
         "loss are computed in float32.",
         choices=DTYPES,
     )
+    shard_bank: bool = setting(
+        False,
+        "Of several devices each keeps the rows of a part of the images; otherwise all of them.",
+        moves_rounding=True,
+    )
     logits_mb: int = setting(
         64,
         "Similarities of a step to the whole bank are held at once up to this size (and their "

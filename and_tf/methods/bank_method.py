@@ -43,5 +43,6 @@ class BankMethod(Method):
             "seed": seed,
             "logits_budget_mb": self.bank.logits_mb,
             "bank_dtype": self.bank.bank_dtype,
+            "shard_bank": self.bank.shard_bank,
             **dataclasses.asdict(self.options),
         }

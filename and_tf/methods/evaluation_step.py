@@ -25,6 +25,7 @@ class EvaluationStep(TrainingStep):
     """
 
     _is_measuring_knn = False
+    _rows: np.ndarray | None = None  # of an evaluation: those of `image_embeddings`
 
     def compile(self, *args: Any, train_labels: np.ndarray | None = None, **kwargs: Any) -> None:
         """As `TrainingStep.compile`, with the labels by which `evaluate` measures kNN.
@@ -69,10 +70,12 @@ class EvaluationStep(TrainingStep):
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`; see the class for what is measured."""
         self._is_measuring_knn = self._train_labels is not None
+        # Read once, and by all processes together where a bank is split over them.
+        self._rows = self.image_embeddings() if self._is_measuring_knn else None
         try:
             return super().evaluate(*args, **kwargs)
         finally:
-            self._is_measuring_knn = False
+            self._is_measuring_knn, self._rows = False, None
 
     def losses(self, images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
         """The method's loss (B,) of images in inference mode; `evaluate` gives its mean."""
@@ -100,7 +103,8 @@ class EvaluationStep(TrainingStep):
 
     def _hits(self, embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """100 for each labelled image that is classified rightly, 0 for the others."""
-        rows, voters = self.image_embeddings(), self._train_labels
+        rows = self.image_embeddings() if self._rows is None else self._rows
+        voters = self._train_labels
         if rows is None or voters is None:
             raise RuntimeError("There is no bank to compare with.")
         is_known = labels >= 0

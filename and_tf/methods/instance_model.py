@@ -6,17 +6,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from and_tf.bank.collectives import StrategyReplicas, gather_replicas, own_parts
 from and_tf.bank.memory_bank import MemoryBank
 from and_tf.bank.rows import gather_rows
 from and_tf.bank.settings import BankSettings
+from and_tf.bank.sharded_bank import ShardedBank
+from and_tf.bank.shards import shard_size
 from and_tf.bank.softmax import rows_at_once
 from and_tf.errors import Argument
+from and_tf.methods.anchor_neighbourhoods.sharded_loss import sharded_loss_and_gradient
 from and_tf.methods.group_head import with_group_head
 from and_tf.methods.group_loss import group_losses_and_gradients
 from and_tf.methods.method_model import MethodModel
 from and_tf.methods.options import BankOptions
 from and_tf.methods.unification_entropy import softmax_and_entropy
 from and_tf.methods.views import flat_views, mean_over_views, of_each_view
+from and_tf.runs.checkpoint import Stored
 
 
 @keras.saving.register_keras_serializable("and_tf")
@@ -24,7 +29,8 @@ class InstanceModel(MethodModel):
     """An encoder and the bank that it is trained against.
 
     A step is the non-parametric softmax of a batch against all rows: an image is to be nearest to
-    its own. A subclass defines another `embedding_loss`.
+    its own. A subclass defines another `embedding_loss`, and other `positives` against a bank in
+    parts.
 
     Args:
         encoder: any built `keras.Model` from images to rows (B, D), see `MethodModel`.
@@ -44,6 +50,8 @@ class InstanceModel(MethodModel):
         entropy_weight: of `unification_entropy`; 0 for none. `EntropySchedule` lets it begin later
             in each round.
         bank_dtype: float32, or float16, in which the bank takes half of the memory.
+        shard_bank: whether each replica of the strategy in whose scope the model is made keeps a
+            part of the bank only (`ShardedBank`); on one replica that part is the whole.
         **kwargs: of `keras.Model`.
 
     Reference: Wu et al., CVPR 2018, in its full softmax form.
@@ -61,6 +69,7 @@ class InstanceModel(MethodModel):
         group_weight: float = BankOptions.group_weight,
         entropy_weight: float = BankOptions.entropy_weight,
         bank_dtype: str = BankSettings.bank_dtype,
+        shard_bank: bool = BankSettings.shard_bank,
         **kwargs: object,
     ):
         BankOptions(views, group_weight, entropy_weight)  # checks them
@@ -73,7 +82,10 @@ class InstanceModel(MethodModel):
             self.current_entropy_weight.assign(entropy_weight)
         self.logits_budget_mb = logits_budget_mb
         dim = self.encoder.output_shape[-1]
-        self.bank = MemoryBank(
+        self.shard_bank = shard_bank
+        has_replicas = tf.distribute.get_strategy().num_replicas_in_sync > 1
+        make_bank = ShardedBank if shard_bank and has_replicas else MemoryBank
+        self.bank: MemoryBank = make_bank(
             num_samples, dim, rate, temperature, seed=seed, rows_dtype=bank_dtype, name="bank"
         )
         self.temperature = self.bank.temperature
@@ -91,6 +103,8 @@ class InstanceModel(MethodModel):
             Losses (B,) float32 in nats, and the gradient (B, D) of each with respect to its
             embedding.
         """
+        if self.bank.is_sharded:
+            return self.sharded_loss(embeddings, indices)
         bank = self.bank_rows()  # (N, D)
         queries = tf.cast(embeddings, tf.float32) / self.temperature  # (B, D)
         block_size = self.rows_at_once(tf.shape(indices)[0])
@@ -100,6 +114,37 @@ class InstanceModel(MethodModel):
         own = gather_rows(bank, indices)  # (B, D)
         losses = log_total - tf.reduce_sum(queries * own, axis=1)  # (B,)
         return losses, (mean_row - own) / self.temperature
+
+    def sharded_loss(
+        self, embeddings: tf.Tensor, indices: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """`embedding_loss` against a bank in parts: every replica computes what its part adds to
+        the losses of all images of the step, and gets those of its own back."""
+        size = tf.shape(indices)[0]
+        indices, embeddings = gather_replicas(indices, tf.cast(embeddings, tf.float32))
+        positives, is_counted = self.positives(indices)
+        of_all = sharded_loss_and_gradient(
+            embeddings,
+            self.bank.shard(),
+            indices,
+            positives,
+            is_counted,
+            self.temperature,
+            self.rows_at_once(tf.shape(indices)[0]),
+            StrategyReplicas(),
+            self.weight_of_entropy(),
+        )
+        losses, gradient = own_parts(size, *of_all)
+        return losses, gradient
+
+    def positives(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Rows besides the own one that images (B,) are to be near to: none, of shape (B, 0).
+
+        Returns:
+            (B, k) int, and (B, k) bool, which of them count.
+        """
+        none = tf.zeros([tf.size(indices), 0], indices.dtype)
+        return none, tf.cast(none, tf.bool)
 
     def losses_and_gradients(
         self, images: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor
@@ -148,15 +193,25 @@ class InstanceModel(MethodModel):
         return rows if self._compiled_step is None else rows.read_value()
 
     def rows_at_once(self, batch_size: int | tf.Tensor) -> tf.Tensor:
-        """Rows of the bank that a step compares at once with so many images: a scalar int32."""
-        return rows_at_once(self.num_samples, batch_size, self.logits_budget_mb)
+        """Rows of the bank that a replica compares at once with so many images: a scalar int32."""
+        return rows_at_once(self.num_rows_here, batch_size, self.logits_budget_mb)
+
+    @property
+    def num_rows_here(self) -> int:
+        """Rows that one replica keeps, and compares with the images of a step."""
+        return shard_size(self.num_samples, self.num_shards)
+
+    @property
+    def num_shards(self) -> int:
+        """Parts of the bank."""
+        return self.distribute_strategy.num_replicas_in_sync if self.bank.is_sharded else 1
 
     def weight_of_entropy(self) -> tf.Tensor | None:
         """The weight of unification entropy in this step; None without it."""
         return self.current_entropy_weight.value if self.entropy_weight else None
 
-    def state(self) -> dict[str, keras.Variable]:
-        state = self.round_state() | {"bank": self.bank.rows}
+    def state(self) -> dict[str, Stored]:
+        state = self.round_state() | {"bank": self.bank.stored}
         if self.group_weight:
             head = self.group_head
             state |= {"group_head/kernel": head.kernel, "group_head/bias": head.bias}
@@ -174,20 +229,21 @@ class InstanceModel(MethodModel):
 
     def start_from(self, embeddings: np.ndarray) -> None:
         # Random rows would pull apart what was learned before.
-        self.bank.rows.assign(np.asarray(embeddings, self.bank.rows_dtype))
+        self.bank.assign_all(embeddings)
 
     def image_embeddings(self) -> np.ndarray:
-        return self.bank.rows.numpy().astype(np.float32, copy=False)
+        return self.bank.read_all().astype(np.float32, copy=False)
 
     def describe_memory(self, batch_size: int) -> list[str]:
-        batch_size *= self.views
-        num_rows, at_once = self.num_samples, int(self.rows_at_once(batch_size))
+        batch_size *= self.views * self.num_shards  # a part is compared with those of all devices
+        num_rows, at_once = self.num_rows_here, int(self.rows_at_once(batch_size))
         bytes_per_value = np.dtype(self.bank.rows_dtype).itemsize
         bank_mb = 1e-6 * bytes_per_value * num_rows * self.bank.dim
         logits_mb = 4e-6 * batch_size * at_once
+        of_parts = f" on each of {self.num_shards} devices" if self.bank.is_sharded else ""
         lines = [
-            f"Memory bank (an embedding per image): {bank_mb:,.1f} MB; comparing a step's images "
-            f"with it takes {2 * logits_mb:,.1f} MB more."
+            f"Memory bank (an embedding per image): {bank_mb:,.1f} MB{of_parts}; comparing a "
+            f"step's images with it takes {2 * logits_mb:,.1f} MB more."
         ]
         if at_once < num_rows:
             lines.append(
@@ -210,4 +266,5 @@ class InstanceModel(MethodModel):
             "group_weight": self.group_weight,
             "entropy_weight": self.entropy_weight,
             "bank_dtype": self.bank.rows_dtype,
+            "shard_bank": self.shard_bank,
         }

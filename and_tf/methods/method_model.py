@@ -17,6 +17,7 @@ from and_tf.bank.settings import BankSettings
 from and_tf.encoders.fused_batch_norm import fuse_batch_norm
 from and_tf.encoders.unit_output import with_unit_rows
 from and_tf.methods.evaluation_step import EvaluationStep
+from and_tf.runs.checkpoint import Stored
 
 
 class MethodModel(EvaluationStep):
@@ -84,11 +85,11 @@ class MethodModel(EvaluationStep):
     def apply_update(self, update: Any) -> None:
         """Writes what `prepare_update` gave, outside of XLA, which would copy a large variable."""
 
-    def state(self) -> dict[str, keras.Variable]:
+    def state(self) -> dict[str, Stored]:
         """All that training changes besides encoder, optimizer and loss, by name in checkpoints."""
         return self.round_state()
 
-    def round_state(self) -> dict[str, keras.Variable]:
+    def round_state(self) -> dict[str, Stored]:
         """The part of `state` that is kept for good at the end of each round."""
         return {}
 

@@ -13,6 +13,7 @@ from and_tf.data.failures import cause_of
 from and_tf.errors import Argument, StepNotFinite, UserError
 from and_tf.methods import batches
 from and_tf.methods.agreement import Agreement, of_each_replica
+from and_tf.methods.replicas import overflow_on_all, steps_on_replicas
 
 LOWEST_LOSS_SCALE = 1.0  # a float16 gradient that overflows even at this scale is not finite
 
@@ -46,20 +47,15 @@ class TrainingStep(keras.Model):
             **kwargs: of `keras.Model.compile`, such as `steps_per_execution`.
 
         Raises:
-            UserError: if a loss or metrics are given, which are the method's own; if `jit_compile`,
-                several steps in an execution or mixed_float16 are asked for on several replicas.
+            UserError: if a loss or metrics are given, which are the method's own; if `jit_compile`
+                is asked for under a strategy.
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
                 raise UserError(Argument(name), " is the method's own: leave it out.")
-        self._check_strategy(jit_compile, kwargs.get("steps_per_execution", 1))
+        self._check_strategy(jit_compile)
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
         self._scales_loss = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
-        if self._scales_loss and self.distribute_strategy.num_replicas_in_sync > 1:
-            raise UserError(
-                Argument("precision", "mixed_float16"), " scales the loss on one replica only: "
-                "use mixed_bfloat16 or float32.",
-            )  # fmt: skip
         with self.distribute_strategy.scope():  # a replica cannot make the optimizer's variables
             if not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
@@ -75,18 +71,14 @@ class TrainingStep(keras.Model):
             )
         self._compile_config.config["jit_compile"] = jit_compile
 
-    def _check_strategy(self, jit_compile: bool, steps_per_execution: int) -> None:
+    def _check_strategy(self, jit_compile: bool) -> None:
         strategy = self.distribute_strategy
         replicas = strategy.num_replicas_in_sync
         if jit_compile and (replicas > 1 or isinstance(strategy, tf.distribute.MirroredStrategy)):
             raise UserError(
                 Argument("jit_compile"), " works without a strategy only, and there is one with "
-                f"{replicas} replica(s): turn it off.",
-            )  # fmt: skip
-        if steps_per_execution > 1 and replicas > 1:  # TensorFlow's loop fails
-            raise UserError(
-                Argument("steps_per_execution", steps_per_execution), " works on one replica only, "
-                f"and there are {replicas}: pass 1.",
+                f"{replicas} replica(s), which exchange sums in the middle of a step: XLA compiles "
+                "for one device. Turn it off.",
             )  # fmt: skip
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
@@ -179,6 +171,8 @@ class TrainingStep(keras.Model):
     ) -> None:
         iterations = self.optimizer.iterations
         step = tf.identity(iterations.value)
+        if self._scales_loss:
+            gradients = overflow_on_all(gradients)
         self.optimizer.apply(gradients, self.trainable_variables)
         if self._scales_loss:
             # A step that is skipped counts: data, learning rate and rounds follow the counter.
@@ -194,7 +188,11 @@ class TrainingStep(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
-            if self.agreement is None:
+            if self.steps_per_execution > 1 and self.distribute_strategy.num_replicas_in_sync > 1:
+                self.train_function = steps_on_replicas(  # Keras's loop fails there
+                    self.distribute_strategy, self.train_step, self.steps_per_execution
+                )
+            elif self.agreement is None:
                 super().make_train_function(force)
             else:
                 self.train_function = self._function_of_processes()

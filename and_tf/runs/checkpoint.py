@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import keras
 import numpy as np
@@ -22,6 +22,22 @@ logger = logging.getLogger(__name__)
 
 METADATA = "facts"  # its name in the file, from the first version on
 ENCODER = "encoder/"  # the names of an encoder's arrays begin so
+
+
+class Stored(Protocol):
+    """What a checkpoint writes and restores: a `keras.Variable`, or what stands for one.
+
+    Where several processes train together, all of them ask for the values at the same time.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    def numpy(self) -> np.ndarray:
+        """The values; a later step changes them, unless they own their memory."""
+
+    def assign(self, value: np.ndarray) -> Any:
+        """Takes others, of the same shape and type."""
 
 
 def encoder_state(encoder: keras.Model) -> dict[str, keras.Variable]:
@@ -45,19 +61,19 @@ def layer_state(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
     return state
 
 
-def round_state(model: "MethodModel") -> dict[str, keras.Variable]:
+def round_state(model: "MethodModel") -> dict[str, Stored]:
     """What a finished round leaves: the encoder, and what the method keeps of a round."""
     return encoder_state(model.encoder) | model.round_state()
 
 
-def training_state(model: "MethodModel") -> dict[str, keras.Variable]:
+def training_state(model: "MethodModel") -> dict[str, Stored]:
     """Everything that training changes: encoder, the method's state, optimizer, running loss."""
     state = encoder_state(model.encoder) | model.state()
     state |= {f"optimizer/{i:04d}": v for i, v in enumerate(model.optimizer.variables)}
     return state | {f"loss/{i}": v for i, v in enumerate(model.loss_tracker.variables)}
 
 
-def state_bytes(state: dict[str, keras.Variable]) -> int:
+def state_bytes(state: dict[str, Stored]) -> int:
     """Size of a checkpoint of this state in bytes."""
     return sum(
         int(np.prod(v.shape)) * np.dtype(keras.backend.standardize_dtype(v.dtype)).itemsize
@@ -65,7 +81,7 @@ def state_bytes(state: dict[str, keras.Variable]) -> int:
     )
 
 
-def values(state: dict[str, keras.Variable]) -> dict[str, np.ndarray]:
+def values(state: dict[str, Stored]) -> dict[str, np.ndarray]:
     """Copies of the variables' values, which no later step changes."""
     arrays = {name: np.asarray(variable.numpy()) for name, variable in state.items()}
     return {  # TensorFlow copies already: a second time would be 660 MB of a bank of ImageNet
@@ -153,8 +169,8 @@ def load(path: Path, prefix: str = "") -> tuple[dict[str, np.ndarray], dict[str,
         ) from error  # fmt: skip
 
 
-def restore(state: dict[str, keras.Variable], arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Assigns arrays to the variables of the same names.
+def restore(state: dict[str, Stored], arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Assigns arrays to the variables of the same names, and to what stands for one.
 
     Raises:
         BrokenFile: before anything is assigned, if a name, shape or dtype differs.

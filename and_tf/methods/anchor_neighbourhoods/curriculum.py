@@ -115,7 +115,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         model = self.model
         before, had_neighbours = model.neighbours.numpy(), int(model.round.numpy()) > 0
         with self.interruptible():
-            rows = model.bank.rows.numpy() if self.features is None else self.features()  # (N, D)
+            rows = model.bank.read_all() if self.features is None else self.features()  # (N, D)
             found = self._discover(rows, model.neighbourhood_size, model.temperature)
         is_anchor = self._select(found.entropy, number)
         model.neighbours.assign(found.neighbours)

@@ -10,6 +10,7 @@ from and_tf.bank.settings import BankSettings
 from and_tf.errors import Argument, UserError
 from and_tf.methods.anchor_neighbourhoods.loss import bank_loss_and_gradient
 from and_tf.methods.instance_model import InstanceModel
+from and_tf.runs.checkpoint import Stored
 
 
 @keras.saving.register_keras_serializable("and_tf")
@@ -71,6 +72,8 @@ class AND(InstanceModel):
     def embedding_loss(
         self, embeddings: tf.Tensor, indices: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        if self.bank.is_sharded:
+            return self.sharded_loss(embeddings, indices)
         neighbours = read_rows(self.neighbours.value, indices)  # (B, k)
         return bank_loss_and_gradient(
             embeddings,
@@ -84,6 +87,13 @@ class AND(InstanceModel):
             entropy_weight=self.weight_of_entropy(),
         )
 
+    def positives(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        neighbours = read_rows(self.neighbours.value, indices)  # (B, k)
+        is_counted = read_rows(self.is_anchor.value, indices)[:, None]  # (B, 1)
+        if self.mutual_neighbours:
+            return neighbours, is_counted & self._are_mutual(indices, neighbours)
+        return neighbours, tf.broadcast_to(is_counted, tf.shape(neighbours))
+
     def _are_mutual(self, indices: tf.Tensor, neighbours: tf.Tensor) -> tf.Tensor:
         """Whether images (B,) are neighbours of their neighbours (B, k): (B, k) bool.
 
@@ -93,7 +103,7 @@ class AND(InstanceModel):
         own = tf.cast(indices, back.dtype)[:, None, None]
         return tf.reduce_any(back == own, axis=2)
 
-    def round_state(self) -> dict[str, keras.Variable]:
+    def round_state(self) -> dict[str, Stored]:
         return {
             "neighbours": self.neighbours,
             "is_anchor": self.is_anchor,

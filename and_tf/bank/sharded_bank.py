@@ -1,0 +1,183 @@
+"""The memory bank in parts: each replica of a strategy keeps the rows of some of the images."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from and_tf.bank.collectives import gather_replicas
+from and_tf.bank.memory_bank import MemoryBank
+from and_tf.bank.rows import in_float32, read_rows
+from and_tf.bank.shards import Shard, shard_size
+from and_tf.data.sharing import row_blocks
+from and_tf.errors import Argument, UserError
+from and_tf.runs.checkpoint import Stored
+
+BLOCK_BYTES = 64 << 20  # of rows that are drawn or sent at once
+COUNTED_AT_ONCE = 4  # random numbers of one count of the generator
+
+
+@keras.saving.register_keras_serializable("and_tf")
+class ShardedBank(MemoryBank):
+    """A `MemoryBank` of which replica r keeps the rows i with i mod R = r.
+
+    It is made in the scope of a strategy, whose R replicas are the devices of one process or one
+    device of each of several processes. Rows, updates and checkpoints are those of the whole bank:
+    row i starts at the same numbers, and what is stored does not depend on R. There is no weight
+    `rows`; `read_all` gives them.
+
+    Args:
+        Those of `MemoryBank`.
+
+    Attributes:
+        part: variable (`shard_size`, D) with another content on each replica; not a weight for
+            Keras, which takes all copies of a weight for equal.
+    """
+
+    is_sharded = True
+
+    def _make_rows(self, start: keras.initializers.RandomUniform) -> None:
+        self._strategy = tf.distribute.get_strategy()
+        self.num_shards = self._strategy.num_replicas_in_sync
+        size = shard_size(self.num_samples, self.num_shards)
+        self.part = tf.Variable(
+            tf.zeros((size, self.dim), self.rows_dtype), trainable=False, name="part"
+        )
+        of_processes = self._strategy.experimental_distribute_values_from_function(
+            lambda context: context.replica_id_in_sync_group
+        )
+        self.own_numbers = self._strategy.experimental_local_results(of_processes)
+        for first, rows in start_in_blocks(start, self.num_samples, self.dim):
+            self.assign_rows(first, rows)
+
+    # In a replica context.
+
+    def shard(self) -> Shard:
+        """The rows that this replica keeps."""
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        return Shard(self.part, number, self.num_shards, self.num_samples)
+
+    def logits(self, embeddings: tf.Tensor) -> tf.Tensor:
+        raise UserError(
+            Argument("shard_bank", True), " leaves no replica with all rows to multiply with: use "
+            "the loss of a model, or a `MemoryBank`.",
+        )  # fmt: skip
+
+    def updated_rows(
+        self, indices: tf.Tensor, embeddings: tf.Tensor, is_applied: bool | tf.Tensor = True
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As in `MemoryBank`; rows that do not lie on this replica hold arbitrary values."""
+        embeddings = tf.cast(embeddings, tf.float32)
+        indices, embeddings = gather_replicas(indices, embeddings)
+        shard = self.shard()
+        places = tf.where(shard.has(indices), shard.places(indices), 0)
+        rows = in_float32(read_rows(self.part, places))  # (B, D)
+        return indices, self.moved(rows, embeddings, is_applied)
+
+    def write(self, indices: tf.Tensor, rows: tf.Tensor) -> None:
+        """As in `MemoryBank`: each replica writes those that it keeps."""
+        shard = self.shard()
+        is_here = shard.has(indices)
+        places = tf.boolean_mask(shard.places(indices), is_here)
+        rows = tf.boolean_mask(tf.cast(rows, self.rows_dtype), is_here)
+        self.part.scatter_update(tf.IndexedSlices(rows, places))
+
+    # Between steps, on all processes together.
+
+    def read_all(self) -> np.ndarray:
+        rows = np.zeros((self.num_samples, self.dim), self.rows_dtype)
+        for number, part in self._own_parts():
+            own = rows[number :: self.num_shards]
+            own[:] = part.numpy()[: len(own)]
+        if len(self.own_numbers) < self.num_shards:
+            for block in row_blocks(rows):
+                rows[block] = self._of_all_processes(rows[block])
+        return rows
+
+    def _of_all_processes(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of which each process has some, and zeros for the others."""
+        # As integers: of floats, -0 plus 0 would be 0.
+        width = np.dtype(self.rows_dtype).itemsize
+        bits = rows.view(f"int{8 * width}").astype(np.int32)
+        with tf.device("CPU:0"):
+            total = self._strategy.reduce("SUM", tf.constant(bits), axis=None)
+        return total.numpy().astype(f"int{8 * width}").view(self.rows_dtype)
+
+    def assign_all(self, rows: np.ndarray) -> None:
+        if rows.shape != (self.num_samples, self.dim):
+            expected = (self.num_samples, self.dim)
+            raise ValueError(f"The bank has rows of shape {expected}. Received {rows.shape}.")
+        for block in row_blocks(rows):
+            self.assign_rows(block.start, rows[block])
+
+    def assign_rows(self, start: int, rows: np.ndarray) -> None:
+        """Takes rows (n, D) in place of those from `start` on; every process is given all."""
+        rows = np.asarray(rows, self.rows_dtype)
+        for number, part in self._own_parts():
+            first = (number - start) % self.num_shards
+            if len(own := rows[first :: self.num_shards]):
+                place = (start + first) // self.num_shards
+                part[place : place + len(own)].assign(np.ascontiguousarray(own))
+
+    def _own_parts(self) -> Iterator[tuple[int, tf.Variable]]:
+        """Number and part of each replica of this process."""
+        return zip(
+            self.own_numbers, self._strategy.experimental_local_results(self.part), strict=True
+        )
+
+    @property
+    def stored(self) -> Stored:
+        return _WholeBank(self)
+
+    # What Keras writes into files of models: the whole bank.
+
+    def save_own_variables(self, store: Any) -> None:
+        store["0"] = self.read_all()
+
+    def load_own_variables(self, store: Any) -> None:
+        self.assign_all(np.asarray(store["0"]))
+
+
+class _WholeBank:
+    """All rows of a bank in parts, as if they were a variable."""
+
+    def __init__(self, bank: ShardedBank):
+        self.bank, self.dtype = bank, bank.rows_dtype
+        self.shape: tuple[int, ...] = (bank.num_samples, bank.dim)
+
+    def numpy(self) -> np.ndarray:
+        return self.bank.read_all()
+
+    def assign(self, value: np.ndarray) -> None:
+        self.bank.assign_all(value)
+
+
+def start_in_blocks(
+    start: keras.initializers.RandomUniform, num_rows: int, dim: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """What an initializer with a seed draws for a variable (N, D), without an array of that size.
+
+    Yields:
+        The first row of a block, and its rows (n, D) float32: those of `start((N, D))`, bit for
+        bit, since the generator of random numbers counts.
+    """
+    # The seed as Keras hands it to TensorFlow.
+    seed = tf.cast(
+        tf.math.floormod(tf.constant([start.seed, 0], tf.int64), tf.int32.max - 1), tf.int32
+    )
+    low, high = tf.constant(start.minval), tf.constant(start.maxval)
+    with tf.device("CPU:0"):
+        key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+        size = max(BLOCK_BYTES // (4 * dim * COUNTED_AT_ONCE), 1) * COUNTED_AT_ONCE
+        for first in range(0, num_rows, size):
+            skipped = tf.constant([first * dim // COUNTED_AT_ONCE, 0], tf.uint64)
+            drawn = tf.raw_ops.StatelessRandomUniformV2(
+                shape=[min(size, num_rows - first), dim],
+                key=key,
+                counter=counter + skipped,
+                alg=tf.random.Algorithm.PHILOX.value,
+                dtype=tf.float32,
+            )
+            yield first, (drawn * (high - low) + low).numpy()
