@@ -6,13 +6,15 @@ all cores, beside a plain loop with Pillow on one core (benchmarks/peers/input.p
 - images of 32 x 32 in memory;
 - 1,000 JPEG files with a side of 500 pixels (made here, of smooth colours and noise, quality 90) to
   crops of 224: decoded once and held (`--cache_mb`), and streamed, decoded at each epoch;
+- the same, streamed by as many processes as cores (`--input_processes`);
 - decoding them alone, beside TensorFlow's decoder, which is libjpeg-turbo and little else.
 
-CPU time is that of all threads, so it says what an image costs also on a machine that is not
-quiet; the time on the clock says besides whether the threads wait for each other. Memory is the
-peak of the streamed epochs above that before them.
+CPU time is that of all threads and processes, so it says what an image costs also on a machine that
+is not quiet; the time on the clock says besides whether they wait for each other. Memory is the
+peak of the streamed epochs, loaded by threads, above that before them.
 """
 
+import multiprocessing
 import os
 import statistics
 import tempfile
@@ -28,7 +30,9 @@ from PIL import Image
 from and_tf.data import array_source, open_source, train_pipeline
 from and_tf.data.cache import cached
 from and_tf.data.decode import load_image
+from and_tf.data.photo_processes import PhotoProcesses
 from and_tf.data.settings import AugmentationSettings
+from and_tf.data.workers import num_cores
 from benchmarks.peers.input import augmented
 from benchmarks.timing import arguments, peak_mb, resident_mb, show
 
@@ -36,7 +40,7 @@ SMALL, SIDE, CROP = 32, 500, 224  # pixels
 
 
 class Cost(NamedTuple):
-    """Seconds on the clock, and of all threads, for the images that were asked for."""
+    """Seconds on the clock, and of all threads and processes, for so many images."""
 
     clock: float
     cpu: float
@@ -64,8 +68,13 @@ def main() -> None:
         streamed = Stream(photos, CROP, options.batch, options.photos)
         before = resident_mb()
         streamed_mb = peak_mb(lambda: streamed.cost(options.photos)) - before
-        cases = {**pipelines(photos, streamed, options), **loops(photos.items, options)}
-        rows = measured(cases, options.repeats)
+        with PhotoProcesses(num_cores()) as processes:
+            shared = Stream(photos, CROP, options.batch, options.photos, processes)
+            cases = {
+                **pipelines(photos, streamed, shared, options),
+                **loops(photos.items, options),
+            }
+            rows = measured(cases, options.repeats)
     show("Input: decoding and augmentation", rows, options.json, streamed_mb=streamed_mb)
     print(f"\nStreaming took {streamed_mb:,.0f} MB at most.")
 
@@ -91,9 +100,9 @@ def row(name: str, case: Case, costs: list[Cost]) -> dict[str, object]:
     }
 
 
-def pipelines(photos, streamed: "Stream", options) -> dict[str, Case]:
+def pipelines(photos, streamed: "Stream", shared: "Stream", options) -> dict[str, Case]:
     """What train.py does, with all cores."""
-    cores = len(os.sched_getaffinity(0))
+    cores = num_cores()
     held = Stream(cached(photos, CROP), CROP, options.batch, options.photos)
     small = array_source(noise_images(options.images))
     in_memory = Stream(small, SMALL, options.batch, options.images)
@@ -101,6 +110,7 @@ def pipelines(photos, streamed: "Stream", options) -> dict[str, Case]:
         "32 px in memory": Case(in_memory.cost, options.images, cores),
         "500 px JPEG, held": Case(held.cost, options.photos, cores),
         "500 px JPEG, streamed": Case(streamed.cost, options.photos, cores),
+        "500 px JPEG, streamed, processes": Case(shared.cost, options.photos, cores),
     }
 
 
@@ -112,9 +122,16 @@ class Stream:
     for by what it has made ahead when it stops.
     """
 
-    def __init__(self, source, side: int, batch: int, images: int):
+    def __init__(
+        self, source, side: int, batch: int, images: int, processes: PhotoProcesses | None = None
+    ):
         augmentation, batch = AugmentationSettings(image_size=side), min(batch, len(source))
-        self.pipeline = train_pipeline(_Repeated(source, 3 * images + batch), batch, augmentation)
+        number = 3 * images + batch
+        if processes is None:
+            source = _Repeated(source, number)
+        else:  # take files, and no other kind of source
+            source = source.take(np.arange(number) % len(source))
+        self.pipeline = train_pipeline(source, batch, augmentation, processes=processes)
 
     def cost(self, images: int) -> Cost:
         batches = iter(self.pipeline)
@@ -146,9 +163,21 @@ def _take(batches: Iterator, images: int) -> int:
 
 
 def timed(work: Callable[[], object]) -> Cost:
-    clock, cpu = time.perf_counter(), time.process_time()
+    clock, cpu = time.perf_counter(), cpu_seconds()
     work()
-    return Cost(time.perf_counter() - clock, time.process_time() - cpu)
+    return Cost(time.perf_counter() - clock, cpu_seconds() - cpu)
+
+
+def cpu_seconds() -> float:
+    """Of this process and those that it has begun."""
+    children = sum(map(_ticks, multiprocessing.active_children()))
+    return time.process_time() + children / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(process: multiprocessing.Process) -> int:
+    """On the processor, as Linux counts them."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def loops(paths: Sequence[str], options) -> dict[str, Case]:

@@ -10,9 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from and_tf.data.augmentation.augment import augment_others
 from and_tf.data.augmentation.noise import augmentation_noise
-from and_tf.data.augmentation.on_host import augment_crops, augment_others
 from and_tf.data.failures import recorded
+from and_tf.data.photo_processes import PhotoProcesses, crops_of_step
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.shares import share
 from and_tf.data.sources.source import Source
@@ -40,6 +41,7 @@ def train_pipeline(
     order: Callable[[int], np.ndarray] | None = None,
     views: int = 1,
     part: tuple[int, int] | None = None,
+    processes: PhotoProcesses | None = None,
 ) -> tf.data.Dataset:
     """The shuffled, augmented batches of one epoch: from a global step to the end of its epoch.
 
@@ -69,6 +71,8 @@ def train_pipeline(
         part: number r of a process and how many R there are, which share each batch: process r
             gets the r-th part of it, in order. A batch of fewer than R images goes to all of them,
             where each image counts 1 / R: no process has a step without images.
+        processes: that decode and augment photos beside this one; by default its threads do. The
+            images are the same.
 
     Returns:
         Dataset of (inputs, indices (B,) int64). The inputs are augmented images (B, S, S, 3)
@@ -100,8 +104,12 @@ def train_pipeline(
         indices = batch_indices(num_samples, batch_size, seed, step, of_epoch)
         return augmentation_noise(tf.shape(indices)[0], seed, step, views), indices
 
+    if processes is not None and yields != "noise":
+        processes.begin(batch_size, views, settings, yields == "augmented")
+
     def load(noise: tf.Tensor, indices: tf.Tensor, *weights: tf.Tensor) -> tuple:
-        return _load(source, noise, indices, settings, yields, failures), indices, *weights
+        images = _load(source, noise, indices, settings, yields, failures, processes)
+        return images, indices, *weights
 
     def transform(inputs: tuple, *others: tf.Tensor) -> tuple[tf.Tensor, ...]:
         images, noise = inputs
@@ -141,6 +149,7 @@ def _load(
     settings: AugmentationSettings,
     yields: str,
     failures: list[UserError] | None,
+    processes: PhotoProcesses | None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Images (B, S, S, 3) and noise (B, P) of a step, or those of its views, for `augment`.
 
@@ -148,8 +157,9 @@ def _load(
     """
 
     def load_crops(noise: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        images, rest = source.load_crops(indices, noise, settings)
-        return augment_crops(images, rest, settings) if is_augmented else images, rest
+        if processes is not None:
+            return processes.load(source, indices, noise)
+        return crops_of_step(source, indices, noise, settings, is_augmented)
 
     is_augmented = yields == "augmented"
     function = recorded(load_crops, failures)
@@ -241,8 +251,7 @@ def augmented_images(
     Returns:
         (B, S, S, 3) float32 in 0..255.
     """
-    images, rest = source.load_crops(indices, noise, augmentation)
-    crops = augment_crops(images, rest, augmentation)
+    crops, rest = crops_of_step(source, indices, noise, augmentation, is_augmented=True)
     return augment_others(tf.constant(crops), tf.constant(rest), augmentation).numpy()
 
 

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-DELAYS_S = (1, 2, 4, 8, 15, 30)  # before each further try: a minute in all
+DELAYS_S: tuple[float, ...] = (1, 2, 4, 8, 15, 30)  # before each further try: a minute in all
 LOGGED_EVERY_S = 20  # many threads may wait for one disk
 # What a network disk, or one that is pulled out, answers while it is away.
 _AWAY = frozenset(

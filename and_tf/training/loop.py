@@ -12,7 +12,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from and_tf.data.cache import whole_images
+from and_tf.data.photo_processes import PhotoProcesses
 from and_tf.data.pipeline import batch_indices, train_pipeline
+from and_tf.data.workers import num_cores
 from and_tf.errors import Argument, StepNotFinite, Stopped, UserError
 from and_tf.evaluation import extract
 from and_tf.methods.method import TrainingContext
@@ -24,7 +27,7 @@ from and_tf.training.build import (
     start_devices,
 )
 from and_tf.training.callbacks import RunCallbacks, run_callbacks
-from and_tf.training.hardware import log_devices, use_xla
+from and_tf.training.hardware import has_gpu, log_devices, use_xla
 from and_tf.training.heartbeat import Heartbeat
 from and_tf.training.online_evaluation import Monitor
 from and_tf.training.settings import ExperimentSettings
@@ -178,14 +181,34 @@ def fit(
         interrupted = {"epoch": experiment.plan.total_epochs - 1, "logs": {}}
     is_finished = False
     # Stopped in work that will be repeated; what was promised to be saved is written first.
-    with contextlib.suppress(Stopped), stop.watched(), checkpoints.writer.ended():
+    with (
+        contextlib.suppress(Stopped),
+        stop.watched(),
+        checkpoints.writer.ended(),
+        photo_processes(experiment) as processes,
+    ):
         if interrupted is not None:
             _end_epoch(experiment, callbacks, **interrupted)
         while experiment.step < experiment.total_steps and not stop.is_asked:
-            _fit_part(experiment, callbacks)
+            _fit_part(experiment, callbacks, processes)
         is_finished = experiment.step == experiment.total_steps
     callbacks.log.close()
     return is_finished
+
+
+def photo_processes(
+    experiment: Experiment,
+) -> contextlib.AbstractContextManager[PhotoProcesses | None]:
+    """The processes that load photos; nothing where images are held in memory as they are trained.
+
+    One for each core, by default, where a GPU trains: on a CPU the cores are the step's.
+    """
+    size = experiment.settings.augmentation.image_size
+    wanted = experiment.settings.devices.input_processes
+    number = wanted or (num_cores() if has_gpu() else 1)
+    if number == 1 or whole_images(experiment.train, size) is not None:
+        return contextlib.nullcontext()
+    return PhotoProcesses(number)
 
 
 def _end_epoch(
@@ -201,12 +224,14 @@ def _end_epoch(
     callbacks.checkpoints.save()
 
 
-def _fit_part(experiment: Experiment, callbacks: RunCallbacks) -> None:
+def _fit_part(
+    experiment: Experiment, callbacks: RunCallbacks, processes: PhotoProcesses | None
+) -> None:
     """The rest of a broken epoch on its own, else all epochs that are left."""
     epoch = experiment.step // experiment.steps_per_epoch
     last = experiment.plan.total_epochs if experiment.is_epoch_end() else epoch + 1
     failures: list[UserError] = []
-    images = _pipeline(experiment, failures)
+    images = _pipeline(experiment, failures, processes)
     try:
         experiment.model.fit(
             images,
@@ -228,7 +253,7 @@ def _fit_part(experiment: Experiment, callbacks: RunCallbacks) -> None:
 
 
 def _pipeline(
-    experiment: Experiment, failures: list[UserError]
+    experiment: Experiment, failures: list[UserError], processes: PhotoProcesses | None
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
     """What `fit` trains on from the optimiser's step on; of several processes the part of this."""
     settings, sharing = experiment.settings, experiment.workers.sharing
@@ -243,6 +268,7 @@ def _pipeline(
         failures=failures,
         order=experiment.model.order,
         views=settings.method.views,
+        processes=processes,
     )
     if sharing.size == 1:
         return pipeline()

@@ -131,6 +131,13 @@ class DeviceSettings(Settings):
         choices=("auto", "host", "device"),
         moves_rounding=True,
     )
+    input_processes: int = setting(
+        0,
+        "Processes that read, crop and augment photos; 1: the program itself, by its threads; 0: "
+        "one for each core where a GPU trains, else 1.",
+        at_least(0),
+        may_change=True,
+    )
     cache_mb: int = setting(
         4096,
         "Decoded images are kept in memory up to this size.",

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from and_tf.data.augmentation.color import color_jitter, random_grayscale
 from and_tf.data.augmentation.crop import resized_crops
+from and_tf.data.augmentation.crop_box import has_whole_crop
 from and_tf.data.settings import AugmentationSettings
 
 
@@ -40,3 +41,23 @@ def augment(
     if settings.grey > 0:
         planes = random_grayscale(planes, noise, settings.grey)
     return tf.transpose(planes, [0, 2, 3, 1])  # (B, S, S, 3)
+
+
+def augment_others(
+    images: tf.Tensor, noise: tf.Tensor, settings: AugmentationSettings
+) -> tf.Tensor:
+    """Augments the images of a step that `on_host.augment_crops` left as they were.
+
+    Args:
+        images: (..., S, S, 3) float32 in 0..255.
+        noise: (..., VALUES_PER_IMAGE) float32, as `augment_crops` got it.
+        settings: of the augmentation.
+
+    Returns:
+        (..., S, S, 3) float32 in 0..255.
+    """
+    flat = tf.reshape(images, [-1, *images.shape[-3:]])
+    values = tf.reshape(noise, [-1, noise.shape[-1]])
+    others = tf.where(tf.logical_not(has_whole_crop(values)))[:, 0]
+    found = augment(tf.gather(flat, others), tf.gather(values, others), settings)
+    return tf.reshape(tf.tensor_scatter_nd_update(flat, others[:, None], found), tf.shape(images))

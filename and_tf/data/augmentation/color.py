@@ -1,17 +1,16 @@
 """Random changes of colour: torchvision's ColorJitter and RandomGrayscale, on floats."""
 
-import itertools
-
-import numpy as np
 import tensorflow as tf
 
-from and_tf.data.augmentation.columns import BRIGHTNESS, GREY, HUE, ORDER, SATURATION
-
-GREY_WEIGHTS = (0.299, 0.587, 0.114)  # ITU-R 601: sum to 1, so that grey stays grey
-
-# The operations of the jitter and the 24 orders they come in: ORDERS[r, place] is an operation.
-ADJUST_BRIGHTNESS, ADJUST_CONTRAST, ADJUST_SATURATION, SHIFT_HUE = range(4)
-ORDERS = np.array(list(itertools.permutations(range(4))), "int32")  # (24, 4)
+from and_tf.data.augmentation.columns import GREY, ORDER
+from and_tf.data.augmentation.jitter_draws import (
+    ADJUST_CONTRAST,
+    ADJUST_SATURATION,
+    GREY_WEIGHTS,
+    ORDERS,
+    SHIFT_HUE,
+    jitter_amounts,
+)
 
 
 def color_jitter(planes: tf.Tensor, noise: tf.Tensor, strength: float) -> tf.Tensor:
@@ -37,14 +36,6 @@ def operation_order(noise: tf.Tensor) -> tf.Tensor:
     """(B, 4) int32: the jitter's operations in the order in which they act on each image."""
     order = tf.cast(noise[:, ORDER] * len(ORDERS), tf.int32)
     return tf.gather(ORDERS, tf.minimum(order, len(ORDERS) - 1))
-
-
-def jitter_amounts(noise: tf.Tensor, strength: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """Factors (B, 3) of brightness, contrast and saturation, and hue shifts (B,) in turns."""
-    smallest, largest = max(0.0, 1.0 - strength), 1.0 + strength
-    factors = smallest + (largest - smallest) * noise[:, BRIGHTNESS : SATURATION + 1]
-    hue = min(strength, 0.5)
-    return factors, hue * (2.0 * noise[:, HUE] - 1.0)
 
 
 def affine_step(

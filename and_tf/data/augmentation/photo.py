@@ -9,7 +9,8 @@ import threading
 
 import numpy as np
 
-from and_tf.data.augmentation.color import (
+from and_tf.data.augmentation.columns import FLIP, GREY, ORDER
+from and_tf.data.augmentation.jitter_draws import (
     ADJUST_CONTRAST,
     ADJUST_SATURATION,
     GREY_WEIGHTS,
@@ -17,7 +18,6 @@ from and_tf.data.augmentation.color import (
     SHIFT_HUE,
     jitter_amounts,
 )
-from and_tf.data.augmentation.columns import FLIP, GREY, ORDER
 from and_tf.data.settings import AugmentationSettings
 
 TINY = np.float32(1e-30)  # chroma that divides 0 to 0

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from and_tf.data.augmentation.augment import augment
+from and_tf.data.augmentation.augment import augment, augment_others
 from and_tf.data.augmentation.columns import GREY, ORDER, VALUES_PER_IMAGE
 from and_tf.data.augmentation.crop_box import has_whole_crop, with_whole_crop
-from and_tf.data.augmentation.on_host import augment_crops, augment_others
+from and_tf.data.augmentation.on_host import augment_crops
 from and_tf.data.augmentation.photo import augment_crop
 from and_tf.data.settings import AugmentationSettings
 
