@@ -10,6 +10,7 @@ import numpy as np
 from and_tf.data.crops import for_each_view, is_whole
 from and_tf.data.progress import progress_bar
 from and_tf.data.settings import AugmentationSettings
+from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.sources.arrays import ArraySource
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.loading import Originals
@@ -22,13 +23,14 @@ class CachedSource:
 
     Args:
         source: what is kept in memory.
-        images: (N, S, S, 3) uint8, what `source.load` gives at the size S.
+        images: (N, S, S, 3) uint8, what `source.load` gives at the size S; None where only
+            originals are kept.
         is_whole: whether all training crops are cut from these images; see `and_tf.data.crops`.
         originals: decoded images that the other crops are cut from, filled as they are used.
     """
 
     source: ArraySource | EncodedSource
-    images: np.ndarray
+    images: np.ndarray | None
     is_whole: bool
     originals: Originals
 
@@ -57,7 +59,7 @@ class CachedSource:
 
     def load(self, indices: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
         """Images at `indices` (B,), as (B, size, size, 3) uint8."""
-        if size == self.images.shape[1]:
+        if self.images is not None and size == self.images.shape[1]:
             return self.images[np.asarray(indices, dtype=np.int64)]
         return self.source.load(indices, size)
 
@@ -65,7 +67,8 @@ class CachedSource:
         self, indices: np.ndarray, noise: np.ndarray, augmentation: AugmentationSettings
     ) -> tuple[np.ndarray, np.ndarray]:
         """Images of a training step; see `EncodedSource.load_crops`."""
-        if self.is_whole and augmentation.image_size == self.images.shape[1]:
+        is_kept = self.images is not None and augmentation.image_size == self.images.shape[1]
+        if self.is_whole and is_kept:
             return for_each_view(self.load(indices, augmentation.image_size), noise), noise
         if isinstance(self.source, ArraySource):
             return self.source.load_crops(indices, noise, augmentation)
@@ -75,11 +78,15 @@ class CachedSource:
         """The source of the images at `indices`, in their order."""
         rows = np.arange(len(self))[indices]
         source = self.source.take(rows)
-        return replace(self, source=source, images=self.images[rows], originals=Originals(0))
+        images = None if self.images is None else self.images[rows]
+        return replace(self, source=source, images=images, originals=Originals(0))
 
 
 def cached(
-    source: ArraySource | EncodedSource | CachedSource, size: int, budget_bytes: int = 4 << 30
+    source: ArraySource | EncodedSource | CachedSource,
+    size: int,
+    budget_bytes: int = 4 << 30,
+    sharing: Sharing = ALONE,
 ) -> ArraySource | EncodedSource | CachedSource:
     """Decodes all images once at one size, if they fit the budget; else gives the source back.
 
@@ -88,11 +95,15 @@ def cached(
         size: S, side in pixels of the images that are evaluated.
         budget_bytes: the most memory that decoded images may take: those at the size S, and what
             is left for decoded originals of photos, which training crops are cut from.
+        sharing: the processes that read the source together. Of several none decodes all images of
+            files; each keeps the originals that it has come to use.
 
     Returns:
         A source that loads the very same images, with the same fingerprint.
     """
     needed = len(source) * size * size * 3
+    if sharing.size > 1 and isinstance(source, EncodedSource):
+        return CachedSource(source, None, False, Originals(budget_bytes))
     if isinstance(source, CachedSource) or needed > budget_bytes:
         return source
     if isinstance(source, ArraySource) and source.images.shape[1:3] == (size, size):
@@ -109,7 +120,9 @@ def whole_images(
     source: ArraySource | EncodedSource | CachedSource, size: int
 ) -> np.ndarray | None:
     """(N, size, size, 3) uint8 that all training crops are cut from, where they are in memory."""
-    if not isinstance(source, EncodedSource) and source.images.shape[1:3] == (size, size):
+    if isinstance(source, EncodedSource) or source.images is None:
+        return None
+    if source.images.shape[1:3] == (size, size):
         return source.images if isinstance(source, ArraySource) or source.is_whole else None
     return None
 

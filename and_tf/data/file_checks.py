@@ -22,6 +22,9 @@ from and_tf.data.headers import START_BYTES, plain_shape
 from and_tf.data.parts import in_parts
 from and_tf.data.progress import progress_bar
 from and_tf.data.reading import is_away, opened, read_bytes, with_patience
+from and_tf.data.shared_files import check_same_files, merged
+from and_tf.data.shares import share
+from and_tf.data.sharing import ALONE, Sharing, gathered
 from and_tf.errors import BrokenImage, NotFound, Unreachable
 
 CHECKED_BYTES = 4 << 30  # larger sets are compared by names and sizes alone: reading takes minutes
@@ -67,15 +70,24 @@ class Check(NamedTuple):
     reason: str | None
 
 
-def check_files(folder: Path, names: Sequence[str], decode: bool = False) -> FileChecks:
+def check_files(
+    folder: Path, names: Sequence[str], decode: bool = False, sharing: Sharing = ALONE
+) -> FileChecks:
     """Checks image files, those that the cache does not know in threads.
 
     Args:
         folder: in which they lie.
         names: their paths relative to it.
         decode: whether all pixels are decoded; else only the header is read.
+        sharing: the processes that see these files; each opens a part of them, and all get all
+            checks.
+
+    Raises:
+        UserError: if several processes see different files.
     """
     states = file_states(folder, names)
+    if sharing.size > 1:
+        check_same_files(folder, names, states.sizes, sharing)
     with_checksum = int(states.sizes.clip(0).sum()) <= CHECKED_BYTES
     known = check_cache.read(folder, decode, with_checksum)
     found = known.checks_of(names, states)
@@ -90,9 +102,14 @@ def check_files(folder: Path, names: Sequence[str], decode: bool = False) -> Fil
             if checked.reason is not None:
                 reasons[row], is_valid[row] = checked.reason, False
 
-    unknown = np.flatnonzero(~found.is_known)
+    is_own = np.zeros(len(names), bool)
+    is_own[slice(*share(len(names), sharing.number, sharing.size))] = True
+    unknown = np.flatnonzero(~found.is_known & is_own)
     _report(in_parts(check, unknown, in_threads=decode), len(unknown), "checking images")
-    known.write(names, states, found, is_valid)
+    # What others have checked may lie on another disk than that of the same path here.
+    known.write(names, states, found, is_valid & (found.is_known | is_own))
+    if sharing.size > 1:
+        _share(found, reasons, is_own, sharing)
     return FileChecks(
         states.sizes.clip(0),
         states.mtimes,
@@ -100,6 +117,18 @@ def check_files(folder: Path, names: Sequence[str], decode: bool = False) -> Fil
         found.shapes,
         reasons,
     )
+
+
+def _share(
+    found: check_cache.FoundChecks, reasons: list[str | None], is_own: np.ndarray, sharing: Sharing
+) -> None:
+    """Fills in what other processes have checked."""
+    start = int(share(len(is_own), sharing.number, sharing.size)[0])
+    found.checksums[:] = gathered(sharing, found.checksums[is_own], start, len(is_own))
+    found.shapes[:] = gathered(sharing, found.shapes[is_own], start, len(is_own))
+    broken = {str(row): text for row, text in enumerate(reasons) if text is not None}
+    for row, text in merged(sharing, broken).items():
+        reasons[int(row)] = text
 
 
 def file_states(folder: Path, names: Sequence[str]) -> FileStates:

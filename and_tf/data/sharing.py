@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -69,6 +69,20 @@ def _total_of_any(sharing: Sharing, rows: np.ndarray) -> np.ndarray:
     words = np.pad(raw, (0, -len(raw) % 4)).view(np.int32)
     found = sharing.total(words).view(np.uint8)[: len(raw)]
     return found.view(rows.dtype).reshape(rows.shape)
+
+
+def from_first(
+    sharing: Sharing, compute: Callable[[], np.ndarray], shape: tuple[int, ...], dtype: Any
+) -> np.ndarray:
+    """What the first process computes, an array of this shape and type, on all.
+
+    It is for what would take the others as long, or come out differently on another machine.
+    """
+    if sharing.size == 1:
+        return compute()
+    if sharing.number == 0:
+        return gathered(sharing, compute(), 0, shape[0])
+    return gathered(sharing, np.zeros((0, *shape[1:]), dtype), shape[0], shape[0])
 
 
 def row_blocks(rows: np.ndarray, copies: int = 1) -> Iterator[slice]:

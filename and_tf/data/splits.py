@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.stratified import STRATIFIED, report_sorted_part, stratified_order
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
 
@@ -45,12 +46,14 @@ class SourceOptions:
         labels: `folders` or `none`; of a folder.
         skip_broken: whether images of a folder or list that cannot be decoded are left out.
         crop_to_box: whether images are cropped to their bounding box before anything else.
+        sharing: the processes that open it alike, and share the work on its files.
     """
 
     data_dir: str | Path | None = None
     labels: str = "folders"
     skip_broken: bool = False
     crop_to_box: bool = False
+    sharing: Sharing = ALONE
 
 
 class Splits(dict[str, Callable[[], "Opened"]]):

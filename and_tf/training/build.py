@@ -111,7 +111,7 @@ def build_experiment(
     workers = workers or Workers(tf.distribute.get_strategy())
     is_begun = run.flags.is_file() and run.holds_state()
     try:
-        train, held_out = _open_images(settings, run, is_begun)
+        train, held_out = _open_images(settings, run, is_begun, workers.sharing)
     except BrokenImage as error:
         raise possible_remedy(error, run) from error
     images, others = manifest(train), _label_metadata(train, held_out)
@@ -120,9 +120,9 @@ def build_experiment(
         check_unchanged(run, train, images, others)
     size = settings.augmentation.image_size
     budget = settings.devices.cache_mb << 20
-    train = cache.cached(train, size, budget)
+    train = cache.cached(train, size, budget, workers.sharing)
     if held_out is not None:
-        held_out = cache.cached(held_out, size, budget)
+        held_out = cache.cached(held_out, size, budget, workers.sharing)
     start = open_start(settings, run)
     is_measured = is_begun and run.metadata.is_file()
     metadata = others | (
@@ -155,16 +155,16 @@ def possible_remedy(error: UserError, run: Workdir) -> UserError:
 
 
 def _open_images(
-    settings: ExperimentSettings, run: Workdir, is_begun: bool
+    settings: ExperimentSettings, run: Workdir, is_begun: bool, sharing: Sharing
 ) -> tuple[Source, Source | None]:
     data, batch_size = settings.data, settings.optimizer.batch_size
     train: Source
     held_out: Source | None
     if is_begun:
         known = run.read_metadata() if run.metadata.is_file() else {}
-        train, held_out = opening.open_images_of_run(data, known)
+        train, held_out = opening.open_images_of_run(data, known, sharing)
     else:
-        train, held_out = opening.open_train_and_held_out(data)
+        train, held_out = opening.open_train_and_held_out(data, sharing)
     if len(train) < batch_size:
         raise UserError(
             Argument("batch_size", batch_size), f" exceeds the number of images, {len(train)} from "

@@ -13,6 +13,7 @@ import numpy as np
 from and_tf.data.file_checks import FileChecks, check_files
 from and_tf.data.formats import EXTENSIONS
 from and_tf.data.log_once import log_once
+from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.sources.class_folders import class_names, class_of, report_classes
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.image_files import (
@@ -60,7 +61,9 @@ def _split_folders(root: Path) -> dict[str, Path]:
 def _open_with_classes(
     folder: Path, train_folder: Path | None, options: SourceOptions
 ) -> EncodedSource:
-    return open_folder(folder, train_folder, options.labels, options.skip_broken)
+    return open_folder(
+        folder, train_folder, options.labels, options.skip_broken, sharing=options.sharing
+    )
 
 
 def open_folder(
@@ -70,6 +73,7 @@ def open_folder(
     skip_broken: bool = False,
     excluded: Collection[Path] = (),
     decode: bool = False,
+    sharing: Sharing = ALONE,
 ) -> EncodedSource:
     """All images below one folder, whatever its sub-folders are called.
 
@@ -79,6 +83,7 @@ def open_folder(
         labels, skip_broken: as in `open_source`.
         excluded: files that are no photos of the folder.
         decode: check all pixels of every image, as `skip_broken` does, rather than its header.
+        sharing: the processes that open the folder alike; each checks some of its images.
 
     Raises:
         NotFound: if there is no such folder, or it holds no image.
@@ -88,7 +93,7 @@ def open_folder(
     folder = Path(folder).expanduser()
     names = _image_names(folder, excluded, skip_broken)
     classes, ids = _labels(folder, names, train_folder) if labels == "folders" else (None, None)
-    checks = check_files(folder, names, decode=decode or skip_broken)
+    checks = check_files(folder, names, decode or skip_broken, sharing)
     rows = valid_rows(folder, names, checks, skip_broken)
     ids = None if ids is None else ids[rows]
     return source_of_files(f"folder:{folder}", folder, names, checks, rows, ids, classes)

@@ -172,7 +172,7 @@ def _check(
             f"the first: {paths[0]}: paths are relative to the folder of the list, and a header "
             f"names them one of {', '.join(COLUMNS['path'])}.",
         )  # fmt: skip
-    return check_files(Path(f"{path} {split}"), paths, decode=options.skip_broken)
+    return check_files(Path(f"{path} {split}"), paths, options.skip_broken, options.sharing)
 
 
 def _class_ids(path: str, split: str, table: ListTable, classes: list[str]) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from and_tf.data.settings import LABELS, DataSettings
+from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.sources import SOURCES, accepted_specs
 from and_tf.data.sources.arrays import ArraySource
 from and_tf.data.sources.former import as_begun
@@ -25,6 +26,7 @@ def open_source(
     labels: str = "folders",
     skip_broken: bool = False,
     crop_to_box: bool = False,
+    sharing: Sharing = ALONE,
 ) -> Opened:
     """Opens a data set.
 
@@ -41,6 +43,7 @@ def open_source(
             refuse.
         crop_to_box: crop each image to the bounding box that the data set gives it, before
             anything else.
+        sharing: the processes that open it alike; each checks some of its files.
 
     Returns:
         The source of the split's images.
@@ -50,7 +53,7 @@ def open_source(
     """
     if labels not in LABELS:
         raise UserError(Argument("labels", labels), f" must be one of {', '.join(LABELS)}.")
-    splits = _open_splits(spec, SourceOptions(data_dir, labels, skip_broken, crop_to_box))
+    splits = _open_splits(spec, SourceOptions(data_dir, labels, skip_broken, crop_to_box, sharing))
     source = replace(splits.open(split, spec), name=f"{spec} {split}")
     return replace(source, labels=None, class_names=None) if labels == "none" else source
 
@@ -84,12 +87,15 @@ def _with_kind(spec: str) -> str:
     return f"folder:{spec}" if is_path or os.path.isdir(spec) else spec
 
 
-def open_train_and_held_out(data: DataSettings) -> tuple[Opened, Opened | None]:
+def open_train_and_held_out(
+    data: DataSettings, sharing: Sharing = ALONE
+) -> tuple[Opened, Opened | None]:
     """Opens the images to train on and those held out, with the same classes.
 
     Args:
         data: which they are. Without `eval_split` validation is held out, else test, where there is
             one; of a data set of its own the first split, if it has neither.
+        sharing: as in `open_source`.
 
     Returns:
         The training source, and the held-out one: None if nothing names or holds one.
@@ -98,7 +104,7 @@ def open_train_and_held_out(data: DataSettings) -> tuple[Opened, Opened | None]:
         UserError: a source cannot be opened, or the held-out images have a
             class that the training images lack.
     """
-    options = (data.data_dir or None, data.labels, data.skip_broken, data.crop_to_box)
+    options = (data.data_dir or None, data.labels, data.skip_broken, data.crop_to_box, sharing)
     train = replace(open_source(data.data, data.train_split, *options), eval_crop=data.eval_crop)
     try:
         eval_split = data.eval_split or _default_eval_split(data)
@@ -114,7 +120,7 @@ def open_train_and_held_out(data: DataSettings) -> tuple[Opened, Opened | None]:
 
 
 def open_images_of_run(
-    data: DataSettings, known: Mapping[str, Any] | None = None
+    data: DataSettings, known: Mapping[str, Any] | None = None, sharing: Sharing = ALONE
 ) -> tuple[Opened, Opened | None]:
     """`open_train_and_held_out` of a run that has begun, whose images may have moved since.
 
@@ -122,6 +128,7 @@ def open_images_of_run(
         data: which images they are.
         known: the run's metadata, with the fingerprints of the images that it began with, where
             files of kinds that were not read then shall be left out.
+        sharing: as in `open_source`.
 
     Raises:
         NotFound: if nothing lies at their path; says how to name another one.
@@ -132,7 +139,7 @@ def open_images_of_run(
             f"{path} does not exist, where the run had its images: if they were moved, name their "
             "new place by ", Argument("data"), ".",
         )  # fmt: skip
-    train, held_out = open_train_and_held_out(data)
+    train, held_out = open_train_and_held_out(data, sharing)
     if known:
         train = as_begun(train, known.get("fingerprint"))
         held_out = held_out and as_begun(held_out, known.get("held_out_fingerprint"))

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from and_tf.data.sharing import ALONE, Sharing
+from and_tf.data.sharing import ALONE, Sharing, from_first
 from and_tf.errors import Argument, UserError
 from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency
 from and_tf.methods.anchor_neighbourhoods.selection import RULES
@@ -131,9 +131,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         self, rows: np.ndarray, neighbourhood_size: int, temperature: float
     ) -> Neighbourhoods:
         if self.search == "faiss":
-            return discover_by_index(
-                rows, neighbourhood_size, temperature, self.seed, progress=self.progress
-            )
+            return self._discover_by_index(rows, neighbourhood_size, temperature)
         return discover(
             rows,
             neighbourhood_size,
@@ -142,6 +140,21 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
             progress=self.progress,
             sharing=self.sharing,
         )
+
+    def _discover_by_index(
+        self, rows: np.ndarray, neighbourhood_size: int, temperature: float
+    ) -> Neighbourhoods:
+        """By the first process for all: on other machines an index may come out differently."""
+
+        def compute() -> np.ndarray:
+            found = discover_by_index(
+                rows, neighbourhood_size, temperature, self.seed, progress=self.progress
+            )
+            return np.column_stack([found.entropy.view(np.int32), found.neighbours])
+
+        shape = (len(rows), 1 + neighbourhood_size)
+        both = from_first(self.sharing, compute, shape, np.int32)
+        return Neighbourhoods(np.ascontiguousarray(both[:, 0]).view(np.float32), both[:, 1:])
 
     def _select(self, entropy: np.ndarray, number: int) -> np.ndarray:
         """(N,) bool, the anchors of a round: their number grows by equal steps."""

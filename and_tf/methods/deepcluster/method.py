@@ -71,6 +71,7 @@ class DeepCluster(Method):
                 every=self.reassign_epochs,
                 labels=context.train.labels,
                 interruptible=context.interruptible,
+                sharing=context.sharing,
             )
         ]
 

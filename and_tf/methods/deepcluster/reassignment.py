@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from and_tf.data.sharing import ALONE, Sharing, from_first
 from and_tf.methods.deepcluster.clustering import cluster, kmeans_library
 from and_tf.methods.deepcluster.metrics import cluster_metrics
 from and_tf.methods.deepcluster.model import NEVER
@@ -31,6 +32,7 @@ class ClusterReassignment(keras.callbacks.Callback):
         labels: (N,) int, -1 where unknown, or None. Only for the metric `nmi_labels`.
         interruptible: opens a block in which clustering runs, and which may be left by an exception
             at any moment: the model then keeps the clusters of the epoch before.
+        sharing: the processes that train together, of which the first one clusters.
 
     Reference: Caron et al., ECCV 2018, section 3.
     """
@@ -42,11 +44,12 @@ class ClusterReassignment(keras.callbacks.Callback):
         every: int = 1,
         labels: np.ndarray | None = None,
         interruptible: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        sharing: Sharing = ALONE,
     ):
         super().__init__()
         self.features, self.steps_per_epoch, self.every = features, steps_per_epoch, every
         self.labels = None if labels is None else np.asarray(labels)
-        self.interruptible = interruptible
+        self.interruptible, self.sharing = interruptible, sharing
         self.metrics: dict[str, float] = {}  # of the clusters that the model has
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -92,9 +95,19 @@ class ClusterReassignment(keras.callbacks.Callback):
         before = model.classes.numpy() if had_clusters else None
         with self.interruptible():
             features = self.features(model.features)  # (N, F)
-            seed = int(np.random.default_rng([model.seed, epoch, 2]).integers(2**31))
-            clusters, refilled = cluster(features, model.num_classes, seed)
+            clusters, refilled = self._cluster(features, epoch)
             metrics = cluster_metrics(clusters, before, self.labels)
         metrics["refilled_clusters"] = refilled
         model.begin_epoch(epoch, clusters)
         self.metrics = metrics
+
+    def _cluster(self, features: np.ndarray, epoch: int) -> tuple[np.ndarray, int]:
+        """The cluster (N,) of each image, and how many were refilled."""
+        model = self.model
+        seed = int(np.random.default_rng([model.seed, epoch, 2]).integers(2**31))
+
+        def compute() -> np.ndarray:
+            return np.append(*cluster(features, model.num_classes, seed))
+
+        found = from_first(self.sharing, compute, (len(features) + 1,), np.int64)
+        return found[:-1], int(found[-1])

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from and_tf.data.shares import share
+from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import evenly_spaced
 
@@ -15,11 +17,17 @@ SAMPLE, SIDE = 200, 32  # images that are looked at, and their side in pixels
 MOST_DIFFERENCE = 3  # between the channels of a grey pixel, which JPEG may move
 
 
-def are_grey(source: Source) -> bool:
-    """Whether none of some images of a source, evenly spaced, has a pixel of any colour."""
-    images = source.load(evenly_spaced(len(source), SAMPLE), SIDE)  # (n, SIDE, SIDE, 3) uint8
+def are_grey(source: Source, sharing: Sharing = ALONE) -> bool:
+    """Whether none of some images of a source, evenly spaced, has a pixel of any colour.
+
+    Of processes that share the work each looks at some of them.
+    """
+    sample = evenly_spaced(len(source), SAMPLE)
+    own = sample[slice(*share(len(sample), sharing.number, sharing.size))]
+    images = source.load(own, SIDE)  # (n, SIDE, SIDE, 3) uint8
     difference = np.ptp(images.astype(np.int16), axis=-1)  # (n, SIDE, SIDE)
-    return bool(difference.max() <= MOST_DIFFERENCE)
+    coloured = np.array([np.count_nonzero(difference > MOST_DIFFERENCE)], np.int64)
+    return not sharing.total(coloured).any()
 
 
 class GreyWarning(keras.callbacks.Callback):
@@ -27,14 +35,15 @@ class GreyWarning(keras.callbacks.Callback):
 
     Args:
         train: the training images.
+        sharing: the processes that train together.
     """
 
-    def __init__(self, train: Source):
+    def __init__(self, train: Source, sharing: Sharing = ALONE):
         super().__init__()
-        self.train = train
+        self.train, self.sharing = train, sharing
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if int(self.model.optimizer.iterations.numpy()) == 0 and are_grey(self.train):
+        if int(self.model.optimizer.iterations.numpy()) == 0 and are_grey(self.train, self.sharing):
             logger.warning(
                 "the images of %s are grey: one half of the encoder has nothing to predict, and "
                 "the other has no input.", self.train.name,

@@ -46,7 +46,7 @@ class SplitBrain(Method):
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
         from and_tf.methods.split_brain.grey import GreyWarning
 
-        return [GreyWarning(context.train)]
+        return [GreyWarning(context.train, context.sharing)]
 
     def rebuild(
         self,
