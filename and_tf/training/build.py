@@ -275,7 +275,8 @@ def _build_model(
     strategy: tf.distribute.Strategy,
 ) -> MethodModel:
     replicas = strategy.num_replicas_in_sync
-    if not in_processes(strategy):  # which share a small batch in another way
+    # Processes share a small batch in another way, which clusters of its views do not know.
+    if not in_processes(strategy) or settings.method.views > 1:
         check_last_batch(len(train), settings.optimizer.batch_size, replicas)
     with strategy.scope():
         encoder = run_encoder(settings, run, metadata, start, synchronized_batch_norm=replicas > 1)

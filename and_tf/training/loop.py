@@ -73,10 +73,16 @@ def run_experiment(
         OSError: if something cannot be written; the same command continues at the last checkpoint.
     """
     with workers_of(settings) as workers:
-        return _run(settings, workers, export, judge) and workers.is_chief
+        return run_by(workers, settings, export, judge) and workers.is_chief
 
 
-def _run(settings: ExperimentSettings, workers: Workers, export: Export, judge: Judge) -> bool:
+def run_by(
+    workers: Workers,
+    settings: ExperimentSettings,
+    export: Export,
+    judge: Judge = lambda experiment: [],
+) -> bool:
+    """`run_experiment` by the devices or processes of `workers_of`."""
     run = Workdir(settings.run.folder, workers.is_chief)
     settings = settings_of_run(settings, run)
     is_continued = check_run_folder(run, settings)

@@ -66,9 +66,17 @@ def _leave_faults_to_the_channel(cluster: Cluster) -> None:
         )
 
 
+def abort_collectives(reason: str) -> None:
+    """Lets the collectives of this process that wait for another one raise an error. There is no
+    public function for it."""
+    with contextlib.suppress(ImportError, AttributeError, RuntimeError, tf.errors.OpError):
+        from tensorflow.python.eager import context
+
+        context.context().abort_collective_ops(tf.errors.UNAVAILABLE, reason)
+
+
 def check_last_batch(num_samples: int, batch_size: int, replicas: int) -> None:
-    """Refuses a last batch that leaves a device of `mirrored` without images: oneDNN's convolutions
-    fail there.
+    """Refuses a last batch that leaves a device without images: oneDNN's convolutions fail there.
 
     Raises:
         UserError: if so.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -13,13 +14,14 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from and_tf.data.sharing import ALONE, Sharing
+from and_tf.data.startup_lines import startup_lines_dropped
 from and_tf.errors import UserError, WorkerLost
 from and_tf.training.channel import Channel
 from and_tf.training.cluster import read_cluster
 from and_tf.training.identity import identity
 from and_tf.training.meeting import meet
 from and_tf.training.settings import ExperimentSettings
-from and_tf.training.strategy import choose_strategy
+from and_tf.training.strategy import abort_collectives, choose_strategy
 from and_tf.training.strategy_sharing import StrategySharing
 
 logger = logging.getLogger(__name__)
@@ -91,7 +93,8 @@ def workers_of(settings: ExperimentSettings) -> Iterator[Workers]:
             logger.info("Training as %s of %d.", cluster.name(cluster.number), cluster.size)
             logging.getLogger("and_tf").setLevel(logging.ERROR)  # the chief says all
         channel.watch(lambda lost: _end_later(lost, is_over))
-        strategy = choose_strategy("multiworker", cluster)
+        with startup_lines_dropped():
+            strategy = choose_strategy("multiworker", cluster)
         yield Workers(strategy, StrategySharing(strategy, cluster.number, cluster.size), channel)
     except tf.errors.OpError as error:
         if lost := _lost(channel):
@@ -127,8 +130,20 @@ def _end_later(lost: str, is_over: threading.Event) -> None:
     """Ends this process if it still waits for the one that is lost: it would do so for ever."""
 
     def end() -> None:
+        _leave_the_message_to_us()
+        abort_collectives(lost)
         if not is_over.wait(LAST_STEP):
             logger.error("%s: %s", lost, CONTINUES)
             os._exit(2)
 
     threading.Thread(target=end, name="end", daemon=True).start()
+
+
+def _leave_the_message_to_us() -> None:
+    """Drops what TensorFlow prints on descriptor 2 when its collectives fail: many lines on one
+    event, which is known. Messages of Python go on to where they went."""
+    with contextlib.suppress(OSError):
+        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        os.close(nowhere)

@@ -298,3 +298,27 @@ def test_a_start_at_any_step_gives_the_views_of_an_uninterrupted_run(first_step)
 
 def test_batches_made_ahead_keep_to_a_budget():
     assert pipeline().options().autotune.ram_budget == PREFETCH_BYTES
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("options", [{}, {"views": 2}, {"yields": "images"}])
+def test_the_parts_of_processes_are_the_batch(size, options):
+    parts = [list(pipeline(part=(number, size), **options)) for number in range(size)]
+    for step, (inputs, indices) in enumerate(pipeline(**options)):
+        own = [part[step] for part in parts]
+        np.testing.assert_array_equal(np.concatenate([part[1] for part in own]), indices)
+        sizes = [len(part[1]) for part in own]
+        assert min(sizes) > 0 and max(sizes) - min(sizes) <= 1
+        assert all((part[2].numpy() == 1).all() for part in own)
+        for name, whole in enumerate(tf.nest.flatten(inputs)):
+            found = [tf.nest.flatten(part[0])[name] for part in own]
+            np.testing.assert_array_equal(np.concatenate(found), whole)
+
+
+def test_a_batch_of_fewer_images_than_processes_goes_to_all_and_counts_once():
+    parts = [list(pipeline(count=10, part=(number, 4)))[-1] for number in range(4)]
+    images, indices = list(pipeline(count=10))[-1]
+    for own_images, own_indices, weights in parts:
+        np.testing.assert_array_equal(own_indices, indices)
+        np.testing.assert_array_equal(own_images, images)
+        np.testing.assert_array_equal(weights, [0.25, 0.25])

@@ -41,7 +41,7 @@ def started(flags, size=1, program=WORKER, ports=None):
         for config, words in zip(configs, own, strict=True):
             workers.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", program, *strategy, *words],
+                    [sys.executable, "-m", program, *words, *strategy],
                     env=environment(config),
                     cwd=ROOT,
                     stdout=subprocess.PIPE,

@@ -8,9 +8,14 @@ import pytest
 from helpers import programs
 from helpers.small_runs import skip_exports
 
+from and_tf.encoders.layers import TorchLayers
+from and_tf.encoders.split import SplitLayers, split_input
+
 
 def small_encoder(name, input_shape, embedding_dim, synchronized_batch_norm, seed, **others):
     """In place of `build_encoder`: one convolution and a BatchNorm over all processes."""
+    if others.get("split"):
+        return split_encoder(input_shape[0], embedding_dim, synchronized_batch_norm, seed)
     keras.utils.set_random_seed(seed)
     x = images = keras.Input(input_shape)
     x = keras.layers.Rescaling(1 / 64, offset=-2)(x)
@@ -18,6 +23,15 @@ def small_encoder(name, input_shape, embedding_dim, synchronized_batch_norm, see
     x = keras.layers.BatchNormalization(synchronized=synchronized_batch_norm, name="norm")(x)
     x = keras.layers.Dense(embedding_dim, name="fc")(keras.layers.Flatten()(keras.layers.ReLU()(x)))
     return keras.Model(images, keras.layers.UnitNormalization()(x))
+
+
+def split_encoder(side, embedding_dim, synchronized_batch_norm, seed):
+    """Of two halves, with a BatchNorm in each."""
+    images, halves = split_input(side)
+    layers = SplitLayers(TorchLayers(seed, synchronized_batch_norm=synchronized_batch_norm))
+    x = layers.convolution(halves, 8, 3, 4, name="conv")
+    x = layers.relu(layers.batch_norm(x, name="norm"), name="relu")
+    return keras.Model(images, layers.embedding(x, embedding_dim))
 
 
 if __name__ == "__main__":

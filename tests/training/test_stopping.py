@@ -66,3 +66,13 @@ def test_after_interruptible_work_a_signal_only_asks():
             pass
         signal.raise_signal(signal.SIGTERM)
     assert stop.is_asked
+
+
+def test_where_several_must_agree_a_signal_is_a_wish_and_interrupts_nothing():
+    stop = StopRequest(is_agreed=True)
+    with stop.watched(), stop.interruptible():
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.is_wished and not stop.is_asked
+    stop.is_asked = True  # they have agreed
+    with pytest.raises(Stopped), stop.interruptible():
+        pytest.fail("it began")

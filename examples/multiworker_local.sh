@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Trains AND on scikit-learn's digits by two processes of this machine, and once more by one alone,
+# and compares the runs. On two machines it is the same: each starts one process, with their two
+# addresses in TF_CONFIG. Takes about two minutes.
+#
+#   bash examples/multiworker_local.sh [FOLDER]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+folder=${1:-$(mktemp -d)}
+
+train() {
+  python train.py --data=digits --train_split='train[:512]' --eval_split='test[:200]' \
+    --encoder=resnet_small --image_size=8 --rounds=1 --epochs_per_round=1 --batch_size=128 \
+    --learning_rate=0.003 --crop_min_area=0.5 --color_jitter=0 --grey=0 "$@"
+}
+
+free_port() {
+  python -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+addresses="\"127.0.0.1:$(free_port)\", \"127.0.0.1:$(free_port)\""
+
+tf_config() {  # of the process of this number
+  echo "{\"cluster\": {\"worker\": [$addresses]}, \"task\": {\"type\": \"worker\", \"index\": $1}}"
+}
+
+TF_CONFIG=$(tf_config 1) train --strategy=multiworker --workdir="$folder/two" &
+worker=$!
+trap 'kill $worker 2>/dev/null || true' EXIT
+TF_CONFIG=$(tf_config 0) train --strategy=multiworker --workdir="$folder/two"
+wait $worker
+train --workdir="$folder/one"
+python examples/compare_runs.py "$folder/one" "$folder/two"

@@ -1,0 +1,64 @@
+"""Trains by each method in one start, alone or as one of the processes that `TF_CONFIG` names.
+
+Usage: python -m helpers.every_method FOLDER [--strategy=multiworker]
+"""
+
+import pathlib
+import sys
+
+from and_tf.training import encoder  # isort: skip  (sets what TensorFlow reads)
+import numpy as np
+import pytest
+from helpers import programs
+from helpers.small_runs import skip_exports
+from helpers.small_worker import small_encoder
+
+from and_tf.training import loop
+from and_tf.training.workers import Workers, workers_of
+
+# The last batch of 21 images holds 5, that of 17 a single one.
+FLAGS = {
+    "and": [17],
+    "instance": [21, "--views=2", "--group_weight=0.5", "--entropy_weight=0.2"],
+    "deepcluster": [17, "--num_clusters=4"],
+    "split_brain": [21],
+    "supervised": [21],
+    "random": [21],
+}
+
+
+def write_images(folder, count):
+    """Images of noise in three classes, as the data set `npz:PATH`."""
+    rng, path = np.random.default_rng(0), folder / f"{count}.npz"
+    numbers = {"train": count, "test": 9}
+    images = {f"x_{k}": rng.integers(0, 256, (n, 8, 8, 3), "uint8") for k, n in numbers.items()}
+    np.savez(path, **images, **{f"y_{k}": np.arange(n) % 3 for k, n in numbers.items()})
+    return path
+
+
+def flags(folder, run, method, count, *others):
+    """Of a short run of a method."""
+    return [
+        f"--data=npz:{folder / f'{count}.npz'}", f"--workdir={run}", f"--method={method}",
+        "--image_size=8", "--embedding_dim=4", "--batch_size=8", "--crop_min_area=0.5",
+        "--color_jitter=0", "--grey=0", "--eval_every=1", "--epochs_per_round=2", *others,
+        f"--rounds={int(method == 'and')}",
+    ]  # fmt: skip
+
+
+def main(folder, *strategy):
+    runs = [
+        programs.read_settings([*flags(folder, folder / method, method, *more), *strategy])
+        for method, more in FLAGS.items()
+    ]
+    with workers_of(runs[0]) as workers:
+        for settings in runs:
+            loop.run_by(workers, settings, lambda *others: None)
+
+
+if __name__ == "__main__":
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoder, "build_encoder", small_encoder)
+        patch.setattr(Workers, "part", lambda workers: None)  # there are more runs
+        skip_exports(patch)
+        main(pathlib.Path(sys.argv[1]), *sys.argv[2:])

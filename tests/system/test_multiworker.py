@@ -1,0 +1,93 @@
+"""Processes on loopback train what one alone trains, by every method; and what ends them."""
+
+import json
+import re
+import signal
+import time
+
+import numpy as np
+import pytest
+from helpers.cluster import END, outputs, started
+from helpers.every_method import FLAGS, flags, write_images
+
+METADATA = "facts"
+
+
+def arrays(run):
+    """All that the last checkpoint of a run holds."""
+    with np.load(run / "checkpoints" / "last.npz") as found:
+        return {name: found[name] for name in found.files if name != METADATA}
+
+
+def records(run):
+    """The metrics of a run without what it cost."""
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
+
+
+def assert_close(run, other):
+    expected, found = arrays(run), arrays(other)
+    assert expected.keys() == found.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
+    for one, two in zip(records(run), records(other), strict=True):
+        assert two == pytest.approx(one, rel=1e-5, abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of the runs of every method, by how many processes trained them."""
+    folders = {}
+    for size in (1, 4):
+        folder = folders[size] = tmp_path_factory.mktemp(f"by_{size}")
+        for count in (17, 21):
+            write_images(folder, count)
+        with started([str(folder)], size, program="helpers.every_method") as workers:
+            for status, output in outputs(workers):
+                assert status == 0, output
+    return folders
+
+
+@pytest.mark.parametrize("method", FLAGS)
+def test_four_processes_train_as_one(trained, method):
+    assert_close(trained[1] / method, trained[4] / method)
+
+
+def test_a_killed_process_ends_the_other_and_the_same_commands_continue(tmp_path):
+    write_images(tmp_path, 21)
+    more = ["--deterministic", "--checkpoint_steps=2", "--epochs_per_round=6", "--eval_every=3"]
+    run, alone = tmp_path / "two", tmp_path / "one"
+    command = flags(tmp_path, run, "and", 21, *more)
+    with started(command, 2) as workers:
+        wait_for_epochs(run, 2, workers)
+        workers[1].kill()
+        killed = time.monotonic()
+        status, output = outputs(workers[:1], END)[0]
+        assert status == 2 and time.monotonic() - killed < END
+        last = output.strip().splitlines()[-1]
+        assert re.search("worker 1 .* was killed: the same commands continue", last), output
+        assert "Traceback" not in output and "StartAbort" not in output
+    with started(command, 2) as workers:
+        for status, output in outputs(workers):
+            assert status == 0, output
+    with started(flags(tmp_path, alone, "and", 21, *more)) as workers:
+        assert outputs(workers)[0][0] == 0
+    assert_close(alone, run)
+
+
+def test_a_signal_to_one_process_stops_both_after_the_same_step(tmp_path):
+    write_images(tmp_path, 21)
+    run = tmp_path / "run"
+    with started(flags(tmp_path, run, "and", 21, "--epochs_per_round=500"), 2) as workers:
+        wait_for_epochs(run, 2, workers)
+        workers[1].send_signal(signal.SIGTERM)
+        (status, output), (other, _) = outputs(workers, END)
+    assert status == other == 0 and "The same command continues." in output
+
+
+def wait_for_epochs(run, count, workers):
+    """Until so many epochs are written, or a process has ended."""
+    metrics = run / "metrics.jsonl"
+    while not metrics.is_file() or len(metrics.read_text().splitlines()) < count:
+        assert all(worker.poll() is None for worker in workers), outputs(workers)
+        time.sleep(0.1)
