@@ -1,5 +1,6 @@
 """What a run remembers of its images, to say what has changed when it continues."""
 
+import hashlib
 import os
 import zlib
 from collections.abc import Sequence
@@ -32,6 +33,15 @@ class Manifest:
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    @property
+    def content(self) -> str:
+        """sha256 (hex) of all of it, by which the state of a run knows its images."""
+        digest = hashlib.sha256()
+        for name, array in self.arrays().items():
+            digest.update(f"{name} {len(array)}\n".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
     def arrays(self) -> dict[str, np.ndarray]:
         """As plain arrays for an .npz file; names as the bytes that the file system holds."""

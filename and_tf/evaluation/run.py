@@ -11,7 +11,7 @@ from and_tf.data.settings import AugmentationSettings, DataSettings
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import has_labels
 from and_tf.encoders.pooling import chosen_layer
-from and_tf.errors import Argument, UserError
+from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.evaluation import results
 from and_tf.evaluation.confusion import confusion_matrix
 from and_tf.evaluation.features import extract_layers
@@ -19,7 +19,8 @@ from and_tf.evaluation.images import EvaluationImages, open_images
 from and_tf.evaluation.protocols import EncoderInput, Outcome, ProtocolInput
 from and_tf.evaluation.settings import ALL_LAYERS, EvaluationSettings
 from and_tf.methods.choice import MethodChoice
-from and_tf.runs.restore import restore_encoder
+from and_tf.runs.checkpoint import fault_of_values
+from and_tf.runs.restore import RestoredEncoder, restore_encoder
 from and_tf.runs.workdir import Workdir, open_run
 
 
@@ -39,7 +40,9 @@ def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
     run = open_run(settings.run.workdir)
     run.check_folders()
     of_run = run.read_settings(DataSettings)
-    restored = restore_encoder(run, settings.run.checkpoint)
+    is_of_memory = settings.features.bank == "memory"
+    bank = _bank_array(run) if is_of_memory else None
+    restored = restore_encoder(run, settings.run.checkpoint, bank or "")
     layers = encoders.layer_names(restored.encoder)
     layer = settings.features.layer
     if layer != ALL_LAYERS:
@@ -48,7 +51,8 @@ def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
     chosen = settings.images.applied_to(of_run)
     images = open_images(chosen, of_run, settings.protocol, run.read_metadata())
     settings.protocol.check(images)
-    outcomes = _measure(settings, run, restored.encoder, layers, images)
+    rows = _memory_bank(run, restored, images.reference) if is_of_memory else None
+    outcomes = _measure(settings, run, restored.encoder, layers, images, rows)
     report = _report(settings, images, layer, layers, outcomes)
     report |= {"step": restored.step, "epoch": _epoch_at(run, restored.step)}
     matrices = _confusion_matrices(images, outcomes)
@@ -70,8 +74,9 @@ def _measure(
     encoder: keras.Model,
     layers: list[str],
     images: EvaluationImages,
+    bank: np.ndarray | None,
 ) -> list[Outcome]:
-    """The outcomes of every layer, from one pass over each source."""
+    """The outcomes of every layer, from one pass over each source; the bank in place of `fc`."""
     given = EncoderInput(
         images,
         encoder,
@@ -84,11 +89,11 @@ def _measure(
     settings.protocol.check_cost(given)
     if settings.protocol.takes_images:
         return settings.protocol.run_on_images(given)
-    return _measure_features(settings, run, given)
+    return _measure_features(settings, given, bank)
 
 
 def _measure_features(
-    settings: EvaluationSettings, run: Workdir, measured: EncoderInput
+    settings: EvaluationSettings, measured: EncoderInput, bank: np.ndarray | None
 ) -> list[Outcome]:
     """The outcomes of a protocol on features."""
     images, layers = measured.images, measured.layers
@@ -105,8 +110,8 @@ def _measure_features(
         )
 
     queries = features(images.queries)
-    if settings.features.bank == "memory":
-        reference = {"fc": _memory_bank(run, settings.run.checkpoint, images.reference)}
+    if bank is not None:
+        reference = {"fc": bank}
     elif images.same or not settings.protocol.uses_reference:
         reference = queries
     else:
@@ -121,22 +126,32 @@ def _measure_features(
     return outcomes
 
 
-def _memory_bank(run: Workdir, checkpoint: str, reference: Source) -> np.ndarray:
+def _bank_array(run: Workdir) -> str | None:
+    """The name of the training bank in a run's checkpoints; None of a method without one."""
+    return run.read_settings(MethodChoice).method_class.bank_array
+
+
+def _memory_bank(run: Workdir, restored: RestoredEncoder, reference: Source) -> np.ndarray:
     """The rows of the training bank, which must belong to the reference images."""
-    name = run.read_settings(MethodChoice).method_class.bank_array
-    arrays, _, path = run.load_checkpoint(checkpoint, name or "bank")
-    if name not in arrays:
+    rows = restored.others.get(_bank_array(run) or "")
+    if rows is None:
         raise UserError(
-            f"{path} holds no bank: use ", Argument("checkpoint", "last"), " or ",
+            f"{restored.path} holds no bank: use ", Argument("checkpoint", "last"), " or ",
             Argument("bank", "recomputed"), ".",
         )  # fmt: skip
-    if run.read_metadata()["fingerprint"] != reference.fingerprint:
+    if run.read_metadata().get("fingerprint") != reference.fingerprint:
         raise UserError(
             Argument("bank", "memory"), f" holds the images of the run, not {reference.name}: "
             "leave out ", Argument("data"), " and ", Argument("train_split"), ", or use ",
             Argument("bank", "recomputed"), ".",
         )  # fmt: skip
-    return arrays[name]
+    expected = len(reference), restored.encoder.output_shape[-1]
+    if rows.shape != expected or rows.dtype.kind != "f" or fault_of_values(rows):
+        raise BrokenFile(
+            f"The checkpoint {restored.path} is corrupt: its bank is no finite numbers of shape "
+            f"{expected}. Restore it from a copy, or use ", Argument("bank", "recomputed"), ".",
+        )  # fmt: skip
+    return rows
 
 
 def _report(

@@ -93,6 +93,14 @@ class MethodModel(EvaluationStep):
         """The part of `state` that is kept for good at the end of each round."""
         return {}
 
+    def state_ranges(self) -> dict[str, tuple[float, float]]:
+        """The lowest and the highest value of what in `state` is no plain number, by name.
+
+        Rows of images, numbers of rounds and the like: a checkpoint that holds others is refused,
+        for it would be read beyond an array's end.
+        """
+        return {}
+
     def start_from(self, embeddings: np.ndarray) -> None:
         """Takes the embeddings (N, D) of the training images by weights that were learned before.
 

@@ -1,8 +1,8 @@
 """What a run has left in its folder, up to the checkpoint that is reported on."""
 
 import dataclasses
-import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,16 @@ from and_tf.errors import BrokenFile
 from and_tf.evaluation import results
 from and_tf.evaluation.protocols import PROTOCOLS
 from and_tf.methods import Method
+from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS
 from and_tf.methods.rounds import RoundPlan
-from and_tf.runs import checkpoint
+from and_tf.runs import checkpoint, schema
 from and_tf.runs.workdir import Workdir
 from and_tf.training.settings import ExperimentSettings, read_settings
+
+# What evaluate.py writes.
+EVALUATION = schema.evaluation(
+    [*results.SETTINGS, *results.METRICS, *(f"{name}_deviation" for name in results.METRICS)]
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,12 +159,15 @@ def read_record(run: Workdir, step: int | None = None) -> Record:
         NotFound: if the folder holds no run.
         BrokenFile: if a file of the run is corrupt.
     """
-    settings = read_settings(run)
-    metrics = [m for m in run.read_metrics() if step is None or m["step"] <= step]
-    ends = [e for e in _round_ends(run, settings.method) if step is None or e.step <= step]
+    settings, metadata = read_settings(run), run.read_metadata()
+    if missing := sorted({"images", "fingerprint"} - metadata.keys()):
+        raise BrokenFile(f"{run.metadata} cannot be read (there is no {missing[0]!r}): restore it.")
+    metrics = [m for m in _measured(run, settings.method.plan) if step is None or m["step"] <= step]
+    found = _round_ends(run, settings.method, metadata["images"])
+    ends = [end for end in found if step is None or end.step <= step]
     return Record(
         settings=settings,
-        metadata=run.read_metadata(),
+        metadata=metadata,
         epochs=[record for record in metrics if "loss" in record],
         evaluations=[record for record in metrics if "loss" not in record],
         round_ends=ends,
@@ -167,14 +176,59 @@ def read_record(run: Workdir, step: int | None = None) -> Record:
     )
 
 
-def _round_ends(run: Workdir, method: Method) -> list[RoundEnd]:
+def _measured(run: Workdir, plan: RoundPlan) -> list[dict[str, Any]]:
+    """The records of metrics.jsonl, without what is NaN or infinite: nothing can be drawn of it."""
+    records = []
+    for number, record in enumerate(run.read_metrics(), start=1):
+        needed = ("epoch", "round", *(("images_per_second",) if "loss" in record else ()))
+        fault = next((f"there is no {name!r}" for name in needed if name not in record), "")
+        if not fault and (record["epoch"] > plan.total_epochs or record["round"] > plan.rounds):
+            fault = (
+                f"it is of epoch {record['epoch']} in round {record['round']}, and the run has "
+                f"{plan.total_epochs} and {plan.rounds}"
+            )
+        if fault:
+            raise BrokenFile(
+                f"{run.metrics} is corrupt in line {number} ({fault}): restore it, or remove that "
+                "line."
+            )
+        records.append({n: v for n, v in record.items() if n in needed or math.isfinite(v)})
+    return records
+
+
+def _round_ends(run: Workdir, method: Method, images: int) -> list[RoundEnd]:
     ends = []
     for number in run.ended_rounds():
         if number <= method.plan.rounds:
-            arrays, metadata = checkpoint.load(run.round_file(number))
+            arrays, metadata, path = run.load_checkpoint(f"round_{number}", NEIGHBOURHOOD_ARRAYS)
             kept = {name: arrays.get(name) for name in method.neighbourhood_arrays}
+            if fault := _fault_of_end(number, metadata, kept, images):
+                raise BrokenFile(f"{path} is corrupt ({fault}): restore it, or remove it.")
             ends.append(RoundEnd(number, metadata["step"], **kept))
     return ends
+
+
+def _fault_of_end(
+    number: int, metadata: dict[str, Any], kept: Mapping[str, np.ndarray | None], images: int
+) -> str:
+    """What is wrong with the end of a round of so many images, in words; empty if nothing is."""
+    if metadata.get("round", number) != number:
+        return f"it is of round {metadata['round']}"
+    kinds = {
+        "entropy": ("f", 1, np.inf),
+        "neighbours": ("iu", 2, images - 1),
+        "is_anchor": ("b", 1, 1),
+    }
+    for name, array in kept.items():
+        kind, axes, highest = kinds[name]
+        if array is None:
+            continue
+        if array.dtype.kind not in kind or array.ndim != axes or len(array) != images:
+            return f"{name} holds {array.dtype} of shape {array.shape} for {images} images"
+        lowest = -np.inf if kind == "f" else 0
+        if array.size == 0 or (fault := checkpoint.fault_of_values(array, lowest, highest)):
+            return f"{name} holds {fault if array.size else 'nothing'}"
+    return ""
 
 
 def _protocols(folder: Path) -> list[dict[str, Any]]:
@@ -183,30 +237,9 @@ def _protocols(folder: Path) -> list[dict[str, Any]]:
     for path in sorted(folder.glob("*.json")):
         if path.stem.split("_")[0] not in PROTOCOLS or not path.is_file():
             continue
-        try:
-            report = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            report = None
-        if not _is_valid(report):
-            raise BrokenFile(f"{path} cannot be read: remove it, or run that evaluate.py again.")
-        found.append(report)
+        remedy = "remove it, or run that evaluate.py again"
+        found.append(schema.read_object(path, EVALUATION, remedy))
     return found
-
-
-def _is_valid(report: object) -> bool:
-    """Whether a file of evaluate.py holds what the page shows of it."""
-    if not isinstance(report, dict) or "protocol" not in report:
-        return False
-    notes, rows = report.get("notes", []), report.get("rows", [])
-    if not isinstance(notes, list) or not isinstance(rows, list):
-        return False
-    rows = rows or [report]
-    if not all(isinstance(row, dict) for row in rows):
-        return False
-    names = (*results.SETTINGS, *results.METRICS, *(f"{n}_deviation" for n in results.METRICS))
-    values = [row[name] for row in rows for name in names if name in row]
-    values += [report[name] for name in ("step", "epoch") if name in report]
-    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
 def anchor_since(found: Sequence[Discovery], indices: np.ndarray) -> list[int | None]:

@@ -5,7 +5,7 @@ import itertools
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +13,8 @@ import keras
 import numpy as np
 
 from and_tf.errors import Argument, BrokenFile, NotFound, StepNotFinite
+from and_tf.runs import schema
+from and_tf.runs.archives import check_unpacked_size
 from and_tf.runs.atomic_files import replace_by
 
 if TYPE_CHECKING:  # methods lie above
@@ -123,7 +125,7 @@ def _is_finite(array: np.ndarray) -> bool:
 
 
 def load_newest(
-    paths: Sequence[Path], prefix: str = ""
+    paths: Sequence[Path], prefix: str | tuple[str, ...] = ""
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], Path]:
     """Arrays, metadata and path of the first checkpoint that is valid; corrupt ones are logged.
 
@@ -144,12 +146,14 @@ def load_newest(
     return (*load(found[-1], prefix), found[-1])
 
 
-def load(path: Path, prefix: str = "") -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load(
+    path: Path, prefix: str | tuple[str, ...] = ""
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays by name and the metadata of a checkpoint; each array read is checked by its CRC.
 
     Args:
         path: of the file.
-        prefix: only arrays whose names begin so are read, such as `ENCODER`.
+        prefix: only arrays whose names begin so, or by one of several, are read, as `ENCODER`.
 
     Raises:
         NotFound: if there is none.
@@ -158,8 +162,11 @@ def load(path: Path, prefix: str = "") -> tuple[dict[str, np.ndarray], dict[str,
     if not path.is_file():
         raise NotFound(f"{path} holds no checkpoint: train first, or name another run.")
     try:
+        check_unpacked_size(path)
         with np.load(path, allow_pickle=False) as file:
-            metadata = dict(json.loads(str(file[METADATA])))
+            metadata = schema.parse(str(file[METADATA]))
+            if fault := schema.CHECKPOINT.fault(metadata):
+                raise ValueError(fault)
             names = [name for name in file.files if name != METADATA and name.startswith(prefix)]
             return {name: file[name] for name in names}, metadata
     except Exception as error:  # corruption shows in a dozen kinds of zipfile, numpy and json
@@ -169,11 +176,24 @@ def load(path: Path, prefix: str = "") -> tuple[dict[str, np.ndarray], dict[str,
         ) from error  # fmt: skip
 
 
-def restore(state: dict[str, Stored], arrays: dict[str, np.ndarray], path: Path) -> None:
+def restore(
+    state: dict[str, Stored],
+    arrays: dict[str, np.ndarray],
+    path: Path,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
+) -> None:
     """Assigns arrays to the variables of the same names, and to what stands for one.
 
+    Args:
+        state: variables by name.
+        arrays: of a checkpoint.
+        path: of the checkpoint.
+        ranges: the lowest and the highest value that an array may hold, by name; of the others any
+            that is finite.
+
     Raises:
-        BrokenFile: before anything is assigned, if a name, shape or dtype differs.
+        BrokenFile: before anything is assigned, if a name, shape or dtype differs, or a value is
+            none that training leaves.
     """
     for name, variable in state.items():
         found = arrays[name].shape if name in arrays else "none"
@@ -190,5 +210,20 @@ def restore(state: dict[str, Stored], arrays: dict[str, np.ndarray], path: Path)
                 f"{dtype}. Restore it from a copy, or train anew in another ",
                 Argument("workdir"), ".",
             )  # fmt: skip
+        if fault := fault_of_values(arrays[name], *(ranges or {}).get(name, ())):
+            raise BrokenFile(
+                f"The checkpoint {path} is corrupt: {name} holds {fault}. Restore it from a copy, "
+                "or train anew in another ", Argument("workdir"), ".",
+            )  # fmt: skip
     for name, variable in state.items():
         variable.assign(arrays[name])
+
+
+def fault_of_values(array: np.ndarray, lowest: float = -np.inf, highest: float = np.inf) -> str:
+    """What an array of numbers holds that it may not, in words; empty if there is nothing."""
+    if not _is_finite(array):
+        return "NaN or infinite values"
+    if array.size == 0 or (lowest <= array.min() and array.max() <= highest):
+        return ""
+    wrong = array.min() if array.min() < lowest else array.max()
+    return f"{wrong}, not values from {lowest:g} to {highest:g}"

@@ -1,6 +1,7 @@
 """A run's flags.cfg: every setting with its value, one a line, readable by `--flagfile`."""
 
 from pathlib import Path
+from typing import Any
 
 from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.settings import Settings, flat_values
@@ -14,9 +15,7 @@ def flag_file_text(settings: Settings) -> str:
     """
     lines = []
     for name, value in flat_values(settings).items():
-        if isinstance(value, tuple):
-            value = ",".join(map(str, value))
-        text = "" if value is None else str(value)
+        text = _text_of(value)
         if text != text.rstrip() or len(text.splitlines()) > 1 or not _is_unicode(text):
             raise UserError(
                 Argument(name, value),
@@ -25,6 +24,12 @@ def flag_file_text(settings: Settings) -> str:
             )
         lines.append(f"--{name}={text}\n")
     return "".join(lines)
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def _is_unicode(text: str) -> bool:
@@ -51,3 +56,13 @@ def read_flag_file(path: Path) -> dict[str, str]:
     except UnicodeDecodeError as error:
         raise BrokenFile(f"{path} is corrupt ({error}): restore it.") from error
     return texts
+
+
+def is_same_text(one: str, other: str) -> bool:
+    """Whether two texts of a setting mean the same, as 0.1 and 0.10 do."""
+    if one == other:
+        return True
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return one.lower() == other.lower()

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from and_tf.data.settings import AugmentationSettings, DataSettings
 from and_tf.data.startup_lines import look_for_devices
@@ -22,11 +23,13 @@ class RestoredEncoder(NamedTuple):
         encoder: keras.Model from images (B, H, W, 3) in 0..255 to unit embeddings (B, D).
         step: optimiser steps of the checkpoint.
         path: of the checkpoint.
+        others: the other arrays that were asked for, of the same moment.
     """
 
     encoder: keras.Model
     step: int
     path: Path
+    others: dict[str, np.ndarray]
 
 
 def load_encoder(path: str | Path, checkpoint: str = "last") -> keras.Model:
@@ -68,12 +71,14 @@ def _load_keras_file(path: Path) -> keras.Model:
         ) from error
 
 
-def restore_encoder(run: Workdir, which: str = "last") -> RestoredEncoder:
+def restore_encoder(run: Workdir, which: str = "last", also: str = "") -> RestoredEncoder:
     """The encoder of a run's checkpoint.
 
     Args:
         run: the folder.
         which: `last`, `best` or `round_N`, as in `load_encoder`.
+        also: what the names of other arrays begin with that are read, too: a run that goes on may
+            have replaced the checkpoint before a second reading.
 
     Raises:
         NotFound, BrokenFile: as `load_encoder`.
@@ -91,6 +96,8 @@ def restore_encoder(run: Workdir, which: str = "last") -> RestoredEncoder:
             metadata["mean"],
             metadata["std"],
         )
-    arrays, kept, path = run.load_checkpoint(which, checkpoint.ENCODER)
+    prefix = (checkpoint.ENCODER, also) if also else checkpoint.ENCODER
+    arrays, kept, path = run.load_checkpoint(which, prefix)
     checkpoint.restore(checkpoint.encoder_state(encoder), arrays, path)
-    return RestoredEncoder(encoder, kept["step"], path)
+    others = {n: array for n, array in arrays.items() if not n.startswith(checkpoint.ENCODER)}
+    return RestoredEncoder(encoder, kept["step"], path, others)

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +16,10 @@ import numpy as np
 
 from and_tf.data.manifest import Manifest
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
-from and_tf.runs import checkpoint
+from and_tf.runs import checkpoint, schema
+from and_tf.runs.archives import check_unpacked_size
 from and_tf.runs.atomic_files import replace_by_link, replace_file, sync_descriptor
-from and_tf.runs.flag_file import flag_file_text, read_flag_file
+from and_tf.runs.flag_file import flag_file_text, is_same_text, read_flag_file
 from and_tf.runs.lock import locked
 from and_tf.settings import SettingError, Settings, build, parse_all
 
@@ -154,13 +155,12 @@ class Workdir:
             BrokenFile: if it is missing or corrupt, above all the numbers that pixels are
                 normalised by.
         """
-        try:
-            metadata = json.loads(self.metadata.read_text())
-            if not all(np.isfinite(metadata[name]).all() for name in ("mean", "std")):
-                raise ValueError("mean or std is NaN or infinite")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = f"there is no {error}" if isinstance(error, KeyError) else error
-            raise BrokenFile(f"{self.metadata} cannot be read ({reason}): restore it.") from error
+        metadata = schema.read_object(self.metadata, schema.RUN)
+        if len(metadata["mean"]) != len(metadata["std"]):
+            raise BrokenFile(
+                f"{self.metadata} cannot be read (mean and std have {len(metadata['mean'])} and "
+                f"{len(metadata['std'])} values): restore it."
+            )
         return metadata
 
     def write_network(self, encoder: keras.Model) -> None:
@@ -174,7 +174,7 @@ class Workdir:
             BrokenFile: if they cannot be read.
         """
         try:
-            config = json.loads(self.network.read_text())
+            config = schema.parse(schema.read_regular(self.network))
             if "keras_hub>" in json.dumps(config):  # knows the layers of its backbones
                 importlib.import_module("keras_hub")
             return keras.saving.deserialize_keras_object(config, safe_mode=True)
@@ -201,6 +201,7 @@ class Workdir:
             BrokenFile: if it cannot be read.
         """
         try:
+            check_unpacked_size(self.images)
             with np.load(self.images, allow_pickle=False) as arrays:
                 return Manifest.from_arrays({name: arrays[name] for name in arrays.files})
         except Exception as error:
@@ -228,20 +229,23 @@ class Workdir:
             checkpoint.save(self.round_file(metadata["round"]), arrays, metadata)
 
     def load_checkpoint(
-        self, which: str = "last", prefix: str = ""
+        self, which: str = "last", prefix: str | tuple[str, ...] = ""
     ) -> tuple[dict[str, np.ndarray], dict[str, Any], Path]:
         """Arrays, metadata and path of a checkpoint; a corrupt last one gives way to the previous.
 
         Args:
             which: `last`, `best` or `round_N`.
-            prefix: only arrays whose names begin so are read, such as `checkpoint.ENCODER`.
+            prefix: only arrays whose names begin so, or by one of several, are read, such as
+                `checkpoint.ENCODER`.
 
         Raises:
             NotFound: if there is none.
-            BrokenFile: if all that are left are corrupt.
+            BrokenFile: if all that are left are corrupt, or it is of another run.
         """
         if which == "last":
-            return checkpoint.load_newest([self.checkpoint, self.previous_checkpoint], prefix)
+            found = checkpoint.load_newest([self.checkpoint, self.previous_checkpoint], prefix)
+            self._check_metadata(found[1], found[2])
+            return found
         kept = {f"round_{number}": self.round_file(number) for number in self.ended_rounds()}
         if self.best_checkpoint.is_file():
             kept["best"] = self.best_checkpoint
@@ -250,7 +254,40 @@ class Workdir:
                 Argument("checkpoint", which),
                 f" is not in {self.path}. It holds {', '.join(['last', *kept])}.",
             )
-        return (*checkpoint.load(kept[which], prefix), kept[which])
+        arrays, metadata = checkpoint.load(kept[which], prefix)
+        self._check_metadata(metadata, kept[which])
+        return arrays, metadata, kept[which]
+
+    def origin(self, names: Collection[str], images: str) -> dict[str, Any]:
+        """What tells the checkpoints of this run from those of others, to be kept in each.
+
+        Args:
+            names: of the settings that change the result.
+            images: `Manifest.content` of the training images.
+        """
+        settings = {name: text for name, text in self.read_flags().items() if name in names}
+        return {"images": images, "settings": settings}
+
+    def _check_metadata(self, metadata: dict[str, Any], path: Path) -> None:
+        """Refuses a checkpoint of another run; those of earlier versions do not tell.
+
+        Raises:
+            BrokenFile: if its images or settings are not those of this run, or it has no step.
+        """
+        if "step" not in metadata:
+            raise BrokenFile(f"The checkpoint {path} is corrupt (there is no 'step'): restore it.")
+        origin = metadata.get("origin", {})
+        texts = self.read_flags() if origin and self.flags.is_file() else {}
+        parts: list[Any] = []
+        for name, text in origin.get("settings", {}).items():
+            if name in texts and not is_same_text(text, texts[name]):
+                separator = ", " if parts else ""
+                parts += [separator, Argument(name, text), f", here {texts[name]}"]
+        known = self.read_metadata().get("content") if origin and self.metadata.is_file() else None
+        if known is not None and origin.get("images", known) != known:
+            parts = ["other images"]
+        if parts:
+            raise of_another_run(path, parts)
 
     def append_metrics(self, records: Sequence[dict]) -> None:
         """Adds lines to metrics.jsonl, all or none.
@@ -277,24 +314,43 @@ class Workdir:
         Raises:
             BrokenFile: if another line is corrupt; a continued run would drop what follows it.
         """
-        lines = self.metrics.read_bytes().splitlines() if self.metrics.is_file() else []
-        records = []
+        content = self.metrics.read_bytes() if self.metrics.is_file() else b""
+        lines = content.splitlines()
+        records: list[dict[str, Any]] = []
         for number, line in enumerate(lines, start=1):
             try:
-                records.append(json.loads(line))
-                records[-1]["step"]
-            except (ValueError, KeyError, TypeError) as error:
-                if number == len(lines):
-                    return records[: number - 1]
+                record = schema.parse(line)
+                fault = schema.RECORD.fault(record)
+            except ValueError as error:
+                if number == len(lines) and not content.endswith(b"\n"):
+                    break
+                fault = str(error)
+            if fault:
                 raise BrokenFile(
-                    f"{self.metrics} is corrupt in line {number}: restore it, or remove that line."
-                ) from error
+                    f"{self.metrics} is corrupt in line {number} ({fault}): restore it, or remove "
+                    "that line."
+                )
+            records.append(record)
         return records
 
     def forget_after(self, step: int) -> None:
         """Drops the metrics after a step, which a continued run measures again."""
         kept = [record for record in self.read_metrics() if record["step"] <= step]
         self._replace(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def of_another_run(path: Path, parts: Sequence[Any]) -> BrokenFile:
+    """The error for a checkpoint that does not belong to the run in whose folder it lies.
+
+    Args:
+        path: of the checkpoint.
+        parts: of the message, on what differs.
+    """
+    return BrokenFile(
+        f"The checkpoint {path} is of another run (", *parts, "): put the run's own back (or its "
+        "flags.cfg and run.json, if they were changed), or remove it, to go on from an older one "
+        "if there is any.",
+    )  # fmt: skip
 
 
 def newest_run(root: str | Path = "runs") -> Workdir:

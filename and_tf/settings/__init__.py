@@ -8,6 +8,7 @@ from and_tf.settings.values import (
     differences,
     fields_of,
     flat_values,
+    of_result,
     parse,
     parse_all,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "differences",
     "fields_of",
     "flat_values",
+    "of_result",
     "parse",
     "parse_all",
     "refuse_unused",

@@ -134,9 +134,14 @@ def differences(old: Settings, new: Settings, is_deterministic: bool = False) ->
         is_deterministic: also those that move the last digits of a result.
     """
     before, after = flat_values(old), flat_values(new)
+    names = of_result(new, is_deterministic)
+    return [name for name in names if before.get(name) != after[name]]
+
+
+def of_result(settings: Settings, is_deterministic: bool = False) -> list[str]:
+    """Names of the settings that change a result; arguments as of `differences`."""
     free = set()
-    for field in fields_of(new):
+    for field in fields_of(settings):
         if field.details.may_change and not (is_deterministic and field.details.moves_rounding):
             free.add(field.name)
-    names = [name for name in after if name not in free]
-    return [name for name in names if before.get(name) != after[name]]
+    return [name for name in flat_values(settings) if name not in free]

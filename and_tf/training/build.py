@@ -23,6 +23,7 @@ from and_tf.methods.method_model import MethodModel
 from and_tf.methods.rounds import RoundPlan
 from and_tf.methods.schedule import RoundSchedule
 from and_tf.runs.workdir import Workdir
+from and_tf.settings import of_result
 from and_tf.training.encoder import normalisation, open_start, run_encoder
 from and_tf.training.hardware import has_gpu, main_device, steps_per_execution, use_xla
 from and_tf.training.optimizers import TorchSGD
@@ -78,6 +79,12 @@ class Experiment:
         """Optimiser steps that were taken."""
         return int(self.model.optimizer.iterations.numpy())
 
+    def origin(self) -> dict[str, Any] | None:
+        """What its checkpoints are known by, see `Workdir.origin`; None where none are written."""
+        if not self.run.can_write() or not self.run.flags.is_file():
+            return None
+        return self.run.origin(of_result(self.settings), self.images.content)
+
     def is_epoch_end(self) -> bool:
         return self.step % self.steps_per_epoch == 0
 
@@ -126,7 +133,9 @@ def build_experiment(
     start = open_start(settings, run)
     is_measured = is_begun and run.metadata.is_file()
     metadata = others | (
-        run.read_metadata() if is_measured else _image_metadata(train, size, workers.sharing)
+        run.read_metadata()
+        if is_measured
+        else _image_metadata(train, size, workers.sharing) | {"content": images.content}
     )
     if start is not None:
         metadata |= normalisation(start)  # of the weights, in place of that of the images

@@ -80,6 +80,10 @@ class Monitor:
         """What the next evaluation compares with: the neighbours of the last one."""
         return {"monitor/neighbours": self.neighbours}
 
+    def state_ranges(self) -> dict[str, tuple[float, float]]:
+        """The lowest and the highest value of `state`: -1 before the first evaluation."""
+        return {"monitor/neighbours": (-1, len(self.sample) - 1)}
+
     @property
     def missing(self) -> str:
         """Why kNN cannot be measured, or an empty string."""

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,7 +17,7 @@ from and_tf.evaluation import extract
 from and_tf.runs import checkpoint
 from and_tf.runs.atomic_files import is_leftover, replace_file
 from and_tf.runs.flag_file import flag_file_text
-from and_tf.runs.workdir import Workdir
+from and_tf.runs.workdir import Workdir, of_another_run
 from and_tf.settings import differences, flat_values
 from and_tf.training.build import Experiment
 from and_tf.training.callbacks import callback_metadata, restore_metadata
@@ -170,8 +171,11 @@ def continue_run(
             "version of this program that wrote it, or train anew in another ",
             Argument("workdir"), ".",
         )  # fmt: skip
+    _check_place(experiment, metadata, path)
     state = checkpoint.training_state(experiment.model) | monitor.state
-    checkpoint.restore(state, arrays, path)
+    checkpoint.restore(state, arrays, path, _ranges(experiment, monitor))
+    if experiment.step != metadata["step"]:
+        raise _corrupt(path, f"its optimizer is at step {experiment.step}, not {metadata['step']}")
     if run.can_write() and path != run.checkpoint and run.checkpoint.is_file():
         # Not to take the place of the valid one.
         os.replace(run.checkpoint, run.checkpoint.with_suffix(".corrupt"))
@@ -185,3 +189,35 @@ def continue_run(
         "Continuing %s after step %d of %d.", run.path, metadata["step"], experiment.total_steps
     )
     return metadata.get("interrupted")
+
+
+def _check_place(experiment: Experiment, metadata: dict[str, Any], path: Path) -> None:
+    """Refuses a checkpoint of a step that the run has not, or of other images.
+
+    Raises:
+        BrokenFile: before anything is changed.
+    """
+    images = metadata.get("origin", {}).get("images")
+    if images not in (None, experiment.images.content):
+        raise of_another_run(path, ["other images"])
+    step, last = metadata["step"], experiment.total_steps
+    if step > last:
+        raise _corrupt(path, f"it is of step {step}, and the run has {last}")
+    interrupted = metadata.get("interrupted")
+    if interrupted and (interrupted["epoch"] + 1) * experiment.steps_per_epoch != step:
+        raise _corrupt(path, f"epoch {interrupted['epoch'] + 1} does not end with its step, {step}")
+
+
+def _ranges(experiment: Experiment, monitor: Monitor) -> dict[str, tuple[float, float]]:
+    """The values that the state of a run may hold, where not all are possible."""
+    ranges = experiment.model.state_ranges() | monitor.state_ranges()
+    if "round" in ranges:
+        ranges["round"] = (0, experiment.plan.rounds)
+    return ranges
+
+
+def _corrupt(path: Path, reason: str) -> BrokenFile:
+    return BrokenFile(
+        f"The checkpoint {path} is corrupt ({reason}): restore it from a copy, or train anew in "
+        "another ", Argument("workdir"), ".",
+    )  # fmt: skip

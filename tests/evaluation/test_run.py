@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from helpers.report_runs import encoder_arrays, make_run, save_images, settings_of
+from helpers.report_runs import make_run, save_images
 
 from and_tf.data.sources.opening import open_source
-from and_tf.errors import UserError
+from and_tf.errors import BrokenFile, UserError
 from and_tf.evaluation.run import _memory_bank
 from and_tf.runs import checkpoint
+from and_tf.runs.restore import restore_encoder
 
 
 def run_with_bank(folder, *flags):
@@ -15,20 +16,32 @@ def run_with_bank(folder, *flags):
     data = save_images(folder / "i.npz", 12, 2)
     run = make_run(folder / "run", data, "--rounds=1", *flags)
     bank = np.random.default_rng(0).normal(size=(12, 8)).astype(np.float32)
-    checkpoint.save(run.checkpoint, encoder_arrays(settings_of(data)) | {"bank": bank}, {"step": 4})
+    checkpoint.save(
+        run.checkpoint, checkpoint.load(run.checkpoint)[0] | {"bank": bank}, {"step": 4}
+    )
     return run, open_source(data.partition("=")[2], "train"), bank
 
 
-def test_the_array_that_the_method_names_is_read_and_nothing_else(tmp_path, monkeypatch):
+def test_the_array_that_the_method_names_is_read_together_with_the_encoder(tmp_path, monkeypatch):
     run, images, bank = run_with_bank(tmp_path)
     read = []
     load = checkpoint.load
     monkeypatch.setattr(checkpoint, "load", lambda *args: read.append(load(*args)) or read[-1])
-    np.testing.assert_array_equal(_memory_bank(run, "last", images), bank)
-    assert [set(arrays) for arrays, _ in read] == [{"bank"}]
+    restored = restore_encoder(run, "last", "bank")
+    np.testing.assert_array_equal(_memory_bank(run, restored, images), bank)
+    assert len(read) == 1 and list(restored.others) == ["bank"]  # a save between two would mix them
+
+
+@pytest.mark.parametrize("bank", [np.ones((12, 9)), np.ones((12, 8), int), np.full((12, 8), "a"),
+                                  np.full((12, 8), np.nan), np.ones((3, 8))])  # fmt: skip
+def test_a_bank_that_is_not_of_the_images_and_the_encoder_is_refused(tmp_path, bank):
+    run, images, _ = run_with_bank(tmp_path)
+    restored = restore_encoder(run, "last", "bank")._replace(others={"bank": bank})
+    with pytest.raises(BrokenFile, match=r"no finite numbers of shape \(12, 8\)"):
+        _memory_bank(run, restored, images)
 
 
 def test_a_method_that_names_no_bank_has_none(tmp_path):
     run, images, _ = run_with_bank(tmp_path, "--method=random")
     with pytest.raises(UserError, match="holds no bank"):
-        _memory_bank(run, "last", images)
+        _memory_bank(run, restore_encoder(run, "last", "bank"), images)

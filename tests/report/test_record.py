@@ -98,6 +98,8 @@ def test_neighbours_that_do_not_count_in_training_are_left_out(run):
     near = np.array([[1, 2], [0, 3], [3, 1], [0, 1]])
     arrays = {"entropy": np.ones(4), "neighbours": near, "is_anchor": np.ones(4, bool)}
     np.savez(run.round_file(1), facts=np.array(json.dumps({"step": 3, "round": 1})), **arrays)
+    run.round_file(0).unlink()
+    run.write_metadata(METADATA | {"images": 4})
     (found,) = read_record(run).discoveries
     np.testing.assert_array_equal(found.neighbours, near)
     flags = ("--rounds=1", "--epochs_per_round=2", "--neighbours=mutual")

@@ -1,6 +1,7 @@
 """The folder of a run: what is written comes back, and what others put there is ignored."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -82,6 +83,76 @@ def test_a_corrupt_line_of_metrics_is_named(run):
     run.metrics.write_text('{"step": 1}\nnonsense\n{"step": 2}\n')
     with pytest.raises(BrokenFile, match="corrupt in line 2"):
         run.read_metrics()
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [('{"step": 1, "loss": "low"}', 'loss is "low", not a number'), ('{"step": -1}', "step is -1"),
+     ("[]", "it holds"), ('{"loss": 1}', "there is no 'step'"), ("1" * 5000, "corrupt in line 1")],
+)  # fmt: skip
+def test_a_line_that_nobody_wrote_is_refused_with_field_and_value(run, line, fault):
+    run.metrics.write_text(line + "\n")
+    with pytest.raises(BrokenFile, match=f"line 1.*{re.escape(fault)}|{fault}"):
+        run.read_metrics()
+
+
+SETTINGS = {"seed": "0", "temperature": "0.1"}
+
+
+def begun(run, content="of the images"):
+    run.write_flags(ExperimentSettings())
+    run.write_metadata({"mean": [1.0], "std": [1.0], "content": content})
+
+
+def test_a_checkpoint_knows_the_run_that_it_is_of(run):
+    begun(run)
+    origin = run.origin(["seed", "temperature"], "of the images")
+    assert origin == {"images": "of the images", "settings": SETTINGS}
+    run.save_checkpoint({}, {"step": 1, "origin": origin})
+    run.save_round({}, {"step": 1, "round": 0, "origin": origin | {"settings": {"gone": "3"}}})
+    run.save_best({}, {"step": 1})  # of an earlier version
+    for which in ("last", "round_0", "best"):
+        assert run.load_checkpoint(which)[1]["step"] == 1
+
+
+@pytest.mark.parametrize(
+    ("origin", "words"),
+    [({"settings": SETTINGS | {"seed": "1"}}, r"seed='1', here 0\)"),
+     ({"settings": {"seed": "1", "temperature": "0.2"}}, "seed='1', here 0, temperature='0.2'"),
+     ({"images": "others", "settings": SETTINGS}, r"\(other images\)")],
+)  # fmt: skip
+@pytest.mark.parametrize("which", ["last", "best", "round_0"])
+def test_a_checkpoint_of_another_run_is_refused_and_its_remedy_works(run, origin, words, which):
+    begun(run)
+    run.save_checkpoint({}, {"step": 1})
+    own = {"step": 2, "round": 0, "origin": origin}
+    {"last": run.save_checkpoint, "best": run.save_best, "round_0": run.save_round}[which]({}, own)
+    with pytest.raises(BrokenFile, match=f"of another run {words}|{words}.*put the run's own"):
+        run.load_checkpoint(which)
+    path = {"last": run.checkpoint, "best": run.best_checkpoint, "round_0": run.round_file(0)}
+    path[which].unlink()
+    assert run.load_checkpoint()[1]["step"] == 1
+
+
+def test_a_setting_that_is_written_otherwise_is_no_other_one(run):
+    begun(run)
+    run.flags.write_text(run.flags.read_text().replace("temperature=0.1", "temperature=0.10"))
+    run.save_checkpoint({}, {"step": 1, "origin": {"settings": SETTINGS}})
+    assert run.load_checkpoint()[1]["step"] == 1
+
+
+def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(run, monkeypatch):
+    monkeypatch.setattr(checkpoint.check_unpacked_size, "__defaults__", (1000,))
+    np.savez(run.images, sizes=np.zeros(10_000, np.int64))
+    with pytest.raises(BrokenFile, match=r"images.npz.*there is no|'names'"):
+        run.read_images()
+    np.savez_compressed(run.images, sizes=np.zeros(10_000, np.int64))
+    with pytest.raises(BrokenFile, match=r"images.npz cannot be read \(it unpacks to 0.0 GB\)"):
+        run.read_images()
+    run.checkpoint.parent.mkdir()
+    os.replace(run.images, run.checkpoint)
+    with pytest.raises(BrokenFile, match=r"last.npz is corrupt \(it unpacks to 0.0 GB\)"):
+        run.load_checkpoint()
 
 
 def test_the_newest_run_is_the_one_whose_checkpoint_is(tmp_path):

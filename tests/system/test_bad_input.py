@@ -69,6 +69,11 @@ def ones(*shape, dtype="uint8"):
     return np.ones(shape, dtype)
 
 
+def other_seed(held):
+    settings = held["origin"]["settings"] | {"seed": "1"}
+    return held | {"origin": held["origin"] | {"settings": settings}}
+
+
 # name, program, what is made, flags after those of `PLAIN`, words of the line
 FLAGS = [
     ("temperature 0", "train", nothing, ["--temperature=0"], ["--temperature=0", "above 0"]),
@@ -264,6 +269,30 @@ CHECKPOINTS = [
      ["{here}/run/checkpoints/last.npz", "bank has shape (3, 8) there", "Use the settings"]),
     ("words for numbers", "train", run(with_(bank=np.full((64, 8), "x"))), CONTINUED,
      ["{here}/run/checkpoints/last.npz", "bank holds <U1 and not float32", "Restore it"]),
+    ("steps that the run has not", "train", run(metadata(lambda held: held | {"step": 10**9})),
+     CONTINUED, ["{here}/run/checkpoints/last.npz", "step 1000000000", "restore it"]),
+    ("another step than the optimizer's", "train", run(with_(optimizer__0000=np.int64(3))),
+     CONTINUED, ["{here}/run/checkpoints/last.npz", "optimizer is at step 3", "restore it"]),
+    ("neighbours that are no images", "train", run(with_(neighbours=np.full((64, 1), 64))),
+     CONTINUED, ["{here}/run/checkpoints/last.npz", "neighbours holds 64", "to 63", "Restore it"]),
+    ("neighbours before the first", "train",
+     run(with_(monitor__neighbours=np.full((64, 10), -2, "int32"))), CONTINUED,
+     ["{here}/run/checkpoints/last.npz", "monitor/neighbours holds -2", "Restore it"]),
+    ("a round that the run has not", "train", run(with_(round=np.int32(99))),
+     CONTINUED, ["{here}/run/checkpoints/last.npz", "round holds 99", "Restore it"]),
+    ("weights that are not finite", "export",
+     run(with_(encoder__fc__bias=np.full(8, np.nan, "float32"))), CONTINUED,
+     ["{here}/run/checkpoints/last.npz", "encoder/fc/bias holds NaN", "Restore it"]),
+    ("an epoch that ends elsewhere", "train",
+     run(metadata(lambda held: held | {"interrupted": {"epoch": 9, "logs": {}}})), CONTINUED,
+     ["{here}/run/checkpoints/last.npz", "epoch 10 does not end", "restore it"]),
+    ("metadata of other types", "train", run(metadata(lambda held: held | {"best": "high"})),
+     CONTINUED, ["{here}/run/checkpoints/previous.npz", 'best is "high"', "restore it"]),
+    ("state of another run", "train", run(metadata(other_seed)), CONTINUED,
+     ["{here}/run/checkpoints/last.npz", "another run (--seed=1, here 0)", "remove it"]),
+    ("state of other images", "train",
+     run(metadata(lambda held: held | {"origin": {"images": "others"}})), CONTINUED,
+     ["{here}/run/checkpoints/last.npz", "other images", "remove it"]),
     ("no run.json", "train", run(removed("run.json"), removed("images.npz")),
      [*CONTINUED, "--batch_size=33"], ["--batch_size=32, now 33"]),
     ("binary run.json", "train", run(replaced("run.json", b"\xff{")), CONTINUED,
@@ -300,11 +329,11 @@ CHECKPOINTS = [
      ["{here}/run/flags.cfg", "restore it"]),
     ("other encoder", "export",
      run(replaced("flags.cfg", lambda old: old.replace(b"resnet_small", b"alexnet"))), CONTINUED,
-     ["{here}/run/checkpoints/last.npz", "another model", "Use the settings"]),
+     ["{here}/run/checkpoints/last.npz", "encoder='resnet_small', here alexnet", "flags.cfg"]),
     ("other encoder", "embed",
      run(replaced("flags.cfg", lambda old: old.replace(b"embedding_dim=8", b"embedding_dim=9"))),
      ["--model={here}/run"],
-     ["{here}/run/checkpoints/last.npz", "(128, 9) here", "Use the settings"]),
+     ["{here}/run/checkpoints/last.npz", "embedding_dim='8', here 9", "flags.cfg"]),
     ("no checkpoint", "embed", run(removed("checkpoints/last.npz"),
      removed("checkpoints/previous.npz")), ["--model={here}/run"],
      ["{here}/run/checkpoints/last.npz", "train first"]),

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from and_tf.bank.rows import read_rows
@@ -110,6 +111,10 @@ class AND(InstanceModel):
             "entropy": self.entropy,
             "round": self.round,
         }
+
+    def state_ranges(self) -> dict[str, tuple[float, float]]:
+        rows = {"neighbours": (0, self.num_samples - 1)}
+        return super().state_ranges() | rows | {"round": (0, np.inf)}
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {

@@ -87,6 +87,10 @@ class DeepClusterModel(ClassifierModel):
     def state(self) -> dict[str, keras.Variable]:
         return super().state() | {"clusters": self.classes, "assigned_epoch": self.assigned_epoch}
 
+    def state_ranges(self) -> dict[str, tuple[float, float]]:
+        of_clusters = {"clusters": (0, self.num_classes - 1), "assigned_epoch": (NEVER, np.inf)}
+        return super().state_ranges() | of_clusters
+
 
 def uniform_over_clusters(clusters: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draws as many images as there are, equally many of each cluster, in random order.

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
+from and_tf.errors import BrokenFile
 from and_tf.methods.method import Method, TrainingContext
 from and_tf.methods.rounds import SingleRound
 
@@ -59,6 +60,11 @@ class SplitBrain(Method):
 
         predictor, arrays = build_predictor(encoder), load(HEADS)
         for name, variable in head_state(predictor).items():
+            if name not in arrays or arrays[name].shape != tuple(variable.shape):
+                raise BrokenFile(
+                    f"The run's checkpoint is corrupt ({name} is missing or of another shape): "
+                    "restore it from a copy."
+                )
             variable.assign(arrays[name])
         sentence = f"Rebuilt from {self.fc_holds}: the mean of the predicted distribution."
         return sentence, rebuilt_images(predictor, images)

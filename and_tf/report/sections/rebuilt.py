@@ -1,6 +1,9 @@
 """Images beside what the method predicts of them, where it predicts images."""
 
+import numpy as np
+
 from and_tf.data.subsets import evenly_spaced
+from and_tf.errors import UserError
 from and_tf.report.context import ReportContext
 from and_tf.report.section import Section, fill
 from and_tf.report.thumbnails import picture
@@ -23,6 +26,14 @@ TEMPLATE = """
 """
 
 
+def _arrays(context: ReportContext, prefix: str) -> dict[str, np.ndarray]:
+    """Arrays of the checkpoint that is reported on, unless a run that goes on has replaced it."""
+    arrays, metadata, path = context.run.load_checkpoint(context.checkpoint, prefix)
+    if metadata["step"] != context.record.step:
+        raise UserError(f"{path} was replaced while it was read: repeat the command.")
+    return arrays
+
+
 def rebuilt_section(context: ReportContext) -> Section | None:
     """Held-out images, else training images, and what is rebuilt of them; None of most methods."""
     sample = context.reference if context.queries is None else context.queries
@@ -30,7 +41,7 @@ def rebuilt_section(context: ReportContext) -> Section | None:
     images = sample.load(rows, context.image_size)
     sentence, rebuilt = context.settings.method.rebuild(
         context.encoder,
-        lambda prefix: context.run.load_checkpoint(context.checkpoint, prefix)[0],
+        lambda prefix: _arrays(context, prefix),
         images,
     )
     if not rebuilt:

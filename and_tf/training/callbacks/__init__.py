@@ -73,6 +73,7 @@ def run_callbacks(
         stop,
         lambda: callback_metadata(of_method),
         keeps_best=not experiment.settings.method.learns_from_labels,
+        origin=experiment.origin(),
     )
     keep = checkpoints.save_interrupted
     everything = [

@@ -54,6 +54,7 @@ class Checkpoints(keras.callbacks.Callback):
         of_method: gives what the method's callbacks keep besides variables.
         keeps_best: whether there is a best encoder; not where the method learns the labels of the
             training images, of which the most overfitted would be the best.
+        origin: `Workdir.origin`, kept in all of them; None without a run that others could follow.
     """
 
     def __init__(
@@ -66,11 +67,13 @@ class Checkpoints(keras.callbacks.Callback):
         stop: StopRequest,
         of_method: Callable[[], dict[str, Any]],
         keeps_best: bool = True,
+        origin: dict[str, Any] | None = None,
     ):
         super().__init__()
         self.run, self.settings, self.plan = run, settings, plan
         self.counter, self.monitor, self.stop = counter, monitor, stop
         self.of_method, self.keeps_best = of_method, keeps_best
+        self.of_run = {"origin": origin} if origin else {}
         self.writer = BackgroundWriter()
         self.saved_step: int | None = None
         self.saved_at = time.monotonic()
@@ -148,6 +151,7 @@ class Checkpoints(keras.callbacks.Callback):
         of_round = checkpoint.round_state(self.model)
         arrays = checkpoint.values(of_round | state)
         metadata = {"step": step, "best": self.monitor.best} | self.of_method() | more
+        metadata |= self.of_run
 
         def write() -> None:
             if end is not None:
@@ -164,7 +168,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _write_ends(self, end: EpochEnd, step: int, arrays: dict[str, np.ndarray]) -> None:
         """The end of a round and the best encoder: one file where it is both."""
-        metadata = {"step": step, "epoch": end.epoch + 1}
+        metadata = {"step": step, "epoch": end.epoch + 1} | self.of_run
         of_best = {BEST_BY: end.best} if end.best is not None else {}
         if end.round is not None:
             self.run.save_round(arrays, metadata | {"round": end.round} | of_best)

@@ -1,0 +1,238 @@
+"""What the files of runs and exports may hold: names, types and ranges, in one place.
+
+A folder may come from elsewhere, or have been edited: what is read from it is data, not trust.
+Fields that a schema does not name are taken where `others` takes them: later versions may write
+more. Those that earlier versions did not write may be missing.
+"""
+
+import json
+import math
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from and_tf.errors import BrokenFile
+
+MOST = 2**31 - 1  # of whole numbers, as of settings
+LARGEST = 1e30  # of other numbers: beyond it float32 overflows in what is computed from them
+MOST_BYTES = (
+    64 << 20
+)  # of a JSON file; the largest that is written, a run's network, has below 1 MB
+SHOWN = 60  # characters of a value in a message
+
+
+class Rule(NamedTuple):
+    """What one value may be.
+
+    Attributes:
+        words: what it is to be, as after "not".
+        takes: whether a value is that.
+    """
+
+    words: str
+    takes: Callable[[Any], bool]
+
+
+class Schema(NamedTuple):
+    """What an object of named values may hold.
+
+    Attributes:
+        fields: rules by name.
+        required: names that may not be missing.
+        others: rule for the fields that are not named; None for all.
+    """
+
+    fields: Mapping[str, Rule]
+    required: Collection[str] = ()
+    others: Rule | None = None
+
+    def fault(self, found: object) -> str:
+        """What is wrong with an object, in words that name field and value; empty if nothing is."""
+        if not isinstance(found, dict):
+            return f"it holds {_shown(found)}, not an object of named values"
+        for name in self.required:
+            if name not in found:
+                return f"there is no {name!r}"
+        for name, value in found.items():
+            rule = self.fields.get(name, self.others)
+            if rule is not None and not rule.takes(value):
+                return f"{_shown(name)[1:-1]} is {_shown(value)}, not {rule.words}"
+        return ""
+
+
+def whole(lowest: int = 0, highest: int = MOST) -> Rule:
+    """A whole number in a range."""
+    return Rule(
+        f"a whole number from {lowest} to {highest}",
+        lambda v: isinstance(v, int) and not isinstance(v, bool) and lowest <= v <= highest,
+    )
+
+
+def number(lowest: float = -LARGEST, highest: float = LARGEST) -> Rule:
+    """A finite number in a range."""
+    if (lowest, highest) == (-LARGEST, LARGEST):
+        return Rule("a number", lambda v: _is_number(v) and abs(v) <= LARGEST)
+    return Rule(
+        f"a number from {lowest:g} to {highest:g}",
+        lambda v: _is_number(v) and lowest <= v <= highest,
+    )
+
+
+def list_of(rule: Rule, shortest: int = 0, longest: int = MOST) -> Rule:
+    """A list of values that each follow a rule."""
+    return Rule(
+        f"a list, of which each is {rule.words}",
+        lambda v: isinstance(v, list) and shortest <= len(v) <= longest and all(map(rule.takes, v)),
+    )
+
+
+def object_of(schema: Schema) -> Rule:
+    """An object that follows a schema of its own."""
+    names = ", ".join(schema.fields) or "values"
+    return Rule(f"an object of {names}", lambda v: not schema.fault(v))
+
+
+def or_null(rule: Rule) -> Rule:
+    """A value, or null."""
+    return Rule(f"{rule.words} or null", lambda v: v is None or rule.takes(v))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and not _is_nan(value)
+
+
+def _is_nan(value: float) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _shown(value: object) -> str:
+    try:
+        text = json.dumps(value, default=str)
+    except RecursionError:
+        text = f'"{type(value).__name__}"'
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+TEXT = Rule("a text", lambda v: isinstance(v, str))
+FLAG = Rule("true or false", lambda v: isinstance(v, bool))
+CHECKSUM = or_null(whole(0, 2**32 - 1))
+NUMBER = number()
+PERCENT = number(-1e-6, 100 + 1e-6)  # rounding
+# A metric that is NaN or infinite, as of embeddings that are all equal, was measured as such.
+METRIC = Rule(
+    "a number", lambda v: NUMBER.takes(v) or (isinstance(v, float) and not math.isfinite(v))
+)
+METRICS_OF_EPOCH = object_of(Schema({}, others=METRIC))
+
+RUN = Schema(
+    {
+        "images": whole(1),
+        "fingerprint": TEXT,
+        "content": TEXT,
+        "held_out_fingerprint": TEXT,
+        "labels": CHECKSUM,
+        "held_out_labels": CHECKSUM,
+        "boxes": CHECKSUM,
+        "mean": list_of(number(-1e6, 1e6), 1, 4),
+        "std": list_of(number(1e-9, 1e6), 1, 4),  # it is divided by
+        "tensorflow": TEXT,
+        "keras": TEXT,
+        "python": TEXT,
+        "loaded_layers": list_of(TEXT),
+        "raw_pixels_knn_top1": PERCENT,
+        "raw_pixels_knn_top1_train": PERCENT,
+        "init_knn_top1": PERCENT,
+    },
+    required=("mean", "std"),
+)
+
+# Of a run's origin in its checkpoints: its images, and the settings that change its result.
+ORIGIN = Schema({"images": TEXT, "settings": object_of(Schema({}, others=TEXT))})
+
+CHECKPOINT = Schema(
+    {
+        "step": whole(),
+        "epoch": whole(),
+        "round": whole(),
+        "best": number(-1, 100 + 1e-6),  # -1 before any was measured
+        "knn_top1_train": PERCENT,
+        "origin": object_of(ORIGIN),
+        "interrupted": object_of(
+            Schema({"epoch": whole(), "logs": METRICS_OF_EPOCH}, required=("epoch", "logs"))
+        ),
+        "curriculum": METRICS_OF_EPOCH,
+        "clusters": object_of(Schema({"kmeans": TEXT}, others=METRIC)),
+    }
+)
+
+RECORD = Schema(  # a line of metrics.jsonl
+    {"step": whole(), "epoch": whole(), "round": whole()}, required=("step",), others=METRIC
+)
+
+
+def evaluation(numbers: Collection[str]) -> Schema:
+    """Of a file of evaluate.py.
+
+    Args:
+        numbers: names of the settings and metrics that it may hold.
+    """
+    measured = dict.fromkeys(numbers, NUMBER)
+    row = Schema({"layer": TEXT, "values": whole(), **measured})
+    texts = dict.fromkeys(("protocol", "classifier", "layer", "checkpoint", "reference"), TEXT)
+    return Schema(
+        {
+            **texts,
+            "queries": TEXT,
+            "step": whole(),
+            "epoch": whole(),
+            "rows": list_of(object_of(row)),
+            "notes": list_of(TEXT),
+            "files": list_of(TEXT),
+            **measured,
+        },
+        required=("protocol",),
+    )
+
+
+def parse(text: str | bytes) -> Any:
+    """What JSON holds.
+
+    Raises:
+        ValueError: whatever is wrong with it.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def read_object(path: Path, schema: Schema, remedy: str = "restore it") -> dict[str, Any]:
+    """The object of a JSON file, which follows a schema.
+
+    Raises:
+        BrokenFile: if it does not, or cannot be read; names the file, the field and the value.
+    """
+    try:
+        found = parse(read_regular(path))
+        fault = schema.fault(found)
+    except (OSError, ValueError) as error:
+        fault = str(error)
+    if fault:
+        raise BrokenFile(f"{path} cannot be read ({fault}): {remedy}.")
+    return found
+
+
+def read_regular(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """The bytes of a file; a pipe or a device, which may never end, is refused.
+
+    Raises:
+        OSError: if there is none.
+        ValueError: if it is no regular file, or larger than any that is written.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no regular file")
+    with open(path, "rb") as file:
+        content = file.read(most_bytes + 1)
+    if len(content) > most_bytes:
+        raise ValueError(f"it has more than {most_bytes >> 20} MB")
+    return content
