@@ -19,7 +19,7 @@ def native_messages_held() -> Iterator[None]:
 
     Optimisers of graphs print errors of attempts that they give up, before an export that succeeds.
     """
-    sys.stderr.flush()
+    _flush()
     try:
         kept = os.dup(2)
     except OSError:  # there is no stderr
@@ -32,10 +32,16 @@ def native_messages_held() -> Iterator[None]:
             yield
             is_good = True
         finally:
-            sys.stderr.flush()
+            _flush()
             os.dup2(kept, 2)
             os.close(kept)
             held.seek(0)
             for line in held:
                 if not (is_good and NATIVE.match(line)):
-                    os.write(2, line)
+                    with contextlib.suppress(OSError):  # nobody may read it
+                        os.write(2, line)
+
+
+def _flush() -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()

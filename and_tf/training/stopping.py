@@ -1,15 +1,68 @@
-"""Ctrl-C and SIGTERM as a request to stop: after a step, or in the middle of long work."""
+"""Signals as a request to stop: after a step, or in the middle of long work."""
 
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 from and_tf.errors import Stopped
 
 
+def _known(*names: str) -> tuple[signal.Signals, ...]:
+    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))  # not on Windows
+
+
+BY_A_USER = _known("SIGINT", "SIGTERM")  # one who asks twice cannot wait
+# Of a terminal that is closed, more than once; and of Slurm, some time before it ends a job.
+BY_THE_SYSTEM = _known("SIGHUP", "SIGUSR1")
+STOP_SIGNALS = BY_A_USER + BY_THE_SYSTEM
+TOGETHER_S = 0.1  # `timeout` sends its signal to the process and at once to its group
+
+
+@contextlib.contextmanager
+def first_stop_signal(answer: Callable[[int], None]) -> Iterator[None]:
+    """Has the first signal that asks to stop answered, until the end of the block.
+
+    Signals that are ignored at its start stay so: SIGHUP under `nohup`, SIGINT of a background
+    process of a script. Once one is answered, Ctrl-C and SIGTERM do what they did before, and those
+    that the system sends are ignored, even after the block.
+
+    Args:
+        answer: gets the signal's number; may raise.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only there Python allows it
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    watched = {n: before for n, before in handlers.items() if before not in (signal.SIG_IGN, None)}
+    is_answered = False
+
+    def handle(number, frame) -> None:
+        nonlocal is_answered
+        if is_answered:  # one that came together with the first
+            return
+        is_answered = True
+        time.sleep(TOGETHER_S)
+        restore()
+        answer(number)
+
+    def restore() -> None:
+        for number, before in watched.items():
+            is_over = is_answered and number in BY_THE_SYSTEM
+            signal.signal(number, signal.SIG_IGN if is_over else before)
+
+    for number in watched:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        restore()
+
+
 class StopRequest:
-    """Whether a stop was asked for; a second signal ends the process at once.
+    """Whether a stop was asked for; a second Ctrl-C or SIGTERM ends the process at once.
 
     A step is ended and a checkpoint written first. Work that takes long and whose result may be
     thrown away, such as discovery or an evaluation, runs `interruptible`.
@@ -27,17 +80,10 @@ class StopRequest:
         self.is_asked = self.is_wished = False
         self._is_agreed = is_agreed
         self._is_interruptible = False
-        self._handlers: dict[signal.Signals, signal._HANDLER] = {}
 
-    @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
+    def watched(self) -> contextlib.AbstractContextManager[None]:
         """Lets the signals ask for a stop, until the end of the block."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._ask)
-        try:
-            yield
-        finally:
-            self._unwatch()
+        return first_stop_signal(self._ask)
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -61,16 +107,11 @@ class StopRequest:
         finally:
             self._is_interruptible = False
 
-    def _ask(self, number, frame) -> None:
+    def _ask(self, number: int) -> None:
         self.is_wished = True
         self.is_asked = self.is_asked or not self._is_agreed
-        self._unwatch()
         # Not the logger, which the signal may have interrupted.
-        os.write(2, b"Stopping as soon as the state is saved; ask once more to stop at once.\n")
+        with contextlib.suppress(OSError):  # of `| tee`, which the same signal has ended
+            os.write(2, b"Stopping as soon as the state is saved; ask once more to stop at once.\n")
         if self._is_interruptible:
             raise Stopped
-
-    def _unwatch(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers = {}

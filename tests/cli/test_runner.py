@@ -67,8 +67,8 @@ def test_lack_of_memory_in_tensorflow_is_told_by_its_type(capsys):
 
 HELD = """
 import os, sys
-from and_tf.cli import runner
-with runner._native_stderr_held():
+from and_tf.cli.tensorflow_start import native_stderr_held
+with native_stderr_held():
     os.write(2, b'native words\\n')
     {}
 print('started')

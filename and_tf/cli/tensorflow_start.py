@@ -1,0 +1,105 @@
+"""Starting TensorFlow for a program: without its greetings, but with its last words."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import NoReturn
+
+from and_tf.encoders.keras_settings import load_keras
+from and_tf.errors import UserError
+from and_tf.training.stopping import STOP_SIGNALS
+
+XLA_FLAGS = ("TF_XLA_FLAGS", "XLA_FLAGS")
+TRIAL = "import tensorflow as tf; tf.function(lambda: tf.zeros(()), jit_compile=True)()"
+
+
+def start_tensorflow(computes: bool = True) -> None:
+    """Imports TensorFlow and Keras and looks for devices.
+
+    Args:
+        computes: whether a first tensor is made, by which TensorFlow chooses its devices.
+
+    Raises:
+        UserError: if the environment holds what they do not take.
+    """
+    check_xla_flags()
+    with native_stderr_held():
+        import tensorflow as tf
+
+        from and_tf.training.hardware import grow_memory
+
+        grow_memory()
+        if computes:
+            tf.zeros(())
+    load_keras()
+
+
+def check_xla_flags() -> None:
+    """Tries flags of XLA in a process of its own: TensorFlow ends the one that has a wrong one.
+
+    Raises:
+        UserError: if there is one.
+    """
+    given = [name for name in XLA_FLAGS if os.environ.get(name)]
+    if not given:
+        return
+    without_gpu = os.environ | {"CUDA_VISIBLE_DEVICES": "-1"}
+    trial = subprocess.run(
+        [sys.executable, "-c", TRIAL], env=without_gpu, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
+    )  # fmt: skip
+    last = next((line for line in reversed(trial.stderr.splitlines()) if line.strip()), "")
+    if trial.returncode and "XLA_FLAGS" in last:
+        reason = last.rpartition("] ")[2]
+        raise UserError(f"TensorFlow does not start ({reason}): correct or unset {given[0]}.")
+
+
+@contextlib.contextmanager
+def native_stderr_held() -> Iterator[None]:
+    """Holds back what native code prints, and shows it if the start fails, even by an abort.
+
+    TensorFlow 2.21 greets on file descriptor 2 before it has read any log level. A child process
+    reads what goes there: it outlives an abort of this one.
+    """
+    if not hasattr(os, "fork"):  # Windows
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writer)
+        _hold(reader, kept)
+    os.close(reader)
+    os.dup2(writer, 2)
+    try:
+        yield
+        os.write(writer, NOT_FAILED)
+    except KeyboardInterrupt:
+        os.write(writer, NOT_FAILED)
+        raise
+    finally:
+        os.dup2(kept, 2)
+        os.close(writer)
+        os.close(kept)
+        os.waitpid(child, 0)
+
+
+NOT_FAILED = b"\0"  # ends what is held where there is nothing to show
+
+
+def _hold(reader: int, stderr: int) -> NoReturn:
+    """Reads to the end, and writes it to stderr if the start failed."""
+    for number in STOP_SIGNALS:  # which the parent answers
+        signal.signal(number, signal.SIG_IGN)
+    held = b""
+    while part := os.read(reader, 1 << 16):
+        held += part
+    if not held.endswith(NOT_FAILED):
+        with contextlib.suppress(OSError):
+            os.write(stderr, held)
+    os._exit(0)
