@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from and_tf.errors import UserError
 from and_tf.training.stopping import STOP_SIGNALS
 
 XLA_FLAGS = ("TF_XLA_FLAGS", "XLA_FLAGS")
+REFUSAL = re.compile(
+    r"^[EF]\d{4} .*?(command_line_flags|parse_flags_from_env)\.cc:\d+\] (?P<reason>.+)", re.MULTILINE
+)
 TRIAL = "import tensorflow as tf; tf.function(lambda: tf.zeros(()), jit_compile=True)()"
 
 
@@ -51,10 +55,19 @@ def check_xla_flags() -> None:
         [sys.executable, "-c", TRIAL], env=without_gpu, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace",
     )  # fmt: skip
-    last = next((line for line in reversed(trial.stderr.splitlines()) if line.strip()), "")
-    if trial.returncode and "XLA_FLAGS" in last:
-        reason = last.rpartition("] ")[2]
-        raise UserError(f"TensorFlow does not start ({reason}): correct or unset {given[0]}.")
+    if trial.returncode and (reason := refused_flag(trial.stderr)):
+        names = " or ".join(given)
+        raise UserError(f"TensorFlow does not start ({reason}): correct or unset {names}.")
+
+
+def refused_flag(messages: str) -> str:
+    """Why TensorFlow took no flag of XLA, from what it printed; empty if that is not why it ended.
+
+    Args:
+        messages: lines such as `F0000 00:00:17 123 parse_flags_from_env.cc:234] Unknown flag ...`.
+    """
+    found = REFUSAL.search(messages)
+    return found["reason"].strip().rstrip(".") if found else ""
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """The programs as a user types them, on scikit-learn's digits."""
 
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -233,10 +234,8 @@ def refused(program, flags, capsys):
 
 
 def process(*command, **settings):
-    return subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, **settings,
-    )  # fmt: skip
+    settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | settings
+    return subprocess.Popen([sys.executable, *command], cwd=ROOT, text=True, **settings)
 
 
 @pytest.mark.parametrize(
@@ -254,18 +253,44 @@ def test_a_real_process_refuses_in_one_line_on_stderr(command):
     assert errors.startswith(command[0])
 
 
-def test_ctrl_c_ends_a_real_process_after_a_checkpoint(tmp_path):
-    run = tmp_path / "run"
-    started = process("train.py", *TINY, "--epochs_per_round=500", f"--workdir={run}")
-    while not (run / "checkpoints" / "last.npz").is_file():
+def training(run, **streams):
+    """A real train.py, in a process group of its own like one that a shell starts."""
+    words = [*TINY, "--epochs_per_round=500", "--checkpoint_steps=4", f"--workdir={run}"]
+    return process("train.py", *words, process_group=0, **streams)
+
+
+def wait_for_step(started, run, step):
+    """Waits for a checkpoint beyond a step."""
+    path = run / "checkpoints" / "last.npz"
+    while not path.is_file() or checkpoint.load(path)[1]["step"] <= step:
         assert started.poll() is None, started.communicate()
         time.sleep(0.1)
-    started.send_signal(signal.SIGINT)
-    _, said = started.communicate(timeout=120)
-    assert started.returncode == 0, said
+
+
+def test_ctrl_c_ends_a_pipeline_after_a_checkpoint(tmp_path):
+    run = tmp_path / "run"
+    with open(tmp_path / "log", "w") as log:
+        tee_in, tee_out = os.pipe()
+        started = training(run, stdout=tee_out, stderr=tee_out)
+        group = started.pid
+        tee = subprocess.Popen(["tee"], stdin=tee_in, stdout=log, process_group=group)
+    os.close(tee_in)
+    os.close(tee_out)
+    wait_for_step(started, run, 0)
+    os.killpg(group, signal.SIGINT)
+    assert (started.wait(120), tee.wait(120)) == (0, -signal.SIGINT)
+    _, metadata = checkpoint.load(run / "checkpoints" / "last.npz")
+    assert "Traceback" not in (tmp_path / "log").read_text()
+    before = metadata["step"]
+    started = training(run, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    started.stdout.close()  # as `| head` does
+    wait_for_step(started, run, before)
+    os.killpg(started.pid, signal.SIGHUP)
+    said = started.stderr.read()
+    assert started.wait(120) == 0, said
     assert "The same command continues" in said and "Traceback" not in said
     _, metadata = checkpoint.load(run / "checkpoints" / "last.npz")
-    assert f"Stopped after step {metadata['step']}." in said
+    assert f"Stopped after step {metadata['step']}." in said and metadata["step"] > before
 
 
 def test_report_writes_a_page_and_names_what_it_wrote(finished, tmp_path, capsys):
