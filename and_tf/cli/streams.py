@@ -1,7 +1,7 @@
 """Standard streams that no program depends on: what cannot be written there is dropped.
 
-A log's disk fills up, `tee` ends with the same Ctrl-C, `head` has read enough, a terminal is closed,
-or a stream was closed from the start: none of it may end the work that the messages tell of.
+A log's disk fills up, `tee` ends with the same Ctrl-C, `head` has read enough, a terminal is
+closed, or a stream was closed from the start: none of it may end the work that is told of.
 """
 
 import contextlib
@@ -38,7 +38,9 @@ class _Dropping(io.FileIO):
             return
         self.is_told = True
         name = "standard output" if self.other == 2 else "messages"
-        text = f"Warning: {name} cannot be written ({error.strerror}), and what is lost stays lost.\n"
+        text = (
+            f"Warning: {name} cannot be written ({error.strerror}), and what is lost stays lost.\n"
+        )
         with contextlib.suppress(OSError):
             os.write(self.other, text.encode())
 

@@ -15,7 +15,8 @@ from and_tf.training.stopping import STOP_SIGNALS
 
 XLA_FLAGS = ("TF_XLA_FLAGS", "XLA_FLAGS")
 REFUSAL = re.compile(
-    r"^[EF]\d{4} .*?(command_line_flags|parse_flags_from_env)\.cc:\d+\] (?P<reason>.+)", re.MULTILINE
+    r"^[EF]\d{4} .*?(command_line_flags|parse_flags_from_env)\.cc:\d+\] (?P<reason>.+)",
+    re.MULTILINE,
 )
 TRIAL = "import tensorflow as tf; tf.function(lambda: tf.zeros(()), jit_compile=True)()"
 

@@ -36,6 +36,7 @@ from and_tf.collection.summary import finding_columns, print_findings
 from and_tf.collection.suspect_labels import find_suspect_labels
 from and_tf.collection.table import check_table_path, write_table
 from and_tf.collection.update import recorded_origin, updated_embeddings
+from and_tf.data.large_images import limit_megapixels
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.folder import open_folder
 from and_tf.data.sources.list_file import open_list
@@ -63,6 +64,7 @@ def embed_folder(settings: EmbedSettings, commands: Sequence[Command] = ()) -> P
     Raises:
         UserError: if the folder, the model, a place or a number does not fit; an older table stays.
     """
+    limit_megapixels(settings.collection.max_image_megapixels)
     table = check_table_path(Path(settings.collection.output).expanduser())
     _check_places(settings, table)
     page = check_page(settings.page, table)

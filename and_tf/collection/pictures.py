@@ -1,7 +1,9 @@
 """What the analyses need of the images' pixels, each image decoded once."""
 
+import functools
 import hashlib
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -10,11 +12,14 @@ from and_tf.collection.duplicates.coarse_search import SIDE
 from and_tf.collection.duplicates.hashes import HASH_SIDE, perceptual_hash
 from and_tf.collection.sharpness import sharpness
 from and_tf.data.cache import CachedSource
-from and_tf.data.decode import load_image, reduction_to
+from and_tf.data.decode import reduction_to, with_image
 from and_tf.data.progress import progress_bar
 from and_tf.data.sources.source import ArraySource, EncodedSource, Source
 from and_tf.data.workers import thread_pool
 
+T = TypeVar("T")
+
+ROWS_AT_ONCE = 256
 CHECKSUM_TYPE = "U64"  # sha256 in hexadecimal digits
 MEASURED_SIDE = 512  # pixels of the shorter side: what is larger is measured at this size
 
@@ -76,13 +81,15 @@ def read_pictures(
         for name in set(Pictures._fields) - {"shapes"}:
             getattr(found, name)[is_known] = getattr(earlier, name)[rows[is_known]]
 
-    def read(row: int) -> None:
-        image = whole_image(source, row)
+    def measure(row: int, image: Image.Image) -> None:
         found.thumbnails[row] = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
         found.hashes[row] = perceptual_hash(image)
         grey = np.asarray(_measured(image).convert("L"), np.float32) / 255
         found.sharpness[row] = sharpness(grey)
         found.brightness[row], found.contrast[row] = grey.mean(), grey.std()
+
+    def read(row: int) -> None:
+        with_whole_image(source, row, functools.partial(measure, row))
 
     unknown = np.flatnonzero(~is_known).tolist()
     with progress_bar(len(unknown), "measuring images") as bar:
@@ -103,21 +110,43 @@ def image_shapes(source: ArraySource | EncodedSource) -> np.ndarray:
     return np.tile(np.array(source.images.shape[1:3], np.int32), (len(source), 1))
 
 
-def whole_image(source: ArraySource | EncodedSource, row: int, full: bool = False) -> Image.Image:
-    """An image, not cropped; at its full size or, where a JPEG decodes faster so, a smaller one."""
+def with_whole_image(
+    source: ArraySource | EncodedSource,
+    row: int,
+    use: Callable[[Image.Image], T],
+    full: bool = False,
+) -> T:
+    """What a function makes of an image that is not cropped; see `decode.with_image`.
+
+    Args:
+        source, row: of which image.
+        use: gets it upright.
+        full: whether at its full size; else a JPEG may be decoded smaller, which is faster.
+
+    Raises:
+        BrokenImage, Unreachable: as of `EncodedSource.load`.
+    """
     if isinstance(source, ArraySource):
-        return Image.fromarray(source.images[row])
+        return use(Image.fromarray(source.images[row]))
     reduction = (lambda *shape: 1) if full else reduction_to(MEASURED_SIDE)
-    return load_image(source.items[row], reduction, source.box(row))
+    with source.naming(row):
+        return with_image(source.content(row), use, reduction, source.box(row))
 
 
 def pixel_checksum(pictures: Pictures, source: ArraySource | EncodedSource, row: int) -> str:
     """Of an image's size and pixels as decoded, whatever its file's format; kept in `pictures`."""
     if not pictures.pixel_checksums[row]:
-        image = whole_image(source, row, full=True)
-        digest = hashlib.sha256(f"{image.size}".encode() + image.tobytes())
-        pictures.pixel_checksums[row] = digest.hexdigest()
+        digest = with_whole_image(source, row, _pixel_digest, full=True)
+        pictures.pixel_checksums[row] = digest
     return str(pictures.pixel_checksums[row])
+
+
+def _pixel_digest(image: Image.Image) -> str:
+    digest = hashlib.sha256(f"{image.size}".encode())
+    for top in range(0, image.height, ROWS_AT_ONCE):  # of a large image all bytes are a large copy
+        rows = image.crop((0, top, image.width, min(top + ROWS_AT_ONCE, image.height)))
+        digest.update(rows.tobytes())
+    return digest.hexdigest()
 
 
 def _measured(image: Image.Image) -> Image.Image:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from and_tf.collection.too_few import SMALLEST, refuse_too_few
+from and_tf.data.large_images import megapixel_limit
 from and_tf.data.manifest import changes, manifest
 from and_tf.data.sources.opening import open_train_and_held_out
 from and_tf.data.sources.source import Source
@@ -136,7 +137,11 @@ class _Plan(NamedTuple):
 
 
 def _plan(folder: Path, skip_broken: bool, root: Path) -> _Plan:
-    values = {"data": f"folder:{folder.absolute()}", "skip_broken": skip_broken}
+    values = {
+        "data": f"folder:{folder.absolute()}",
+        "skip_broken": skip_broken,
+        "max_image_megapixels": megapixel_limit(),
+    }
     settings, source = _open(values)
     run, size = _run_for(folder, source, root), size_for(len(source))
     values |= {"labels": settings.data.labels, "name": run.path.name, "workdir": str(run.path)}

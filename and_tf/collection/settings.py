@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from and_tf.data.settings import MAX_MEGAPIXELS, MEGAPIXELS_HELP
 from and_tf.encoders.stages import AUTO_LAYER, LAYER_HELP
 from and_tf.errors import Argument
 from and_tf.settings import SettingError, Settings, at_least, between, build, setting
@@ -49,6 +50,7 @@ class CollectionSettings(Settings):
     skip_broken: bool = setting(
         True, "Leave out images that cannot be decoded, and name them; else refuse the folder."
     )
+    max_image_megapixels: int = setting(MAX_MEGAPIXELS, MEGAPIXELS_HELP, between(1, 100_000))
     seed: int = setting(
         0, "Seed of the clusters and of the gallery's choice.", between(0, 2**32 - 1)
     )

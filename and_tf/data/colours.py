@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,28 @@ def set_transparent_value(image: Image.Image) -> None:
         image.info["transparency"] = tuple(part >> 8 for part in value)
 
 
+STRIP_PIXELS = 4 << 20  # converted at a time: a step of it takes up to 40 bytes a pixel
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """An image of mode RGB; transparency is laid over white."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
+    tags = getattr(image, "tag_v2", {})  # of a TIFF
+    width, height = image.size
+    rows = max(1, STRIP_PIXELS // width)
+    if height <= rows:
+        return _strip_to_rgb(image, tags)
+    result = Image.new("RGB", image.size)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height)))
+        result.paste(_strip_to_rgb(strip, tags), (0, top))
+    return result
+
+
+def _strip_to_rgb(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
     if image.mode == "I" or image.mode.startswith("I;16"):
-        image = _grey_of_8_bits(image)
+        image = _grey_of_8_bits(image, tags)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -53,12 +70,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
 PHOTOMETRIC, BITS = 262, 258  # tags of TIFF
 
 
-def _grey_of_8_bits(image: Image.Image) -> Image.Image:
+def _grey_of_8_bits(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
     """Grey of up to 16 bits as L, or as LA where one of its values is transparent."""
     values = np.asarray(image).astype(np.int64)  # (H, W)
     if values.max(initial=0) > 65535:
         raise ValueError("pixels of more than 16 bits, of which nothing says what is white")
-    tags = getattr(image, "tag_v2", {})
     if tags.get(BITS) == (12,):
         values = values * 65535 // 4095
     grey = (np.clip(values, 0, 65535) + 128) // 257

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from and_tf.data.augmentation.crop_box import Box, crop_box
-from and_tf.data.decode import largest_reduction, load_image, square
+from and_tf.data.decode import largest_reduction, square, with_image
 
 if TYPE_CHECKING:
     from and_tf.data.settings import AugmentationSettings
@@ -74,16 +74,17 @@ def training_image(
         smallest = min(min(box.height, box.width) for box in boxes)
         return largest_reduction(smallest / (MARGIN * size))
 
+    def cut(image: Image.Image) -> TrainingImage:
+        kept = image if min(shape) < UNREDUCED * size else None
+        if is_whole(*shape, size):
+            return TrainingImage(for_each_view(square(image, size), noise), False, kept)
+        crops = np.stack([_cut(image, shape, box, size) for box in boxes])  # (V, S, S, 3)
+        return TrainingImage(crops if noise.ndim == 2 else crops[0], True, kept)
+
     if isinstance(item, np.ndarray):
         reduction(*item.shape[:2])
-        image = Image.fromarray(item)
-    else:
-        image = load_image(item, reduction, box)
-    kept = image if min(shape) < UNREDUCED * size else None
-    if is_whole(*shape, size):
-        return TrainingImage(for_each_view(square(image, size), noise), False, kept)
-    crops = np.stack([_cut(image, shape, box, size) for box in boxes])  # (V, S, S, 3)
-    return TrainingImage(crops if noise.ndim == 2 else crops[0], True, kept)
+        return cut(Image.fromarray(item))
+    return with_image(item, cut, reduction, box)
 
 
 def for_each_view(images: np.ndarray, noise: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from and_tf.data.formats import FORMATS, install_line_of, reader_of
 from and_tf.data.large_images import open_large, within_limit
 from and_tf.data.log_once import log_once
 from and_tf.data.mending import mended
+from and_tf.data.pixels_in_flight import pixels_in_flight
 from and_tf.errors import BrokenImage
 
 logger = logging.getLogger(__name__)
@@ -50,6 +51,32 @@ def load_image(
         BrokenImage: the image cannot be read, is corrupt, or has too many pixels: more than 179
             million, unless it is a JPEG that can be decoded smaller; see `large_images`.
     """
+    return with_image(path_or_bytes, lambda image: image, reduction, box)
+
+
+def with_image(
+    path_or_bytes: str | Path | bytes,
+    use: Callable[[Image.Image], T],
+    reduction: Callable[[int, int], int] = lambda *shape: 1,
+    box: np.ndarray | None = None,
+) -> T:
+    """What a function makes of `load_image`, whose pixels count as in flight until it has done so.
+
+    Args:
+        path_or_bytes, reduction, box: see `load_image`.
+        use: makes something smaller of the image.
+    """
+    with pixels_in_flight() as take:
+        return use(_decode(path_or_bytes, reduction, box, take))
+
+
+def _decode(
+    path_or_bytes: str | Path | bytes,
+    reduction: Callable[[int, int], int],
+    box: np.ndarray | None,
+    take: Callable[[int], None],
+) -> Image.Image:
+    """See `load_image`; `take` waits until so many pixels may be decoded."""
 
     def decoded(image: Image.Image) -> Image.Image:
         height, width = upright_shape(image)
@@ -61,6 +88,7 @@ def load_image(
         if factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))
             factor = factor if image.width < full_width else 1  # of what is no JPEG
+        take(image.width * image.height)
         image.load()
         found = to_rgb(_upright(image))
         return found if box is None else crop_reduced(found, (left, top, right, bottom), factor)
@@ -190,7 +218,8 @@ def load_square(
         (size, size, 3) uint8.
     """
     side = resized_side(size, eval_crop)
-    return centre(square(load_image(path_or_bytes, reduction_to(2 * side), box), side), size)
+    whole = with_image(path_or_bytes, lambda i: square(i, side), reduction_to(2 * side), box)
+    return centre(whole, size)
 
 
 def upright_shape(image: Image.Image) -> tuple[int, int]:

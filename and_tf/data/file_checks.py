@@ -19,6 +19,7 @@ from and_tf.data import check_cache
 from and_tf.data.decode import header_shape, load_image, reason
 from and_tf.data.decoder_warnings import naming_image
 from and_tf.data.headers import START_BYTES, plain_shape
+from and_tf.data.large_images import most_pixels
 from and_tf.data.parts import in_parts
 from and_tf.data.progress import progress_bar
 from and_tf.data.reading import is_away, opened, read_bytes, with_patience
@@ -91,6 +92,7 @@ def check_files(
     with_checksum = int(states.sizes.clip(0).sum()) <= CHECKED_BYTES
     known = check_cache.read(folder, decode, with_checksum)
     found = known.checks_of(names, states)
+    found.is_known[found.shapes.prod(axis=1, dtype=np.int64) > most_pixels()] = False
     reasons: list[str | None] = [None] * len(names)
     is_valid = np.ones(len(names), bool)
 

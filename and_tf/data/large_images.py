@@ -1,9 +1,9 @@
 """Images of so many pixels that decoding them could fill the machine's memory.
 
-The limit is Pillow's: 179 megapixels, which are 537 MB (512 MiB) decoded. What claims more is
-refused by its header, before anything is decoded; except for a JPEG whose lines can be decoded
-smaller one after the other, by up to 8 in each direction: it is decoded at the largest size within
-the limit. A progressive JPEG is held whole by its decoder, and refused.
+The limit is Pillow's, unless a program sets another one: 179 megapixels, which are 537 MB (512 MiB)
+decoded. What claims more is refused by its header, before anything is decoded; except for a JPEG
+whose lines can be decoded smaller one after the other, by up to 8 in each direction: it is decoded
+at the largest size within the limit. A progressive JPEG is held whole by its decoder, and refused.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import struct
 from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
+from and_tf.data.settings import MAX_MEGAPIXELS
+
 BYTES_PER_PIXEL = 3
+MEGA = 1_000_000
 REDUCTIONS = (1, 2, 4, 8)
 
 
@@ -26,6 +29,17 @@ class TooManyPixels(ValueError):
 def most_pixels() -> int:
     """Of a decoded image; as in Pillow, whoever is sure of a file may set it higher there."""
     return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 1 << 62
+
+
+def limit_megapixels(megapixels: int) -> None:
+    """Sets the limit of this process; the default leaves that of Pillow, which may be set there."""
+    if megapixels != MAX_MEGAPIXELS:
+        Image.MAX_IMAGE_PIXELS = megapixels * MEGA // 2
+
+
+def megapixel_limit() -> int:
+    """The limit of this process, in whole megapixels."""
+    return round(most_pixels() / MEGA)
 
 
 def open_large(file: str | io.BytesIO, error: Exception) -> ImageFile.ImageFile:
@@ -65,8 +79,9 @@ def too_many_pixels(size: tuple[int, int] | None, error: Exception) -> TooManyPi
     shown = f"{size[0]:,} x {size[1]:,}" if size else f"{pixels:,}"
     limit = most_pixels()
     return TooManyPixels(
-        f"its {shown} pixels would take {pixels * BYTES_PER_PIXEL / 1e6:,.0f} MB, and the limit "
-        f"is {limit / 1e6:.0f} megapixels, {limit * BYTES_PER_PIXEL / 1e6:,.0f} MB: save it smaller"
+        f"its {shown} pixels would take {pixels * BYTES_PER_PIXEL / MEGA:,.0f} MB, and the limit "
+        f"is {limit / MEGA:.0f} megapixels, {limit * BYTES_PER_PIXEL / MEGA:,.0f} MB: save it "
+        "smaller, or raise max_image_megapixels"
     )
 
 

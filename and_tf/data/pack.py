@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from and_tf.data.large_images import limit_megapixels
 from and_tf.data.pack_settings import PackSettings
 from and_tf.data.progress import progress_bar
 from and_tf.data.sources.encoded import EncodedSource
@@ -57,6 +58,7 @@ def pack(settings: PackSettings) -> Path:
             images, the disk has no room, or an image changes meanwhile.
         BrokenFile: if a file that was written reads otherwise.
     """
+    limit_megapixels(settings.max_image_megapixels)
     folder = Path(settings.output).expanduser()
     sources = {
         name: _opened(settings, name)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from and_tf.data.settings import LABELS
-from and_tf.settings import Settings, at_least, setting
+from and_tf.data.settings import LABELS, MAX_MEGAPIXELS
+from and_tf.settings import Settings, at_least, between, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +19,11 @@ class PackSettings(Settings):
     data_dir: str = setting("", "Folder of prepared TFDS data sets.")
     labels: str = setting("folders", "Whether labels are kept.", choices=LABELS)
     skip_broken: bool = setting(False, "Leave out images that cannot be decoded.")
+    max_image_megapixels: int = setting(
+        MAX_MEGAPIXELS,
+        "Images of more megapixels are refused, except for JPEGs.",
+        between(1, 100_000),
+    )
     file_mb: int = setting(256, "Size of each file of images.", at_least(1))
 
     @property

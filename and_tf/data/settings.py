@@ -11,6 +11,12 @@ from and_tf.settings import SettingError, Settings, between, setting
 LABELS = ("folders", "none")
 FEW_IMAGES = 500  # below, training from random weights has too little to learn from
 IMAGE_SIZE, SMALLEST, LARGEST = 32, 8, 8192  # pixels
+# Pillow's own limit, 512 MiB of three colours: no camera has more, but for some phones' JPEGs.
+MAX_MEGAPIXELS = 179
+MEGAPIXELS_HELP = (
+    "Images of more megapixels are refused, except for JPEGs, which are decoded smaller; so many "
+    "are decoded at a time, by all threads together."
+)
 OF_INIT = 0  # as an image size: that of the weights which a run starts from
 
 
@@ -43,6 +49,8 @@ class DataSettings(Settings):
     )
     # May change, for what is left out is seen in which images there are.
     skip_broken: bool = setting(False, "Leave out images that cannot be decoded.", may_change=True)
+
+    max_image_megapixels: int = setting(MAX_MEGAPIXELS, MEGAPIXELS_HELP, between(1, 100_000))
 
     crop_to_box: bool = setting(
         False, "Crop images to the bounding box that the data set gives, before anything else."

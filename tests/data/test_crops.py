@@ -130,8 +130,8 @@ def test_all_views_are_cut_from_an_image_that_is_decoded_once(
     noise = augmentation_noise(len(SHAPES), 1, 0, views=2).numpy()
     singles = [source.load_crops(every, noise[:, view], SETTINGS) for view in range(2)]
     source, decoded = cached(opened, SIZE, cache_bytes), []
-    plain = crops.load_image
-    monkeypatch.setattr(crops, "load_image", lambda *args: decoded.append(1) or plain(*args))
+    plain = crops.with_image
+    monkeypatch.setattr(crops, "with_image", lambda *args: decoded.append(1) or plain(*args))
     images, rest = source.load_crops(every, noise, SETTINGS)
     assert len(decoded) == (len(photos) if isinstance(opened, EncodedSource) else 0)
     for view, (expected, left) in enumerate(singles):

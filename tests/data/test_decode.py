@@ -71,6 +71,28 @@ def test_an_animation_gives_its_first_frame(file_format):
     np.testing.assert_allclose(np.asarray(load_image(data))[8, 8], RED, atol=8)
 
 
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_the_other_frames_of_an_animation_are_not_decoded(file_format):
+    noise = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    frames = [Image.new("RGB", (64, 64), RED), *map(Image.fromarray, noise)]
+    data = encoded(frames[0], file_format, save_all=True, append_images=frames[1:])
+    place = data.find(noise[-1].tobytes()[600:650])  # of TIFF, whose pages end with their tags
+    place = place if place > 0 else len(data) - 600
+    corrupt = data[:place] + bytes(300) + data[place + 300 :]
+    assert not np.array_equal(frame(corrupt, 3), frame(data, 3))
+    np.testing.assert_allclose(np.asarray(load_image(corrupt))[8, 8], RED, atol=8)
+
+
+def frame(data, number):
+    """The pixels of one frame; None where it is corrupt."""
+    with Image.open(io.BytesIO(data)) as image:
+        try:
+            image.seek(number)
+            return np.asarray(image.convert("RGB"))
+        except (OSError, SyntaxError):
+            return None
+
+
 @pytest.mark.parametrize(
     "orientation, turn",
     [

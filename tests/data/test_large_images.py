@@ -1,17 +1,21 @@
 """Images of too many pixels are refused by their header, or decoded smaller, in bounded memory."""
 
 import io
+import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.pictures import error_of
+from helpers.pictures import error_of, write_images
 from helpers.spoiled import huge_png
 from PIL import Image
 
 from and_tf.data.decode import header_shape, load_image, load_square
-from and_tf.data.sources.opening import open_source
+from and_tf.data.large_images import megapixel_limit
+from and_tf.data.settings import DataSettings
+from and_tf.data.sources.opening import open_source, open_train_and_held_out
 
 
 def jpeg(width, height, **options):
@@ -52,6 +56,24 @@ def test_others_are_refused_with_their_size_and_a_remedy(small_limit, tmp_path, 
     assert f"its {size} pixels would take" in message and "save it smaller" in message
     message = error_of(open_source, f"folder:{tmp_path}")
     assert "a.png" in message and size in message
+
+
+def test_the_limit_is_a_setting_which_the_message_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # put back at the end
+    (tmp_path / "a.png").write_bytes(huge_png(1100, has_pixels=True))
+    os.utime(tmp_path / "a.png", (1e9, 1e9))  # so that its check is kept
+    data = DataSettings(data=f"folder:{tmp_path}", max_image_megapixels=2)
+    assert len(open_train_and_held_out(data)[0]) == 1
+    assert megapixel_limit() == 2
+    message = error_of(open_train_and_held_out, replace(data, max_image_megapixels=1))
+    assert "its 1,100 x 1,100 pixels" in message and "raise max_image_megapixels" in message
+    assert len(open_train_and_held_out(data)[0]) == 1
+
+
+def test_the_default_leaves_the_limit_that_was_set_in_pillow(small_limit, tmp_path):
+    write_images(tmp_path, ["a.png"])
+    open_train_and_held_out(DataSettings(data=f"folder:{tmp_path}"))
+    assert Image.MAX_IMAGE_PIXELS == 1000
 
 
 def test_memory_is_bounded_whatever_a_file_claims(tmp_path):

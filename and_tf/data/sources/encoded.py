@@ -117,7 +117,7 @@ class EncodedSource:
 
         def fill(row: int) -> None:
             index = indices[row]
-            with self._naming(index):
+            with self.naming(index):
                 content, box = self.content(index), self.box(index)
                 images[row] = load_square(content, size, box, self.eval_crop)
 
@@ -150,7 +150,7 @@ class EncodedSource:
         """
         contents = Contents(self, indices)
         boxes = None if self.boxes is None else self.boxes[np.asarray(indices)]
-        return load_crops(contents, noise, augmentation, indices, self._naming, originals, boxes)
+        return load_crops(contents, noise, augmentation, indices, self.naming, originals, boxes)
 
     def box(self, index: int) -> np.ndarray | None:
         """(4,) float64, the box of an image; None where it is whole."""
@@ -185,7 +185,7 @@ class EncodedSource:
         return replace(self, items=items, **joined_members(self, other))
 
     @contextlib.contextmanager
-    def _naming(self, index: int) -> Iterator[None]:
+    def naming(self, index: int) -> Iterator[None]:
         """Says which image it is, of one that cannot be decoded, or is mended."""
         called = f"Image {index} of {self.name}"
         path = os.path.abspath(str(self.items[index])) if holds_paths(self.items) else ""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from and_tf.data.large_images import limit_megapixels
 from and_tf.data.settings import LABELS, DataSettings
 from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.sources import SOURCES, accepted_specs
@@ -104,6 +105,7 @@ def open_train_and_held_out(
         UserError: a source cannot be opened, or the held-out images have a
             class that the training images lack.
     """
+    limit_megapixels(data.max_image_megapixels)
     options = (data.data_dir or None, data.labels, data.skip_broken, data.crop_to_box, sharing)
     train = replace(open_source(data.data, data.train_split, *options), eval_crop=data.eval_crop)
     try:
