@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from and_tf.runs.atomic_files import replace_by
 
 if TYPE_CHECKING:
     from and_tf.data.file_checks import FileStates
@@ -165,12 +166,10 @@ def _write(path: Path, names: Sequence[str], columns: dict[str, np.ndarray]) -> 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes an .npz file whole or not at all; not compressed, which would take longer than all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=path.parent)  # a name of its own: others write too
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+
+    def write(partial: Path) -> None:
+        with open(partial, "wb") as file:  # a file: savez would add a suffix to a name
             np.savez(file, **arrays)  # type: ignore[arg-type]
-        os.replace(partial, path)
-    except BaseException:
-        os.unlink(partial)
-        raise
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_by(path, write, is_durable=False)  # it can be made again

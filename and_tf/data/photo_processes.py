@@ -21,10 +21,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from and_tf.data import reading, workers
 from and_tf.data.augmentation.on_host import augment_crops
 from and_tf.data.cache import CachedSource
+from and_tf.data.large_images import most_pixels
+from and_tf.data.pixels_in_flight import leave_larger
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.source import Source
@@ -112,7 +115,8 @@ class PhotoProcesses:
         self.free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for slot in range(slots):
             self.free.put(slot)
-        arguments = (memory, shape, dtype, settings)
+        limits = Image.MAX_IMAGE_PIXELS, most_pixels() / self.number
+        arguments = (memory, shape, dtype, settings, *limits)
         self.processes = ProcessPoolExecutor(self.number, context, _begin, arguments)
         self.waiting = ThreadPoolExecutor(slots, thread_name_prefix="photos")
 
@@ -182,10 +186,24 @@ _settings: AugmentationSettings
 
 
 def _begin(
-    memory: Any, shape: tuple[int, ...], dtype: type, settings: AugmentationSettings
+    memory: Any,
+    shape: tuple[int, ...],
+    dtype: type,
+    settings: AugmentationSettings,
+    limit: int | None,
+    largest: float,
 ) -> None:
-    """Sets a process up: one thread, no patience, no signals, and no life without the other one."""
+    """Sets a process up: one thread, no patience, no signals, and no life without the other one.
+
+    Args:
+        memory, shape, dtype: of the slots.
+        settings: of the augmentation.
+        limit: Pillow's, of the pixels of an image.
+        largest: image in pixels that is decoded here.
+    """
     global _memory, _settings
+    Image.MAX_IMAGE_PIXELS = limit
+    leave_larger(largest)
     _memory, _settings = np.frombuffer(memory, dtype).reshape(shape), settings
     workers.NUM_THREADS = 1
     reading.DELAYS_S = ()

@@ -8,6 +8,7 @@ where images are of ordinary size: some ten of 16 megapixels fit beside each oth
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator
 
@@ -16,6 +17,7 @@ from and_tf.data.large_images import most_pixels
 _turn = threading.Lock()  # of whoever is next: small images must not overtake a large one for ever
 _changed = threading.Condition()
 _in_flight = 0
+_largest: float = math.inf
 
 
 @contextlib.contextmanager
@@ -30,6 +32,8 @@ def pixels_in_flight() -> Iterator[Callable[[int], None]]:
 
     def take(pixels: int) -> None:
         nonlocal held
+        if pixels > _largest:
+            raise ValueError("it is left to another process")
         _add(-held)
         held = 0
         with _turn:
@@ -40,6 +44,15 @@ def pixels_in_flight() -> Iterator[Callable[[int], None]]:
         yield take
     finally:
         _add(-held)
+
+
+def leave_larger(pixels: float) -> None:
+    """Has this process, one of several, refuse larger images: the one that began them takes them.
+
+    It counts what it decodes itself, so that large images are decoded one at a time there, too.
+    """
+    global _largest
+    _largest = pixels
 
 
 def _wait_for(pixels: int) -> None:

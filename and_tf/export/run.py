@@ -1,7 +1,6 @@
 """The encoder of a run, exported in one format or all."""
 
 import logging
-import shutil
 from pathlib import Path
 
 import keras
@@ -19,7 +18,6 @@ from and_tf.export.samples import Samples, open_samples
 from and_tf.export.settings import ExportSettings
 from and_tf.export.verification import measure_agreement, verify_export
 from and_tf.export.writing import export_encoder
-from and_tf.runs.folder_lock import locked_folder
 from and_tf.runs.restore import restore_encoder
 from and_tf.runs.settings import RunChoice
 from and_tf.runs.workdir import Workdir, open_run
@@ -102,11 +100,6 @@ def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) 
     Returns:
         Path of the SavedModel.
     """
-    if run.exports.is_dir():
-        with locked_folder(run.exports):  # not what another process is writing
-            for left_over in run.exports.glob(".encoder*"):  # by a kill during an earlier export
-                if left_over.is_dir():
-                    shutil.rmtree(left_over)
     layer = chosen_layer(encoder, AUTO_LAYER)
     encoder = _for_export(run, encoder, layer)
     border = encoder.input_shape[1] - images.shape[1]

@@ -1,8 +1,6 @@
 """Writing an encoder for inference: whole, or not at all."""
 
-import contextlib
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -67,28 +65,18 @@ def export_encoder(
     path.parent.mkdir(parents=True, exist_ok=True)
     form, encoder = FORMATS[format], in_float32(encoder)
     details = Details(describe(encoder, format, form.precision, layer), images)
-    with locked_folder(path.parent), _scratch_folder(path) as folder:
-        new = folder / path.name  # a reader knows a format by its suffix
+
+    def write(new: Path) -> None:
         with quiet_converters():
             form.write(encoder, new, details)
         if check is not None:
             check(new)
-        replace_by(path, lambda partial: new.rename(partial))
+
+    with locked_folder(path.parent):
+        replace_by(path, write)
         if form.suffix:
             write_beside(path, details.metadata)
     return path
-
-
-@contextlib.contextmanager
-def _scratch_folder(path: Path) -> Iterator[Path]:
-    """A folder beside a path, and so on its disk; one that a kill left is emptied."""
-    folder = path.with_name(f".{path.name}.writing")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _checked_target(path: Path, format: str) -> Path:

@@ -1,10 +1,12 @@
 """Files and folders that are written whole or not at all."""
 
 import contextlib
+import ctypes
 import errno
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,9 @@ from pathlib import Path
 from and_tf.runs.folder_lock import try_lock
 
 LONGEST_NAME = 200  # bytes of a path's name that stand in that of its scratch folder
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
 def replace_file(path: Path, content: str | bytes) -> Path:
@@ -36,6 +41,9 @@ def replace_by(
 ) -> Path:
     """Has a file or a folder written beside `path` and renames it, as `replace_file` does.
 
+    What stood there is there until the new one is. Where a system cannot exchange two folders, a
+    kill between two renames leaves neither: the next call for this path puts the old one back.
+
     Args:
         path: of the file or folder; what it lies in is made as in `replace_file`.
         write: writes a file, or a folder with what is in it, at the path that it is given.
@@ -58,7 +66,7 @@ def replace_by(
             if partial.is_dir() and path.is_symlink():
                 path.unlink()  # which a folder does not replace, as a file does
             if partial.is_dir() and path.is_dir():
-                _replace_folder(path, partial)
+                _replace_folder(path, partial, _aside(folder, path))
             else:
                 os.replace(partial, path)
         sync_folder(path.parent)
@@ -97,7 +105,8 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
     Its name is random, and it is made where nothing stood: whatever links a folder from elsewhere
     holds, nothing is written through them. Those of the same path whose processes were killed are
-    removed; the folder of a process that lives is locked.
+    removed, and nothing else; what they had moved away from the path is put back first. The folder
+    of a process that lives is locked.
 
     Args:
         path: of what is made; the folder that it lies in exists.
@@ -110,7 +119,7 @@ def scratch_folder(path: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _clear(folder, path)
         os.close(lock)
 
 
@@ -144,7 +153,7 @@ def _prefix(path: Path) -> str:
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Removes the scratch folders of a path that no process holds."""
+    """Removes the scratch folders of a path that no process holds, but for what stood there."""
     ours = re.compile(rf"{re.escape(_prefix(path))}[a-z0-9_]{{8}}\.partial")
     for entry in os.scandir(path.parent):
         if not ours.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
@@ -153,7 +162,7 @@ def _remove_leftovers(path: Path) -> None:
             lock = os.open(entry.path, os.O_RDONLY)
             try:
                 if try_lock(lock):
-                    shutil.rmtree(entry.path, ignore_errors=True)
+                    _clear(Path(entry.path), path)
             finally:
                 os.close(lock)
 
@@ -190,21 +199,32 @@ def _keep(path: Path, previous: Path) -> None:
         os.replace(path, previous)
 
 
-def _replace_folder(path: Path, newer: Path) -> None:
-    """A folder cannot be renamed onto one that holds files: the old one steps aside."""
-    older = path.with_name(f".{path.name}.older")
-    _remove(older)
-    os.replace(path, older)
-    try:
-        os.replace(newer, path)
-    except BaseException:
-        os.replace(older, path)
-        raise
-    _remove(older)
+def _replace_folder(path: Path, newer: Path, older: Path) -> None:
+    """A folder cannot be renamed onto one that holds files: they change places, or one by one."""
+    if _exchange(path, newer):
+        return
+    os.replace(path, older)  # put back at the scratch folder's end, should the next one fail
+    os.replace(newer, path)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _aside(folder: Path, path: Path) -> Path:
+    """Where a scratch folder holds what stood at a path; what is to stand there has its name."""
+    return folder / ("older" if path.name != "older" else "old")
+
+
+def _clear(folder: Path, path: Path) -> None:
+    """Removes a scratch folder; what had been moved there is put back if nothing took its place."""
+    older = _aside(folder, path)
+    with contextlib.suppress(OSError):  # then it stays where it is, for the next start
+        if older.is_dir() and not older.is_symlink() and not os.path.lexists(path):
+            os.rename(older, path)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Whether two folders have changed places in one step, which Linux can on most file systems."""
+    rename = getattr(_LIBC, "renameat2", None)
+    if rename is None:
+        return False
+    paths = [os.fsencode(path.absolute()) for path in (first, second)]
+    return rename(_HERE, paths[0], _HERE, paths[1], _EXCHANGE) == 0

@@ -14,6 +14,7 @@ from and_tf.data import check_cache, file_checks
 from and_tf.data.file_checks import check_files
 from and_tf.data.manifest import manifest
 from and_tf.data.sources.opening import open_source
+from and_tf.runs import atomic_files
 
 NAMES = [f"{number}.png" for number in range(5)]
 
@@ -140,7 +141,7 @@ def test_a_home_that_takes_no_cache_does_no_harm(folder, tmp_path, monkeypatch, 
     if kind == "file":
         home.write_text("")
     else:
-        monkeypatch.setattr(check_cache.tempfile, "mkstemp", refuse)
+        monkeypatch.setattr(atomic_files.tempfile, "mkdtemp", refuse)
     monkeypatch.setenv("XDG_CACHE_HOME", str(home))
     assert check_files(folder, NAMES).reasons == [None] * 5
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageFile
 
 from and_tf.data import decode
+from and_tf.data import pixels_in_flight as counter
 from and_tf.data.decode import load_image, with_image
 from and_tf.data.pixels_in_flight import pixels_in_flight
 from and_tf.data.sources.encoded import EncodedSource
@@ -97,6 +98,13 @@ def test_an_image_counts_until_it_is_used_and_broken_ones_count_no_more():
         with_image(png(40, 40), lambda image: 1 / 0)
     assert with_image(png(40, 40), lambda image: side_by_side([400] * 3)) == 400
     assert side_by_side([1999]) == 1999
+
+
+def test_a_process_of_several_leaves_larger_images_to_the_one_that_began_it(monkeypatch):
+    monkeypatch.setattr(counter, "_largest", 1000)
+    assert load_image(png(30, 30)).size == (30, 30)
+    with pytest.raises(BrokenImage, match="left to another process"):
+        load_image(png(40, 40))
 
 
 def test_a_jpeg_counts_at_the_size_at_which_it_is_decoded(monkeypatch):

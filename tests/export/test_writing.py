@@ -125,10 +125,13 @@ def test_an_export_is_checked_before_it_takes_its_place(small, format, tmp_path)
     assert set(os.listdir(tmp_path)) == files_of(path, format)
 
 
-def test_what_a_kill_left_is_no_obstacle(small, tmp_path):
-    (tmp_path / ".model.keras.writing" / "model.keras").mkdir(parents=True)
+def test_what_a_kill_left_is_removed_and_what_others_left_is_no_obstacle(small, tmp_path):
+    (tmp_path / ".model.keras.0123abcd.partial" / "model.keras").mkdir(parents=True)
+    stray = (".model.keras.writing", ".model.keras.older", ".model.keras.4567abcd.partial")
+    for name in stray:
+        (tmp_path / name).write_text("of somebody else")
     path = export.export_encoder(small, tmp_path / "model.keras", "keras")
-    assert set(os.listdir(tmp_path)) == files_of(path, "keras")
+    assert set(os.listdir(tmp_path)) == files_of(path, "keras").union(stray)
 
 
 def test_a_new_format_takes_one_file_and_one_line(small, tmp_path, monkeypatch):

@@ -3,6 +3,8 @@
 import errno
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -54,11 +56,12 @@ def test_a_rename_that_fails_leaves_the_old_one(tmp_path, writer, monkeypatch):
     plain = os.replace
 
     def fail(source, target):
-        if source.parent.suffix == ".partial":
+        if source.parent.suffix == ".partial" and source.name == "thing":
             raise OSError("Input/output error")
         plain(source, target)
 
     replace_by(tmp_path / "thing", writer("old"))
+    monkeypatch.setattr(atomic_files, "_exchange", lambda *paths: False)
     monkeypatch.setattr(atomic_files.os, "replace", fail)
     with pytest.raises(OSError, match="Input/output"):
         replace_by(tmp_path / "thing", writer("new"))
@@ -76,6 +79,43 @@ def test_what_a_killed_process_left_is_no_obstacle(tmp_path, writer):
     assert left[0].is_dir()
     replace_by(tmp_path / "thing", writer("new"))
     assert content(tmp_path / "thing") == "new" and os.listdir(tmp_path) == ["thing"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a call of Linux")
+def test_two_folders_change_places_in_one_step(tmp_path, monkeypatch):
+    def fail(*paths):
+        raise AssertionError("a moment without a folder")
+
+    replace_by(tmp_path / "thing", folder_writer("old"))
+    monkeypatch.setattr(atomic_files.os, "replace", fail)
+    replace_by(tmp_path / "thing", folder_writer("new"))
+    assert content(tmp_path / "thing") == "new" and os.listdir(tmp_path) == ["thing"]
+
+
+@pytest.mark.parametrize("name", ["thing", "older", "old"])
+def test_a_folder_that_a_kill_has_left_without_a_name_is_put_back(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "file").write_text("old")
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from and_tf.runs import atomic_files\n"
+        "atomic_files._exchange = lambda *paths: False\n"
+        "rename, path = os.replace, Path(sys.argv[1])\n"
+        "def killed(source, target):\n"
+        "    rename(source, target)\n"
+        "    os._exit(9)\n"
+        "atomic_files.os.replace = killed\n"
+        "def write(partial):\n"
+        "    partial.mkdir()\n"
+        "    (partial / 'file').write_text('new')\n"
+        "atomic_files.replace_by(path, write)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(tmp_path / name)])
+    assert ended.returncode == 9 and not (tmp_path / name).exists()
+    with pytest.raises(OSError, match="full"), scratch_folder(tmp_path / name):
+        raise OSError("the disk is full")  # the next writer gets nothing done
+    assert (tmp_path / name / "file").read_text() == "old" and os.listdir(tmp_path) == [name]
 
 
 @WRITERS
