@@ -48,12 +48,12 @@ class TrainingStep(keras.Model):
 
         Raises:
             UserError: if a loss or metrics are given, which are the method's own; if `jit_compile`
-                is asked for under a strategy.
+                is asked for under a strategy, or several steps in an execution on processes.
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
                 raise UserError(Argument(name), " is the method's own: leave it out.")
-        self._check_strategy(jit_compile)
+        self._check_strategy(jit_compile, kwargs.get("steps_per_execution", 1))
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
         self._scales_loss = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         with self.distribute_strategy.scope():  # a replica cannot make the optimizer's variables
@@ -71,7 +71,7 @@ class TrainingStep(keras.Model):
             )
         self._compile_config.config["jit_compile"] = jit_compile
 
-    def _check_strategy(self, jit_compile: bool) -> None:
+    def _check_strategy(self, jit_compile: bool, steps_per_execution: int) -> None:
         strategy = self.distribute_strategy
         replicas = strategy.num_replicas_in_sync
         if jit_compile and (replicas > 1 or isinstance(strategy, tf.distribute.MirroredStrategy)):
@@ -79,6 +79,12 @@ class TrainingStep(keras.Model):
                 Argument("jit_compile"), " works without a strategy only, and there is one with "
                 f"{replicas} replica(s), which exchange sums in the middle of a step: XLA compiles "
                 "for one device. Turn it off.",
+            )  # fmt: skip
+        if steps_per_execution > 1 and in_processes(strategy):
+            raise UserError(
+                Argument("steps_per_execution", steps_per_execution), " works on the devices of "
+                "one process: between several, TensorFlow's collectives wait for each other in a "
+                "loop of steps for ever. Pass 1.",
             )  # fmt: skip
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
@@ -188,14 +194,15 @@ class TrainingStep(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         if self.train_function is None or force:
-            if self.steps_per_execution > 1 and self.distribute_strategy.num_replicas_in_sync > 1:
-                self.train_function = steps_on_replicas(  # Keras's loop fails there
-                    self.distribute_strategy, self.train_step, self.steps_per_execution
-                )
-            elif self.agreement is None:
-                super().make_train_function(force)
-            else:
+            strategy = self.distribute_strategy
+            if self.agreement is not None:
                 self.train_function = self._function_of_processes()
+            elif self.steps_per_execution > 1 and strategy.num_replicas_in_sync > 1:
+                self.train_function = steps_on_replicas(  # Keras's loop fails there
+                    strategy, self.train_step, self.steps_per_execution
+                )
+            else:
+                super().make_train_function(force)
             self.train_function = self._raising(self.train_function)
         return self.train_function
 

@@ -1,11 +1,15 @@
 """A bank split over replicas trains what a bank on each of them does."""
 
 import functools
+import pathlib
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.cluster import environment
 from helpers.replicated_training import BATCH, OPTIONS, D, build, copies, encoder, pixels, train
 
 from and_tf.bank.memory_bank import MemoryBank
@@ -16,6 +20,7 @@ from and_tf.training.optimizers import TorchSGD
 
 pytestmark = pytest.mark.system
 
+TESTS = pathlib.Path(__file__).parents[1]
 HERE = tf.distribute.get_strategy()
 
 
@@ -149,6 +154,28 @@ def test_a_checkpoint_does_not_depend_on_the_parts(two_replicas, tmp_path, bank_
         assert again.keys() == saved.keys()
         for name in again.keys() - {"loss/0", "loss/1"}:
             assert again[name].tobytes() == saved[name].tobytes(), name
+
+
+def test_four_devices_train_as_one_and_their_checkpoint_goes_on_with_two_or_one(
+    two_replicas, tmp_path
+):
+    path = tmp_path / "last.npz"
+    subprocess.run(
+        [sys.executable, "-m", "helpers.train_on_four", path], cwd=TESTS, env=environment("{}"),
+        check=True,
+    )  # fmt: skip
+    saved, metadata = checkpoint.load(path)
+    one, history = train(HERE, 21, "dense")
+    np.testing.assert_allclose(metadata["loss"], history["loss"], rtol=1e-5)
+    for name, variable in checkpoint.training_state(one).items():
+        if not name.startswith("loss/"):
+            np.testing.assert_allclose(
+                saved[name], variable.numpy(), rtol=1e-5, atol=1e-5, err_msg=name
+            )
+    for strategy, is_sharded in ((two_replicas, True), (HERE, False)):
+        model = build(strategy, 21, "dense", shard_bank=is_sharded)
+        checkpoint.restore(checkpoint.training_state(model), saved, path)
+        assert model.bank.read_all().tobytes() == saved["bank"].tobytes()
 
 
 def test_a_model_in_a_file_of_keras_has_all_rows(two_replicas, tmp_path):

@@ -1,0 +1,189 @@
+"""What a run costs on many GPUs, by arithmetic: stated speeds, no measurement of ours.
+
+Each number of the hardware has its source beside it. What a step, a discovery and a checkpoint do
+with them is written out, so that other numbers can be put in their place.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import NamedTuple
+
+
+@dataclasses.dataclass(frozen=True)
+class Hardware:
+    """A host with GPUs, and what connects hosts; by default an NVIDIA DGX A100 with 8 x 40 GB.
+
+    Sources: NVIDIA A100 Tensor Core GPU data sheet (2020): 40 GB at 1,555 GB/s, 19.5 TFLOPS in
+    float32, NVLink 600 GB/s in both directions together. DGX A100 data sheet (2020): 8 GPUs, 1 TB
+    of memory, 8 ports of 200 Gb/s. NVIDIA DeepLearningExamples, ResNet-50 v1.5 for TensorFlow,
+    batch 256, mixed precision with XLA: 2,375 images/s in training, 3,676 in inference on one A100.
+    """
+
+    memory_bytes: float = 40e9
+    memory_bandwidth: float = 1.555e12  # bytes per second
+    float32_flops: float = 19.5e12  # bank and loss are in float32 beside a half-precision encoder
+    nvlink: float = 300e9  # bytes per second in one direction
+    network: float = 25e9  # bytes per second and GPU, in one direction
+    gpus_per_host: int = 8
+    host_bytes: float = 1e12
+    train_rate: float = 2375.0  # images per second and GPU
+    embed_rate: float = 3676.0
+    disk: float = 2e9  # bytes per second of a shared file system by one process: an assumption
+    efficiency: float = 0.7  # of the peaks that is reached: an assumption
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """What is trained: by default AND on ResNet-50.
+
+    Attributes:
+        batch: images of a step on each GPU.
+        dim: D.
+        neighbours: k.
+        parameters: of the encoder.
+        other_bytes: of a GPU's memory for encoder, activations and optimizer: an assumption.
+    """
+
+    batch: int = 256
+    dim: int = 128
+    neighbours: int = 1
+    parameters: float = 25.6e6
+    other_bytes: float = 24e9
+
+
+class Costs(NamedTuple):
+    """Of a run on so many images and GPUs; seconds and bytes.
+
+    Attributes:
+        encoder, softmax, gradients, exchange: of a step: the encoder forward and backward; the bank
+            compared with the global batch; the all-reduce of the gradients, as if nothing of it was
+            hidden behind the backward pass; what a bank in parts exchanges.
+        epoch: of all steps of an epoch.
+        discovery: by exact search, each GPU comparing its rows with all.
+        index: by an index of lists, on the CPUs of the hosts; see `index_seconds`.
+        gpu_bytes: of bank and neighbour tables on a GPU, the bank in parts.
+        whole_gpu_bytes: the same with a whole bank on each.
+        host_bytes: of a host: each of its processes reads the whole bank for discovery, evaluation
+            and checkpoint.
+        checkpoint: bank and tables written by one process.
+    """
+
+    encoder: float
+    softmax: float
+    gradients: float
+    exchange: float
+    epoch: float
+    discovery: float
+    index: float
+    gpu_bytes: float
+    whole_gpu_bytes: float
+    host_bytes: float
+    checkpoint: float
+
+    @property
+    def step(self) -> float:
+        return self.encoder + self.softmax + self.gradients + self.exchange
+
+
+# Passes over a logit in float32 by kernels that are not fused: the product writes it; maximum, sum
+# and second product read it; subtraction and exponential read and write it.
+LOGIT_BYTES = 4 * (1 + 3 + 4)
+
+
+def costs(
+    num_images: float, gpus: int, run: Run | None = None, on: Hardware | None = None
+) -> Costs:
+    """The costs of a run with a bank in parts."""
+    run, on = run or Run(), on or Hardware()
+    everybody = run.batch * gpus  # images of a step
+    encoder = run.batch / on.train_rate
+    softmax = softmax_seconds(everybody, num_images / gpus, run.dim, on)
+    gradients = ring_seconds(4 * run.parameters, gpus, on)
+    exchange = ring_seconds(exchanged_bytes(everybody, run.dim, gpus), gpus, on)
+    step = encoder + softmax + gradients + exchange
+    tables = num_images * (8 * run.neighbours + 5)  # neighbours, whether an anchor, entropy
+    bank = 4.0 * num_images * run.dim
+    return Costs(
+        encoder=encoder,
+        softmax=softmax,
+        gradients=gradients,
+        exchange=exchange,
+        epoch=step * math.ceil(num_images / everybody),
+        discovery=bank / on.network * (gpus > 1)
+        + softmax_seconds(num_images / gpus, num_images, run.dim, on, products=1),
+        index=index_seconds(num_images, run.dim, gpus, on),
+        gpu_bytes=bank / gpus + tables,
+        whole_gpu_bytes=bank + tables,
+        host_bytes=bank * min(gpus, on.gpus_per_host),
+        checkpoint=(bank + tables) / on.disk,
+    )
+
+
+def softmax_seconds(
+    queries: float, rows: float, dim: int, on: Hardware, products: int = 2
+) -> float:
+    """Queries compared with rows on one GPU: the slower of arithmetic and memory.
+
+    Args:
+        queries, rows: their numbers.
+        dim: D.
+        on: the GPU.
+        products: matrix products: logits, and the mean row; discovery takes the first alone.
+    """
+    arithmetic = 2.0 * products * dim * queries * rows / on.float32_flops
+    memory = (LOGIT_BYTES * queries * rows + 4.0 * products * dim * rows) / on.memory_bandwidth
+    return max(arithmetic, memory) / on.efficiency
+
+
+def exchanged_bytes(batch: int, dim: int, gpus: int) -> int:
+    """What one replica gives to the collectives of a step with a bank in parts.
+
+    Args:
+        batch: images of the step on all GPUs.
+    """
+    gathered = 2 * batch * (8 + 4 * dim)  # indices and embeddings, for the loss and for the update
+    maxima = 8 * gpus * batch  # strategies have no maximum: a table of all replicas is summed
+    sums = 8 * batch * (1 + dim)  # totals and weighted rows, of all rows and of the positives
+    return gathered + maxima + sums
+
+
+def ring_seconds(num_bytes: float, gpus: int, on: Hardware) -> float:
+    """An all-reduce in a ring: within a host over NVLink, else at the speed of the network."""
+    if gpus == 1:
+        return 0.0
+    speed = on.nvlink if gpus <= on.gpus_per_host else on.network
+    return 2.0 * (gpus - 1) / gpus * num_bytes / (speed * on.efficiency)
+
+
+# Lists over the root of N as in `search/faiss_index.py`. Assumptions: lists that are searched, of
+# which a run logs its own number; cores of a host; and a tenth of a core's peak of 160 GFLOPS in
+# float32 (AVX-512 at 2.5 GHz), for a scan of lists waits for memory.
+LISTS_PER_ROOT, LISTS_SEARCHED, CORES, CORE_FLOPS = 4, 32, 128, 16e9
+
+
+def index_seconds(num_images: float, dim: int, gpus: int, on: Hardware) -> float:
+    """Discovery by an index whose queries are dealt out over the hosts; building it included.
+
+    Each host builds the index over all rows, which takes a search of the centres for each row.
+    """
+    lists = LISTS_PER_ROOT * math.sqrt(num_images)
+    hosts = max(1, gpus // on.gpus_per_host)
+    flops = 2.0 * dim * num_images * lists  # to put each row into its list
+    flops += 2.0 * dim * num_images * (lists + LISTS_SEARCHED * num_images / lists) / hosts
+    return flops / (CORES * CORE_FLOPS)
+
+
+def breaks(found: Costs, run: Run | None = None, on: Hardware | None = None) -> list[str]:
+    """What does not fit, or takes longer than the encoder: first what forbids a run."""
+    run, on = run or Run(), on or Hardware()
+    free = on.memory_bytes - run.other_bytes
+    reasons = {
+        "bank and tables exceed a GPU": found.gpu_bytes > free,
+        "whole bank in each process exceeds a host": found.host_bytes > 0.8 * on.host_bytes,
+        "softmax takes longer than the encoder": found.softmax > found.encoder,
+        "exact discovery takes longer than an epoch": found.discovery > found.epoch,
+        "whole bank on each GPU does not fit": found.whole_gpu_bytes > free,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
