@@ -62,11 +62,11 @@ class Costs(NamedTuple):
             hidden behind the backward pass; what a bank in parts exchanges.
         epoch: of all steps of an epoch.
         discovery: by exact search, each GPU comparing its rows with all.
-        index: by an index of lists, on the CPUs of the hosts; see `index_seconds`.
+        index: by an index of lists, on the CPUs of the chief's host; see `index_seconds`.
         gpu_bytes: of bank and neighbour tables on a GPU, the bank in parts.
         whole_gpu_bytes: the same with a whole bank on each.
-        host_bytes: of a host: each of its processes reads the whole bank for discovery, evaluation
-            and checkpoint.
+        host_bytes: of a host with a process for each GPU: each reads the whole bank for discovery,
+            evaluation and checkpoint.
         checkpoint: bank and tables written by one process.
     """
 
@@ -113,7 +113,7 @@ def costs(
         epoch=step * math.ceil(num_images / everybody),
         discovery=bank / on.network * (gpus > 1)
         + softmax_seconds(num_images / gpus, num_images, run.dim, on, products=1),
-        index=index_seconds(num_images, run.dim, gpus, on),
+        index=index_seconds(num_images, run.dim),
         gpu_bytes=bank / gpus + tables,
         whole_gpu_bytes=bank + tables,
         host_bytes=bank * min(gpus, on.gpus_per_host),
@@ -163,16 +163,14 @@ def ring_seconds(num_bytes: float, gpus: int, on: Hardware) -> float:
 LISTS_PER_ROOT, LISTS_SEARCHED, CORES, CORE_FLOPS = 4, 32, 128, 16e9
 
 
-def index_seconds(num_images: float, dim: int, gpus: int, on: Hardware) -> float:
-    """Discovery by an index whose queries are dealt out over the hosts; building it included.
+def index_seconds(num_images: float, dim: int) -> float:
+    """Discovery by an index that one host builds, and in which it looks for all rows.
 
-    Each host builds the index over all rows, which takes a search of the centres for each row.
+    To build it each row is compared with the centres of all lists, and so is each that searches.
     """
     lists = LISTS_PER_ROOT * math.sqrt(num_images)
-    hosts = max(1, gpus // on.gpus_per_host)
-    flops = 2.0 * dim * num_images * lists  # to put each row into its list
-    flops += 2.0 * dim * num_images * (lists + LISTS_SEARCHED * num_images / lists) / hosts
-    return flops / (CORES * CORE_FLOPS)
+    compared = 2 * lists + LISTS_SEARCHED * num_images / lists  # with each row
+    return 2.0 * dim * num_images * compared / (CORES * CORE_FLOPS)
 
 
 def breaks(found: Costs, run: Run | None = None, on: Hardware | None = None) -> list[str]:

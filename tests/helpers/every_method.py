@@ -16,14 +16,16 @@ from helpers.small_worker import small_encoder
 from and_tf.training import loop
 from and_tf.training.workers import Workers, workers_of
 
-# The last batch of 21 images holds 5, that of 17 a single one.
+# Method, number of images and flags of each run. The last batch of 21 images holds 5, that of 17 a
+# single one.
 FLAGS = {
-    "and": [17],
-    "instance": [21, "--views=2", "--group_weight=0.5", "--entropy_weight=0.2"],
-    "deepcluster": [17, "--num_clusters=4"],
-    "split_brain": [21],
-    "supervised": [21],
-    "random": [21],
+    "and": ["and", 17],
+    "instance": ["instance", 21, "--views=2", "--group_weight=0.5", "--entropy_weight=0.2"],
+    "bank_in_parts": ["and", 17, "--shard_bank", "--entropy_weight=0.2"],
+    "deepcluster": ["deepcluster", 17, "--num_clusters=4"],
+    "split_brain": ["split_brain", 21],
+    "supervised": ["supervised", 21],
+    "random": ["random", 21],
 }
 
 
@@ -48,8 +50,8 @@ def flags(folder, run, method, count, *others):
 
 def main(folder, *strategy):
     runs = [
-        programs.read_settings([*flags(folder, folder / method, method, *more), *strategy])
-        for method, more in FLAGS.items()
+        programs.read_settings([*flags(folder, folder / name, *more), *strategy])
+        for name, more in FLAGS.items()
     ]
     with workers_of(runs[0]) as workers:
         for settings in runs:

@@ -48,9 +48,9 @@ def trained(tmp_path_factory):
     return folders
 
 
-@pytest.mark.parametrize("method", FLAGS)
-def test_four_processes_train_as_one(trained, method):
-    assert_close(trained[1] / method, trained[4] / method)
+@pytest.mark.parametrize("run", FLAGS)
+def test_four_processes_train_as_one(trained, run):
+    assert_close(trained[1] / run, trained[4] / run)
 
 
 def test_a_killed_process_ends_the_other_and_the_same_commands_continue(tmp_path):
