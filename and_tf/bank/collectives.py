@@ -37,7 +37,8 @@ def _sizes(context: tf.distribute.ReplicaContext, size: tf.Tensor) -> tf.Tensor:
     """The sizes (R,) of all replicas, in their order."""
     number, replicas = context.replica_id_in_sync_group, context.num_replicas_in_sync
     if in_processes(context.strategy):
-        return context.all_reduce("SUM", tf.pad([size], [[number, replicas - 1 - number]]))
+        own = tf.pad([tf.cast(size, tf.float32)], [[number, replicas - 1 - number]])
+        return tf.cast(context.all_reduce("SUM", own), size.dtype)  # an int32 lies on the host
     return context.all_gather(tf.reshape(size, [1]), axis=0)
 
 

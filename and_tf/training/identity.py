@@ -7,8 +7,8 @@ from and_tf import __version__
 from and_tf.settings import flat_values
 from and_tf.training.settings import ExperimentSettings
 
-# Images are compared by what is in them, and may lie in another place on each machine.
-DIFFER_FREELY = ("data", "data_dir", "eval_data", "cache_mb")
+# Images and the run's folder are compared by what is in them: their paths may differ.
+DIFFER_FREELY = ("data", "data_dir", "eval_data", "workdir", "cache_mb", "input_processes")
 PACKAGES = ("numpy", "keras", "tensorflow", "tensorflow-cpu")
 
 

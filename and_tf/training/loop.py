@@ -97,9 +97,10 @@ def run_by(
         heartbeat.describe("reading and checking images")
         experiment = build_experiment(settings, run, workers)
         with run.locked():
-            workers.wait_for_all("built")  # nothing was written yet
-            if check_run_folder(run, settings) != is_continued or run.summary.is_file():
+            is_other = check_run_folder(run, settings) != is_continued or run.summary.is_file()
+            if workers.is_chief and is_other:
                 raise UserError(f"{run.path} was changed by another process: repeat the command.")
+            workers.wait_for_all("built")  # nothing was written yet
             stop = StopRequest(is_agreed=workers.channel is not None)
             started = time.monotonic()
             if not _train(experiment, is_continued, stop, heartbeat):
@@ -128,8 +129,9 @@ def _train(
             start_from_weights(experiment, monitor)
             heartbeat.describe("preparing the first step")
     replicas = experiment.model.distribute_strategy.num_replicas_in_sync
-    log_devices(settings.devices.precision, use_xla(settings.devices.jit_compile, replicas))
-    log_estimates(experiment, monitor)
+    if experiment.workers.is_chief:
+        log_devices(settings.devices.precision, use_xla(settings.devices.jit_compile, replicas))
+        log_estimates(experiment, monitor)
     callbacks = run_callbacks(experiment, of_method, monitor, stop, heartbeat)
     return fit(experiment, callbacks, stop, interrupted)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +59,13 @@ def _size_of_run(run: Workdir) -> int | None:
 
 
 def state_of(run: Workdir) -> dict[str, Any]:
-    """What tells that several processes see the same folder of a run."""
-    return {
-        "flags.cfg": run.flags.is_file() and run.flags.read_text(),
-        "last.npz": run.checkpoint.is_file() and run.checkpoint.stat().st_size,
-        "summary.txt": run.summary.is_file(),
-    }
+    """What tells that several processes see the same folder of a run: its main files in words."""
+    small = (run.flags, run.metadata, run.images, run.summary)
+    contents = {path: zlib.crc32(path.read_bytes()) for path in small if path.is_file()}
+    state = {path.name: f"there (CRC-32 {crc:08x})" for path, crc in contents.items()}
+    if run.checkpoint.is_file():
+        state[run.checkpoint.name] = f"there ({run.checkpoint.stat().st_size:,} bytes)"
+    return state
 
 
 def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
@@ -148,7 +150,7 @@ def start_from_weights(experiment: Experiment, monitor: Monitor) -> None:
     )
     experiment.model.start_from(rows)
     top1 = monitor.held_out_top1(experiment.model, rows)
-    if top1 is not None:
+    if top1 is not None and run.can_write():
         logger.info("kNN of the weights as they are: %.1f %%", top1)
         run.write_metadata(run.read_metadata() | {"init_knn_top1": top1})
 

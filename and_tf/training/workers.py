@@ -122,6 +122,8 @@ def _lost(channel: Channel) -> str | None:
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0] if isinstance(error, UserError) else f"{type(error).__name__}: {lines[0]}"
 
