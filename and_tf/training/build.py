@@ -284,9 +284,10 @@ def _build_model(
     strategy: tf.distribute.Strategy,
 ) -> MethodModel:
     replicas = strategy.num_replicas_in_sync
-    # Processes share a small batch in another way, which clusters of its views do not know.
-    if not in_processes(strategy) or settings.method.views > 1:
-        check_last_batch(len(train), settings.optimizer.batch_size, replicas)
+    is_even = in_processes(strategy)
+    # A small batch goes to all processes, of which clusters of its views would count the copies.
+    if not is_even or settings.method.views > 1:
+        check_last_batch(len(train), settings.optimizer.batch_size, replicas, is_even)
     with strategy.scope():
         encoder = run_encoder(settings, run, metadata, start, synchronized_batch_norm=replicas > 1)
         return settings.method.build_model(encoder, train, settings.run.seed)

@@ -7,6 +7,7 @@ closed connection tells at once that its process has ended, and a message before
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import selectors
 import socket
@@ -71,7 +72,7 @@ class Channel:
             self._send(0, {"name": name, "value": value})
             return self._receive(0, name)
         values = [value, *(self._receive(n, name) for n in range(1, self.cluster.size))]
-        for number in self._connections:
+        for number in list(self._connections):  # the thread may take one away
             self._send(number, {"name": name, "value": values})
         return values
 
@@ -205,21 +206,26 @@ class Channel:
             self._forget(number, selector)
             return False
         elif "lost" in message:
-            self._announce(message["lost"])
+            self._note(message["lost"])()
         return True
 
     def _lose(self, number: int, why: str, selector: selectors.BaseSelector) -> None:
+        what = f"{self.cluster.name(number)} {why}"
+        tell = self._note(what)  # before it is forgotten, as one that has left is
         self._forget(number, selector)
-        self._announce(f"{self.cluster.name(number)} {why}")
+        tell()
 
-    def _announce(self, what: str) -> None:
-        """Tells the others, and this process, which process was lost; the first one counts."""
+    def _note(self, what: str) -> Callable[[], None]:
+        """Keeps which process was lost, if it is the first one; gives what tells of it then."""
         with self._news:
             if self.lost is not None or self._is_closed:
-                return
+                return lambda: None
             self.lost = what
             self._news.notify_all()
-            on_lost = self._on_lost
+            return functools.partial(self._tell, what, self._on_lost)
+
+    def _tell(self, what: str, on_lost: Callable[[str], None] | None) -> None:
+        """Tells the others, and this process, which process was lost."""
         if self.cluster.is_chief:
             for other in list(self._connections):
                 self._send(other, {"lost": what})

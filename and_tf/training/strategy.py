@@ -75,14 +75,20 @@ def abort_collectives(reason: str) -> None:
         context.context().abort_collective_ops(tf.errors.UNAVAILABLE, reason)
 
 
-def check_last_batch(num_samples: int, batch_size: int, replicas: int) -> None:
+def check_last_batch(
+    num_samples: int, batch_size: int, replicas: int, is_even: bool = False
+) -> None:
     """Refuses a last batch that leaves a device without images: oneDNN's convolutions fail there.
+
+    Args:
+        is_even: whether all get an equal number of images, give or take one; else, as TensorFlow
+            cuts a batch, equally many until none are left.
 
     Raises:
         UserError: if so.
     """
     last_batch = num_samples % batch_size
-    of_each = -(-last_batch // replicas)  # TensorFlow gives so many to each until none are left
+    of_each = 1 if is_even else -(-last_batch // replicas)
     if 0 < last_batch <= of_each * (replicas - 1):
         raise UserError(
             Argument("batch_size", batch_size), f" leaves {last_batch} image(s) in the last batch "

@@ -167,8 +167,10 @@ def test_a_process_that_is_killed_is_named_by_all_others(connected, number):
     called = {channel: threading.Event() for channel in channels}
     for channel in channels:
         channel.watch(lambda what, channel=channel: called[channel].set())
+    channels[number]._is_closed = True  # a process that is gone says nothing more
+    channels[number]._thread.join()
     for connection in list(channels[number]._connections.values()):
-        connection.shutdown(socket.SHUT_RDWR)  # as the system does for a process that is gone
+        connection.shutdown(socket.SHUT_RDWR)  # as the system does
     for channel in channels:
         if channel.cluster.number == number:
             continue

@@ -25,3 +25,9 @@ def test_a_last_batch_that_leaves_a_device_without_images_is_refused(images, rep
 @pytest.mark.parametrize(("images", "replicas"), [(64, 2), (66, 2), (65, 1), (128, 4)])
 def test_other_last_batches_are_taken(images, replicas):
     check_last_batch(images, 64, replicas)
+
+
+def test_an_even_cut_leaves_nobody_without_images_but_of_too_few():
+    check_last_batch(69, 64, 4, is_even=True)
+    with pytest.raises(UserError, match="leaves 3 image"):
+        check_last_batch(67, 64, 4, is_even=True)

@@ -1,5 +1,6 @@
 """How processes begin and end together, each a thread here; a stub stands for their strategy."""
 
+import contextlib
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ def together(monkeypatch):
     monkeypatch.setattr(workers, "read_cluster", lambda port: of_thread.cluster)
     monkeypatch.setattr(workers, "choose_strategy", lambda name, cluster=None: None)
     monkeypatch.setattr(workers, "_end_later", lambda lost, is_over: None)
+    monkeypatch.setattr(workers, "startup_lines_dropped", contextlib.nullcontext)  # of a process
     level = logging.getLogger("and_tf").level
 
     def run(work, *settings):
@@ -59,9 +61,8 @@ def test_other_flags_are_refused_by_all_with_the_same_line(together):
 
 def test_images_and_folders_may_lie_elsewhere(together):
     elsewhere = settings(data="folder:/b", workdir="/d", cache_mb=1)
-    assert (
-        together(lambda w: None, settings(data="folder:/a", workdir="/c"), elsewhere) == [None] * 2
-    )
+    found = together(lambda w: w.is_chief, settings(data="folder:/a", workdir="/c"), elsewhere)
+    assert found == [True, False]
 
 
 def test_versions_are_compared():
