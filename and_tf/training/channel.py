@@ -22,7 +22,7 @@ from and_tf.training.cluster import Cluster
 
 BEAT = 2.0  # seconds between two signs of life
 SILENCE = 30.0  # seconds without one after which a process counts as lost
-LAST_WORD = 2.0  # seconds in which a process that goes is listened to
+LAST_WORD = 5.0  # seconds in which a process that goes is listened to
 LARGEST_READ = 1 << 16
 
 
