@@ -9,7 +9,7 @@ from helpers.fitting import fit
 from and_tf.data.sources.source import array_source
 from and_tf.encoders.layers import TorchLayers, normalised_input
 from and_tf.encoders.split import SplitLayers, split_input
-from and_tf.errors import StepNotFinite, UserError
+from and_tf.errors import StepNotFinite
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.methods.deepcluster.method import DeepCluster
 from and_tf.methods.split_brain.method import SplitBrain
@@ -240,12 +240,6 @@ def test_a_gradient_that_overflows_at_the_lowest_scale_stops_training(monkeypatc
     with pytest.raises(StepNotFinite):
         fit(model, batches())
     assert int(model.optimizer.iterations) == 2 and float(model.optimizer.dynamic_scale) == 1.0
-
-
-@float16
-def test_scaling_the_loss_on_several_replicas_is_refused(two_replicas, policy):
-    with two_replicas.scope(), pytest.raises(UserError, match="scales the loss on one replica"):
-        build()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from tensorflow.python.framework.config import disable_op_determinism
 from and_tf.data.pipeline import batch_indices, train_pipeline
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
+from and_tf.errors import UserError
+from and_tf.methods import training_step
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.runs import checkpoint
 from and_tf.training import callbacks, loop
@@ -172,9 +174,10 @@ def fitted(strategy, **settings):
     return checkpoint.values(checkpoint.round_state(model) | {"bank": model.bank.rows}), counts
 
 
-def test_several_replicas_are_refused(two_replicas):
-    with pytest.raises(ValueError, match="steps_per_execution=3 works on one replica only"):
-        fitted(two_replicas, steps_per_execution=3)
+def test_they_are_refused_between_processes(monkeypatch):
+    monkeypatch.setattr(training_step, "in_processes", lambda strategy: True)
+    with pytest.raises(UserError, match="steps_per_execution=3 works on the devices of one"):
+        fitted(tf.distribute.get_strategy(), steps_per_execution=3)
 
 
 def test_a_compiled_step_takes_the_same_steps():
