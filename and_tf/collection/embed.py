@@ -125,7 +125,7 @@ def _with_model(settings: EmbedSettings) -> EmbedSettings:
 def embed_images(settings: EmbedSettings, source: Source) -> Collection:
     """The images with their embeddings and nearest others."""
     chosen = settings.collection
-    encoder = open_encoder(chosen.model, chosen.checkpoint, chosen.layer)
+    encoder = open_encoder(chosen.model, chosen.checkpoint, chosen.layer, chosen.trust_model)
     origin = _origin(settings, encoder)
     files = files_of(source)
     if chosen.update and files is None:

@@ -16,7 +16,9 @@ from and_tf.runs.restore import load_encoder
 from and_tf.runs.workdir import Workdir, newest_run
 
 
-def open_encoder(model: str, checkpoint: str = "last", layer: str = AUTO_LAYER) -> ExportedEncoder:
+def open_encoder(
+    model: str, checkpoint: str = "last", layer: str = AUTO_LAYER, trust_model: bool = False
+) -> ExportedEncoder:
     """An exported encoder, the one of a run, or weights that others have learned.
 
     Args:
@@ -25,6 +27,7 @@ def open_encoder(model: str, checkpoint: str = "last", layer: str = AUTO_LAYER) 
         checkpoint: of a run: `last`, `best` or `round_N`.
         layer: whose features are taken, see `pooled_features`. An export gives what it was
             exported for: of `.keras` files alone another layer can be taken.
+        trust_model: as of `load_exported`.
 
     Raises:
         UserError: if there is no such model, checkpoint or layer, or if it is corrupt.
@@ -46,7 +49,7 @@ def open_encoder(model: str, checkpoint: str = "last", layer: str = AUTO_LAYER) 
             Argument("layer", layer), f" is of a run or of a .keras file, and {path} gives what it "
             "was exported for: leave it out, or export the run with that layer.",
         )  # fmt: skip
-    return load_exported(path)
+    return load_exported(path, trust_model)
 
 
 def in_memory(model: keras.Model, name: str = "The encoder") -> ExportedEncoder:

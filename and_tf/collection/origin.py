@@ -82,7 +82,9 @@ def encoded(reference: np.ndarray) -> str:
     return base64.b64encode(np.asarray(reference, "<f4").tobytes()).decode()
 
 
-def encoder_of(table: Path, origin: Origin | None, model: str, width: int) -> ExportedEncoder:
+def encoder_of(
+    table: Path, origin: Origin | None, model: str, width: int, trust_model: bool = False
+) -> ExportedEncoder:
     """The encoder that made a table.
 
     Args:
@@ -90,6 +92,7 @@ def encoder_of(table: Path, origin: Origin | None, model: str, width: int) -> Ex
         origin: of the table; None if it does not say.
         model: where the encoder lies now; empty for where it lay.
         width: D of the table's embeddings.
+        trust_model: as of `load_exported`.
 
     Raises:
         NotFound: if it does not lie there any more.
@@ -102,9 +105,10 @@ def encoder_of(table: Path, origin: Origin | None, model: str, width: int) -> Ex
         )  # fmt: skip
     try:
         if origin:
-            encoder = open_encoder(place, origin.checkpoint, origin.layer or AUTO_LAYER)
+            layer = origin.layer or AUTO_LAYER
+            encoder = open_encoder(place, origin.checkpoint, layer, trust_model)
         else:
-            encoder = open_encoder(place)
+            encoder = open_encoder(place, trust_model=trust_model)
     except NotFound as error:
         raise NotFound(
             f"{table} was made by the encoder {place}, which is not there (", *error.parts,

@@ -45,7 +45,7 @@ def search_table(settings: SearchSettings) -> list[Found]:
         raise UserError(Argument("page", settings.page), " must end in .html.")
     table, index = _open(Path(settings.index).expanduser(), settings.search)
     width = index.dim if index else table.embeddings.shape[1]
-    queries = open_queries(settings.query, table, width, settings.model)
+    queries = open_queries(settings.query, table, width, settings.model, settings.trust_model)
     started = time.perf_counter()
     indices, cosines = _search(table, index, queries, settings.nearest)
     logger.info("Searched in %.0f ms", 1000 * (time.perf_counter() - started))

@@ -37,7 +37,9 @@ class Queries(NamedTuple):
     rows: np.ndarray
 
 
-def open_queries(query: str, table: Table, width: int, model: str) -> Queries:
+def open_queries(
+    query: str, table: Table, width: int, model: str, trust_model: bool = False
+) -> Queries:
     """Embeds an image, or the images of a folder, or takes a row of the table.
 
     Args:
@@ -45,6 +47,7 @@ def open_queries(query: str, table: Table, width: int, model: str) -> Queries:
         table: that is searched; its embeddings may be left out.
         width: D of its embeddings.
         model: where its encoder lies now; empty for where it lay.
+        trust_model: as of `load_exported`.
 
     Raises:
         NotFound: if there is none of these, or the encoder is not where it was.
@@ -62,7 +65,7 @@ def open_queries(query: str, table: Table, width: int, model: str) -> Queries:
             embeddings = read_table(table.path).embeddings
         return Queries([name], [file], embeddings[[row]], np.array([row]))
     source = open_folder(path, skip_broken=True) if path.is_dir() else _one_file(path)
-    encoder = encoder_of(table.path, origin, model, width)
+    encoder = encoder_of(table.path, origin, model, width, trust_model)
     try:
         embeddings = embed_source(encoder, source, min(MOST_AT_ONCE, len(source)))
     except BrokenImage as error:

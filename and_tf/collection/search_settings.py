@@ -17,6 +17,11 @@ class SearchSettings(Settings):
     )
     nearest: int = setting(12, "Images to find for each.", at_least(1))
     model: str = setting("", "Where the encoder that made the table lies now, if it was moved.")
+    trust_model: bool = setting(
+        False,
+        "Open a SavedModel, which is a program, though its files are not those that export.py "
+        "wrote.",
+    )
     page: str = setting("search.html", "Page to write with the images found.")
     search: str = setting(
         "auto",

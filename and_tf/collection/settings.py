@@ -37,6 +37,11 @@ class CollectionSettings(Settings):
     )
     checkpoint: str = setting("last", "Of a run: last, best or round_N.")
     layer: str = setting(AUTO_LAYER, LAYER_HELP)
+    trust_model: bool = setting(
+        False,
+        "Open a SavedModel, which is a program, though its files are not those that export.py "
+        "wrote.",
+    )
     output: str = setting("features.parquet", "Table to write: .parquet or .npz.")
     update: bool = setting(
         False, "Embed only photos that are new or changed since the table was written."

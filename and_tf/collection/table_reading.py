@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 
 from and_tf.collection.table import METADATA, PARTS, check_table_path
 from and_tf.errors import Argument, BrokenFile, NotFound
+from and_tf.runs import schema
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ def _read_parquet(path: Path, columns: Sequence[str], with_embeddings: bool) -> 
         found["path"].to_pylist(),
         embeddings,
         {name: _column(found[name]) for name in wanted},
-        json.loads((found.schema.metadata or {}).get(METADATA.encode(), b"{}")),
+        _metadata((found.schema.metadata or {}).get(METADATA.encode(), b"{}")),
     )
 
 
@@ -112,7 +112,14 @@ def _read_npz(path: Path, columns: Sequence[str], with_embeddings: bool) -> Tabl
         paths = file["path"].tolist()
         none = np.empty((len(paths), 0), np.float32)
         embeddings = file["embedding"] if with_embeddings else none
-        return Table(path, paths, embeddings, found, json.loads(metadata))
+        return Table(path, paths, embeddings, found, _metadata(metadata))
+
+
+def _metadata(text: str | bytes) -> dict[str, Any]:
+    found = schema.parse(text)
+    if fault := schema.TABLE.fault(found):
+        raise ValueError(fault)
+    return found
 
 
 @contextlib.contextmanager

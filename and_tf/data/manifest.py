@@ -119,6 +119,17 @@ def changes(old: Manifest, new: Manifest) -> str:
     return _listed("edited", [f"image {row}" for row in differs])
 
 
+def edited(old: Manifest, new: Manifest) -> str:
+    """Which images have other bytes under the same name, in words; empty if none has.
+
+    Images that were added or removed are no matter; without names, of equally many, each counts.
+    """
+    if len(old.names) and len(new.names):
+        before, after = _contents(old), _contents(new)
+        return _listed("edited", [n for n in before if n in after and before[n] != after[n]])
+    return changes(old, new) if len(old) == len(new) else ""
+
+
 def _changes_by_name(old: Manifest, new: Manifest) -> str:
     before, after = _contents(old), _contents(new)
     gone = [name for name in before if name not in after]

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from and_tf import encoders
+from and_tf.data.manifest import changes, edited, manifest
 from and_tf.data.settings import AugmentationSettings, DataSettings
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import has_labels
@@ -50,6 +51,8 @@ def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
         layers = [layer]
     chosen = settings.images.applied_to(of_run)
     images = open_images(chosen, of_run, settings.protocol, run.read_metadata())
+    if settings.images.data is None and settings.images.train_split is None:
+        _check_images(run, images)
     settings.protocol.check(images)
     rows = _memory_bank(run, restored, images.reference) if is_of_memory else None
     outcomes = _measure(settings, run, restored.encoder, layers, images, rows)
@@ -60,6 +63,24 @@ def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
     path = results.write_results(run.evaluations, stem, report, matrices, images.class_names)
     _print(run, report, path)
     return report
+
+
+def _check_images(run: Workdir, images: EvaluationImages) -> None:
+    """Refuses other images in the place of the run's own, and remarks on those that are gone.
+
+    Raises:
+        UserError: if some have other bytes under the same name.
+    """
+    if not run.images.is_file():  # of earlier versions
+        return
+    known, found = run.read_images(), manifest(images.reference)
+    if different := edited(known, found):
+        raise UserError(
+            f"{images.reference.name} is not what the run in {run.path} began with: {different}. "
+            "Put those images back, or, to evaluate on these, name them by ", Argument("data"), ".",
+        )  # fmt: skip
+    if different := changes(known, found):
+        images.remarks.append(f"The training images have changed since the run began: {different}.")
 
 
 def _epoch_at(run: Workdir, step: int) -> int:

@@ -31,8 +31,8 @@ class Format(NamedTuple):
 
     Attributes:
         suffix: of the file; empty for a directory.
-        module: with `write(encoder, path, details)` and `read(path)`; imported where they are
-            called.
+        module: with `write(encoder, path, details)` and `read(path)`, which runs no code of a file;
+            `read(path, is_trusted)` of what is a program. Imported where they are called.
         precision: of weights and arithmetic.
         min_cosine: of the embeddings with those of the encoder; an export below it is refused. None
             for float32, which is compared value by value.
@@ -51,7 +51,7 @@ class Format(NamedTuple):
         return self._function("write")
 
     @property
-    def read(self) -> "Callable[[Path], ExportedEncoder]":
+    def read(self) -> "Callable[..., ExportedEncoder]":
         """Opens what `write` wrote."""
         return self._function("read")
 

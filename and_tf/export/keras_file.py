@@ -1,7 +1,6 @@
 """A `.keras` file: the encoder itself, to be trained or taken apart further."""
 
 import contextlib
-import json
 import tempfile
 import zipfile
 from pathlib import Path
@@ -14,6 +13,7 @@ import tensorflow as tf
 from and_tf.export import metadata
 from and_tf.export.exported_encoder import ExportedEncoder, checked_encoder, not_ours, reading
 from and_tf.export.formats import Details
+from and_tf.runs.archives import check_keras_archive
 
 
 def write(encoder: keras.Model, path: Path, details: Details) -> None:
@@ -33,6 +33,7 @@ def read(path: Path) -> ExportedEncoder:
         BrokenFile: if it is corrupt, or another model.
     """
     with reading(path, "a Keras model"):
+        check_keras_archive(path)
         encoder = keras.models.load_model(path, compile=False)
     try:
         shapes = encoder.input_shape, encoder.output_shape
@@ -51,5 +52,5 @@ def read(path: Path) -> ExportedEncoder:
 
 def _metadata(path: Path) -> dict[str, Any]:
     with contextlib.suppress(KeyError), zipfile.ZipFile(path) as archive:
-        return json.loads(archive.read(metadata.NAME))
+        return metadata.from_json(path, archive.read(metadata.NAME))
     return {}

@@ -1,7 +1,6 @@
 """A `.tflite` file for LiteRT: images of the encoder's own size, built-in operations alone."""
 
 import importlib
-import json
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -98,7 +97,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     for number in range(model.MetadataLength()):
         if model.Metadata(number).Name() == metadata.NAME.encode():
             buffer = model.Buffers(model.Metadata(number).Buffer())
-            return json.loads(buffer.DataAsNumpy().tobytes())
+            return metadata.from_json(path, np.asarray(buffer.DataAsNumpy()).tobytes())
     return {}
 
 

@@ -16,6 +16,8 @@ from PIL import Image
 
 from and_tf import __version__
 from and_tf.data.decode import load_square
+from and_tf.errors import BrokenFile
+from and_tf.runs import schema
 from and_tf.runs.atomic_files import replace_file
 
 NAME = "encoder.json"
@@ -122,6 +124,26 @@ def to_json(metadata: dict[str, Any]) -> str:
     """As it stands in exports; a list of numbers takes one line."""
     text = json.dumps(metadata | {"reference": None}, indent=2)
     return text.replace('"reference": null', f'"reference": {json.dumps(metadata["reference"])}')
+
+
+def from_json(path: Path, text: str | bytes) -> dict[str, Any]:
+    """The metadata that an export holds, by `to_json`.
+
+    Args:
+        path: of the export, for the message.
+        text: what it holds.
+
+    Raises:
+        BrokenFile: if they are corrupt; names field and value.
+    """
+    try:
+        found = schema.parse(text)
+        fault = schema.ENCODER.fault(found)
+    except ValueError as error:
+        fault = str(error)
+    if fault:
+        raise BrokenFile(f"{path} is corrupt ({NAME}: {fault}): export the encoder anew.")
+    return found
 
 
 def path_beside(path: Path) -> Path:

@@ -1,7 +1,6 @@
 """An `.onnx` file: for images of the encoder's own size, in batches of any."""
 
 import importlib
-import json
 import types
 from pathlib import Path
 from typing import Any
@@ -62,8 +61,9 @@ def read(path: Path) -> ExportedEncoder:
     def embed(images: np.ndarray) -> np.ndarray:
         return session.run(["embeddings"], {"images": images})[0]
 
-    told = session.get_modelmeta().custom_metadata_map.get(metadata.NAME, "{}")
-    return checked_encoder(path, embed, inputs[0].shape, outputs[0].shape, json.loads(told))
+    text = session.get_modelmeta().custom_metadata_map.get(metadata.NAME, "{}")
+    told = metadata.from_json(path, text)
+    return checked_encoder(path, embed, inputs[0].shape, outputs[0].shape, told)
 
 
 def _in_float16(model: Any) -> Any:

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 import tempfile
@@ -19,8 +18,12 @@ from and_tf.export.decoding.squares import decode_squares
 from and_tf.export.exported_encoder import ExportedEncoder, checked_encoder, not_ours, reading
 from and_tf.export.formats import Details
 from and_tf.export.preprocessing import resize_and_crop
-
-DESCRIPTION = Path("assets.extra", metadata.NAME)  # TensorFlow leaves this folder alone
+from and_tf.export.savedmodel_files import (
+    CHECKSUM,
+    DESCRIPTION,
+    content_checksum,
+    read_description,
+)
 
 
 def write(encoder: keras.Model, path: Path, details: Details) -> None:
@@ -54,7 +57,8 @@ def write(encoder: keras.Model, path: Path, details: Details) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder) from error
         _copy_folder(Path(folder), path)
     (path / DESCRIPTION).parent.mkdir(exist_ok=True)
-    (path / DESCRIPTION).write_text(metadata.to_json(details.metadata) + "\n")
+    description = details.metadata | {CHECKSUM: content_checksum(path)}
+    (path / DESCRIPTION).write_text(metadata.to_json(description) + "\n")
 
 
 def _copy_folder(folder: Path, path: Path) -> None:
@@ -83,26 +87,24 @@ def _plain_link(path: Path) -> Iterator[Path]:
         yield link
 
 
-def read(path: Path) -> ExportedEncoder:
+def read(path: Path, is_trusted: bool = False) -> ExportedEncoder:
     """Opens a directory that `write` wrote.
 
     Raises:
-        BrokenFile: if it is corrupt, or another SavedModel.
+        BrokenFile: if it is corrupt, or another SavedModel; before TensorFlow opens it.
     """
+    description = read_description(path, is_trusted)
     with reading(path, "a SavedModel"):
         loaded = load(path)
     signature = loaded.signatures.get("serving_default")
     inputs = signature.structured_input_signature[1] if signature else {}
     if (
-        not (path / DESCRIPTION).is_file()
-        or list(inputs) != ["images"]
+        list(inputs) != ["images"]
         or list(signature.structured_outputs) != ["embeddings"]
         or inputs["images"].dtype != tf.uint8
     ):
         raise not_ours(path)
-    with reading(path, "a SavedModel"):
-        description = json.loads((path / DESCRIPTION).read_text())
-        side, embedding_dim = description["image_size"], description["embedding_dim"]
+    side, embedding_dim = description.get("image_size"), description.get("embedding_dim")
 
     def embed(images: np.ndarray) -> np.ndarray:
         # Through `loaded`, which owns the variables and must stay alive.

@@ -103,7 +103,7 @@ def _may_be_replaced(path: Path, is_file: bool) -> bool:
     if not (path.stat().st_size if is_file else any(path.iterdir())):
         return True
     if not is_file:
-        from and_tf.export.savedmodel import DESCRIPTION
+        from and_tf.export.savedmodel_files import DESCRIPTION
 
         return (path / DESCRIPTION).is_file()
     try:

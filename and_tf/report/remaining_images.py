@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 
+from and_tf.data.manifest import Manifest, manifest
 from and_tf.data.sources.class_folders import class_ids, class_names, class_of
 from and_tf.data.sources.items import holds_paths
 from and_tf.data.sources.source import EncodedSource, Source
@@ -53,12 +54,21 @@ def remaining_images(
         shapes=None,
         broken=(),
     )
-    present = np.flatnonzero([*map(_is_there, paths, whole.sizes.tolist())])
+    is_there = np.array([*map(_is_there, paths, whole.sizes.tolist())], bool)
+    present = np.flatnonzero(is_there & _have_their_bytes(names, run.read_images(), now))
     others = held_out.items if isinstance(held_out, EncodedSource) else []
     is_mixed = holds_paths(others) and not set(paths).isdisjoint(others)
     if whole.fingerprint != fingerprint or len(present) < FEWEST or is_mixed:
         return None
     return whole, present
+
+
+def _have_their_bytes(names: list[str], known: Manifest, now: EncodedSource) -> np.ndarray:
+    """(N,) bool: False of images that were edited, where checksums tell."""
+    found = manifest(now)
+    checksums = dict(zip(found.names, found.checksums.tolist(), strict=True))
+    pairs = zip(names, known.checksums.tolist(), strict=True)
+    return np.array([checksums.get(name, checksum) == checksum for name, checksum in pairs], bool)
 
 
 def _names(run: Workdir) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from and_tf.data.manifest import changes, manifest
+from and_tf.data.manifest import changes, edited, manifest
 from and_tf.data.sources.opening import open_images_of_run
 from and_tf.data.sources.source import Source
 from and_tf.errors import Argument, UserError
@@ -54,12 +54,17 @@ def open_run_images(run: Workdir, settings: ReportSettings) -> RunImages:
     metadata = run.read_metadata()
     train, held_out = open_images_of_run(chosen, metadata)
     images = RunImages(train, held_out)
-    if metadata["fingerprint"] != train.fingerprint:
+    if metadata["fingerprint"] != train.fingerprint or _edited(run, train):
         images = _remaining(run, metadata, train, held_out)
     images = images._replace(remarks=(*images.remarks, *_held_out_remarks(metadata, held_out)))
     for remark in images.remarks:
         logger.warning("%s", remark)
     return images
+
+
+def _edited(run: Workdir, train: Source) -> bool:
+    """Whether images have other bytes under the same name, which a fingerprint may not tell."""
+    return run.images.is_file() and bool(edited(run.read_images(), manifest(train)))
 
 
 def _remaining(

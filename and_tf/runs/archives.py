@@ -5,6 +5,7 @@ from pathlib import Path
 
 ALWAYS_BYTES = 1 << 30  # an archive may unpack to so much, however small it is
 HIGHEST_RATIO = 20  # names of files pack to a tenth, arrays hardly
+TEXT_BYTES = 64 << 20  # of a text in an archive, such as a network's layers, of far below 1 MB
 
 
 def check_unpacked_size(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
@@ -18,7 +19,21 @@ def check_unpacked_size(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
         ValueError: if it does.
         OSError, zipfile.BadZipFile: if it cannot be read.
     """
+    if path.exists() and not path.is_file():  # reading a pipe would hang
+        raise ValueError("it is no regular file")
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())
     if unpacked > max(always_bytes, HIGHEST_RATIO * path.stat().st_size):
         raise ValueError(f"it unpacks to {unpacked / 1e9:,.1f} GB")
+
+
+def check_keras_archive(path: Path) -> None:
+    """Refuses a .keras file whose texts, above all the network's layers, are beyond all measure.
+
+    Keras reads and parses them whole, in a multiple of their size. Raises as `check_unpacked_size`.
+    """
+    check_unpacked_size(path)
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.filename.endswith(".json") and member.file_size > TEXT_BYTES:
+                raise ValueError(f"{member.filename} unpacks to {member.file_size / 1e6:,.0f} MB")

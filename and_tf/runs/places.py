@@ -1,6 +1,7 @@
 """Places that the user names for what is written, checked before the work."""
 
 import os
+import re
 from pathlib import Path
 
 from and_tf.errors import Argument, UserError
@@ -19,6 +20,7 @@ def check_place(name: str, path: Path) -> Path:
     Raises:
         UserError: if it is a directory, lies below a file, or where nothing may be written.
     """
+    check_local(name, path)
     if path.is_dir():
         raise UserError(Argument(name), f": {path} is a directory: give another name or remove it.")
     above = next(parent for parent in path.absolute().parents if parent.exists())
@@ -27,6 +29,28 @@ def check_place(name: str, path: Path) -> Path:
     if not os.access(above, os.W_OK):
         raise UserError(Argument(name), f": {above} cannot be written to: choose another place.")
     return path
+
+
+def check_local(name: str, path: str | Path) -> None:
+    """Refuses an address such as gs://bucket, which as a path would be a local folder `gs:`.
+
+    Args:
+        name: of the argument that names it.
+        path: that is to be written to, or read.
+
+    Raises:
+        UserError: if it is one.
+    """
+    first = Path(path).parts[:1]
+    if (
+        first
+        and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+:", first[0])
+        and not Path(first[0]).exists()
+    ):
+        raise UserError(
+            Argument(name, str(path)), " is an address and no path of this machine: name a local "
+            "folder, or mount that place and name it by its path.",
+        )  # fmt: skip
 
 
 def make_folder_of(path: Path) -> Path:

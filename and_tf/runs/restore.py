@@ -13,6 +13,7 @@ from and_tf.encoders.build import build_encoder
 from and_tf.encoders.settings import EncoderSettings
 from and_tf.errors import BrokenFile, NotFound
 from and_tf.runs import checkpoint
+from and_tf.runs.archives import check_keras_archive
 from and_tf.runs.workdir import Workdir
 
 
@@ -62,6 +63,7 @@ def _load_keras_file(path: Path) -> keras.Model:
         reason = "is no regular file" if path.exists() else "does not exist"
         raise NotFound(f"{path} {reason}: name a .keras file or a run's folder.")
     try:
+        check_keras_archive(path)
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a corrupt file shows in many exceptions
         reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__

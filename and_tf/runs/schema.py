@@ -5,6 +5,7 @@ Fields that a schema does not name are taken where `others` takes them: later ve
 more. Those that earlier versions did not write may be missing.
 """
 
+import base64
 import json
 import math
 from collections.abc import Callable, Collection, Mapping
@@ -105,6 +106,13 @@ def _is_nan(value: float) -> bool:
     return isinstance(value, float) and math.isnan(value)
 
 
+def _is_base64(text: str) -> bool:
+    try:
+        return len(base64.b64decode(text)) % 4 == 0  # of float32
+    except ValueError:
+        return False
+
+
 def _shown(value: object) -> str:
     try:
         text = json.dumps(value, default=str)
@@ -167,6 +175,39 @@ CHECKPOINT = Schema(
 
 RECORD = Schema(  # a line of metrics.jsonl
     {"step": whole(), "epoch": whole(), "round": whole()}, required=("step",), others=METRIC
+)
+
+
+ENCODER = Schema(  # encoder.json of an export
+    {
+        "image_size": whole(1, 8192),
+        "embedding_dim": whole(1, 1 << 24),
+        "normalised": FLAG,
+        "encoder": TEXT,
+        "layer": TEXT,
+        "format": TEXT,
+        "precision": TEXT,
+        "checksum": TEXT,
+        "and_tf_version": TEXT,
+        "keras_version": TEXT,
+        "lowest_keras_version": TEXT,
+        "reference": object_of(Schema({"image": TEXT, "embedding": list_of(NUMBER), "use": TEXT})),
+    }
+)
+
+
+TABLE = Schema(  # of a table of embeddings
+    {
+        "rows": TEXT,
+        "images": TEXT,
+        "model": TEXT,
+        "checkpoint": TEXT,
+        "layer": TEXT,
+        "image_size": whole(1, 8192),
+        "batch_size": whole(1),
+        "reference": Rule("a text in base64", lambda v: isinstance(v, str) and _is_base64(v)),
+        "version": TEXT,
+    }
 )
 
 

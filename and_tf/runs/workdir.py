@@ -21,6 +21,7 @@ from and_tf.runs.archives import check_unpacked_size
 from and_tf.runs.atomic_files import replace_by_link, replace_file, sync_descriptor
 from and_tf.runs.flag_file import flag_file_text, is_same_text, read_flag_file
 from and_tf.runs.lock import locked
+from and_tf.runs.places import check_local
 from and_tf.settings import SettingError, Settings, build, parse_all
 
 S = TypeVar("S", bound=Settings)
@@ -370,5 +371,10 @@ def newest_run(root: str | Path = "runs") -> Workdir:
 
 
 def open_run(path: str) -> Workdir:
-    """The run in a folder, or the newest one where the path is empty."""
+    """The run in a folder, or the newest one where the path is empty.
+
+    Raises:
+        UserError: if the path is an address such as gs://bucket.
+    """
+    check_local("workdir", path)
     return Workdir(path) if path else newest_run()

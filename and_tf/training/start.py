@@ -18,6 +18,7 @@ from and_tf.evaluation import extract
 from and_tf.runs import checkpoint
 from and_tf.runs.atomic_files import is_leftover, replace_file
 from and_tf.runs.flag_file import flag_file_text
+from and_tf.runs.places import check_local
 from and_tf.runs.workdir import Workdir, of_another_run
 from and_tf.settings import differences, flat_values
 from and_tf.training.build import Experiment
@@ -78,6 +79,7 @@ def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
     """
     flag_file_text(settings)  # a value that it cannot hold is refused before anything is written
     folder = Argument("workdir", str(run.path))
+    check_local("workdir", run.path)
     if any(parent.is_file() for parent in run.path.absolute().parents):
         raise UserError(folder, " lies below a file: choose another.")
     if not run.flags.is_file():

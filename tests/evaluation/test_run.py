@@ -2,13 +2,17 @@
 
 import numpy as np
 import pytest
+from helpers.pictures import write_images
 from helpers.report_runs import make_run, save_images
 
+from and_tf.data.manifest import manifest
 from and_tf.data.sources.opening import open_source
 from and_tf.errors import BrokenFile, UserError
-from and_tf.evaluation.run import _memory_bank
+from and_tf.evaluation.images import EvaluationImages
+from and_tf.evaluation.run import _check_images, _memory_bank
 from and_tf.runs import checkpoint
 from and_tf.runs.restore import restore_encoder
+from and_tf.runs.workdir import Workdir
 
 
 def run_with_bank(folder, *flags):
@@ -39,6 +43,31 @@ def test_a_bank_that_is_not_of_the_images_and_the_encoder_is_refused(tmp_path, b
     restored = restore_encoder(run, "last", "bank")._replace(others={"bank": bank})
     with pytest.raises(BrokenFile, match=r"no finite numbers of shape \(12, 8\)"):
         _memory_bank(run, restored, images)
+
+
+def images_with(tmp_path, names, side=8):
+    write_images(tmp_path / "photos", names, side=side)
+    return EvaluationImages(*[open_source(f"folder:{tmp_path / 'photos'}", "train")] * 2, [], True)
+
+
+def test_images_in_the_place_of_the_runs_own_are_refused_and_others_are_remarked_on(tmp_path):
+    run = Workdir(tmp_path / "run")
+    images = images_with(tmp_path, ["train/a.png", "train/b.png"])
+    _check_images(run, images)  # of an earlier version, which kept no list
+    run.path.mkdir()
+    run.write_images(manifest(images.reference))
+    _check_images(run, images)
+    assert images.remarks == []
+    more = images_with(tmp_path, ["train/c.png"])
+    _check_images(run, more)
+    assert more.remarks == [
+        "The training images have changed since the run began: 1 added (train/c.png)."
+    ]
+    other = images_with(tmp_path, ["train/b.png"], side=9)
+    with pytest.raises(
+        UserError, match=r"1 edited \(train/b.png\).*or, to evaluate on these.*by data"
+    ):
+        _check_images(run, other)
 
 
 def test_a_method_that_names_no_bank_has_none(tmp_path):

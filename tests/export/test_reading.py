@@ -1,11 +1,14 @@
 """What is not an export, or not ours, is refused in one line that names it."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 
 from and_tf import export
 from and_tf.errors import BrokenFile, NotFound, UserError
+from and_tf.export.savedmodel_files import content_checksum
 
 
 def test_a_missing_or_unknown_file_is_named(tmp_path):
@@ -22,6 +25,10 @@ def test_corrupt_files_are_named_in_one_line(format, tmp_path):
     if format == "savedmodel":
         path.mkdir()
     (path / "saved_model.pb" if path.is_dir() else path).write_bytes(b"corrupt" * 9)
+    if path.is_dir():
+        (path / "assets.extra").mkdir()
+        told = json.dumps({"checksum": content_checksum(path)})
+        (path / "assets.extra" / "encoder.json").write_text(told)
     with pytest.raises(
         BrokenFile, match=r"cannot be read as an? .* Export the encoder anew"
     ) as error:

@@ -70,6 +70,24 @@ def test_rows_keep_their_meaning_where_photos_are_gone_or_edited(run, photos):
     assert "cats/01.png, dogs/00.png" in images.remarks[0]
 
 
+def of_same_size(path):
+    """Changes one bit of a file that decoders pass over: its size and name stay."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # of the last chunk's checksum
+    path.write_bytes(content)
+
+
+def test_a_photo_with_other_bytes_of_the_same_size_is_no_photo_of_the_run(run, photos):
+    of_same_size(photos / "train" / "cats" / "03.png")
+    images = open_run_images(run, ReportSettings())
+    assert "1 of the 24 training images is gone or edited" in images.remarks[0]
+    assert len(images.present) == COUNT - 1
+    for path in photos.glob("train/*/*.png"):
+        of_same_size(path)
+    said = refusal(run)
+    assert "23 edited" in said, said
+
+
 @pytest.mark.system
 def test_the_page_shows_the_photos_that_are_left_and_says_how_many_are_gone(run, photos, capsys):
     for number in (1, 2, 3):

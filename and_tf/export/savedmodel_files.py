@@ -1,0 +1,60 @@
+"""The files of an exported SavedModel, checked before TensorFlow opens them: it is a program."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from and_tf.errors import Argument, BrokenFile
+from and_tf.export import metadata
+from and_tf.export.exported_encoder import not_ours
+from and_tf.runs import schema
+
+DESCRIPTION = Path("assets.extra", metadata.NAME)  # TensorFlow leaves this folder alone
+CHECKSUM = "checksum"  # in the description, of all other files
+
+
+def content_checksum(folder: Path) -> str:
+    """sha256 (hex) of names and contents of what TensorFlow may read in a SavedModel."""
+    digest = hashlib.sha256()
+    for path in _files(folder):
+        with open(path, "rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{content} {path.relative_to(folder).as_posix()}\n".encode())
+    return digest.hexdigest()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Its regular files, in the order of their names; hidden ones, as of file browsers, not."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        is_hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and not is_hidden and name != DESCRIPTION:
+            yield path
+
+
+def read_description(folder: Path, is_trusted: bool = False) -> dict[str, Any]:
+    """What an export says about itself, after its files were found to be those that were written.
+
+    Args:
+        folder: of the SavedModel.
+        is_trusted: take it whoever wrote its files.
+
+    Raises:
+        BrokenFile: if it is no export, its description does not fit, or, unless it is trusted, its
+            files are others than export.py wrote.
+    """
+    if not (folder / DESCRIPTION).is_file():
+        raise not_ours(folder)
+    found = schema.read_object(folder / DESCRIPTION, schema.ENCODER, "export the encoder anew")
+    if is_trusted:
+        return found
+    known = found.get(CHECKSUM)
+    if known is None or known != content_checksum(folder):
+        reason = "does not name the checksum of" if known is None else "is not of"
+        raise BrokenFile(
+            f"{folder} is a SavedModel, which is a program, and {DESCRIPTION} {reason} its files: "
+            "they were changed, or written by another program or an earlier version. Export the "
+            "encoder anew, or, if you know who wrote it, pass ", Argument("trust_model", True), ".",
+        )  # fmt: skip
+    return found
