@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from helpers.replicas_in_threads import on_each
 
 from and_tf import encoders
 from and_tf.data import open_source
@@ -155,3 +156,29 @@ def test_two_images_are_enough(digits):
     )
     metrics = Monitor(train, None, MILD).measure(tiny).metrics
     assert np.isfinite(list(metrics.values())).all()
+
+
+def test_processes_share_an_evaluation_and_all_get_its_metrics(digits, model, monkeypatch):
+    alone = Monitor(*digits, MILD)
+    expected = alone.measure(model).metrics | alone.raw_pixels()
+    loaded, load = [], type(digits[0]).load
+
+    def noted(source, indices, size):
+        loaded.extend((source.name, int(index)) for index in indices)
+        return load(source, indices, size)
+
+    monkeypatch.setattr(type(digits[0]), "load", noted)
+    monitors = [Monitor(*digits, MILD, sharing=None) for _ in range(3)]
+
+    def work(sharing):
+        monitors[sharing.number].sharing = sharing
+        return monitors[sharing.number].measure(model).metrics
+
+    for metrics in on_each(3, work)[0]:
+        assert metrics == pytest.approx({k: expected[k] for k in metrics}, rel=1e-5)
+    once = [(source.name, index) for source in digits for index in range(len(source))]
+    assert sorted(loaded) == sorted(once)
+    loaded.clear()
+    for metrics in on_each(3, lambda sharing: monitors[sharing.number].raw_pixels())[0]:
+        assert metrics == {k: expected[k] for k in metrics} and len(metrics) == 2
+    assert sorted(loaded) == sorted(once)
