@@ -180,9 +180,12 @@ def _nearest(row_blocks: RowBlocks, queries: tf.Tensor, k: int) -> tuple[np.ndar
     return _unpacked(keys)
 
 
-@tf.function(input_signature=[tf.TensorSpec((None, None), tf.float32)] * 2)
 def _product(columns: tf.Tensor, queries: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Similarities (block, n) of n rows, and the maximum of every group of them."""
+    """Similarities (block, n) of n rows, and the maximum of every group of them.
+
+    No `tf.function`: within `evaluate` this runs on threads of TensorFlow, one for each device, and
+    a function would wait for others of these threads, which may all be taken.
+    """
     similarity = tf.matmul(queries, columns)  # (block, n)
     groups = tf.reshape(similarity, [tf.shape(similarity)[0], -1, GROUP])
     return similarity, tf.reduce_max(groups, axis=2)  # (block, n / GROUP)

@@ -182,13 +182,6 @@ def test_products_are_full_float32_and_the_setting_is_restored(small, monkeypatc
         setting.enable_tensor_float_32_execution(before)
 
 
-def test_other_sizes_do_not_retrace(small):
-    rows, labels, queries, _ = small
-    weighted_knn(rows, labels, queries)
-    weighted_knn(rows[:31, :5], labels[:31], queries[:3, :5], k=2)
-    assert nearest._product.experimental_get_tracing_count() == 1
-
-
 def test_order_and_scale_of_rows_and_queries_do_not_matter(small):
     rows, labels, queries, _ = small
     expected = weighted_knn(rows, labels, queries, k=9)
