@@ -1,16 +1,20 @@
-"""Kills a run again and again and compares what comes out with a run that was left alone.
+"""Stops a run again and again and compares what comes out with a run that was left alone.
 
-python -m benchmarks.soak --kills=50 [--config=configs/digits.cfg] [--folder=EMPTY]
+python -m benchmarks.soak --stops=50 [--config=configs/digits.cfg] [--folder=EMPTY]
 
-Each kill is a SIGKILL at a random moment of a phase drawn at random: training, discovery,
-evaluation, checkpoint or export; the same command then continues. When a run has come to its end
-although it was killed, the next one begins. Weights, bank, neighbours, optimiser, metrics, kept
-rounds and TensorBoard's events must equal those of the reference bit for bit, timings excepted.
-Exit status 1 on any difference; the last line is the verdict.
+Each stop comes at a random moment of a phase drawn at random: training, discovery, evaluation,
+checkpoint or export; the same command then continues. Half of them are kills (SIGKILL), the others
+what asks to stop: Ctrl-C, SIGTERM, SIGHUP and SIGUSR1. They go to the whole process group of
+`train.py 2>&1 | tee` or `train.py 2>&1 | head -3`. What is asked to stop must end with status 0 and
+lose no step, unless it had not come to one. When a run has come to its end although it was
+stopped, the next one begins. Weights, bank, neighbours, optimiser, metrics, kept rounds and
+TensorBoard's events must equal those of the reference bit for bit, timings excepted. Exit status 1
+on any difference; the last line is the verdict.
 """
 
 import argparse
 import collections
+import contextlib
 import os
 import random
 import signal
@@ -34,89 +38,128 @@ LATEST = {
     "checkpoint": 0.02,
     "export": 4.0,
 }
+ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+READERS = (["tee"], ["head", "-3"])  # of what train.py says; `head` leaves before it has said all
+TO_STOP = 120  # seconds
 PATIENCE = 10.0  # seconds of training after which it ends without its phase
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--stops", type=int, default=50)
     parser.add_argument("--config", default="configs/digits.cfg", help="experiment to run")
     parser.add_argument("--folder", type=Path, help="where the runs go; by default a temporary one")
     parser.add_argument("--checkpoint_steps", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments and kinds of stops")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         return soak(options, options.folder or Path(temporary))
 
 
 def soak(options: argparse.Namespace, folder: Path) -> int:
-    """Runs the reference, and killed runs until there were enough kills: the exit status."""
+    """Runs the reference, and runs that are stopped until that was often enough: the status."""
     flags = [f"--flagfile={options.config}", "--deterministic"]
     flags.append(f"--checkpoint_steps={options.checkpoint_steps}")
     print(f"Reference: python train.py {' '.join(flags)}", flush=True)
-    reference = Life([*flags, f"--workdir={folder / 'reference'}"])
+    reference = Life([*flags, f"--workdir={folder / 'reference'}"], ["tee"])
     reference.live()
     reference.check_ended_well()
     moments = random.Random(options.seed)
-    kills, lost, found = collections.Counter(), [], []
-    while kills.total() < options.kills:
-        run = folder / f"killed_{len(found)}"
-        _kill_until_finished([*flags, f"--workdir={run}"], options.kills, moments, kills, lost)
+    stops, lost, found = collections.Counter(), [], []
+    while stops.total() < options.stops:
+        run = folder / f"stopped_{len(found)}"
+        _stop_until_finished([*flags, f"--workdir={run}"], options.stops, moments, stops, lost)
         found.append(differences(folder / "reference", run))
-        print(f"{run.name}: {len(found[-1])} differences after {kills.total()} kills", flush=True)
+        print(f"{run.name}: {len(found[-1])} differences after {stops.total()} stops", flush=True)
         print("".join(f"  {words}\n" for words in found[-1]), end="", flush=True)
-    return report(kills, lost, found)
+    return report(stops, lost, found)
 
 
-def _kill_until_finished(flags, wanted, moments, kills, lost) -> None:
-    """Starts a run over and over, until it ends before it is killed; counts kills, steps lost."""
-    killed_at = None
+def _stop_until_finished(flags, wanted, moments, stops, lost) -> None:
+    """Starts a run over and over, until it ends before it is stopped; counts stops, steps lost."""
+    stopped_at, loses = None, True
     while True:
-        life = Life(flags)
-        was_killed = life.live(moments if kills.total() < wanted else None)
-        if killed_at is not None and (life.continued_after is not None or life.step):
-            lost.append(killed_at - (life.continued_after or 0))
-        if not was_killed:
+        life = Life(flags, moments.choice(READERS))
+        was_stopped = life.live(moments if stops.total() < wanted else None)
+        if stopped_at is not None and life.has_trained:
+            lost.append(stopped_at - (life.continued_after or 0))
+            if lost[-1] and not loses:
+                raise SystemExit(f"FAILED: {lost[-1]} steps were lost by asking to stop.")
+        if not was_stopped:
             life.check_ended_well()
             return
-        kills[life.phase] += 1
-        if life.continued_after is not None or life.step:  # else it died before it went on
-            killed_at = life.step
+        stops[life.phase, life.stop.name] += 1
+        if life.has_trained:  # else it ended before it went on
+            stopped_at, loses = life.step, life.stop == signal.SIGKILL
 
 
 class Life:
-    """One process of train.py, from its start to its end."""
+    """One process of train.py and the reader of what it says, from its start to its end.
 
-    def __init__(self, flags: list[str]):
-        reading, writing = os.pipe()
+    Args:
+        flags: of train.py.
+        reader: the command that reads.
+    """
+
+    def __init__(self, flags: list[str], reader: list[str]):
+        telling, told = os.pipe()
+        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115  (as long as this object)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.soak_run", str(writing), *flags],
-            cwd=ROOT, pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True,
+            [sys.executable, "-m", "benchmarks.soak_run", str(told), *flags], cwd=ROOT,
+            pass_fds=[told], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0,
         )  # fmt: skip
-        os.close(writing)
-        self.events = os.fdopen(reading)
-        self.phase, self.step, self.was_killed = "start", 0, False
+        os.close(told)
+        self.reader = subprocess.Popen(
+            reader, stdin=self.process.stdout, stdout=self.said, process_group=self.process.pid
+        )
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.events = os.fdopen(telling)
+        self.phase, self.step, self.has_stepped = "start", 0, False
+        self.stop: signal.Signals | None = None
         self.continued_after: int | None = None
 
+    @property
+    def has_trained(self) -> bool:
+        """Whether it came to continue a run, or to a first step."""
+        return self.continued_after is not None or self.step > 0
+
     def live(self, moments: random.Random | None = None) -> bool:
-        """Waits for the end, or kills it at a random moment; whether it was killed."""
+        """Waits for the end, or stops it at a random moment; whether it was stopped."""
         if moments is not None:
-            self._kill_at(moments)
+            self._stop_at(moments)
+        asked = time.monotonic()
         for line in self.events:  # the rest, or what it still said
             self._hear(line)
-        self.errors = self.process.communicate()[1]
-        if self.process.returncode < 0 and not self.was_killed:
-            raise SystemExit(f"FAILED: train.py died of signal {-self.process.returncode}.")
-        return self.process.returncode == -signal.SIGKILL
+        status = self.process.wait()
+        self.reader.wait()
+        if self.stop is None or (status == 0 and self.phase == "end" and self.is_finished()):
+            return False
+        if self.stop == signal.SIGKILL:
+            return True
+        took = time.monotonic() - asked
+        if status != 0 and (self.has_stepped or status not in (128 + self.stop, -self.stop)):
+            raise SystemExit(f"FAILED: {self.stop.name} ended it with {status}: {self.errors()}")
+        if took > TO_STOP:
+            raise SystemExit(f"FAILED: {self.stop.name} ended it after {took:.0f} seconds.")
+        return True
 
-    def _kill_at(self, moments: random.Random) -> None:
-        """Kills the process in a phase drawn at random, if it comes before the end."""
+    def is_finished(self) -> bool:
+        """Whether the run has come to its end."""
+        folder = next(word for word in self.process.args if word.startswith("--workdir="))
+        return Path(folder.partition("=")[2], "summary.txt").is_file()
+
+    def _stop(self, moments: random.Random) -> None:
+        self.stop = moments.choice((*ASKS, *[signal.SIGKILL] * len(ASKS)))
+        with contextlib.suppress(ProcessLookupError):  # it came to its end just now
+            os.killpg(self.process.pid, self.stop)
+
+    def _stop_at(self, moments: random.Random) -> None:
+        """Stops the process in a phase drawn at random, if it comes before the end."""
         phase = moments.choice(("start", *PHASES))
         if phase == "start":
             time.sleep(moments.uniform(0, LATEST[phase]))
-            self.was_killed = True
-            self.process.kill()
+            self._stop(moments)
             return
         left = moments.randint(1, OCCURRENCES[phase])
         began = None
@@ -133,31 +176,37 @@ class Life:
                 break
         else:
             return
-        self.was_killed = True
-        self.process.kill()
+        self._stop(moments)
 
     def _hear(self, line: str) -> None:
         word, _, number = line.strip().partition(" ")
         if word == "step":
-            self.step = int(number)
+            self.step, self.has_stepped = int(number), True
         elif word == "continues":
             self.step = self.continued_after = int(number)
         else:
             self.phase = word
 
+    def errors(self) -> str:
+        """What it said, as far as the reader read it."""
+        self.said.seek(0)
+        return self.said.read()
+
     def check_ended_well(self) -> None:
         if self.process.returncode:
-            raise SystemExit(f"FAILED: train.py ended with an error: {self.errors}")
+            status = self.process.returncode
+            raise SystemExit(f"FAILED: train.py ended with status {status}: {self.errors()}")
 
 
-def report(kills: collections.Counter, lost: list[int], found: list[list[str]]) -> int:
+def report(stops: collections.Counter, lost: list[int], found: list[list[str]]) -> int:
     """Prints the table and the verdict."""
-    print("\n| killed during | kills |\n|---|---|")
+    kinds = ["SIGKILL", *(number.name for number in ASKS)]
+    print(f"\n| stopped during | {' | '.join(kinds)} |\n|---{'|---' * len(kinds)}|")
     for phase in ("start", *PHASES):
-        print(f"| {phase} | {kills[phase]} |")
+        print(f"| {phase} | {' | '.join(str(stops[phase, kind]) for kind in kinds)} |")
     count = sum(map(len, found))
     print(
-        f"\n{kills.total()} kills in {len(found)} runs, {len(lost)} resumes from a checkpoint, "
+        f"\n{stops.total()} stops in {len(found)} runs, {len(lost)} resumes from a checkpoint, "
         f"steps lost: {sum(lost)} in all, at most {max(lost, default=0)} at once."
     )
     print(f"{'FAILED' if count else 'PASSED'}: {count} differences from the reference.")

@@ -13,9 +13,10 @@ from and_tf.cli.messages import set_up_logging
 from and_tf.cli.streams import drop_what_cannot_be_written
 from and_tf.cli.tensorflow_start import start_tensorflow
 from and_tf.encoders.keras_settings import check_backend
-from and_tf.errors import Stopped, UserError
+from and_tf.errors import Argument, BrokenImage, Stopped, UserError
 from and_tf.training.stopping import first_stop_signal
 
+SKIP = "skip_broken"
 MEMORY_FLAGS = ("batch_size", "image_size", "embedding_dim", "cache_mb", "memory_mb")
 
 # Of errors in the system's own words, which say what is wrong and not what to do.
@@ -58,7 +59,7 @@ def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> i
         number = next((n for n in error.args if isinstance(n, signal.Signals)), signal.SIGINT)
         return _refuse(flags, f"interrupted by {number.name}", status=128 + number)
     except UserError as error:
-        return _refuse(flags, error.message(flags.spell))
+        return _refuse(flags, _with_remedy_of(flags, error).message(flags.spell))
     except OSError as error:
         remedy = REMEDIES.get(error.errno or 0)
         return _refuse(flags, f"{error}: {remedy}" if remedy else str(error))
@@ -71,6 +72,14 @@ def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> i
 
 def _interrupt(number: int) -> NoReturn:
     raise KeyboardInterrupt(signal.Signals(number))
+
+
+def _with_remedy_of(flags: Flags, error: UserError) -> UserError:
+    """The error with a remedy that this program has: some cannot leave out broken images."""
+    named = {part.name for part in error.parts if isinstance(part, Argument)}
+    if isinstance(error, BrokenImage) and named == {SKIP} and SKIP not in flags.fields:
+        return error.with_remedy("repair or remove it.")
+    return error
 
 
 def _refuse(flags: Flags, message: str, status: int = 2) -> int:

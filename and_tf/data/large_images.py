@@ -80,8 +80,8 @@ def too_many_pixels(size: tuple[int, int] | None, error: Exception) -> TooManyPi
     limit = most_pixels()
     return TooManyPixels(
         f"its {shown} pixels would take {pixels * BYTES_PER_PIXEL / MEGA:,.0f} MB, and the limit "
-        f"is {limit / MEGA:.0f} megapixels, {limit * BYTES_PER_PIXEL / MEGA:,.0f} MB: save it "
-        "smaller, or raise max_image_megapixels"
+        f"is {limit / MEGA:.0f} megapixels (max_image_megapixels), "
+        f"{limit * BYTES_PER_PIXEL / MEGA:,.0f} MB: save it smaller"
     )
 
 

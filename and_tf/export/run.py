@@ -11,7 +11,7 @@ from and_tf.data.settings import DataSettings
 from and_tf.encoders.border import with_border
 from and_tf.encoders.pooling import chosen_layer, pooled_features
 from and_tf.encoders.stages import AUTO_LAYER
-from and_tf.errors import Argument, UserError
+from and_tf.errors import Argument, BrokenImage, UserError
 from and_tf.export.formats import FORMATS
 from and_tf.export.native_messages import native_messages_held
 from and_tf.export.samples import Samples, open_samples
@@ -80,6 +80,8 @@ def _samples(
     try:
         return open_samples(run, side, settings.images)
     except UserError as error:
+        if isinstance(error, BrokenImage):
+            error = error.with_remedy("repair or remove it.")
         if settings.images or any(FORMATS[form].needs_images for form in formats[:1]):
             raise UserError(
                 *error.parts, " To take the ranges of int8 from other photos, name a folder by ",

@@ -338,9 +338,9 @@ def finish_run(
     if not run.can_write():
         return True
     size = experiment.settings.augmentation.image_size
-    images = experiment.train.load(range(min(8, len(experiment.train))), size)
     try:
         with stop.watched(), stop.interruptible():
+            images = experiment.train.load(range(min(8, len(experiment.train))), size)
             exported = export(run, experiment.model.encoder, images)
             text = "\n".join([summarise(experiment, seconds, exported), *judge(experiment)])
     except Stopped:

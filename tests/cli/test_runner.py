@@ -6,7 +6,8 @@ import pytest
 
 from and_tf.cli.flags import Flags
 from and_tf.cli.runner import run_program
-from and_tf.errors import Argument, UserError
+from and_tf.data.settings import DataSettings
+from and_tf.errors import Argument, BrokenImage, UserError
 from and_tf.runs.settings import RunChoice
 
 
@@ -40,6 +41,16 @@ def test_what_a_user_can_mend_is_one_line_and_status_2(error, line, capsys):
     assert run(raising(error)) == 2
     shown = capsys.readouterr().err
     assert line in shown and shown.count("\n") == 1
+
+
+def test_a_program_that_cannot_skip_images_names_what_is_possible(capsys):
+    skip = Argument("skip_broken", True)
+    error = BrokenImage("a.png is broken: ", "repair or remove it, or pass ", skip, ".")
+    assert run(raising(error)) == 2
+    assert capsys.readouterr().err == "sample.py: a.png is broken: repair or remove it.\n"
+    flags = Flags("other.py", "Another.", (), [DataSettings])
+    assert run_program(flags, lambda values: raising(error), []) == 2
+    assert "or pass --skip_broken." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("error", [ValueError("broadcast"), KeyError("x"), RuntimeError("y")])

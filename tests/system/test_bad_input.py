@@ -38,6 +38,7 @@ from helpers.spoiled import (
 )
 from PIL import ImageFile
 
+from and_tf.cli.flags import Flags
 from and_tf.training import callbacks
 
 TINY = [
@@ -455,6 +456,22 @@ def refused(program, flags, capfd):
     lines = capfd.readouterr().err.strip().splitlines()
     assert status == 2, lines
     return lines
+
+
+@pytest.fixture(autouse=True)
+def named_flags_exist(monkeypatch):
+    """Fails where a message tells to use what is no flag of its program."""
+    plain, others = Flags.spell, set()
+
+    def spell(flags, argument):
+        text = plain(flags, argument)
+        if not text.startswith("--"):
+            others.add(f"{flags.name}: {text}")
+        return text
+
+    monkeypatch.setattr(Flags, "spell", spell)
+    yield
+    assert not others
 
 
 def test_there_are_many_cases():

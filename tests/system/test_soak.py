@@ -1,4 +1,4 @@
-"""Kills at random moments change nothing; and the comparison would see it if they did."""
+"""Stops at random moments change nothing; and the comparison would see it if they did."""
 
 import json
 import pathlib
@@ -16,16 +16,16 @@ from benchmarks.soak_compare import differences
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def test_a_run_killed_twice_equals_one_left_alone(tmp_path):
+def test_a_run_stopped_twice_equals_one_left_alone(tmp_path):
     card = pathlib.Path(ROOT, "configs/smoke.cfg").read_text() + "--train_split=train[:256]\n"
     (tmp_path / "short.cfg").write_text(card)
-    command = ["-m", "benchmarks.soak", "--kills=2", f"--config={tmp_path / 'short.cfg'}"]
+    command = ["-m", "benchmarks.soak", "--stops=2", f"--config={tmp_path / 'short.cfg'}"]
     ended = subprocess.run(
         [sys.executable, *command, f"--folder={tmp_path}"], cwd=ROOT, capture_output=True, text=True
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.splitlines()[-1].startswith("PASSED: 0 differences")
-    assert "2 kills in" in ended.stdout
+    assert "2 stops in" in ended.stdout
 
 
 @pytest.fixture(scope="module")

@@ -194,6 +194,7 @@ def valid_rows(
     if len(broken) == len(names):
         raise BrokenImage(start, "none is left")
     shown = ", ".join(names[row] for row in broken[:3]) + (", ..." if len(broken) > 3 else "")
+    shown += f" (the first: {checks.reasons[broken[0]]})"
     text = f"skipped {len(broken):,} broken image(s) of {len(names):,}: {shown}"
     log_once(logger, logging.WARNING, f"{folder.absolute()}: {text}")
     return np.flatnonzero(is_valid)
