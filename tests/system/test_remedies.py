@@ -40,7 +40,9 @@ def test_a_run_without_a_step_is_begun_anew_with_other_images_and_settings(
     command = [*SMALL, "--cache_mb=0", f"--data=folder:{photos}", f"--workdir={tmp_path}/run"]
     with monkeypatch.context() as patch:
         patch.setattr(loop, "fit", meet_a_broken_image)
-        patch.setattr(statistics, "channel_statistics", lambda *arguments: ([0.0] * 3, [1.0] * 3))
+        patch.setattr(
+            statistics, "channel_statistics", lambda *arguments, **more: ([0.0] * 3, [1.0] * 3)
+        )
         patch.setattr(start, "sample_augmented", lambda *arguments, **more: pixels(2))
         assert programs.train(command) == 2
     assert "repair or remove it, or pass --skip_broken" in capsys.readouterr().err

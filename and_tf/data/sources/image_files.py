@@ -142,7 +142,8 @@ class _Search:
         for link in sorted(links):
             target = os.path.realpath(self.root / link)
             folder, name = os.path.split(target)
-            is_found = folder in self.searched and _ending(name) in EXTENSIONS
+            is_there = os.path.lexists(target) and not os.path.islink(target)  # it leads somewhere
+            is_found = is_there and folder in self.searched and _ending(name) in EXTENSIONS
             if target in known or (is_found and not name.startswith(".")):
                 needless += 1
             elif target not in self.excluded:

@@ -226,3 +226,10 @@ def test_links_are_followed_once(tmp_path):
     (tmp_path / "photos/a").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "photos/b/up").symlink_to(tmp_path / "photos")
     assert find_images(tmp_path / "photos").names == ["a/1.png", "b/2.png"]
+
+
+@pytest.mark.parametrize("target", ["nowhere.png", "x.png"])
+def test_a_link_that_leads_nowhere_is_a_broken_image_wherever_it_leads(tmp_path, target):
+    write_images(tmp_path, ["a.png"])
+    (tmp_path / "x.png").symlink_to(target)
+    assert "1 broken image(s), the first: " in error_of(open_source, f"folder:{tmp_path}")
