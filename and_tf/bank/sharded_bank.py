@@ -96,6 +96,20 @@ class ShardedBank(MemoryBank):
                 rows[block] = self._of_all_processes(rows[block])
         return rows
 
+    def give_parts(self) -> None:
+        """What `read_all` of another process needs of this one, which keeps no whole bank."""
+        if len(self.own_numbers) == self.num_shards:
+            return
+        whole = np.broadcast_to(np.zeros((), self.rows_dtype), (self.num_samples, self.dim))
+        for block in row_blocks(whole):
+            rows = np.zeros((block.stop - block.start, self.dim), self.rows_dtype)
+            for number, part in self._own_parts():
+                first = (number - block.start) % self.num_shards
+                own = rows[first :: self.num_shards]
+                place = (block.start + first) // self.num_shards
+                own[:] = part[place : place + len(own)].numpy()
+            self._of_all_processes(rows)
+
     def _of_all_processes(self, rows: np.ndarray) -> np.ndarray:
         """Rows of which each process has some, and zeros for the others."""
         # As integers: of floats, -0 plus 0 would be 0.
@@ -149,6 +163,9 @@ class _WholeBank:
 
     def numpy(self) -> np.ndarray:
         return self.bank.read_all()
+
+    def take_part(self) -> None:
+        self.bank.give_parts()
 
     def assign(self, value: np.ndarray) -> None:
         self.bank.assign_all(value)

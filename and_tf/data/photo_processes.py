@@ -15,7 +15,7 @@ import os
 import queue
 import signal
 import threading
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import CancelledError, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from typing import Any
@@ -87,6 +87,7 @@ class PhotoProcesses:
         self._is_over.set()
         if self._layout:
             self.processes.shutdown(wait=True, cancel_futures=True)
+            self.waiting.shutdown(wait=False)
 
     def begin(
         self, batch_size: int, views: int, settings: AugmentationSettings, is_augmented: bool
@@ -158,7 +159,7 @@ class PhotoProcesses:
                 return False
             rest[...] = found
             images[...] = self.memory[slot, : len(indices)].reshape(images.shape)
-        except (BrokenProcessPool, RuntimeError) as error:  # killed, or being closed
+        except (BrokenProcessPool, CancelledError, RuntimeError) as error:  # killed, or closed
             self._give_up(error)
             return False
         finally:

@@ -125,8 +125,10 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
 def _names_no_other(error: OSError) -> bool:
     """Whether an error names nothing, as of a write on a full disk, or a scratch folder."""
-    named = Path(os.fsdecode(error.filename or ""))
-    return not error.filename or any(is_leftover(each) for each in (named, named.parent))
+    if not isinstance(error.filename, str | bytes) or not error.filename:  # none, or a descriptor
+        return True
+    named = Path(os.fsdecode(error.filename))
+    return any(is_leftover(each) for each in (named, named.parent))
 
 
 def is_leftover(path: Path) -> bool:

@@ -91,6 +91,13 @@ def values(state: dict[str, Stored]) -> dict[str, np.ndarray]:
     }
 
 
+def take_part(state: dict[str, Stored]) -> None:
+    """What another process's `values` of a state needs of this one: its parts of a bank."""
+    for variable in state.values():
+        if hasattr(variable, "take_part"):
+            variable.take_part()
+
+
 def save(
     path: Path, arrays: dict[str, np.ndarray], metadata: dict, previous: Path | None = None
 ) -> None:

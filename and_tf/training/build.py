@@ -139,6 +139,8 @@ def build_experiment(
     )
     if start is not None:
         metadata |= normalisation(start)  # of the weights, in place of that of the images
+    if start is not None:
+        workers.agree("weights to start from", {"CRC-32": _checksum_of_weights(start)})
     yields = _yields(settings, train)
     schedule = _schedule(settings, len(train))
     model = _build_model(settings, run, train, metadata, start, workers.strategy)
@@ -191,6 +193,13 @@ def _label_metadata(train: Source, held_out: Source | None) -> dict[str, Any]:
         metadata["held_out_labels"] = _checksum_of(held_out)
         metadata["held_out_fingerprint"] = held_out.fingerprint
     return metadata
+
+
+def _checksum_of_weights(encoder: keras.Model) -> int:
+    checksum = 0
+    for weight in encoder.weights:
+        checksum = zlib.crc32(np.ascontiguousarray(weight.numpy()).data, checksum)
+    return checksum
 
 
 def _checksum_of(source: Source) -> int:

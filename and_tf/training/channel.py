@@ -24,6 +24,7 @@ BEAT = 2.0  # seconds between two signs of life
 SILENCE = 30.0  # seconds without one after which a process counts as lost
 LAST_WORD = 5.0  # seconds in which a process that goes is listened to
 LARGEST_READ = 1 << 16
+LONGEST_MESSAGE = 1 << 24
 
 
 class Channel:
@@ -187,8 +188,12 @@ class Channel:
             part = b""
         self._heard[number] = time.monotonic()
         *lines, self._partial[number] = (self._partial[number] + part).split(b"\n")
-        for line in lines:
-            if not self._take(number, json.loads(line), selector):
+        messages = [_message(line) for line in lines]
+        if None in messages or len(self._partial[number]) > LONGEST_MESSAGE:
+            self._lose(number, "sent what is no message", selector)
+            return
+        for message in messages:
+            if message is not None and not self._take(number, message, selector):
                 return
         if not part:
             self._lose(number, "has ended or was killed", selector)
@@ -240,6 +245,16 @@ class Channel:
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)  # wakes whoever is sending
         connection.close()
+
+
+def _message(line: bytes) -> dict[str, Any] | None:
+    """What a line says; None of a stranger's."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_one = isinstance(message, dict) and ("name" not in message or "value" in message)
+    return message if is_one else None
 
 
 def _close_when_heard(connection: socket.socket) -> None:

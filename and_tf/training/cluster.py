@@ -112,14 +112,23 @@ def cluster_of_tf_config(text: str) -> Cluster:
     jobs = {str(job): _addresses(job, listed) for job, listed in config["cluster"].items()}
     _check_jobs(jobs)
     job, index = task["type"], _index(task["index"])
-    if job not in jobs:
+    if not isinstance(job, str) or job not in jobs:
         raise _unusable(f'has the task type "{job}", and its cluster has {" and ".join(jobs)}')
     if index is None or not 0 <= index < len(jobs[job]):
         raise _unusable(
             f"has the task index {task['index']!r}: it must be a number from 0 to "
             f'{len(jobs[job]) - 1}, for the cluster has {len(jobs[job])} "{job}"'
         )
-    return Cluster(jobs, job, index)
+    return _with_neighbours(Cluster(jobs, job, index))
+
+
+def _with_neighbours(cluster: Cluster) -> Cluster:
+    """The cluster with this process's place among those whose addresses are on the same machine."""
+    hosts = [address.rpartition(":")[0] for address in cluster.addresses]
+    here = [number for number, host in enumerate(hosts) if host == hosts[cluster.number]]
+    return dataclasses.replace(
+        cluster, local_index=here.index(cluster.number), local_size=len(here)
+    )
 
 
 def _unusable(reason: str) -> UserError:
@@ -176,7 +185,8 @@ def cluster_of_slurm(port: int = PORT) -> Cluster:
         raise UserError(f"Slurm's variable {missing[0]} is not set: {BY_SRUN}.")
     addresses = _slurm_addresses(port)
     node, local = os.environ["SLURMD_NODENAME"], os.environ["SLURM_LOCALID"]
-    own = f"{node}:{port + int(local)}" if local.isdigit() else ""
+    is_number = local.isascii() and local.isdigit()
+    own = f"{node}:{port + int(local)}" if is_number else ""
     if own not in addresses:
         raise UserError(
             f"Slurm's variables do not belong together, task {local} of node {node} is not among "

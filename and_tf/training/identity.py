@@ -9,7 +9,7 @@ from and_tf.training.settings import ExperimentSettings
 
 # Images and the run's folder are compared by what is in them: their paths may differ.
 DIFFER_FREELY = ("data", "data_dir", "eval_data", "workdir", "cache_mb", "input_processes")
-PACKAGES = ("numpy", "keras", "tensorflow", "tensorflow-cpu")
+PACKAGES = ("numpy", "scipy", "pillow", "keras", "tensorflow", "tensorflow-cpu")
 
 
 def identity(settings: ExperimentSettings) -> dict[str, str]:

@@ -86,7 +86,10 @@ def run_by(
     run = Workdir(settings.run.folder, workers.is_chief)
     settings = settings_of_run(settings, run)
     is_continued = check_run_folder(run, settings)
-    workers.agree("folders of the run", state_of(run))
+    workers.agree("folders of the run", state_of(run) if workers.channel else {})
+    # What computes decides which collectives there are.
+    device = "a GPU" if has_gpu() else "a CPU"
+    workers.agree("devices", {"device": device, "precision": settings.devices.precision})
     if run.summary.is_file():
         logger.info(
             "%s is finished: see %s. For a new run choose another folder.", run.path, run.summary
@@ -213,7 +216,8 @@ def photo_processes(
     """
     size = experiment.settings.augmentation.image_size
     wanted = experiment.settings.devices.input_processes
-    number = wanted or (num_cores() if has_gpu() else 1)
+    cores = max(num_cores() // experiment.workers.local_size, 1)
+    number = wanted or (cores if has_gpu() else 1)
     if number == 1 or whole_images(experiment.train, size) is not None:
         return contextlib.nullcontext()
     return PhotoProcesses(number)

@@ -99,7 +99,7 @@ def _number(
         UserError: if it does not fit the others; it is told, too.
     """
     greeting = _hear(connection, ANSWER)
-    if greeting is None or greeting.get("greeting") != GREETING:
+    if greeting is None or not _is_greeting(greeting, cluster.size):
         connection.close()
         return None
     number, addresses = greeting["number"], tuple(greeting["addresses"])
@@ -116,6 +116,17 @@ def _number(
         connection.close()
         raise UserError(reason)
     return number
+
+
+def _is_greeting(message: dict[str, Any], size: int) -> bool:
+    """Whether a message is that of a process of ours, rather than of a stranger."""
+    number, addresses = message.get("number"), message.get("addresses")
+    if message.get("greeting") != GREETING or not isinstance(number, int) or number < 0:
+        return False
+    if not isinstance(addresses, list) or not all(isinstance(each, str) for each in addresses):
+        return False
+    # A process of another list may have a number that this one does not; that is said.
+    return number < size or len(addresses) != size
 
 
 def _absent(cluster: Cluster, missing: list[int], timeout: float) -> UserError:
@@ -162,16 +173,16 @@ def _say(connection: socket.socket, message: dict[str, Any]) -> None:
 
 def _hear(connection: socket.socket, timeout: float) -> dict[str, Any] | None:
     """A line of JSON, read byte by byte, for what follows is not ours; None if none comes."""
-    line = b""
-    connection.settimeout(timeout)
+    line, deadline = b"", time.monotonic() + timeout
     try:
         while not line.endswith(b"\n") and len(line) < LONGEST_LINE:
+            connection.settimeout(max(0.001, deadline - time.monotonic()))  # of the whole line
             byte = connection.recv(1)
             if not byte:
                 return None
             line += byte
         message = json.loads(line)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     finally:
         connection.settimeout(None)

@@ -105,7 +105,10 @@ class DeviceSettings(Settings):
         may_change=True,
     )
     worker_timeout: float = setting(
-        300.0, "Seconds to wait for the other processes at the start.", above(0), may_change=True
+        300.0,
+        "Seconds to wait for the other processes at the start.",
+        between(0, 86_400, is_open=True),
+        may_change=True,
     )
     precision: str = setting(
         "float32",
@@ -135,7 +138,7 @@ class DeviceSettings(Settings):
         0,
         "Processes that read, crop and augment photos; 1: the program itself, by its threads; 0: "
         "one for each core where a GPU trains, else 1.",
-        at_least(0),
+        between(0, 1024),
         may_change=True,
     )
     cache_mb: int = setting(

@@ -43,6 +43,7 @@ class Workers(NamedTuple):
     strategy: tf.distribute.Strategy
     sharing: Sharing = ALONE
     channel: Channel | None = None
+    local_size: int = 1  # processes of the run on this machine, which share its cores
 
     @property
     def is_chief(self) -> bool:
@@ -86,16 +87,18 @@ def workers_of(settings: ExperimentSettings) -> Iterator[Workers]:
         yield Workers(choose_strategy("none"))
         return
     channel = meet(cluster, devices.worker_timeout)
-    is_over = threading.Event()
+    is_over, level = threading.Event(), logging.getLogger("and_tf").level
+    stderr = os.dup(2)  # before what TensorFlow prints at its start is filtered
     try:
         channel.agree("flags and versions", identity(settings))
         if not cluster.is_chief:
             logger.info("Training as %s of %d.", cluster.name(cluster.number), cluster.size)
             logging.getLogger("and_tf").setLevel(logging.ERROR)  # the chief says all
-        channel.watch(lambda lost: _end_later(lost, is_over))
+        channel.watch(lambda lost: _end_later(lost, is_over, stderr))
         with startup_lines_dropped():
             strategy = choose_strategy("multiworker", cluster)
-        yield Workers(strategy, StrategySharing(strategy, cluster.number, cluster.size), channel)
+        sharing = StrategySharing(strategy, cluster.number, cluster.size)
+        yield Workers(strategy, sharing, channel, cluster.local_size)
     except tf.errors.OpError as error:
         if lost := _lost(channel):
             channel.fail(lost)
@@ -109,6 +112,7 @@ def workers_of(settings: ExperimentSettings) -> Iterator[Workers]:
         raise
     finally:
         is_over.set()
+        logging.getLogger("and_tf").setLevel(level)
     channel.leave()
 
 
@@ -128,24 +132,26 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if isinstance(error, UserError) else f"{type(error).__name__}: {lines[0]}"
 
 
-def _end_later(lost: str, is_over: threading.Event) -> None:
+def _end_later(lost: str, is_over: threading.Event, stderr: int) -> None:
     """Ends this process if it still waits for the one that is lost: it would do so for ever."""
 
     def end() -> None:
-        _leave_the_message_to_us()
+        _leave_the_message_to_us(stderr)
         abort_collectives(lost)
         if not is_over.wait(LAST_STEP):
-            logger.error("%s: %s", lost, CONTINUES)
-            os._exit(2)
+            try:
+                logger.error("%s: %s", lost, CONTINUES)
+            finally:  # also where nobody reads it
+                os._exit(2)
 
     threading.Thread(target=end, name="end", daemon=True).start()
 
 
-def _leave_the_message_to_us() -> None:
+def _leave_the_message_to_us(stderr: int) -> None:
     """Drops what TensorFlow prints on descriptor 2 when its collectives fail: many lines on one
     event, which is known. Messages of Python go on to where they went."""
     with contextlib.suppress(OSError):
-        sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace")
+        sys.stderr = os.fdopen(os.dup(stderr), "w", buffering=1, errors="backslashreplace")
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
         os.close(nowhere)

@@ -85,6 +85,29 @@ def test_a_checkpoint_sees_all_rows(two_replicas):
     np.testing.assert_array_equal(sharded.stored.numpy(), whole.rows.numpy())
 
 
+@pytest.mark.parametrize("rows_at_once", [4, 100])
+def test_a_process_gives_its_rows_without_keeping_the_whole(
+    two_replicas, monkeypatch, rows_at_once
+):
+    sharded, given = bank(two_replicas), []
+    both = list(sharded._own_parts())
+    monkeypatch.setattr(
+        sharded_bank,
+        "row_blocks",
+        lambda rows: [slice(s, min(s + rows_at_once, 21)) for s in range(0, 21, rows_at_once)],
+    )
+    for number, part in both:  # as if each had a process of its own
+        blocks = []
+        with monkeypatch.context() as patch:
+            patch.setattr(sharded, "own_numbers", (number,))
+            patch.setattr(sharded, "_own_parts", lambda own=(number, part): iter([own]))
+            patch.setattr(sharded, "_of_all_processes", blocks.append)
+            sharded.give_parts()
+        given.append(np.concatenate(blocks))
+    assert max(map(len, blocks)) <= rows_at_once
+    np.testing.assert_array_equal(sum(given), sharded.read_all())
+
+
 def test_no_replica_has_all_logits(two_replicas):
     with pytest.raises(UserError, match="shard_bank=True leaves no replica"):
         bank(two_replicas).logits(tf.zeros((1, D)))

@@ -96,7 +96,17 @@ def test_a_port_that_is_taken_is_refused_at_once(number):
         meeting.meet(cluster, timeout=20)
 
 
-def test_a_stranger_on_the_port_is_sent_away():
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b'{"greeting": "and_tf workers 1"}\n',
+        b'{"greeting": "and_tf workers 1", "number": "1", "addresses": []}\n',
+        b'{"greeting": "and_tf workers 1", "number": -1, "addresses": ["a:1"]}\n',
+        b"[" * 100_000 + b"\n",
+    ],
+)
+def test_a_stranger_on_the_port_is_sent_away(words):
     parts = clusters(2)
     host, port = parts[0].addresses[0].split(":")
 
@@ -106,7 +116,7 @@ def test_a_stranger_on_the_port_is_sent_away():
             return meeting.meet(part, timeout=20)
         for _ in range(100):
             with contextlib.suppress(OSError), socket.create_connection((host, int(port))) as c:
-                c.sendall(b"GET / HTTP/1.1\r\n\r\n")
+                c.sendall(words)
                 return "was there"
             time.sleep(0.02)
 
@@ -197,6 +207,17 @@ def test_one_that_gives_no_sign_of_life_is_lost(connected):
     for channel in (channels[0], channels[2]):
         with pytest.raises(WorkerLost, match=r"worker 1 .* no sign of life for 0\.4 s"):
             channel.exchange("anything", None)
+
+
+@pytest.mark.parametrize(
+    "words", [b"no JSON\n", b"3\n", b'{"name": "x"}\n', b"[" * 100_000 + b"\n"]
+)
+def test_one_that_sends_something_else_is_lost(connected, words):
+    chief, worker, other = connected(3)
+    worker._connections[0].sendall(words)
+    for channel in (chief, other):
+        with pytest.raises(WorkerLost, match=r"worker 1 .* sent what is no message"):
+            channel.wait_for_all("x")
 
 
 def test_one_that_leaves_is_not_lost(connected):

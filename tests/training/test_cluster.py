@@ -43,6 +43,13 @@ def test_processes_are_numbered_from_the_chief_on(monkeypatch, jobs, job, index,
     assert cluster.name(number) == f"{job} {int(index)} ({everyone[number]})".replace("f 0", "f")
 
 
+@pytest.mark.parametrize(("index", "place"), [(0, (0, 1)), (1, (0, 2)), (2, (0, 1)), (3, (1, 2))])
+def test_processes_of_one_machine_are_numbered_for_its_gpus(monkeypatch, index, place):
+    jobs = {"worker": ["a:1", "b:1", "[::1]:1", "b:2"]}
+    cluster = read(monkeypatch, {"cluster": jobs, "task": FIRST | {"index": index}})
+    assert (cluster.local_index, cluster.local_size) == place
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
@@ -52,6 +59,7 @@ def test_processes_are_numbered_from_the_chief_on(monkeypatch, jobs, job, index,
         ({"cluster": ["a:1"], "task": FIRST}, 'has no "cluster"'),
         ({"cluster": TWO}, 'has no "task"'),
         ({"cluster": TWO, "task": {"type": "worker"}}, 'has no "task"'),
+        ({"cluster": TWO, "task": {"type": ["worker"], "index": 0}}, "has the task type"),
         ({"cluster": {"worker": []}, "task": FIRST}, 'no addresses of "worker"'),
         ({"cluster": {"worker": "a:1"}, "task": FIRST}, 'no addresses of "worker"'),
         ({"cluster": {"worker": ["a"]}, "task": FIRST}, "the address 'a' of"),

@@ -22,7 +22,7 @@ def together(monkeypatch):
     of_thread = threading.local()
     monkeypatch.setattr(workers, "read_cluster", lambda port: of_thread.cluster)
     monkeypatch.setattr(workers, "choose_strategy", lambda name, cluster=None: None)
-    monkeypatch.setattr(workers, "_end_later", lambda lost, is_over: None)
+    monkeypatch.setattr(workers, "_end_later", lambda lost, is_over, stderr: None)
     monkeypatch.setattr(workers, "startup_lines_dropped", contextlib.nullcontext)  # of a process
     level = logging.getLogger("and_tf").level
 

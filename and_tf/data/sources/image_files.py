@@ -98,7 +98,7 @@ class _Search:
             links, self.links = sorted(self.links), []
             for name in links:
                 path = self.root / name
-                if not path.is_dir():
+                if not os.path.isdir(path):  # also where the target may not be looked at
                     to_files.append(name)
                 elif os.path.realpath(path) in self.searched or _is_loop(path):
                     needless += 1

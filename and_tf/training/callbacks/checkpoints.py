@@ -149,6 +149,10 @@ class Checkpoints(keras.callbacks.Callback):
         self.writer.wait()  # before there is a second copy in memory
         state = checkpoint.training_state(self.model) | self.monitor.state
         of_round = checkpoint.round_state(self.model)
+        if not self.run.is_writable:
+            checkpoint.take_part(of_round | state)
+            self.saved_step, self.saved_at = step, time.monotonic()
+            return
         arrays = checkpoint.values(of_round | state)
         metadata = {"step": step, "best": self.monitor.best} | self.of_method() | more
         metadata |= self.of_run
