@@ -11,7 +11,7 @@ folder=${1:-$(mktemp -d)}
 train() {
   python train.py --data=digits --train_split='train[:256]' --eval_split='test[:200]' \
     --encoder=resnet_small --image_size=8 --rounds=1 --epochs_per_round=1 --batch_size=128 \
-    --learning_rate=0.003 --crop_min_area=0.5 --color_jitter=0 --grey=0 "$@"
+    --learning_rate=0.0003 --crop_min_area=0.5 --color_jitter=0 --grey=0 "$@"
 }
 
 free_port() {
