@@ -24,7 +24,9 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 IMAGES = {
     "cifar10": 50_000,
     "cifar100": 50_000,
+    "cifar10_best": 50_000,
     "cifar10_deepcluster": 50_000,
+    "cifar10_flip": 50_000,
     "cifar10_small": 5_000,
     "cifar10_split_brain": 50_000,
     "cifar10_supervised": 50_000,

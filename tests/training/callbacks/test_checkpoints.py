@@ -19,6 +19,8 @@ from and_tf.training.stopping import StopRequest
 class Model:
     """What checkpoints ask of a model: an encoder, a bank, entropies, an optimizer."""
 
+    agreement = None  # of no other processes
+
     def __init__(self):
         layer = keras.layers.Dense(2, name="fc")
         self.encoder = keras.Sequential([keras.Input((3,)), layer])
@@ -160,3 +162,13 @@ def test_a_state_that_is_saved_is_not_copied_again(model, run, monkeypatch):
     callback.stop.is_asked = True  # in the middle of an epoch, after the step that was saved
     callback.on_epoch_end(2, {})
     assert model.stop_training
+
+
+def test_a_process_that_writes_nothing_gives_its_part_and_copies_nothing(model, run):
+    callback, given = checkpoints(model, run), []
+    run.is_writable = False
+    whole = SimpleNamespace(take_part=lambda: given.append("part"))
+    model.state = lambda: model.round_state() | {"bank": whole}
+    end_epoch(callback, 0)
+    assert given == ["part"] and callback.saved_step == 4
+    assert not callback.writer.is_busy and not run.checkpoint.exists()
