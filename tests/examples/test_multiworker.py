@@ -71,3 +71,12 @@ def test_slurm_starts_one_process_for_each_gpu(printing):
     processes = int(options["nodes"]) * int(options["ntasks-per-node"])
     assert settings.devices.strategy == "multiworker"
     assert settings.optimizer.batch_size % processes == 0
+
+
+@pytest.mark.system
+def test_two_processes_of_this_machine_train_as_one(tmp_path):
+    threads = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    command = ["bash", str(EXAMPLES / "multiworker_local.sh"), str(tmp_path)]
+    found = subprocess.run(command, env=os.environ | threads, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr[-3000:]
+    assert found.stdout.splitlines()[-1].startswith("equal to one process: ")
