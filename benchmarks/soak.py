@@ -88,7 +88,7 @@ def _stop_until_finished(flags, wanted, moments, stops, lost) -> None:
         if not was_stopped:
             life.check_ended_well()
             return
-        stops[life.phase, life.stop.name] += 1
+        stops[life.stopped_in, life.stop.name] += 1
         if life.has_trained:  # else it ended before it went on
             stopped_at, loses = life.step, life.stop == signal.SIGKILL
 
@@ -150,6 +150,7 @@ class Life:
         return Path(folder.partition("=")[2], "summary.txt").is_file()
 
     def _stop(self, moments: random.Random) -> None:
+        self.stopped_in = self.phase
         self.stop = moments.choice((*ASKS, *[signal.SIGKILL] * len(ASKS)))
         with contextlib.suppress(ProcessLookupError):  # it came to its end just now
             os.killpg(self.process.pid, self.stop)
