@@ -142,8 +142,9 @@ def combined(sums: Sequence[SoftmaxSums | OthersSums], replicas: Replicas) -> li
 
     Args:
         sums: of this replica, of n passes for queries (B, D) each.
-        replicas: do it together, with 4 n B bytes in the first collective and about 4 n B (D + 1)
-            in the second, or twice as many for `OthersSums`.
+        replicas: do it together, with 4 n B bytes of each in the first collective, R times as
+            many where they are summed as a table, and about 4 n B (D + 1) bytes in the
+            second, or twice as many for `OthersSums`.
 
     Returns:
         As many sums of the same types, equal on all replicas.

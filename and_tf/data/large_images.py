@@ -31,10 +31,18 @@ def most_pixels() -> int:
     return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 1 << 62
 
 
+_replaced: list[int | None] = []  # the limit that was Pillow's, or its user's
+
+
 def limit_megapixels(megapixels: int) -> None:
-    """Sets the limit of this process; the default leaves that of Pillow, which may be set there."""
-    if megapixels != MAX_MEGAPIXELS:
-        Image.MAX_IMAGE_PIXELS = megapixels * MEGA // 2
+    """Sets the limit of this process; the default is that of Pillow, which may be set there."""
+    if megapixels == MAX_MEGAPIXELS:
+        if _replaced:
+            Image.MAX_IMAGE_PIXELS = _replaced.pop()
+        return
+    if not _replaced:
+        _replaced.append(Image.MAX_IMAGE_PIXELS)
+    Image.MAX_IMAGE_PIXELS = megapixels * MEGA // 2
 
 
 def megapixel_limit() -> int:

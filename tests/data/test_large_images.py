@@ -13,8 +13,8 @@ from helpers.spoiled import huge_png
 from PIL import Image
 
 from and_tf.data.decode import header_shape, load_image, load_square
-from and_tf.data.large_images import megapixel_limit
-from and_tf.data.settings import DataSettings
+from and_tf.data.large_images import limit_megapixels, megapixel_limit
+from and_tf.data.settings import MAX_MEGAPIXELS, DataSettings
 from and_tf.data.sources.opening import open_source, open_train_and_held_out
 
 
@@ -73,6 +73,12 @@ def test_the_limit_is_a_setting_which_the_message_names(tmp_path, monkeypatch):
 def test_the_default_leaves_the_limit_that_was_set_in_pillow(small_limit, tmp_path):
     write_images(tmp_path, ["a.png"])
     open_train_and_held_out(DataSettings(data=f"folder:{tmp_path}"))
+    assert Image.MAX_IMAGE_PIXELS == 1000
+
+
+def test_the_default_sets_back_the_limit_before_the_first_other_one(small_limit):
+    for megapixels in (3, 2, MAX_MEGAPIXELS, MAX_MEGAPIXELS):
+        limit_megapixels(megapixels)
     assert Image.MAX_IMAGE_PIXELS == 1000
 
 
