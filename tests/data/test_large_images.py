@@ -12,6 +12,7 @@ from helpers.pictures import error_of, write_images
 from helpers.spoiled import huge_png
 from PIL import Image
 
+from and_tf.data import large_images
 from and_tf.data.decode import header_shape, load_image, load_square
 from and_tf.data.large_images import limit_megapixels, megapixel_limit
 from and_tf.data.settings import MAX_MEGAPIXELS, DataSettings
@@ -29,6 +30,7 @@ def jpeg(width, height, **options):
 def small_limit(monkeypatch):
     """Of 2,000 pixels."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    monkeypatch.setattr(large_images, "_replaced", [])
 
 
 @pytest.mark.parametrize(("side", "decoded"), [(40, 40), (80, 40), (160, 40), (340, 43)])
@@ -60,6 +62,7 @@ def test_others_are_refused_with_their_size_and_a_remedy(small_limit, tmp_path, 
 
 def test_the_limit_is_a_setting_which_the_message_names(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # put back at the end
+    monkeypatch.setattr(large_images, "_replaced", [])
     (tmp_path / "a.png").write_bytes(huge_png(1100, has_pixels=True))
     os.utime(tmp_path / "a.png", (1e9, 1e9))  # so that its check is kept
     data = DataSettings(data=f"folder:{tmp_path}", max_image_megapixels=2)
