@@ -6,6 +6,7 @@ step after each step, to the file descriptor FD.
 
 import functools
 import os
+import signal
 import sys
 
 from and_tf.cli import train
@@ -20,6 +21,10 @@ PHASES = ("training", "discovery", "evaluation", "checkpoint", "export")
 
 
 def main() -> int:
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # begun in the background of a script
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # by nohup
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     tell = functools.partial(_tell, int(sys.argv[1]))
     curriculum.discover = _within("discovery", curriculum.discover, tell)
     Monitor.measure = _within("evaluation", Monitor.measure, tell)

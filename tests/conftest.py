@@ -3,6 +3,7 @@
 import gc
 import os
 import pathlib
+import signal
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores
     for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -17,6 +18,15 @@ from helpers.small_runs import skip_exports
 
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+# Tests that are begun in the background, or by nohup, ignore these, and so would the programs that
+# they begin and stop.
+for name in ("SIGINT", "SIGHUP"):
+    number = getattr(signal, name, None)
+    if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+        is_int = number == signal.SIGINT
+        signal.signal(number, signal.default_int_handler if is_int else signal.SIG_DFL)
 
 
 # Traced graphs are hundreds of thousands of objects that live on: the collector goes through them
