@@ -109,8 +109,11 @@ class TrainingStep(keras.Model):
         # Keras runs a step into the end of data of unknown length, where the optimizer's counter,
         # which needs no data, would count it.
         with tf.control_dependencies([self.check_indices(indices)]):
-            run = self._compiled_step or self._checked_step
-            self.apply_update(run(inputs, indices, weights))
+            if self._compiled_step is not None:
+                update = self._compiled_step(inputs, indices)
+            else:
+                update = self._checked_step(inputs, indices, weights)
+            self.apply_update(update)
             return {"loss": self.loss_tracker.result()}
 
     def check_indices(self, indices: tf.Tensor) -> tf.Operation:
@@ -134,7 +137,7 @@ class TrainingStep(keras.Model):
             self._apply(losses, gradients, weights)
             return self.prepare_update(indices, tf.nest.map_structure(tf.identity, outputs), True)
 
-    def _gated_step(self, inputs: Any, indices: tf.Tensor, weights: tf.Tensor | None = None) -> Any:
+    def _gated_step(self, inputs: Any, indices: tf.Tensor) -> Any:
         """A step for XLA, which knows no assertions, and waits for nothing on the host.
 
         One that is not finite, and all after it, puts back what it found; the train function
@@ -144,7 +147,7 @@ class TrainingStep(keras.Model):
             *self.step_variables(), *self.optimizer.variables, *self.loss_tracker.variables
         ]  # fmt: skip
         before = [tf.identity(variable.value) for variable in variables]
-        losses, outputs, gradients = self._forward_and_backward(inputs, indices, weights)
+        losses, outputs, gradients = self._forward_and_backward(inputs, indices)
         is_finite = tf.logical_and(self._is_finite, self._are_finite(losses, gradients))
         self._is_finite.assign(is_finite)
         self._apply(losses, gradients)
@@ -153,7 +156,7 @@ class TrainingStep(keras.Model):
         return self.prepare_update(indices, outputs, is_finite)
 
     def _forward_and_backward(
-        self, inputs: Any, indices: tf.Tensor, weights: tf.Tensor | None
+        self, inputs: Any, indices: tf.Tensor, weights: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
         # The optimizer sums the gradients of all replicas, so each divides by the global batch.
         if self.agreement is not None:

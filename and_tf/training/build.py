@@ -139,8 +139,8 @@ def build_experiment(
     )
     if start is not None:
         metadata |= normalisation(start)  # of the weights, in place of that of the images
-    if start is not None:
-        workers.agree("weights to start from", {"CRC-32": _checksum_of_weights(start)})
+    if start is not None and workers.channel is not None:
+        workers.agree("weights to start from", {"CRC-32": _checksum_of_weights(start.model)})
     yields = _yields(settings, train)
     schedule = _schedule(settings, len(train))
     model = _build_model(settings, run, train, metadata, start, workers.strategy)
@@ -195,9 +195,9 @@ def _label_metadata(train: Source, held_out: Source | None) -> dict[str, Any]:
     return metadata
 
 
-def _checksum_of_weights(encoder: keras.Model) -> int:
+def _checksum_of_weights(model: keras.Model) -> int:
     checksum = 0
-    for weight in encoder.weights:
+    for weight in model.weights:
         checksum = zlib.crc32(np.ascontiguousarray(weight.numpy()).data, checksum)
     return checksum
 

@@ -208,7 +208,7 @@ def _check_place(experiment: Experiment, metadata: dict[str, Any], path: Path) -
     if step > last:
         raise _corrupt(path, f"it is of step {step}, and the run has {last}")
     interrupted = metadata.get("interrupted")
-    if interrupted and (interrupted["epoch"] + 1) * experiment.steps_per_epoch != step:
+    if interrupted and last and (interrupted["epoch"] + 1) * experiment.steps_per_epoch != step:
         raise _corrupt(path, f"epoch {interrupted['epoch'] + 1} does not end with its step, {step}")
 
 

@@ -124,6 +124,8 @@ def test_the_images_of_a_batch_are_decoded_one_after_the_other_if_they_are_large
 
     def load(image):
         nonlocal now, most
+        if image.size != (41, 37):  # of a pipeline that another test has left
+            return plain(image)
         with lock:
             now += 1
             most = max(most, now)
@@ -135,5 +137,5 @@ def test_the_images_of_a_batch_are_decoded_one_after_the_other_if_they_are_large
                 now -= 1
 
     monkeypatch.setattr(ImageFile.ImageFile, "load", load)
-    source = EncodedSource([png(40, 40)] * 6, "large")
+    source = EncodedSource([png(41, 37)] * 6, "large")
     assert np.array_equal(source.load(range(6), 8)[5, 0, 0], [255, 0, 0]) and most == 1

@@ -336,7 +336,7 @@ def test_weights_that_give_nan_are_refused(run, refuse, tmp_path):
     arrays[name] = np.full_like(arrays[name], np.nan)
     np.savez(broken / "checkpoints" / "last.npz", **arrays)
     for flags in ([], ["--layer=all"], ["--classifier=clusters"]):
-        assert "not finite" in refuse(*flags, workdir=broken)
+        assert "holds NaN or infinite" in refuse(*flags, workdir=broken)
     assert not (broken / "evaluations").exists()
 
 

@@ -366,6 +366,7 @@ def test_a_kill_right_at_the_start_leaves_a_folder_that_starts_again(finished, t
     run = tmp_path / "run"
     run.mkdir()
     (run / "lock").touch()
-    (run / "flags.cfg.partial").write_text("--na")
+    (run / ".flags.cfg.ab12_xyz.partial").mkdir()
+    (run / ".flags.cfg.ab12_xyz.partial" / "flags.cfg").write_text("--na")
     assert programs.train([*TINY, f"--workdir={run}"]) == 0
     assert_same_state(run, finished)

@@ -116,6 +116,7 @@ def test_the_logged_knn_is_that_of_the_kept_encoder(finished):
 
 def test_a_round_end_keeps_encoder_and_neighbourhoods(finished):
     arrays, metadata = checkpoint.load(finished / "rounds" / "round_1.npz")
+    assert metadata.pop("origin").keys() == {"images", "settings"}
     assert metadata == {"step": 16, "epoch": 4, "round": 1}
     assert arrays["neighbours"].shape == (200, 1) and arrays["is_anchor"].sum() == 100
     kept = arrays["entropy"][arrays["is_anchor"]]

@@ -162,7 +162,8 @@ def _places(labels: np.ndarray, class_ids: np.ndarray, name: str) -> np.ndarray:
 def _check_range(labels: np.ndarray, class_names: list[str] | None, name: str) -> None:
     upper = len(class_names) if class_names else MOST_CLASSES
     if labels.min() < -1 or labels.max() >= upper:
-        remedy = "." if class_names else ": pass class_ids=np.unique(train_labels)."
+        numbered = ": number classes from 0 on, or give array_source their numbers as class_ids."
+        remedy = "." if class_names else numbered
         raise UserError(
             f"Labels must lie in -1 (none) .. {upper - 1}. Received {labels.min()} .. "
             f"{labels.max()} in {name}{remedy}"

@@ -25,7 +25,9 @@ def write_run(folder, *flags, epochs=4, settings=None):
     run.write_metadata({"images": 20, "fingerprint": "of the images", **standard})
     for epoch in range(1, epochs + 1):
         place = {"step": epoch, "epoch": epoch, "round": int(epoch > 2)}
-        run.append_metrics([place | {"loss": 5.0}, place | {"knn_top1": 60.0 + epoch}])
+        run.append_metrics(
+            [place | {"loss": 5.0, "images_per_second": 9.0}, place | {"knn_top1": 60.0 + epoch}]
+        )
     return run
 
 
