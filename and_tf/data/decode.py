@@ -79,7 +79,7 @@ def _decode(
     """See `load_image`; `take` waits until so many pixels may be decoded."""
 
     def decoded(image: Image.Image) -> Image.Image:
-        height, width = upright_shape(image)
+        height, width = _counted_shape(image, take)
         left, top, right, bottom = (0, 0, width, height)
         if box is not None:
             left, top, right, bottom = pixel_box(box, height, width)
@@ -88,7 +88,8 @@ def _decode(
         if factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))
             factor = factor if image.width < full_width else 1  # of what is no JPEG
-        take(image.width * image.height)
+        if image.format != "PNG":
+            take(image.width * image.height)
         image.load()
         found = to_rgb(_upright(image))
         return found if box is None else crop_reduced(found, (left, top, right, bottom), factor)
@@ -103,7 +104,8 @@ def _decode(
 
 def header_shape(path_or_bytes: str | Path | bytes) -> tuple[int, int]:
     """Height and width of an upright image, from its header; raises whatever Pillow does."""
-    return _of_mended(path_or_bytes, upright_shape)
+    with pixels_in_flight() as take:
+        return _of_mended(path_or_bytes, lambda image: _counted_shape(image, take))
 
 
 def _of_mended(path_or_bytes: str | Path | bytes, work: Callable[[Image.Image], T]) -> T:
@@ -233,6 +235,13 @@ def upright_shape(image: Image.Image) -> tuple[int, int]:
     except Exception:  # corrupt EXIF beside valid pixels
         is_turned = False
     return (image.width, image.height) if is_turned else (image.height, image.width)
+
+
+def _counted_shape(image: Image.Image, take: Callable[[int], None]) -> tuple[int, int]:
+    """`upright_shape`; the rotation of a PNG may stand behind its pixels, which Pillow decodes."""
+    if image.format == "PNG":
+        take(image.width * image.height)
+    return upright_shape(image)
 
 
 def _upright(image: Image.Image) -> Image.Image:
