@@ -8,11 +8,13 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from and_tf.runs.folder_lock import try_lock
 
+OLD = 24 * 3600  # seconds: where no locks are known, as on some network disks
 LONGEST_NAME = 200  # bytes of a path's name that stand in that of its scratch folder
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -144,7 +146,7 @@ def _locked_scratch(path: Path) -> tuple[Path, int]:
             lock = os.open(folder, os.O_RDONLY)
         except FileNotFoundError:  # taken for a leftover before it was locked
             continue
-        if try_lock(lock) and folder.is_dir():
+        if try_lock(lock) is not False and folder.is_dir():
             return folder, lock
         os.close(lock)
 
@@ -163,10 +165,16 @@ def _remove_leftovers(path: Path) -> None:
         with contextlib.suppress(OSError):
             lock = os.open(entry.path, os.O_RDONLY)
             try:
-                if try_lock(lock):
+                is_free = try_lock(lock)
+                if is_free or (is_free is None and _is_old(lock)):
                     _clear(Path(entry.path), path)
             finally:
                 os.close(lock)
+
+
+def _is_old(descriptor: int) -> bool:
+    """Whether nothing was made in a folder for so long that no process can be at work there."""
+    return time.time() - os.fstat(descriptor).st_mtime > OLD
 
 
 def sync_folder(folder: Path) -> None:

@@ -29,7 +29,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        if not try_lock(descriptor):
+        if try_lock(descriptor) is False:
             logger.info("Another process writes to %s: waiting for its end.", folder)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -37,14 +37,15 @@ def locked_folder(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def try_lock(descriptor: int) -> bool:
-    """Locks an open folder, unless another process has; True, too, where no locks are known."""
+def try_lock(descriptor: int) -> bool | None:
+    """Locks an open folder, unless another process has; None where no locks are known."""
     if fcntl is None:
-        return True
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:
         logger.debug("a folder cannot be locked: %s", error)
+        return None
     return True

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -142,6 +143,16 @@ def test_no_link_is_followed(tmp_path, writer, name):
         replace_by(folder / "thing", writer(text))
     assert content(folder / "thing") == "new" and not (folder / "thing").is_symlink()
     assert content(outside) == "precious"
+
+
+def test_where_no_locks_are_known_only_old_leftovers_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic_files, "try_lock", lambda descriptor: None)
+    for name, age in (("alive_01", 60), ("old_0001", 2 * atomic_files.OLD)):
+        folder = tmp_path / f".thing.{name}.partial"
+        folder.mkdir()
+        os.utime(folder, (time.time() - age,) * 2)
+    replace_file(tmp_path / "thing", "new")
+    assert {path.name for path in tmp_path.iterdir()} == {"thing", ".thing.alive_01.partial"}
 
 
 def test_a_link_to_a_round_replaces_a_link_from_elsewhere(tmp_path):
