@@ -78,6 +78,7 @@ class PhotoProcesses:
         self.number = number
         self._layout: tuple = ()
         self._is_over = threading.Event()
+        self._lock = threading.Lock()
 
     def __enter__(self) -> PhotoProcesses:
         return self
@@ -167,9 +168,11 @@ class PhotoProcesses:
         return True
 
     def _give_up(self, error: Exception) -> None:
-        if isinstance(error, BrokenProcessPool) and not self._is_over.is_set():
+        with self._lock:  # threads of several parts find it out together
+            is_first = not self._is_over.is_set()
+            self._is_over.set()
+        if is_first and isinstance(error, BrokenProcessPool):
             logger.warning("A process that loads photos has ended (%s): threads go on.", error)
-        self._is_over.set()
 
 
 def _files(source: Source, indices: np.ndarray) -> EncodedSource | None:
