@@ -106,7 +106,7 @@ class PhotoProcesses:
             if self._layout != layout:
                 raise ValueError(f"The processes were begun for {self._layout}, not {layout}.")
             return
-        self._layout, self.settings, self.is_augmented = layout, settings, is_augmented
+        self.settings, self.is_augmented = settings, is_augmented
         self.rows = math.ceil(batch_size / (PARTS * self.number))  # of a part
         slots = (PARTS + 1) * self.number  # some are filled while others are copied
         side, dtype = settings.image_size, np.float32 if is_augmented else np.uint8
@@ -121,6 +121,7 @@ class PhotoProcesses:
         arguments = (memory, shape, dtype, settings, *limits)
         self.processes = ProcessPoolExecutor(self.number, context, _begin, arguments)
         self.waiting = ThreadPoolExecutor(slots, thread_name_prefix="photos")
+        self._layout = layout  # last, for there is nothing to end where memory was lacking
 
     def load(
         self, source: Source, indices: np.ndarray, noise: np.ndarray

@@ -16,9 +16,8 @@ from and_tf.errors import BrokenFile
 
 MOST = 2**31 - 1  # of whole numbers, as of settings
 LARGEST = 1e30  # of other numbers: beyond it float32 overflows in what is computed from them
-MOST_BYTES = (
-    64 << 20
-)  # of a JSON file; the largest that is written, a run's network, has below 1 MB
+# Of a JSON file. The largest that is written, a run's network, has less than 1 MB.
+MOST_BYTES = 64 << 20
 SHOWN = 60  # characters of a value in a message
 
 
