@@ -108,29 +108,53 @@ def check_files(
     is_own[slice(*share(len(names), sharing.number, sharing.size))] = True
     unknown = np.flatnonzero(~found.is_known & is_own)
     _report(in_parts(check, unknown, in_threads=decode), len(unknown), "checking images")
-    # What others have checked may lie on another disk than that of the same path here.
-    known.write(names, states, found, is_valid & (found.is_known | is_own))
+    is_here, checks = is_own, found
     if sharing.size > 1:
-        _share(found, reasons, is_own, sharing)
+        is_here, checks = _shared(found, reasons, is_own, states, sharing)
+        is_valid = np.array([reason is None for reason in reasons], bool)
+        for own, of_all in ((found.checksums, checks.checksums), (found.shapes, checks.shapes)):
+            own[is_here] = of_all[is_here]
+    known.write(names, states, found, is_valid & (found.is_known | is_here))
     return FileChecks(
         states.sizes.clip(0),
         states.mtimes,
-        found.checksums if with_checksum else None,
-        found.shapes,
+        checks.checksums if with_checksum else None,
+        checks.shapes,
         reasons,
     )
 
 
-def _share(
-    found: check_cache.FoundChecks, reasons: list[str | None], is_own: np.ndarray, sharing: Sharing
-) -> None:
-    """Fills in what other processes have checked."""
-    start = int(share(len(is_own), sharing.number, sharing.size)[0])
-    found.checksums[:] = gathered(sharing, found.checksums[is_own], start, len(is_own))
-    found.shapes[:] = gathered(sharing, found.shapes[is_own], start, len(is_own))
+def _shared(
+    found: check_cache.FoundChecks,
+    reasons: list[str | None],
+    is_own: np.ndarray,
+    states: FileStates,
+    sharing: Sharing,
+) -> tuple[np.ndarray, check_cache.FoundChecks]:
+    """What all processes have checked, each its own part.
+
+    Args:
+        found, states: of the files here.
+        reasons: why files of the own part are broken; those of the others are filled in.
+        is_own: (N,) bool, the own part.
+        sharing: the processes.
+
+    Returns:
+        (N,) bool, which of the files that were checked are those on the disk here, rather than of
+        the same path on another disk, by their times in nanoseconds; and the checks of all.
+    """
+    count, start = len(is_own), int(share(len(is_own), sharing.number, sharing.size)[0])
+
+    def of_all(values: np.ndarray) -> np.ndarray:
+        return gathered(sharing, values[is_own], start, count)
+
+    is_here = of_all(states.mtimes) == states.mtimes
+    is_here &= of_all(states.ctimes) == states.ctimes
     broken = {str(row): text for row, text in enumerate(reasons) if text is not None}
     for row, text in merged(sharing, broken).items():
         reasons[int(row)] = text
+    checks = check_cache.FoundChecks(found.is_known, of_all(found.checksums), of_all(found.shapes))
+    return is_here, checks
 
 
 def file_states(folder: Path, names: Sequence[str]) -> FileStates:

@@ -12,6 +12,8 @@ from and_tf.data.file_checks import CHECKED_BYTES
 from and_tf.data.parts import in_parts
 from and_tf.data.progress import progress_bar
 from and_tf.data.reading import read_file
+from and_tf.data.shares import share
+from and_tf.data.sharing import ALONE, Sharing, gathered
 from and_tf.data.sources.source import ArraySource, CachedSource, Source
 
 LISTED = 3  # names in a message, of each kind of change
@@ -70,20 +72,28 @@ class Manifest:
         return cls(names, sizes, checksums)
 
 
-def manifest(source: Source) -> Manifest:
-    """Names, sizes and checksums of a source's images; those of files are known since the start."""
+def manifest(source: Source, sharing: Sharing = ALONE) -> Manifest:
+    """Names, sizes and checksums of a source's images; those of files are known since the start.
+
+    Args:
+        source: the images.
+        sharing: the processes that have equally many images of the same sizes; each reads a part of
+            those whose checksums are not known, and all get all.
+    """
     if isinstance(source, CachedSource):
-        return manifest(source.source)
+        return manifest(source.source, sharing)
     names = np.array(source.names or [], dtype=object)
     if isinstance(source, ArraySource):
         sizes = np.full(len(source), source.images[0].nbytes, np.int64)
-        return Manifest(names, sizes, _checksums(source.images, sizes))
+        return Manifest(names, sizes, _checksums(source.images, sizes, sharing))
     if source.checksums is not None and source.sizes.sum() <= CHECKED_BYTES:
         return Manifest(names, source.sizes, source.checksums)
-    return Manifest(names, source.sizes, _checksums(source.items, source.sizes))
+    return Manifest(names, source.sizes, _checksums(source.items, source.sizes, sharing))
 
 
-def _checksums(items: Sequence[str | bytes] | np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def _checksums(
+    items: Sequence[str | bytes] | np.ndarray, sizes: np.ndarray, sharing: Sharing
+) -> np.ndarray:
     checksums = np.zeros(len(items), np.uint32)
     if sizes.sum() > CHECKED_BYTES:
         return checksums
@@ -92,10 +102,11 @@ def _checksums(items: Sequence[str | bytes] | np.ndarray, sizes: np.ndarray) -> 
         for row in rows.tolist():
             checksums[row] = _checksum(items[row])
 
-    with progress_bar(len(items), "checksums") as progress:
-        for done in in_parts(read, np.arange(len(items))):
+    start, stop = share(len(items), sharing.number, sharing.size)
+    with progress_bar(stop - start, "checksums") as progress:
+        for done in in_parts(read, np.arange(start, stop)):
             progress.update(done)
-    return checksums
+    return gathered(sharing, checksums[start:stop], start, len(items))
 
 
 def _checksum(item: str | bytes | np.ndarray) -> int:

@@ -1,8 +1,13 @@
 """The one progress bar: on stderr, silent where that is not a terminal."""
 
+import contextlib
+from collections.abc import Iterator
+
 from tqdm import tqdm
 
 SECONDS_BEFORE_PROGRESS = 3
+
+_hidden_by = 0  # blocks of `no_progress_bars` that have not ended
 
 
 def progress_bar(
@@ -21,7 +26,19 @@ def progress_bar(
         total=total,
         desc=description,
         unit=unit,
-        disable=None if is_shown else True,  # None: where stderr is not a terminal
+        # None: where stderr is not a terminal
+        disable=None if is_shown and not _hidden_by else True,
         delay=SECONDS_BEFORE_PROGRESS,
         **options,
     )
+
+
+@contextlib.contextmanager
+def no_progress_bars() -> Iterator[None]:
+    """A block in which none is shown, as in a process beside which another one shows them."""
+    global _hidden_by
+    _hidden_by += 1
+    try:
+        yield
+    finally:
+        _hidden_by -= 1

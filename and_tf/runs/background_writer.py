@@ -3,11 +3,14 @@
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from and_tf.errors import Stopped
 
 logger = logging.getLogger(__name__)
+
+THREAD = "background writer"
 
 
 class BackgroundWriter:
@@ -36,9 +39,7 @@ class BackgroundWriter:
             Exception: whatever the work before raised; the new one is not begun then.
         """
         self.wait()
-        self._thread = threading.Thread(
-            target=self._run, args=(write,), name="checkpoint", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(write,), name=THREAD, daemon=True)
         self._thread.start()
 
     def check(self) -> None:
@@ -80,3 +81,12 @@ class BackgroundWriter:
             write()
         except BaseException as error:  # raised again where it is waited for
             self._error = error
+
+
+def wait_for_writers(seconds: float) -> bool:
+    """Waits, at most so long, for what all writers of this process write; whether any did."""
+    threads = [thread for thread in threading.enumerate() if thread.name == THREAD]
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return bool(threads)

@@ -121,8 +121,9 @@ def build_experiment(
         train, held_out = _open_images(settings, run, is_begun, workers.sharing)
     except BrokenImage as error:
         raise possible_remedy(error, run) from error
-    images, others = manifest(train), _label_metadata(train, held_out)
+    others = _label_metadata(train, held_out)
     workers.agree("images", {"number": len(train), "fingerprint": train.fingerprint} | others)
+    images = manifest(train, workers.sharing)
     if is_begun:
         check_unchanged(run, train, images, others)
     size = settings.augmentation.image_size

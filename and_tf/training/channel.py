@@ -15,16 +15,32 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from and_tf.errors import UserError, WorkerLost
 from and_tf.training.cluster import Cluster
+from and_tf.training.message_parts import packed, unpacked
 
 BEAT = 2.0  # seconds between two signs of life
 SILENCE = 30.0  # seconds without one after which a process counts as lost
 LAST_WORD = 5.0  # seconds in which a process that goes is listened to
 LARGEST_READ = 1 << 16
 LONGEST_MESSAGE = 1 << 24
+
+
+class Lost(NamedTuple):
+    """That a process was lost, and why.
+
+    Attributes:
+        parts: of a message that names it, as of `UserError`; it may end without a full stop.
+        is_refused: whether it ended by what its user has to mend first, which the message tells.
+    """
+
+    parts: tuple[object, ...]
+    is_refused: bool = False
+
+    def __str__(self) -> str:
+        return str(UserError(*self.parts))
 
 
 class Channel:
@@ -47,14 +63,14 @@ class Channel:
         silence: float = SILENCE,
     ):
         self.cluster, self.beat, self.silence = cluster, beat, silence
-        self.lost: str | None = None  # which process, and why
+        self.lost: Lost | None = None  # the first one that was
         self._connections = dict(connections)
         self._inbox: dict[int, deque] = {number: deque() for number in connections}
         self._partial = dict.fromkeys(connections, b"")
         self._heard = dict.fromkeys(connections, time.monotonic())
         self._news = threading.Condition()
         self._sending = {number: threading.Lock() for number in connections}
-        self._on_lost: Callable[[str], None] | None = None
+        self._on_lost: Callable[[Lost], None] | None = None
         self._is_closed = False
         self._thread = threading.Thread(target=self._listen, name="channel", daemon=True)
         self._thread.start()
@@ -108,7 +124,7 @@ class Channel:
         """Returns when all processes have come here."""
         self.exchange(name, None)
 
-    def watch(self, on_lost: Callable[[str], None]) -> None:
+    def watch(self, on_lost: Callable[[Lost], None]) -> None:
         """Has a function called once with what was lost, in the thread of this channel."""
         with self._news:
             self._on_lost = on_lost
@@ -116,9 +132,14 @@ class Channel:
         if already is not None:
             on_lost(already)
 
-    def fail(self, reason: str) -> None:
-        """Tells the others why this process ends, and closes the connections."""
-        self._close({"failed": reason})
+    def fail(self, *reason: object, is_refused: bool = False) -> None:
+        """Tells the others why this process ends, and closes the connections.
+
+        Args:
+            *reason: parts of a message, as of `UserError`.
+            is_refused: see `Lost`.
+        """
+        self._close({"failed": packed(reason), "is_refused": is_refused})
 
     def leave(self) -> None:
         """Ends well: what others do from now on concerns this process no more, nor they it."""
@@ -152,9 +173,9 @@ class Channel:
         with self._news:
             while not self._inbox[number]:
                 if self.lost is not None:
-                    raise WorkerLost(f"{self.lost}.")
+                    raise WorkerLost(*self.lost.parts)
                 if number not in self._connections:
-                    raise WorkerLost(f"{self.cluster.name(number)} has left.")
+                    raise WorkerLost(f"{self.cluster.name(number)} has left")
                 self._news.wait()
             found, value = self._inbox[number].popleft()
         if found != name:
@@ -179,7 +200,8 @@ class Channel:
         for number in list(self._connections):
             self._send(number, {"beat": True}, may_wait=False)
             if time.monotonic() - self._heard[number] > self.silence:
-                self._lose(number, f"has given no sign of life for {self.silence:g} s", selector)
+                why = f"has given no sign of life for {self.silence:g} s"
+                self._lose(number, selector, why)
 
     def _read(self, number: int, selector: selectors.BaseSelector) -> None:
         try:
@@ -190,13 +212,13 @@ class Channel:
         *lines, self._partial[number] = (self._partial[number] + part).split(b"\n")
         messages = [_message(line) for line in lines]
         if None in messages or len(self._partial[number]) > LONGEST_MESSAGE:
-            self._lose(number, "sent what is no message", selector)
+            self._lose(number, selector, "sent what is no message")
             return
         for message in messages:
             if message is not None and not self._take(number, message, selector):
                 return
         if not part:
-            self._lose(number, "has ended or was killed", selector)
+            self._lose(number, selector, "has ended or was killed")
 
     def _take(self, number: int, message: dict[str, Any], selector: selectors.BaseSelector) -> bool:
         """Acts on a message; False if it was the last one of this process."""
@@ -205,22 +227,29 @@ class Channel:
                 self._inbox[number].append((message["name"], message["value"]))
                 self._news.notify_all()
         elif "failed" in message:
-            self._lose(number, f"ended: {message['failed']}", selector)
+            why, is_refused = unpacked(message["failed"]), bool(message.get("is_refused"))
+            self._lose(number, selector, "ended: ", *why, is_refused=is_refused)
             return False
         elif "left" in message:
             self._forget(number, selector)
             return False
         elif "lost" in message:
-            self._note(message["lost"])()
+            self._note(Lost(unpacked(message["lost"]), bool(message.get("is_refused"))))()
         return True
 
-    def _lose(self, number: int, why: str, selector: selectors.BaseSelector) -> None:
-        what = f"{self.cluster.name(number)} {why}"
+    def _lose(
+        self,
+        number: int,
+        selector: selectors.BaseSelector,
+        *why: object,
+        is_refused: bool = False,
+    ) -> None:
+        what = Lost((f"{self.cluster.name(number)} ", *why), is_refused)
         tell = self._note(what)  # before it is forgotten, as one that has left is
         self._forget(number, selector)
         tell()
 
-    def _note(self, what: str) -> Callable[[], None]:
+    def _note(self, what: Lost) -> Callable[[], None]:
         """Keeps which process was lost, if it is the first one; gives what tells of it then."""
         with self._news:
             if self.lost is not None or self._is_closed:
@@ -229,11 +258,11 @@ class Channel:
             self._news.notify_all()
             return functools.partial(self._tell, what, self._on_lost)
 
-    def _tell(self, what: str, on_lost: Callable[[str], None] | None) -> None:
+    def _tell(self, what: Lost, on_lost: Callable[[Lost], None] | None) -> None:
         """Tells the others, and this process, which process was lost."""
         if self.cluster.is_chief:
             for other in list(self._connections):
-                self._send(other, {"lost": what})
+                self._send(other, {"lost": packed(what.parts), "is_refused": what.is_refused})
         if on_lost is not None:
             on_lost(what)
 

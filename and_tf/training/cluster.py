@@ -66,11 +66,14 @@ class Cluster:
         """Whether this process writes the run's folder; one does."""
         return self.number == 0
 
+    def short_name(self, number: int) -> str:
+        """A process in messages, such as "worker 1"."""
+        chiefs = len(self.jobs.get("chief", ()))
+        return "chief" if number < chiefs else f"worker {number - chiefs}"
+
     def name(self, number: int) -> str:
-        """A process in messages, such as "worker 1 (host2:24100)"."""
-        address, chiefs = self.addresses[number], len(self.jobs.get("chief", ()))
-        called = "chief" if number < chiefs else f"worker {number - chiefs}"
-        return f"{called} ({address})"
+        """A process in messages with its address, such as "worker 1 (host2:24100)"."""
+        return f"{self.short_name(number)} ({self.addresses[number]})"
 
 
 def read_cluster(port: int = PORT) -> Cluster:

@@ -16,6 +16,7 @@ from typing import Any
 from and_tf.errors import Argument, UserError
 from and_tf.training.channel import Channel
 from and_tf.training.cluster import Cluster
+from and_tf.training.message_parts import packed, unpacked
 
 RETRY = 0.25  # seconds between two attempts to connect
 ANSWER = 10.0  # seconds that a connected process may take to say or hear something more
@@ -53,10 +54,16 @@ def _listener(cluster: Cluster) -> socket.socket:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        raise UserError(
-            f"Port {port} of {cluster.name(cluster.number)} is taken by another process: end that, "
-            "or name another port in TF_CONFIG, or by ", Argument("worker_port"), " under Slurm.",
-        ) from error  # fmt: skip
+        raise port_is_taken(cluster) from error
+
+
+def port_is_taken(cluster: Cluster) -> UserError:
+    """What to say where the own port cannot be listened on."""
+    _, port = _split(cluster.addresses[cluster.number])
+    return UserError(
+        f"Port {port} of {cluster.name(cluster.number)} is taken by another process: end that, or "
+        "name another port in TF_CONFIG, or by ", Argument("worker_port"), " under Slurm.",
+    )  # fmt: skip
 
 
 def _split(address: str) -> tuple[str, int]:
@@ -70,11 +77,12 @@ def _gather(
     """The chief's connections to all others."""
     found: dict[int, socket.socket] = {}
     try:
-        while len(found) < cluster.size - 1:
+        while len(found) < cluster.size - 1 or _forget_ended(found):
             listener.settimeout(max(0.01, deadline - time.monotonic()))
             try:
                 connection, _ = listener.accept()
             except TimeoutError as error:
+                _forget_ended(found)
                 missing = [n for n in range(1, cluster.size) if n not in found]
                 raise _absent(cluster, missing, timeout) from error
             number = _number(cluster, connection, found)
@@ -84,10 +92,32 @@ def _gather(
             _say(connection, {"met": True})
     except UserError as error:
         for connection in found.values():
-            _say(connection, {"refused": str(error)})
+            _say(connection, {"refused": packed(error.parts)})
             connection.close()
         raise
     return found
+
+
+def _forget_ended(found: dict[int, socket.socket]) -> bool:
+    """Forgets the processes that have ended since they came, for they may be started anew; whether
+    there were any."""
+    ended = [number for number, connection in found.items() if _has_ended(connection)]
+    for number in ended:
+        found.pop(number).close()
+    return bool(ended)
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    """Whether the other end is closed; what it would still say may be heard later."""
+    connection.setblocking(False)
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    finally:
+        connection.setblocking(True)
 
 
 def _number(
@@ -102,6 +132,7 @@ def _number(
     if greeting is None or not _is_greeting(greeting, cluster.size):
         connection.close()
         return None
+    _forget_ended(found)
     number, addresses = greeting["number"], tuple(greeting["addresses"])
     reason = ""
     if addresses != cluster.addresses:
@@ -112,7 +143,7 @@ def _number(
     elif number == 0 or number in found:
         reason = f"{cluster.name(number)} was started twice: give each process its own number."
     if reason:
-        _say(connection, {"refused": reason})
+        _say(connection, {"refused": [reason]})
         connection.close()
         raise UserError(reason)
     return number
@@ -153,7 +184,7 @@ def _join(cluster: Cluster, deadline: float, timeout: float) -> socket.socket:
     connection.close()
     if answer is None or "refused" not in answer:
         raise UserError(f"{cluster.name(0)} ended before all processes had come: see what it says.")
-    raise UserError(answer["refused"])
+    raise UserError(*unpacked(answer["refused"]))
 
 
 def _connect(cluster: Cluster, deadline: float, timeout: float) -> socket.socket:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import sys
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -16,19 +13,23 @@ import tensorflow as tf
 from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.startup_lines import startup_lines_dropped
 from and_tf.errors import UserError, WorkerLost
-from and_tf.training.channel import Channel
-from and_tf.training.cluster import read_cluster
+from and_tf.runs.workdir import Workdir
+from and_tf.training.channel import Channel, Lost
+from and_tf.training.cluster import Cluster, read_cluster
+from and_tf.training.ending import Ending
 from and_tf.training.identity import identity
-from and_tf.training.meeting import meet
+from and_tf.training.meeting import meet, port_is_taken
 from and_tf.training.settings import ExperimentSettings
-from and_tf.training.strategy import abort_collectives, choose_strategy
+from and_tf.training.strategy import choose_strategy
 from and_tf.training.strategy_sharing import StrategySharing
+from and_tf.training.worker_messages import only_warnings
 
 logger = logging.getLogger(__name__)
 
 LAST_WORD = 5.0  # seconds in which the channel says why a collective has failed
-LAST_STEP = 10.0  # seconds after which a process ends that waits for another one that is lost
 CONTINUES = "the same commands continue from the last checkpoint."
+BEGINS = "nothing is saved yet, the same commands begin anew."
+PORT_IS_TAKEN = "Could not start gRPC server"  # in TensorFlow's words
 
 
 class Workers(NamedTuple):
@@ -87,71 +88,76 @@ def workers_of(settings: ExperimentSettings) -> Iterator[Workers]:
         yield Workers(choose_strategy("none"))
         return
     channel = meet(cluster, devices.worker_timeout)
-    is_over, level = threading.Event(), logging.getLogger("and_tf").level
-    stderr = os.dup(2)  # before what TensorFlow prints at its start is filtered
+    run = Workdir(settings.run.folder, is_writable=False)
+    ending = Ending(lambda lost: _worker_lost(lost, run))
     try:
         channel.agree("flags and versions", identity(settings))
-        if not cluster.is_chief:
-            logger.info("Training as %s of %d.", cluster.name(cluster.number), cluster.size)
-            logging.getLogger("and_tf").setLevel(logging.ERROR)  # the chief says all
-        channel.watch(lambda lost: _end_later(lost, is_over, stderr))
-        with startup_lines_dropped():
-            strategy = choose_strategy("multiworker", cluster)
-        sharing = StrategySharing(strategy, cluster.number, cluster.size)
-        yield Workers(strategy, sharing, channel, cluster.local_size)
-    except tf.errors.OpError as error:
-        if lost := _lost(channel):
-            channel.fail(lost)
-            raise WorkerLost(f"{lost}: {CONTINUES}") from error
-        channel.fail(_first_line(error))
-        raise
+        with _speaking(cluster):
+            channel.watch(ending.begin)
+            strategy = _strategy_of(cluster)
+            sharing = StrategySharing(strategy, cluster.number, cluster.size)
+            yield Workers(strategy, sharing, channel, cluster.local_size)
     except BaseException as error:
-        channel.fail(_first_line(error))
-        if isinstance(error, WorkerLost):
-            raise WorkerLost(f"{str(error).rstrip('.')}: {CONTINUES}") from error
-        raise
+        lost = _lost_by(error, channel)
+        if lost is None:
+            channel.fail(*_reason(error), is_refused=isinstance(error, UserError))
+            raise
+        channel.fail(*lost.parts, is_refused=lost.is_refused)
+        raise _worker_lost(lost, run) from error
     finally:
-        is_over.set()
-        logging.getLogger("and_tf").setLevel(level)
+        ending.cancel()
     channel.leave()
 
 
-def _lost(channel: Channel) -> str | None:
-    """Which process was lost, if one was when a collective failed: TensorFlow may know it first."""
-    for _ in range(int(LAST_WORD / 0.1)):
-        if channel.lost is not None:
-            break
-        time.sleep(0.1)
-    return channel.lost
+def _speaking(cluster: Cluster) -> contextlib.AbstractContextManager[None]:
+    """A block in which the chief logs what all would, and the others warn of what they alone see."""
+    if cluster.is_chief:
+        return contextlib.nullcontext()
+    logger.info("Training as %s of %d.", cluster.name(cluster.number), cluster.size)
+    return only_warnings(cluster.short_name(cluster.number))
 
 
-def _first_line(error: BaseException) -> str:
+def _strategy_of(cluster: Cluster) -> tf.distribute.Strategy:
+    """The strategy of processes that have met.
+
+    Raises:
+        UserError: if another program has taken the port of this one since.
+    """
+    try:
+        with startup_lines_dropped():
+            return choose_strategy("multiworker", cluster)
+    except tf.errors.UnknownError as error:
+        if PORT_IS_TAKEN in str(error):
+            raise port_is_taken(cluster) from error
+        raise
+
+
+def _lost_by(error: BaseException, channel: Channel) -> Lost | None:
+    """Which process was lost, if that is why this one ends: TensorFlow may know it first."""
+    if isinstance(error, WorkerLost):
+        return channel.lost or Lost(error.parts)
+    if isinstance(error, tf.errors.OpError):
+        for _ in range(int(LAST_WORD / 0.1)):
+            if channel.lost is not None:
+                break
+            time.sleep(0.1)
+        return channel.lost
+    return None
+
+
+def _worker_lost(lost: Lost, run: Workdir) -> WorkerLost:
+    """The error by which a process ends, and what its user can do then."""
+    if lost.is_refused:  # what to mend is said
+        return WorkerLost(*lost.parts)
+    is_saved = run.checkpoint.is_file() or run.previous_checkpoint.is_file()
+    return WorkerLost(*lost.parts, ": ", CONTINUES if is_saved else BEGINS)
+
+
+def _reason(error: BaseException) -> Sequence[object]:
+    """Parts of a message on why this process ends."""
+    if isinstance(error, UserError):
+        return error.parts
     if isinstance(error, KeyboardInterrupt):
-        return "interrupted"
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0] if isinstance(error, UserError) else f"{type(error).__name__}: {lines[0]}"
-
-
-def _end_later(lost: str, is_over: threading.Event, stderr: int) -> None:
-    """Ends this process if it still waits for the one that is lost: it would do so for ever."""
-
-    def end() -> None:
-        _leave_the_message_to_us(stderr)
-        abort_collectives(lost)
-        if not is_over.wait(LAST_STEP):
-            try:
-                logger.error("%s: %s", lost, CONTINUES)
-            finally:  # also where nobody reads it
-                os._exit(2)
-
-    threading.Thread(target=end, name="end", daemon=True).start()
-
-
-def _leave_the_message_to_us(stderr: int) -> None:
-    """Drops what TensorFlow prints on descriptor 2 when its collectives fail: many lines on one
-    event, which is known. Messages of Python go on to where they went."""
-    with contextlib.suppress(OSError):
-        sys.stderr = os.fdopen(os.dup(stderr), "w", buffering=1, errors="backslashreplace")
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 2)
-        os.close(nowhere)
+        return ("interrupted",)
+    lines = str(error).strip().splitlines()
+    return (": ".join([type(error).__name__, *lines[:1]]),)

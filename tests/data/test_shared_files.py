@@ -1,5 +1,6 @@
 """Files that several processes check together: each opens a part of them, once."""
 
+import shutil
 import threading
 
 import numpy as np
@@ -7,10 +8,13 @@ import pytest
 from helpers.image_files import photo
 from helpers.replicas_in_threads import on_each
 
-from and_tf.data import file_checks
+from and_tf.data import check_cache, file_checks
+from and_tf.data import manifest as manifests
 from and_tf.data.file_checks import check_files
+from and_tf.data.manifest import manifest
 from and_tf.data.shared_files import check_same_files, merged
 from and_tf.data.sharing import from_first, gathered
+from and_tf.data.sources.arrays import array_source
 from and_tf.errors import UserError
 
 NAMES = [f"{number}.png" for number in range(7)]
@@ -47,6 +51,46 @@ def test_each_opens_other_files_and_all_know_all_checks(folder, size, monkeypatc
         np.testing.assert_array_equal(checks.checksums, alone.checksums)
         np.testing.assert_array_equal(checks.shapes, alone.shapes)
         assert checks.reasons == alone.reasons and checks.reasons[4]
+
+
+def test_processes_with_one_home_keep_the_checks_of_all(folder, monkeypatch):
+    monkeypatch.setattr(check_cache, "SETTLED_SECONDS", -1.0)
+    on_each(3, lambda sharing: check_files(folder, NAMES, sharing=sharing))
+    assert len(check_cache.read(folder, False, True)) == 6  # all but the broken one
+
+
+def test_checks_of_a_copy_on_another_disk_are_not_kept(folder, tmp_path, monkeypatch):
+    """A process keeps what it has checked itself, and what it knew of its own copy."""
+    monkeypatch.setattr(check_cache, "SETTLED_SECONDS", -1.0)
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / NAMES[0]).write_bytes((copy / NAMES[0]).read_bytes()[:-1] + b"x")  # of the same size
+    own = check_files(copy, NAMES[:1]).checksums[0]
+    folders = [folder, copy]
+    found, _ = on_each(2, lambda s: check_files(folders[s.number], NAMES, sharing=s))
+    known = check_cache.read(copy, False, True)
+    kept = known.checks_of(NAMES, file_checks.file_states(copy, NAMES))
+    assert kept.is_known.tolist() == [True, False, False, True, False, True, True]
+    assert kept.checksums[0] == own != found[1].checksums[0]
+
+
+def test_checksums_of_a_manifest_are_shared_out(monkeypatch):
+    source, read, lock = _distinct_images(7), [], threading.Lock()
+    alone, checksum = manifest(source), manifests._checksum
+
+    def counted(item):
+        with lock:
+            read.append(item.tobytes())
+        return checksum(item)
+
+    monkeypatch.setattr(manifests, "_checksum", counted)
+    found, _ = on_each(3, lambda sharing: manifest(source, sharing))
+    assert len(read) == len(set(read)) == 7
+    assert {each.content for each in found} == {alone.content}
+
+
+def _distinct_images(count):
+    return array_source(np.arange(count * 12, dtype=np.uint8).reshape(count, 2, 2, 3))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from and_tf.errors import UserError, WorkerLost
+from and_tf.errors import Argument, UserError, WorkerLost
 from and_tf.training import meeting
 from and_tf.training.channel import Channel
 from and_tf.training.cluster import Cluster
@@ -84,7 +84,7 @@ def test_a_process_that_never_comes_is_named_by_all_others(missing):
     for error in on_each(lambda cluster: meeting.meet(cluster, timeout=0.5), came):
         assert isinstance(error, UserError)
         assert f"{parts[0].name(missing)} has not come within 0.5 s" in str(error)
-        assert "worker_timeout" in str(error)
+        assert Argument("worker_timeout", 0.5) in error.parts  # which a program spells as a flag
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -144,6 +144,29 @@ def test_a_process_that_was_started_twice_is_refused_on_all_sides():
     assert all(f"{parts[0].name(1)} was started twice" in str(error) for error in errors)
 
 
+@pytest.mark.parametrize("numbers", [(1, 1, 2), (1, 2, 1)])
+def test_a_process_that_is_started_anew_takes_the_place_of_the_one_that_ended(numbers):
+    """As Kubernetes restarts a pod, while another one is missing or when that has come."""
+    parts = clusters(3)
+
+    def come(place):
+        time.sleep(0.15 * place)
+        if place == 0:
+            return meeting.meet(parts[0], timeout=20)
+        part = parts[numbers[place - 1]]
+        if place > 1:
+            return meeting.meet(part, timeout=20)
+        greeting = {"greeting": meeting.GREETING, "number": part.number}
+        with meeting._connect(part, time.monotonic() + 20, 20) as connection:
+            meeting._say(connection, greeting | {"addresses": list(part.addresses)})
+        return None
+
+    channels = [channel for channel in on_each(come, range(4)) if channel is not None]
+    values = on_each(lambda c: c.exchange("numbers", c.cluster.number), channels)
+    assert values == [[0, 1, 2]] * 3
+    on_each(Channel.leave, channels)
+
+
 def test_what_differs_is_named_on_all(connected):
     values = [{"batch_size": "128", "seed": "1"}] * 3
     values[2] = values[2] | {"seed": "2"}
@@ -185,7 +208,8 @@ def test_a_process_that_is_killed_is_named_by_all_others(connected, number):
         if channel.cluster.number == number:
             continue
         assert called[channel].wait(5)
-        assert channel.cluster.name(number) in channel.lost and "was killed" in channel.lost
+        lost = str(channel.lost)
+        assert channel.cluster.name(number) in lost and "was killed" in lost
         with pytest.raises(WorkerLost, match=f"worker {number} "):
             channel.exchange("anything", None)
 
@@ -199,6 +223,17 @@ def test_a_process_that_fails_tells_the_others_why(connected):
     for error in waiting[:2]:
         assert isinstance(error, WorkerLost)
         assert "worker 2 " in str(error) and "ended: image 7 is broken" in str(error)
+
+
+@pytest.mark.parametrize("value", [5, "a b", True, None, ["x", 2]])
+def test_an_argument_in_what_a_process_fails_by_is_one_on_all_others(connected, value):
+    channels = connected(3)
+    channels[2].fail(Argument("seed", value), " or ", Argument("name"), ": no.", is_refused=True)
+    for channel in channels[:2]:
+        with pytest.raises(WorkerLost):
+            channel.wait_for_all("x")
+        parts = [Argument("seed", value), " or ", Argument("name"), ": no."]
+        assert list(channel.lost.parts[-4:]) == parts and channel.lost.is_refused
 
 
 def test_one_that_gives_no_sign_of_life_is_lost(connected):

@@ -1,15 +1,16 @@
 """How processes begin and end together, each a thread here; a stub stands for their strategy."""
 
 import contextlib
-import logging
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 import tensorflow as tf
 from helpers.cluster import free_ports
 
-from and_tf.errors import UserError, WorkerLost
+from and_tf.errors import Argument, UserError, WorkerLost
 from and_tf.training import workers
 from and_tf.training.cluster import Cluster
 from and_tf.training.identity import identity
@@ -22,9 +23,10 @@ def together(monkeypatch):
     of_thread = threading.local()
     monkeypatch.setattr(workers, "read_cluster", lambda port: of_thread.cluster)
     monkeypatch.setattr(workers, "choose_strategy", lambda name, cluster=None: None)
-    monkeypatch.setattr(workers, "_end_later", lambda lost, is_over, stderr: None)
-    monkeypatch.setattr(workers, "startup_lines_dropped", contextlib.nullcontext)  # of a process
-    level = logging.getLogger("and_tf").level
+    # What is one of a process, of which threads cannot have several.
+    monkeypatch.setattr(workers, "Ending", lambda error: Mock())
+    monkeypatch.setattr(workers, "only_warnings", contextlib.nullcontext)
+    monkeypatch.setattr(workers, "startup_lines_dropped", contextlib.nullcontext)
 
     def run(work, *settings):
         addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(len(settings)))
@@ -40,8 +42,7 @@ def together(monkeypatch):
         with ThreadPoolExecutor(len(settings)) as pool:
             return list(pool.map(process, range(len(settings))))
 
-    yield run
-    logging.getLogger("and_tf").setLevel(level)
+    return run
 
 
 def settings(**values):
@@ -73,9 +74,12 @@ def test_versions_are_compared():
 
 @pytest.mark.parametrize("is_in_collective", [False, True])
 def test_the_others_are_told_why_one_ends(together, is_in_collective):
+    """By its own words, which say what to mend first: the same commands would be refused again."""
+    parts = "b.jpg cannot be decoded: repair it, or pass ", Argument("skip_broken", True), "."
+
     def work(found):
         if found.sharing.number == 1:
-            raise UserError("b.jpg cannot be decoded: repair it.")
+            raise UserError(*parts)
         if is_in_collective:  # which TensorFlow ends when the connection breaks
             raise tf.errors.UnavailableError(None, None, "Connection reset by peer")
         found.wait_for_all("built")
@@ -83,8 +87,38 @@ def test_the_others_are_told_why_one_ends(together, is_in_collective):
     chief, failed = together(work, settings(), settings())
     assert type(failed) is UserError
     assert isinstance(chief, WorkerLost)
-    assert "worker 1 " in str(chief) and "ended: b.jpg cannot be decoded" in str(chief)
-    assert str(chief).endswith("the same commands continue from the last checkpoint.")
+    assert str(chief).startswith("worker 1 ") and chief.parts[-3:] == parts
+
+
+@pytest.mark.parametrize("is_saved", [False, True])
+def test_what_the_same_commands_do_depends_on_whether_something_is_saved(
+    together, tmp_path, is_saved
+):
+    def work(found):
+        if found.sharing.number == 1:
+            raise OSError("no space left")
+        found.wait_for_all("built")
+
+    if is_saved:
+        (tmp_path / "checkpoints").mkdir()
+        (tmp_path / "checkpoints" / "last.npz").touch()
+    chief, _ = together(work, *[settings(workdir=str(tmp_path))] * 2)
+    what = "continue from the last checkpoint" if is_saved else "begin anew"
+    assert "ended: OSError: no space left: " in str(chief)
+    assert str(chief).endswith(f"the same commands {what}.")
+
+
+def test_a_port_that_was_taken_since_they_met_is_named_by_all(together, monkeypatch):
+    def choose(name, cluster=None):
+        if cluster.number == 1:
+            raise tf.errors.UnknownError(None, None, "Could not start gRPC server")
+        time.sleep(0.2)
+
+    monkeypatch.setattr(workers, "choose_strategy", choose)
+    chief, other = together(lambda w: w.wait_for_all("x"), settings(), settings())
+    assert type(other) is UserError and "Port " in str(other) and " is taken by" in str(other)
+    assert isinstance(chief, WorkerLost) and str(other) in str(chief)
+    assert Argument("worker_port") in chief.parts
 
 
 def test_an_error_of_tensorflow_stays_where_all_are_there(together, monkeypatch):

@@ -1,0 +1,33 @@
+"""What a process shows while the chief speaks for all: its warnings, which nobody else may have."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from and_tf.data.progress import no_progress_bars
+
+
+@contextlib.contextmanager
+def only_warnings(name: str) -> Iterator[None]:
+    """A block in which this package shows no progress bars and no messages but warnings and errors.
+
+    Args:
+        name: of this process, with which each warning begins, such as "worker 1".
+    """
+    logger = logging.getLogger("and_tf")
+    level, make_record = logger.level, logging.getLogRecordFactory()
+
+    def named(of: str, at: int, path: str, line: int, text: object, *others: Any, **more: Any):
+        if of.partition(".")[0] == "and_tf" and at == logging.WARNING:
+            text = f"{name}: {text}"
+        return make_record(of, at, path, line, text, *others, **more)
+
+    logging.setLogRecordFactory(named)
+    logger.setLevel(logging.WARNING)
+    try:
+        with no_progress_bars():
+            yield
+    finally:
+        logger.setLevel(level)
+        logging.setLogRecordFactory(make_record)
