@@ -110,7 +110,7 @@ def workers_of(settings: ExperimentSettings) -> Iterator[Workers]:
 
 
 def _speaking(cluster: Cluster) -> contextlib.AbstractContextManager[None]:
-    """A block in which the chief logs what all would, and the others warn of what they alone see."""
+    """A block in which the chief logs what all would, and the others warn of what they see."""
     if cluster.is_chief:
         return contextlib.nullcontext()
     logger.info("Training as %s of %d.", cluster.name(cluster.number), cluster.size)

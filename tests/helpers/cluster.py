@@ -7,6 +7,8 @@ import pathlib
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).parents[2]
 WORKER = "helpers.small_worker"
@@ -31,30 +33,31 @@ def tf_configs(ports):
 def started(flags, size=1, program=WORKER, ports=None):
     """Processes of the module `program`, whose output is read by `outputs`.
 
-    All get the same flags, or each its own where these are lists of flags.
+    All get the same flags, or each its own where these are lists of flags. What they write goes to
+    files: from pipes that nobody reads while they run, they would wait for ever.
     """
     own = flags if flags and isinstance(flags[0], list) else [flags] * size
     configs = tf_configs(ports or free_ports(size)) if size > 1 else [""]
     strategy = ["--strategy=multiworker"] if size > 1 else []
     workers = []
-    try:
-        for config, words in zip(configs, own, strict=True):
-            workers.append(
-                subprocess.Popen(
+    with contextlib.ExitStack() as files:
+        try:
+            for config, words in zip(configs, own, strict=True):
+                file = files.enter_context(tempfile.TemporaryFile())
+                worker = subprocess.Popen(
                     [sys.executable, "-m", program, *words, *strategy],
                     env=environment(config),
                     cwd=ROOT,
-                    stdout=subprocess.PIPE,
+                    stdout=file,
                     stderr=subprocess.STDOUT,
-                    text=True,
                 )
-            )
-        yield workers
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
-            worker.stdout.close()
+                worker.output = file
+                workers.append(worker)
+            yield workers
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.wait()
 
 
 def environment(config):
@@ -66,4 +69,16 @@ def environment(config):
 
 def outputs(workers, timeout=300):
     """Status and output of each process, once all have ended."""
-    return [(worker.wait(timeout), worker.stdout.read()) for worker in workers]
+    deadline = time.monotonic() + timeout
+    try:
+        for worker in workers:
+            worker.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired as error:
+        raise AssertionError("\n".join(map(output, workers))) from error
+    return [(worker.returncode, output(worker)) for worker in workers]
+
+
+def output(worker):
+    """What a process has written up to now."""
+    number = worker.output.fileno()  # whose place in the file is that of the process, too
+    return os.pread(number, os.fstat(number).st_size, 0).decode(errors="replace")

@@ -16,6 +16,11 @@ from helpers.small_worker import small_encoder
 from and_tf.training import loop
 from and_tf.training.workers import Workers, workers_of
 
+# Of a run that can be broken off at any moment and continued.
+TO_BE_CONTINUED = [
+    "--deterministic", "--checkpoint_steps=2", "--epochs_per_round=4", "--eval_every=4",
+]  # fmt: skip
+
 # Method, number of images and flags of each run. The last batch of 21 images holds 5, that of 17 a
 # single one.
 FLAGS = {
@@ -26,6 +31,7 @@ FLAGS = {
     "split_brain": ["split_brain", 21],
     "supervised": ["supervised", 21],
     "random": ["random", 21],
+    "deterministic": ["and", 21, *TO_BE_CONTINUED],  # the last, for the process stays so
 }
 
 

@@ -1,6 +1,13 @@
-"""train.py with a small encoder and without exports, as a program for processes of a test."""
+"""train.py with a small encoder and without exports, as a program for processes of a test.
 
+Where HELD_IN_DISCOVERY names a file, all but the first process stay in discovery once they are
+there, and write it.
+"""
+
+import os
+import pathlib
 import sys
+import time
 
 from and_tf.training import encoder  # isort: skip  (sets what TensorFlow reads)
 import keras
@@ -10,6 +17,7 @@ from helpers.small_runs import skip_exports
 
 from and_tf.encoders.layers import TorchLayers
 from and_tf.encoders.split import SplitLayers, split_input
+from and_tf.methods.anchor_neighbourhoods import curriculum
 
 
 def small_encoder(name, input_shape, embedding_dim, synchronized_batch_norm, seed, **others):
@@ -34,8 +42,22 @@ def split_encoder(side, embedding_dim, synchronized_batch_norm, seed):
     return keras.Model(images, layers.embedding(x, embedding_dim))
 
 
+def hold_in_discovery(patch, path):
+    discover = curriculum.discover
+
+    def held(*others, sharing, **more):
+        if sharing.number > 0:
+            pathlib.Path(path).touch()
+            time.sleep(600)  # longer than a test waits
+        return discover(*others, sharing=sharing, **more)
+
+    patch.setattr(curriculum, "discover", held)
+
+
 if __name__ == "__main__":
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoder, "build_encoder", small_encoder)
         skip_exports(patch)
+        if path := os.environ.get("HELD_IN_DISCOVERY"):
+            hold_in_discovery(patch, path)
         sys.exit(programs.train(sys.argv[1:]))

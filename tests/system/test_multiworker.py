@@ -53,41 +53,62 @@ def test_two_processes_train_as_one(trained, run):
     assert_close(trained[1] / run, trained[2] / run)
 
 
-def test_a_killed_process_ends_the_other_and_the_same_commands_continue(tmp_path):
+def test_a_killed_process_ends_the_other_and_the_same_commands_continue_to_the_same_bits(
+    trained, tmp_path, monkeypatch
+):
     write_images(tmp_path, 21)
-    more = ["--deterministic", "--checkpoint_steps=2", "--epochs_per_round=6", "--eval_every=3"]
-    run, alone = tmp_path / "two", tmp_path / "one"
-    command = flags(tmp_path, run, "and", 21, *more)
+    run, in_discovery = tmp_path / "run", tmp_path / "in discovery"
+    command = flags(tmp_path, run, *FLAGS["deterministic"])
     with started(command, 2) as workers:
-        wait_for_epochs(run, 2, workers)
-        workers[1].kill()
-        killed = time.monotonic()
-        status, output = outputs(workers[:1], END)[0]
-        assert status == 2 and time.monotonic() - killed < END
-        last = output.strip().splitlines()[-1]
-        assert re.search("worker 1 .* was killed: the same commands continue", last), output
-        assert "Traceback" not in output and "StartAbort" not in output
+        wait_until(lambda: num_epochs(run) >= 1, workers)
+        assert_ended_by_a_kill_of_the_other(*workers)
+    assert num_epochs(run) < 4  # before discovery
+    monkeypatch.setenv("HELD_IN_DISCOVERY", str(in_discovery))
+    with started(command, 2) as workers:
+        wait_until(in_discovery.exists, workers)
+        assert_ended_by_a_kill_of_the_other(*workers)
+    monkeypatch.delenv("HELD_IN_DISCOVERY")
     with started(command, 2) as workers:
         for status, output in outputs(workers):
             assert status == 0, output
-    with started(flags(tmp_path, alone, "and", 21, *more)) as workers:
-        assert outputs(workers)[0][0] == 0
-    assert_close(alone, run)
+    uninterrupted = trained[2] / "deterministic"
+    expected, found = arrays(uninterrupted), arrays(run)
+    assert {k: (v.dtype, v.tobytes()) for k, v in found.items()} == {
+        k: (v.dtype, v.tobytes()) for k, v in expected.items()
+    }
+    assert records(run) == records(uninterrupted)
+
+
+def assert_ended_by_a_kill_of_the_other(chief, worker):
+    """With one line, in time."""
+    worker.kill()
+    killed = time.monotonic()
+    status, output = outputs([chief], END)[0]
+    assert status == 2 and time.monotonic() - killed < END
+    last = output.strip().splitlines()[-1]
+    assert re.search("worker 1 .* was killed: the same commands continue", last), output
+    assert "Traceback" not in output and "StartAbort" not in output
 
 
 def test_a_signal_to_one_process_stops_both_after_the_same_step(tmp_path):
     write_images(tmp_path, 21)
     run = tmp_path / "run"
     with started(flags(tmp_path, run, "and", 21, "--epochs_per_round=500"), 2) as workers:
-        wait_for_epochs(run, 2, workers)
+        wait_until(lambda: num_epochs(run) >= 2, workers)
         workers[1].send_signal(signal.SIGTERM)
         (status, output), (other, _) = outputs(workers, END)
     assert status == other == 0 and "The same command continues." in output
 
 
-def wait_for_epochs(run, count, workers):
-    """Until so many epochs are written, or a process has ended."""
+def num_epochs(run):
+    """Whose metrics are written."""
     metrics = run / "metrics.jsonl"
-    while not metrics.is_file() or len(metrics.read_text().splitlines()) < count:
-        assert all(worker.poll() is None for worker in workers), outputs(workers)
-        time.sleep(0.1)
+    lines = metrics.read_text().splitlines() if metrics.is_file() else []
+    return len({json.loads(line)["epoch"] for line in lines})
+
+
+def wait_until(is_reached, workers):
+    """Fails where a process ends before."""
+    while not is_reached():
+        assert all(worker.poll() is None for worker in workers), outputs(workers, END)
+        time.sleep(0.02)
