@@ -1,6 +1,7 @@
 """Settings as flat names and values, as flags and a run's flags.cfg have them."""
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +36,7 @@ class Field(NamedTuple):
 def fields_of(settings: Settings | type[Settings]) -> Iterator[Field]:
     """All fields of settings or their class, those of nested settings in their place."""
     cls = settings if isinstance(settings, type) else type(settings)
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     for field in dataclasses.fields(cls):
         if METADATA in field.metadata:
             kind, is_list = _kind(hints[field.name])
@@ -44,6 +45,12 @@ def fields_of(settings: Settings | type[Settings]) -> Iterator[Field]:
         else:  # of settings at hand, those that are nested in them may be of a subclass
             nested = hints[field.name] if settings is cls else getattr(settings, field.name)
             yield from fields_of(nested)
+
+
+@functools.cache
+def _hints(cls: type[Settings]) -> Mapping[str, Any]:
+    """The types of its fields, which Python evaluates from their texts: once, not at each use."""
+    return typing.get_type_hints(cls)
 
 
 def _kind(hint: Any) -> tuple[type, bool]:
@@ -75,7 +82,7 @@ def build(cls: type[S], values: Mapping[str, Any]) -> S:
     Raises:
         SettingError: if a value is not taken.
     """
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     arguments = {}
     for field in dataclasses.fields(cls):
         if METADATA not in field.metadata:
