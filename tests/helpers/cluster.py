@@ -67,7 +67,7 @@ def environment(config):
     return os.environ | {"TF_CONFIG": config, "PYTHONPATH": path} | dict.fromkeys(threads, "1")
 
 
-def outputs(workers, timeout=300):
+def outputs(workers, timeout=900):
     """Status and output of each process, once all have ended."""
     deadline = time.monotonic() + timeout
     try:
