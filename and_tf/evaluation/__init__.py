@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from and_tf import lazy_attributes
 
 if TYPE_CHECKING:
+    from and_tf.evaluation.class_ranking import rank_classes
     from and_tf.evaluation.clustering import cluster_metrics, clusters
     from and_tf.evaluation.features import extract, extract_layers
     from and_tf.evaluation.few_shot import few_shot_accuracy
     from and_tf.evaluation.knn import accuracy, nearest_neighbour, sweep_knn, weighted_knn
     from and_tf.evaluation.linear import LinearClassifier, fit_linear
-    from and_tf.evaluation.linear_scores import rank_classes
     from and_tf.evaluation.linear_sgd import fit_linear_sgd
     from and_tf.evaluation.retrieval import retrieval
 
@@ -25,7 +25,7 @@ _HOMES = {
     "fit_linear": "linear",
     "fit_linear_sgd": "linear_sgd",
     "nearest_neighbour": "knn",
-    "rank_classes": "linear_scores",
+    "rank_classes": "class_ranking",
     "retrieval": "retrieval",
     "sweep_knn": "knn",
     "weighted_knn": "knn",

@@ -22,7 +22,7 @@ from and_tf.errors import Argument, UserError
 from and_tf.evaluation.features import check_finite, feature_batches, layers_model, model_features
 from and_tf.evaluation.logistic import Standardisation, folded
 from and_tf.evaluation.sgd_settings import MOMENTUM, SgdSettings
-from and_tf.evaluation.square_crops import NUM_VALUES, CenterCrops, random_crops
+from and_tf.evaluation.square_crops import NUM_VALUES, CentreCrops, random_crops
 
 logger = logging.getLogger(__name__)
 
@@ -125,8 +125,8 @@ def fit_linear_sgd(
         raise UserError(f"None of the {len(labels)} images has a label: a classifier needs some.")
     model = layers_model(encoder, layers)
     sample = known[evenly_spaced(len(known), SAMPLED)]
-    centers = CenterCrops(source.take(sample), resized)
-    scales = _channel_moments(model, centers, size, max_values)
+    centres = CentreCrops(source.take(sample), resized)
+    scales = _channel_moments(model, centres, size, max_values)
     classifiers = [SgdClassifier(each, num_classes, settings.sgd_weight_decay) for each in scales]
     features_of, step = model_features(model, size, max_values), step_of_all(classifiers)
     epochs, watch = settings.sgd_epochs, _Watch(layers)
@@ -177,7 +177,7 @@ def _epoch(
 
 
 def _channel_moments(
-    model: keras.Model, source: CenterCrops, size: int, max_values: int | None
+    model: keras.Model, source: CentreCrops, size: int, max_values: int | None
 ) -> list[Standardisation]:
     """Mean and standard deviation of each layer's channels, repeated for its (F,) features."""
     channels = [output.shape[-1] for output in model.outputs]

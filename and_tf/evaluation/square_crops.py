@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from and_tf.data.decode import centre, centre_start
 from and_tf.data.sources.source import Source
 
 NUM_VALUES = 3  # random numbers of a crop: top, left, flip
 
 
-class CenterCrops:
+class CentreCrops:
     """The images of a source as the centre of a larger square, for `extract_layers`.
 
     Args:
@@ -25,7 +26,7 @@ class CenterCrops:
 
     def load(self, indices: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
         """Images at `indices` (B,), as (B, size, size, 3) uint8."""
-        return center_crops(self.source.load(indices, self.side), size)
+        return centre(self.source.load(indices, self.side), size)
 
 
 def random_crops(images: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray:
@@ -47,12 +48,6 @@ def random_crops(images: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray
     return crops
 
 
-def center_crops(images: np.ndarray, size: int) -> np.ndarray:
-    """The centre of each image: (B, R, R, 3) to (B, size, size, 3)."""
-    start = _center(images.shape[1], size)
-    return images[:, start : start + size, start : start + size]
-
-
 def ten_crops(images: np.ndarray, size: int) -> np.ndarray:
     """Four corners and the centre of each image, then the same of its mirror image.
 
@@ -66,7 +61,7 @@ def ten_crops(images: np.ndarray, size: int) -> np.ndarray:
 
     Reference: Krizhevsky et al., NeurIPS 2012, section 4.1.
     """
-    last, middle = images.shape[1] - size, _center(images.shape[1], size)
+    last, middle = images.shape[1] - size, centre_start(images.shape[1], size)
     places = [(0, 0), (0, last), (last, 0), (last, last), (middle, middle)]
     crops = [
         upright[:, top : top + size, left : left + size]
@@ -74,7 +69,3 @@ def ten_crops(images: np.ndarray, size: int) -> np.ndarray:
         for top, left in places
     ]
     return np.stack(crops, axis=1)
-
-
-def _center(side: int, size: int) -> int:
-    return round((side - size) / 2)

@@ -79,9 +79,7 @@ def clusters(
     return found, centroids
 
 
-def group_losses_and_gradients(
-    features: tf.Tensor, iterations: int = ITERATIONS, temperature: float = TEMPERATURE
-) -> tuple[tf.Tensor, tf.Tensor]:
+def group_losses_and_gradients(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """`group_losses` of this replica's images, in clusters of the images of all replicas.
 
     There are half as many clusters as images in the global batch. Every replica computes the losses
@@ -99,9 +97,7 @@ def group_losses_and_gradients(
     num_clusters = tf.maximum(tf.shape(everyone)[0] // 2, 1)
     with tf.GradientTape() as tape:
         tape.watch(everyone)
-        losses = group_losses(
-            everyone[:, 0], everyone[:, 1], num_clusters, iterations, temperature
-        )  # (global B,)
+        losses = group_losses(everyone[:, 0], everyone[:, 1], num_clusters)  # (global B,)
     gradient = tape.gradient(losses, everyone)  # of their sum
     losses, gradient = own_parts(tf.shape(pairs)[0], losses, gradient)
     return losses, tf.reshape(gradient, tf.shape(features))

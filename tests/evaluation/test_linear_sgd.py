@@ -8,14 +8,15 @@ from scipy.special import log_softmax, softmax
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
+from and_tf.data.decode import centre
 from and_tf.data.sources.source import array_source
 from and_tf.encoders.layer_outputs import features as layer_features
 from and_tf.errors import UserError
-from and_tf.evaluation.linear_scores import rank_classes, ranked
+from and_tf.evaluation.class_ranking import rank_classes, ranked
 from and_tf.evaluation.linear_sgd import LinearWeights, SgdClassifier, fit_linear_sgd, step_of_all
 from and_tf.evaluation.logistic import Standardisation
 from and_tf.evaluation.sgd_settings import SgdSettings
-from and_tf.evaluation.square_crops import center_crops, ten_crops
+from and_tf.evaluation.square_crops import ten_crops
 
 SIZE, RESIZED = 8, 9
 FEW = SgdSettings(sgd_epochs=2, sgd_batch_size=7, sgd_seed=3)
@@ -200,7 +201,7 @@ def test_probabilities_of_ten_crops_are_averaged(encoder):
         mean = softmax(logits, axis=1).mean(axis=0)
         assert row.tolist() == np.argsort(-mean)[:5].tolist()
     single = rank_classes(encoder, {"fc": weights}, images, SIZE, RESIZED, progress=False)["fc"]
-    features = model.predict(center_crops(squares, SIZE).astype("float32"), verbose=0)
+    features = model.predict(centre(squares, SIZE).astype("float32"), verbose=0)
     expected = ranked(features @ weights.kernel + weights.bias)
     np.testing.assert_array_equal(single, expected)
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from and_tf.evaluation.square_crops import CenterCrops, center_crops, random_crops, ten_crops
+from and_tf.data.decode import centre
+from and_tf.evaluation.square_crops import CentreCrops, random_crops, ten_crops
 
 
 def squares(count=2, side=9):
@@ -32,7 +33,7 @@ def test_ten_crops_are_those_of_torchvision_in_its_order(side, size):
     images = squares(side=side)
     expected = [naive_ten_crops(image, size) for image in images]
     np.testing.assert_array_equal(ten_crops(images, size), expected)
-    np.testing.assert_array_equal(center_crops(images, size), ten_crops(images, size)[:, 4])
+    np.testing.assert_array_equal(centre(images, size), ten_crops(images, size)[:, 4])
 
 
 def test_random_crops_reach_every_place_and_are_mirrored_in_half_of_the_cases():
@@ -66,6 +67,6 @@ def test_the_centre_of_a_source_is_cut_from_the_larger_square():
         def load(self, indices, size):
             return squares(side=size)[indices]
 
-    source = CenterCrops(Source(), 9)
+    source = CentreCrops(Source(), 9)
     assert len(source) == 2 and source.name == "squares"
     np.testing.assert_array_equal(source.load(np.array([1]), 5), squares()[1:, 2:7, 2:7])

@@ -194,7 +194,6 @@ def _shape(image: bytes) -> tuple[int, int]:
         return 0, 0
 
 
-_TYPES = {int: np.int64, float: np.float32}  # of the two kinds of numbers in an example
 _ARRAYS = ("places", "sizes", "checksums", "shapes")
 
 

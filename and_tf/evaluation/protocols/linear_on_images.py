@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from and_tf.data.cache import cached
+from and_tf.evaluation.class_ranking import LinearWeights, rank_classes
 from and_tf.evaluation.features import extract_layers
 from and_tf.evaluation.knn import ranking_accuracy
 from and_tf.evaluation.linear import fit_linear
-from and_tf.evaluation.linear_scores import LinearWeights, rank_classes
 from and_tf.evaluation.linear_sgd import fit_linear_sgd
 from and_tf.evaluation.logistic import Standardisation, folded
 from and_tf.evaluation.protocols.protocol import EncoderInput, Outcome
-from and_tf.evaluation.square_crops import CenterCrops
+from and_tf.evaluation.square_crops import CentreCrops
 
 if TYPE_CHECKING:
     from and_tf.evaluation.linear import LinearClassifier
@@ -86,7 +86,7 @@ def _by_lbfgs(given: EncoderInput, resized: int) -> dict[str, LinearClassifier]:
     features = extract_layers(
         given.encoder,
         given.layers,
-        CenterCrops(given.images.reference, resized),
+        CentreCrops(given.images.reference, resized),
         given.image_size,
         max_values=given.max_values,
         memory_mb=given.memory_bytes >> 22,

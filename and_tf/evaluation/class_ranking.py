@@ -6,13 +6,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from and_tf.data.decode import centre
 from and_tf.data.progress import progress_bar
 from and_tf.data.sources.source import Source
 from and_tf.data.workers import one_ahead
 from and_tf.errors import UserError
 from and_tf.evaluation.features import layers_model, model_features
 from and_tf.evaluation.linear_sgd import LinearWeights
-from and_tf.evaluation.square_crops import center_crops, ten_crops
+from and_tf.evaluation.square_crops import ten_crops
 
 TOP = 5
 
@@ -53,7 +54,7 @@ def rank_classes(
 
     def load(start: int) -> np.ndarray:
         squares = source.load(np.arange(start, min(start + step, len(source))), resized)
-        return ten_crops(squares, size) if crops > 1 else center_crops(squares, size)
+        return ten_crops(squares, size) if crops > 1 else centre(squares, size)
 
     with progress_bar(len(source), "classifying", is_shown=progress) as bar:
         for images in one_ahead(load, range(0, len(source), step)):
