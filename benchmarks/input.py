@@ -1,7 +1,8 @@
 """What images cost before the network sees them: python -m benchmarks.input
 
 Crop, jitter, grey and normalisation of the authors' recipe, through the pipeline of train.py with
-all cores, beside a plain loop with Pillow on one core (benchmarks/peers/input.py), in turns:
+all cores, beside a plain loop with Pillow on one core (benchmarks/peers/input.py) and one with the
+transforms of torchvision, where that is installed, in turns:
 
 - images of 32 x 32 in memory;
 - 1,000 JPEG files with a side of 500 pixels (made here, of smooth colours and noise, quality 90) to
@@ -14,6 +15,7 @@ is not quiet; the time on the clock says besides whether they wait for each othe
 peak of the streamed epochs, loaded by threads, above that before them.
 """
 
+import importlib.util
 import multiprocessing
 import os
 import statistics
@@ -33,7 +35,7 @@ from and_tf.data.decode import load_image
 from and_tf.data.photo_processes import PhotoProcesses
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.workers import num_cores
-from benchmarks.peers.input import augmented
+from benchmarks.peers.input import augmented, augmented_by_torchvision
 from benchmarks.timing import arguments, peak_mb, resident_mb, show
 
 SMALL, SIDE, CROP = 32, 500, 224  # pixels
@@ -186,12 +188,22 @@ def loops(paths: Sequence[str], options) -> dict[str, Case]:
     small = [Image.fromarray(image) for image in noise_images(number)]
     some = [paths[place % len(paths)] for place in range(number)]
     decoded = [read_by_pillow(path) for path in some]
+    peers: dict[str, Callable[..., Iterator]] = {"Pillow": augmented}
+    if importlib.util.find_spec("torchvision"):
+        peers["torchvision"] = augmented_by_torchvision
+
+    def by(peer: str) -> dict[str, Case]:
+        work = peers[peer]
+        return {
+            f"32 px in memory, {peer}": loop(lambda: work(small, SMALL), number),
+            f"500 px JPEG, held, {peer}": loop(lambda: work(decoded, CROP), number),
+            f"500 px JPEG, streamed, {peer}": loop(
+                lambda: work(map(read_by_pillow, some), CROP), number
+            ),
+        }
+
     return {
-        "32 px in memory, Pillow": loop(lambda: augmented(small, SMALL), number),
-        "500 px JPEG, held, Pillow": loop(lambda: augmented(decoded, CROP), number),
-        "500 px JPEG, streamed, Pillow": loop(
-            lambda: augmented(map(read_by_pillow, some), CROP), number
-        ),
+        **{name: case for peer in peers for name, case in by(peer).items()},
         "500 px JPEG, decoded": loop(lambda: map(load_image, some), number),
         "500 px JPEG, decoded by libjpeg-turbo": loop(lambda: map(read_by_turbo, some), number),
     }

@@ -1,10 +1,17 @@
-"""The authors' augmentation on Pillow images, one after another, as torchvision does it there."""
+"""The authors' augmentation on Pillow images, one after another: as little as Pillow needs for it,
+and by torchvision's transforms, which the authors used."""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageEnhance
+
+if TYPE_CHECKING:
+    import torch
 
 JITTER = 0.4
 
@@ -48,3 +55,17 @@ def jittered(image: Image.Image, generator: np.random.Generator) -> Image.Image:
             hue = Image.fromarray(np.asarray(hue) + shift)
             image = Image.merge("HSV", (hue, saturation, value)).convert("RGB")
     return image
+
+
+def augmented_by_torchvision(images: Iterable[Image.Image], side: int) -> Iterator[torch.Tensor]:
+    """The same by torchvision's transforms of Pillow images: (3, side, side) float32."""
+    from torchvision import transforms
+
+    steps = [
+        transforms.RandomResizedCrop(side, scale=(0.2, 1)),
+        transforms.ColorJitter(JITTER, JITTER, JITTER, JITTER),
+        transforms.RandomGrayscale(0.2),
+        transforms.ToTensor(),
+        transforms.Normalize([0.5] * 3, [0.25] * 3),
+    ]
+    return map(transforms.Compose(steps), images)

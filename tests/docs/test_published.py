@@ -8,6 +8,7 @@ import pytest
 from and_tf.report import published
 
 PAGE = Path(__file__).parents[2] / "docs/results.md"
+NONE = "\N{EN DASH}"  # in a cell
 TABLES = json.loads(published.FILE.read_text())["tables"]
 
 
@@ -22,7 +23,7 @@ def test_small_images(of_network):
         methods = dict.fromkeys(row["method"] for table in tables for row in table["rows"])
         for method in methods:
             values = [_value(table, method, number) for table in tables]
-            if values != ["–"] * 3:
+            if values != [NONE] * 3:
                 name = method if len(columns) == 1 else f"{protocol} on {layer}: {method}"
                 assert _line(name, *values) in _lines()
 
@@ -37,7 +38,7 @@ def test_large_images():
 
 def _value(table, method, column):
     values = [row["values"][column] for row in table["rows"] if row["method"] == method]
-    return "–" if values in ([], [None]) else f"{values[0]:.1f}"
+    return NONE if values in ([], [None]) else f"{values[0]:.1f}"
 
 
 def _line(*cells):
