@@ -13,7 +13,6 @@ from and_tf.bank.rows import in_float32, read_rows
 from and_tf.bank.shards import Shard, shard_size
 from and_tf.data.sharing import row_blocks
 from and_tf.errors import Argument, UserError
-from and_tf.runs.checkpoint import Stored
 
 BLOCK_BYTES = 64 << 20  # of rows that are drawn or sent at once
 COUNTED_AT_ONCE = 4  # random numbers of one count of the generator
@@ -87,28 +86,30 @@ class ShardedBank(MemoryBank):
     # Between steps, on all processes together.
 
     def read_all(self) -> np.ndarray:
-        rows = np.zeros((self.num_samples, self.dim), self.rows_dtype)
-        for number, part in self._own_parts():
-            own = rows[number :: self.num_shards]
-            own[:] = part.numpy()[: len(own)]
-        if len(self.own_numbers) < self.num_shards:
-            for block in row_blocks(rows):
-                rows[block] = self._of_all_processes(rows[block])
+        rows = np.empty((self.num_samples, self.dim), self.rows_dtype)
+        for block in row_blocks(rows):
+            rows[block] = self.read(block)
         return rows
 
     def give_parts(self) -> None:
         """What `read_all` of another process needs of this one, which keeps no whole bank."""
-        if len(self.own_numbers) == self.num_shards:
-            return
-        whole = np.broadcast_to(np.zeros((), self.rows_dtype), (self.num_samples, self.dim))
-        for block in row_blocks(whole):
-            rows = np.zeros((block.stop - block.start, self.dim), self.rows_dtype)
-            for number, part in self._own_parts():
-                first = (number - block.start) % self.num_shards
-                own = rows[first :: self.num_shards]
-                place = (block.start + first) // self.num_shards
-                own[:] = part[place : place + len(own)].numpy()
-            self._of_all_processes(rows)
+        if len(self.own_numbers) < self.num_shards:
+            whole = np.broadcast_to(np.zeros((), self.rows_dtype), (self.num_samples, self.dim))
+            for block in row_blocks(whole):
+                self.read(block)
+
+    def read(self, rows: slice) -> np.ndarray:
+        """Some rows (n, D), of the type in which they are stored."""
+        found = np.zeros((rows.stop - rows.start, self.dim), self.rows_dtype)
+        for number, part in self._own_parts():
+            first = (number - rows.start) % self.num_shards
+            own = found[first :: self.num_shards]
+            place = (rows.start + first) // self.num_shards
+            # Not a slice of the variable, which would copy all of it.
+            own[:] = read_rows(part, np.arange(place, place + len(own))).numpy()
+        if len(self.own_numbers) < self.num_shards:
+            return self._of_all_processes(found)
+        return found
 
     def _of_all_processes(self, rows: np.ndarray) -> np.ndarray:
         """Rows of which each process has some, and zeros for the others."""
@@ -142,8 +143,8 @@ class ShardedBank(MemoryBank):
         )
 
     @property
-    def stored(self) -> Stored:
-        return _WholeBank(self)
+    def stored(self) -> "WholeBank":
+        return WholeBank(self)
 
     # What Keras writes into files of models: the whole bank.
 
@@ -154,8 +155,8 @@ class ShardedBank(MemoryBank):
         self.assign_all(np.asarray(store["0"]))
 
 
-class _WholeBank:
-    """All rows of a bank in parts, as if they were a variable."""
+class WholeBank:
+    """All rows of a bank in parts, as if they were a variable; also read in blocks."""
 
     def __init__(self, bank: ShardedBank):
         self.bank, self.dtype = bank, bank.rows_dtype
@@ -166,6 +167,9 @@ class _WholeBank:
 
     def take_part(self) -> None:
         self.bank.give_parts()
+
+    def read(self, rows: slice) -> np.ndarray:
+        return self.bank.read(rows)
 
     def assign(self, value: np.ndarray) -> None:
         self.bank.assign_all(value)

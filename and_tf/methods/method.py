@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from and_tf.data.sources.source import Source
     from and_tf.methods.method_model import MethodModel
+    from and_tf.runs.discovery_blocks import DiscoveryBlocks
 
 
 # Of each image: its neighbourhood's entropy (N,) in nats, all 0 before any is known; its neighbours
@@ -54,6 +55,7 @@ class TrainingContext:
         interruptible: opens a block that a request to stop ends at once, by raising `Stopped`:
             for long work, whose results are assigned after the block.
         sharing: the processes that train together; all call the method's callbacks alike.
+        discovery_blocks: where a long discovery keeps what it has done; None for nowhere.
     """
 
     train: Source
@@ -62,6 +64,7 @@ class TrainingContext:
     extract_features: Callable[..., np.ndarray]
     interruptible: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
     sharing: Sharing = ALONE
+    discovery_blocks: DiscoveryBlocks | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,6 +46,7 @@ class Workdir:
         self.previous_checkpoint = self.path / "checkpoints" / "previous.npz"
         self.best_checkpoint = self.path / "checkpoints" / "best.npz"
         self.rounds = self.path / "rounds"
+        self.discovery = self.path / "discovery"
         self.tensorboard = self.path / "tensorboard"
         self.network = self.path / "network.json"
         self.augmented = self.path / "augmented.png"
@@ -96,7 +97,7 @@ class Workdir:
             UserError: if one of them is a link.
         """
         own = [self.checkpoint.parent, self.rounds, self.tensorboard, self.exports]
-        for folder in [*own, self.evaluations]:
+        for folder in [*own, self.evaluations, self.discovery]:
             if folder.is_symlink():
                 raise UserError(
                     f"{folder} is a link to {os.readlink(folder)}: nothing is written through "
@@ -188,6 +189,10 @@ class Workdir:
     def write_summary(self, text: str) -> None:
         """Writes summary.txt, which marks the run as finished."""
         self._replace(self.summary, text)
+
+    def write_discovered(self, path: Path, content: bytes) -> None:
+        """Writes a file in the folder of discovery."""
+        self._replace(path, content)
 
     def write_images(self, images: Manifest) -> None:
         """Keeps names, sizes and checksums of the training images."""

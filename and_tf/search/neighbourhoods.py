@@ -57,7 +57,8 @@ def discover(
             similarities are rounded.
         progress: show the rate on terminals, log an estimate of the time where it exceeds a
             minute and, for half precision, the fraction of the neighbours that float32 finds too.
-        sharing: the processes that share the work, each with all rows; all get all results.
+        sharing: the processes that share the work, each with all rows; all get all results. Where
+            none has all rows, see `discover_in_blocks`.
 
     Returns:
         Neighbourhoods with `.entropy` (N,) and `.neighbours` (N, k).
@@ -67,13 +68,11 @@ def discover(
 
     Reference: Huang et al., ICML 2019, section 3.2, eq. 3 and 4.
     """
-    if precision not in PRECISIONS:
-        accepted = ", ".join(PRECISIONS)
-        raise UserError(Argument("discovery_precision", precision), f" must be one of {accepted}.")
+    check_precision(precision)
     rows = unit_rows(rows)
     check_numbers(len(rows), neighbourhood_size, temperature)
     settings = (neighbourhood_size, temperature, block_size)
-    with PairProgress(len(rows), progress) as counted:
+    with PairProgress(len(rows), progress, sharing.size) as counted:
         if precision == "float32" and not tf.config.list_logical_devices("GPU"):
             entropy, neighbours = compare_all(rows, *settings, counted, sharing)
         else:
@@ -117,6 +116,17 @@ def discover_sample(
     sample = np.sort(rng.choice(len(unit_rows), size, replace=False))
     found = compare_rows(unit_rows, sample, neighbourhood_size, temperature)
     return sample, Neighbourhoods(*found)
+
+
+def check_precision(precision: str) -> None:
+    """Checks the name of a precision.
+
+    Raises:
+        UserError: if there is none of that name.
+    """
+    if precision not in PRECISIONS:
+        accepted = ", ".join(PRECISIONS)
+        raise UserError(Argument("discovery_precision", precision), f" must be one of {accepted}.")
 
 
 def check_numbers(num_rows: int, neighbourhood_size: int, temperature: float) -> None:

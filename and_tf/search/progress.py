@@ -18,10 +18,11 @@ class PairProgress:
     Args:
         num_rows: N; N x N pairs are compared.
         is_shown: False for neither.
+        processes: that share the work, each about as fast as this one, whose pairs are counted.
     """
 
-    def __init__(self, num_rows: int, is_shown: bool):
-        self.num_rows = num_rows
+    def __init__(self, num_rows: int, is_shown: bool, processes: int = 1):
+        self.num_rows, self.processes = num_rows, processes
         self.done, self.first, self.start = 0, 0, 0.0
         self.is_estimated = not is_shown
         self.bar = progress_bar(
@@ -29,13 +30,18 @@ class PairProgress:
         )
 
     def add(self, pairs: int) -> None:
-        """Counts pairs that were compared."""
+        """Counts pairs that this process has compared."""
+        pairs *= self.processes
         self.bar.update(pairs)
         self.done += pairs
         if not self.first:  # the first block compiles and fills caches: time begins after it
             self.first, self.start = self.done, time.monotonic()
         elif not self.is_estimated and time.monotonic() - self.start > SECONDS_TIMED:
             self._estimate()
+
+    def skip(self, pairs: int) -> None:
+        """Counts pairs of this process that need not be compared."""
+        self.bar.update(pairs * self.processes)
 
     def _estimate(self) -> None:
         self.is_estimated = True

@@ -39,9 +39,7 @@ def compare_rows(
     if not len(indices):
         return np.zeros(0, np.float32), np.zeros((0, num_neighbours), np.int32)
     num_rows = len(unit_rows)
-    on_gpu = bool(tf.config.list_logical_devices("GPU"))
-    budget = GPU_BLOCK_BYTES if on_gpu else BLOCK_BYTES
-    block_size = block_size or max(FEWEST, budget // (4 * num_rows))
+    block_size = block_size or block_rows(num_rows)
     rows = tf.cast(tf.constant(unit_rows), precision)
     entropies, nearest = [], []
     with full_float32():
@@ -59,14 +57,17 @@ def compare_rows(
     return np.maximum(np.concatenate(entropies), 0), neighbours.astype(np.int32)
 
 
+def block_rows(num_rows: int) -> int:
+    """How many rows are compared at once with so many."""
+    on_gpu = bool(tf.config.list_logical_devices("GPU"))
+    return max(FEWEST, (GPU_BLOCK_BYTES if on_gpu else BLOCK_BYTES) // (4 * num_rows))
+
+
 @tf.function(reduce_retracing=True)
 def _compare_block(
     rows: tf.Tensor, queries: tf.Tensor, temperature: tf.Tensor, num_candidates: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    if rows.dtype == tf.float32:
-        similarities = tf.matmul(queries, rows, transpose_b=True)  # (b, N)
-    else:
-        similarities = _half_product(queries, rows)
+    similarities = product(queries, rows)  # (b, N)
     _, candidates = tf.math.top_k(similarities, num_candidates)  # (b, k+1)
     # Relative to the largest logit nothing overflows, and p log p is 0 where p underflows to 0.
     logits = similarities / temperature
@@ -75,6 +76,13 @@ def _compare_block(
     total = tf.reduce_sum(weights, axis=1)
     entropy = tf.math.log(total) - tf.reduce_sum(weights * logits, axis=1) / total  # (b,)
     return entropy, candidates
+
+
+def product(queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Similarities (b, N) float32 of rows (b, D) and (N, D) of one type."""
+    if rows.dtype == tf.float32:
+        return tf.matmul(queries, rows, transpose_b=True)
+    return _half_product(queries, rows)
 
 
 @tf.function(jit_compile=True)

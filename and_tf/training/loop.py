@@ -19,6 +19,7 @@ from and_tf.data.workers import num_cores
 from and_tf.errors import Argument, StepNotFinite, Stopped, UserError
 from and_tf.evaluation import extract
 from and_tf.methods.method import TrainingContext
+from and_tf.runs.discovery_blocks import DiscoveryBlocks
 from and_tf.runs.workdir import Workdir
 from and_tf.training.build import (
     Experiment,
@@ -168,6 +169,9 @@ def training_context(experiment: Experiment, stop: StopRequest) -> TrainingConte
         ),
         interruptible=stop.interruptible,
         sharing=sharing,
+        discovery_blocks=DiscoveryBlocks(
+            experiment.run, lambda: {"step": experiment.step, "origin": experiment.origin()}
+        ),
     )
 
 

@@ -13,7 +13,10 @@ from and_tf.errors import Argument, UserError
 from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency
 from and_tf.methods.anchor_neighbourhoods.selection import RULES
 from and_tf.methods.rounds import RoundPlan
+from and_tf.runs.discovery_blocks import DiscoveryBlocks
+from and_tf.search import in_blocks
 from and_tf.search.choices import SEARCHES
+from and_tf.search.in_blocks import WholeRows, discover_in_blocks
 from and_tf.search.mutual import are_mutual
 from and_tf.search.neighbourhoods import Neighbourhoods, discover, neighbour_overlap
 from and_tf.search.neighbourhoods_by_index import discover_by_index, import_faiss
@@ -48,6 +51,8 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         interruptible: opens a block in which discovery runs, and which may be left by an exception
             at any moment: the round is then not entered, and a later `fit` discovers it again.
         sharing: the processes that train together, which share exact search.
+        blocks: where exact search of very many images keeps what it has done, until the next one
+            or the end of `fit`; None for nowhere.
 
     Reference: Huang et al., ICML 2019, section 3.3 and algorithm 1.
     """
@@ -68,6 +73,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         progress: bool = False,
         interruptible: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
         sharing: Sharing = ALONE,
+        blocks: DiscoveryBlocks | None = None,
     ):
         super().__init__()
         if search not in SEARCHES:
@@ -84,7 +90,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         self.features, self.seed = features, seed
         self.search, self.precision, self.progress = search, precision, progress
         self.labels = None if labels is None else np.asarray(labels)
-        self.interruptible, self.sharing = interruptible, sharing
+        self.interruptible, self.sharing, self.blocks = interruptible, sharing, blocks
         self.metrics: dict[str, float] = {}  # of the round that the model is in
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -101,6 +107,10 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         if logs is not None:
             logs.update(self.metrics, round=int(self.model.round.numpy()))
 
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self.blocks is not None:  # not before, for a checkpoint must hold what they have found
+            self.blocks.remove()
+
     def metadata(self) -> dict[str, Any]:
         """What a checkpoint keeps: the metrics of the round, of which not all could be measured
         again."""
@@ -115,8 +125,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         model = self.model
         before, had_neighbours = model.neighbours.numpy(), int(model.round.numpy()) > 0
         with self.interruptible():
-            rows = model.bank.read_all() if self.features is None else self.features()  # (N, D)
-            found = self._discover(rows, model.neighbourhood_size, model.temperature)
+            found = self._discover(model.neighbourhood_size, model.temperature)
         is_anchor = self._select(found.entropy, number)
         model.neighbours.assign(found.neighbours)
         model.entropy.assign(found.entropy)
@@ -127,24 +136,32 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
             stability = neighbour_overlap(self._counted(before), self._counted(found.neighbours))
             self.metrics |= {} if np.isnan(stability) else {"stability": stability}
 
-    def _discover(
-        self, rows: np.ndarray, neighbourhood_size: int, temperature: float
-    ) -> Neighbourhoods:
+    def _discover(self, neighbourhood_size: int, temperature: float) -> Neighbourhoods:
+        bank = self.model.bank
+        is_in_parts = bank.is_sharded and self.features is None
         if self.search == "faiss":
-            return self._discover_by_index(rows, neighbourhood_size, temperature)
-        return discover(
-            rows,
-            neighbourhood_size,
-            temperature,
-            precision=self.precision,
-            progress=self.progress,
-            sharing=self.sharing,
-        )
+            take_part = bank.stored.take_part if is_in_parts else self._rows
+            return self._discover_by_index(neighbourhood_size, temperature, take_part)
+        arguments: dict[str, Any] = {
+            "precision": self.precision, "progress": self.progress, "sharing": self.sharing,
+        }  # fmt: skip
+        is_long = self.blocks is not None and bank.num_samples >= in_blocks.ROWS_WORTH_KEEPING
+        if not is_in_parts and not is_long:
+            return discover(self._rows(), neighbourhood_size, temperature, **arguments)
+        rows = bank.stored if is_in_parts else WholeRows(self._rows())
+        kept = self.blocks if is_long else None
+        return discover_in_blocks(rows, neighbourhood_size, temperature, **arguments, kept=kept)
+
+    def _rows(self) -> np.ndarray:
+        """(N, D), the rows to discover from."""
+        return self.model.bank.read_all() if self.features is None else self.features()
 
     def _discover_by_index(
-        self, rows: np.ndarray, neighbourhood_size: int, temperature: float
+        self, neighbourhood_size: int, temperature: float, take_part: Callable[[], object]
     ) -> Neighbourhoods:
-        """By the first process for all: on other machines an index may come out differently."""
+        """By the first process for all: on other machines an index may come out differently. Those
+        that do not search only take part in reading the rows."""
+        rows = self._rows() if self.sharing.number == 0 else take_part()
 
         def compute() -> np.ndarray:
             found = discover_by_index(
@@ -152,7 +169,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
             )
             return np.column_stack([found.entropy.view(np.int32), found.neighbours])
 
-        shape = (len(rows), 1 + neighbourhood_size)
+        shape = (self.model.num_samples, 1 + neighbourhood_size)
         both = from_first(self.sharing, compute, shape, np.int32)
         return Neighbourhoods(np.ascontiguousarray(both[:, 0]).view(np.float32), both[:, 1:])
 

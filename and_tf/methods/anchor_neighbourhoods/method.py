@@ -115,5 +115,6 @@ class AnchorNeighbourhoods(BankMethod):
                 progress=True,
                 interruptible=context.interruptible,
                 sharing=context.sharing,
+                blocks=context.discovery_blocks,
             ),
         ]

@@ -1,0 +1,222 @@
+"""Every row compared with all in blocks of rows: where no process holds all, or for hours.
+
+Each process holds a part of the rows. Block by block the rows of all are sent to every process, are
+compared there with its part, and what they found in all parts is put together: a block is then
+done, and can be kept.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import zlib
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from and_tf.bank.settings import BankSettings
+from and_tf.data.shares import share
+from and_tf.data.sharing import ALONE, Sharing, from_first
+from and_tf.search.all_pairs import blocks_of
+from and_tf.search.neighbourhoods import Neighbourhoods, check_numbers, check_precision
+from and_tf.search.part_on_cpu import PartOnCpu
+from and_tf.search.part_on_devices import PartOnDevices
+from and_tf.search.progress import PairProgress
+from and_tf.search.rows import is_other, unit_rows
+
+BLOCK_BYTES = 64 << 20  # of rows that are sent at once, in float32
+# From so many rows on it pays to keep blocks that are done: all of them take the better part of an
+# hour on one A100. Below, to begin anew takes less than an epoch.
+ROWS_WORTH_KEEPING = 10_000_000
+
+logger = logging.getLogger(__name__)
+
+
+class RowSource(Protocol):
+    """Rows that are read in blocks, for no process may hold all of them.
+
+    Attributes:
+        shape: (N, D).
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def read(self, rows: slice) -> np.ndarray:
+        """Some rows (n, D), on all processes; each calls the same in the same order."""
+
+
+class WholeRows:
+    """An array (N, D) as a `RowSource`, which each process has."""
+
+    def __init__(self, rows: np.ndarray):
+        self.rows, self.shape = rows, rows.shape
+
+    def read(self, rows: slice) -> np.ndarray:
+        return self.rows[rows]
+
+
+class KeptBlocks(Protocol):
+    """Where the first process keeps the blocks of a discovery that are done."""
+
+    def begin(self, settings: dict[str, Any]) -> None:
+        """Forgets blocks of other rows, known by their checksum, or settings."""
+
+    def read(self, rows: slice, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Entropy (n,) and neighbours (n, k) of a block, if they were kept; `shape` is (N, k)."""
+
+    def keep(self, rows: slice, entropy: np.ndarray, neighbours: np.ndarray) -> None:
+        """Keeps those of a block."""
+
+
+def discover_in_blocks(
+    rows: RowSource,
+    neighbourhood_size: int = 1,
+    temperature: float = BankSettings.temperature,
+    block_size: int | None = None,
+    precision: str = "float32",
+    progress: bool = False,
+    sharing: Sharing = ALONE,
+    kept: KeptBlocks | None = None,
+) -> Neighbourhoods:
+    """What `discover` finds, of rows that no process needs to hold all of.
+
+    Besides its part of the rows, (N / R, D), a process holds a block, of 64 MiB at most. On CPUs in
+    float32 neighbours are those of `discover`, since similarities are equal bit for bit, but each
+    pair is compared twice.
+
+    Args:
+        rows: (N, D) float, of any length.
+        neighbourhood_size, temperature, block_size, precision, progress: as in `discover`.
+        sharing: the processes that share the work; all get all results.
+        kept: where blocks are kept that are done, so that a discovery that is killed goes on with
+            those that are missing.
+
+    Returns:
+        Neighbourhoods with `.entropy` (N,) and `.neighbours` (N, k).
+
+    Raises:
+        UserError: as `discover`.
+    """
+    check_precision(precision)
+    num_rows, dim = rows.shape
+    check_numbers(num_rows, neighbourhood_size, temperature)
+    plan = _Plan(blocks_of(num_rows, block_size), dim, sharing)
+    own_rows, checksum = _own_rows(rows, plan)
+    part = _part(own_rows, plan, neighbourhood_size, temperature, precision)
+    found = Neighbourhoods(
+        np.zeros(num_rows, np.float32), np.zeros((num_rows, neighbourhood_size), np.int32)
+    )
+    is_kept = np.zeros(len(plan.blocks), np.int32)
+    if kept is not None:
+        settings = {"rows": checksum, "temperature": temperature, "precision": precision}
+        found, is_kept = _kept(kept, found, plan, settings, sharing)
+    with PairProgress(num_rows, progress, sharing.size) as counted:
+        for block, numbers, is_done in zip(plan.blocks, plan.numbers, is_kept, strict=True):
+            pairs = (block.stop - block.start) * len(own_rows)
+            if is_done:
+                counted.skip(pairs)
+                continue
+            queries = unit_rows(rows.read(block), start=block.start)
+            sums = part.compare(queries, numbers)
+            sums.combine(sharing)
+            found.entropy[block] = sums.entropy(~queries.any(axis=1), num_rows)
+            found.neighbours[block] = _others(sums.neighbours(), block, neighbourhood_size)
+            if kept is not None and sharing.number == 0:
+                kept.keep(block, found.entropy[block], found.neighbours[block])
+            counted.add(pairs)
+    return found
+
+
+class _Plan:
+    """Which rows are sent at once, and which are a process's own.
+
+    Attributes:
+        small: slices of rows, the blocks of similarities.
+        numbers: of those that are sent at once, one range for each block that is sent.
+        blocks: slices of rows that are sent at once.
+        own: numbers of the blocks of similarities whose rows this process holds.
+        own_rows: slice of these rows.
+    """
+
+    def __init__(self, small: list[slice], dim: int, sharing: Sharing):
+        self.small = small
+        at_once = max(1, BLOCK_BYTES // (4 * dim * (small[0].stop - small[0].start)))
+        # Nor more than a part: where rows are few, a block would be all of them.
+        at_once = min(at_once, -(-len(small) // sharing.size))
+        self.numbers = [
+            range(first, min(first + at_once, len(small)))
+            for first in range(0, len(small), at_once)
+        ]
+        self.blocks = [self._rows(numbers) for numbers in self.numbers]
+        self.own = range(*share(len(small), sharing.number, sharing.size))
+        self.own_rows = self._rows(self.own)
+
+    def _rows(self, numbers: range) -> slice:
+        if not numbers:
+            return slice(0, 0)
+        return slice(self.small[numbers[0]].start, self.small[numbers[-1]].stop)
+
+
+def _own_rows(rows: RowSource, plan: _Plan) -> tuple[np.ndarray, int]:
+    """The rows of this process, (n, D) float32 of length 1 or 0, and a checksum of those of all."""
+    place, checksum = plan.own_rows, 0
+    own = np.empty((place.stop - place.start, rows.shape[1]), np.float32)
+    for block in plan.blocks:
+        found = unit_rows(rows.read(block), start=block.start)
+        checksum = zlib.crc32(found.data, checksum)
+        start, stop = max(place.start, block.start), min(place.stop, block.stop)
+        if start < stop:
+            own[start - place.start : stop - place.start] = found[
+                start - block.start : stop - block.start
+            ]
+    return own, checksum
+
+
+def _part(
+    rows: np.ndarray, plan: _Plan, num_neighbours: int, temperature: float, precision: str
+) -> PartOnCpu | PartOnDevices:
+    settings = (num_neighbours, temperature)
+    if devices := _devices(precision):
+        return PartOnDevices(rows, plan.own_rows.start, *settings, precision, devices)
+    return PartOnCpu(rows, plan.small, plan.own, *settings)
+
+
+def _devices(precision: str) -> list[str]:
+    """On which TensorFlow compares rows: GPUs, or the CPU in half precision, else none."""
+    gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+    return gpus or ([] if precision == "float32" else ["CPU:0"])
+
+
+def _kept(
+    kept: KeptBlocks,
+    found: Neighbourhoods,
+    plan: _Plan,
+    settings: dict[str, Any],
+    sharing: Sharing,
+) -> tuple[Neighbourhoods, np.ndarray]:
+    """What the first process has kept, on all, and which blocks that is: (blocks,) int32."""
+    is_kept = np.zeros(len(plan.blocks), np.int32)
+    if sharing.number == 0:
+        kept.begin(settings)
+        for number, block in enumerate(plan.blocks):
+            values = kept.read(block, found.neighbours.shape)
+            if values is not None:
+                found.entropy[block], found.neighbours[block] = values
+                is_kept[number] = True
+    is_kept, *both = (
+        from_first(sharing, functools.partial(np.asarray, values), values.shape, values.dtype)
+        for values in (is_kept, *found)
+    )
+    if is_kept.any():
+        logger.info("Discovery goes on: %d of %d blocks are done.", is_kept.sum(), len(is_kept))
+    return Neighbourhoods(*both), is_kept
+
+
+def _others(candidates: np.ndarray, rows: slice, num_neighbours: int) -> np.ndarray:
+    """(n, k) without the rows themselves, where they are among (n, k + 1) candidates."""
+    if candidates.shape[1] == num_neighbours:
+        return candidates
+    own = np.arange(rows.start, rows.stop)
+    return candidates[is_other(candidates, own)].reshape(-1, num_neighbours)
