@@ -1,6 +1,7 @@
 """What the replicas of a strategy hand to one another."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -10,19 +11,29 @@ def in_processes(strategy: tf.distribute.Strategy) -> bool:
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
-def gather_replicas(*values: tf.Tensor) -> list[tf.Tensor]:
+class Gathered(NamedTuple):
+    """Rows of all replicas.
+
+    Attributes:
+        values: the values, each concatenated along axis 0.
+        start: where the rows of this replica begin; None where that would take a collective more.
+    """
+
+    values: list[tf.Tensor]
+    start: tf.Tensor | None = None
+
+
+def gather_replicas(*values: tf.Tensor) -> Gathered:
     """Concatenates each value over all replicas along axis 0; unchanged where there is one."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
-        return list(values)
+        return Gathered(list(values))
     if in_processes(context.strategy):  # where all_gather fails on CPUs
         return _gather_by_sums(context, values)
-    return [context.all_gather(value, axis=0) for value in values]
+    return Gathered([context.all_gather(value, axis=0) for value in values])
 
 
-def _gather_by_sums(
-    context: tf.distribute.ReplicaContext, values: Sequence[tf.Tensor]
-) -> list[tf.Tensor]:
+def _gather_by_sums(context: tf.distribute.ReplicaContext, values: Sequence[tf.Tensor]) -> Gathered:
     """As `gather_replicas`: each replica adds its rows to zeros in the places of the others."""
     size = tf.shape(values[0])[0]
     sizes = _sizes(context, size)  # (R,)
@@ -30,7 +41,7 @@ def _gather_by_sums(
     rows = [start, tf.reduce_sum(sizes) - size - start]
     # Not times a one-hot: 0 times NaN would be NaN in all rows.
     padded = [tf.pad(value, [rows] + [[0, 0]] * (value.shape.rank - 1)) for value in values]
-    return [context.all_reduce("SUM", value) for value in padded]
+    return Gathered([context.all_reduce("SUM", value) for value in padded], start)
 
 
 def _sizes(context: tf.distribute.ReplicaContext, size: tf.Tensor) -> tf.Tensor:
@@ -42,12 +53,13 @@ def _sizes(context: tf.distribute.ReplicaContext, size: tf.Tensor) -> tf.Tensor:
     return context.all_gather(tf.reshape(size, [1]), axis=0)
 
 
-def own_parts(size: tf.Tensor, *gathered: tf.Tensor) -> list[tf.Tensor]:
-    """Of each value, the rows that this replica gave to `gather_replicas`, `size` of them."""
+def own_parts(size: tf.Tensor, start: tf.Tensor | None, *gathered: tf.Tensor) -> list[tf.Tensor]:
+    """Of each value, the rows of this replica, `size` of them from `Gathered.start` on."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return list(gathered)
-    start = tf.reduce_sum(_sizes(context, size)[: context.replica_id_in_sync_group])
+    if start is None:
+        start = tf.reduce_sum(_sizes(context, size)[: context.replica_id_in_sync_group])
     return [value[start : start + size] for value in gathered]
 
 

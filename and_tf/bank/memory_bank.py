@@ -124,7 +124,7 @@ class MemoryBank(keras.layers.Layer):
             Indices (B,) and rows (B, D) float32, of the images of all replicas.
         """
         embeddings = tf.cast(embeddings, tf.float32)
-        indices, embeddings = gather_replicas(indices, embeddings)
+        indices, embeddings = gather_replicas(indices, embeddings).values
         rows = in_float32(read_rows(self.rows.value, indices))  # (B, D)
         return indices, self.moved(rows, embeddings, is_applied)
 

@@ -69,7 +69,7 @@ class ShardedBank(MemoryBank):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """As in `MemoryBank`; rows that do not lie on this replica hold arbitrary values."""
         embeddings = tf.cast(embeddings, tf.float32)
-        indices, embeddings = gather_replicas(indices, embeddings)
+        indices, embeddings = gather_replicas(indices, embeddings).values
         shard = self.shard()
         places = tf.where(shard.has(indices), shard.places(indices), 0)
         rows = in_float32(read_rows(self.part, places))  # (B, D)

@@ -93,11 +93,11 @@ def group_losses_and_gradients(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
         Losses (B,), and the gradient (2 B, D) of the sum of the losses of all replicas.
     """
     pairs = tf.reshape(features, [-1, 2, features.shape[1]])  # (B, 2, D)
-    (everyone,) = gather_replicas(pairs)  # (global B, 2, D)
+    (everyone,), start = gather_replicas(pairs)  # (global B, 2, D)
     num_clusters = tf.maximum(tf.shape(everyone)[0] // 2, 1)
     with tf.GradientTape() as tape:
         tape.watch(everyone)
         losses = group_losses(everyone[:, 0], everyone[:, 1], num_clusters)  # (global B,)
     gradient = tape.gradient(losses, everyone)  # of their sum
-    losses, gradient = own_parts(tf.shape(pairs)[0], losses, gradient)
+    losses, gradient = own_parts(tf.shape(pairs)[0], start, losses, gradient)
     return losses, tf.reshape(gradient, tf.shape(features))

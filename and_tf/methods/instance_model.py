@@ -121,7 +121,7 @@ class InstanceModel(MethodModel):
         """`embedding_loss` against a bank in parts: every replica computes what its part adds to
         the losses of all images of the step, and gets those of its own back."""
         size = tf.shape(indices)[0]
-        indices, embeddings = gather_replicas(indices, tf.cast(embeddings, tf.float32))
+        (indices, embeddings), start = gather_replicas(indices, tf.cast(embeddings, tf.float32))
         positives, is_counted = self.positives(indices)
         of_all = sharded_loss_and_gradient(
             embeddings,
@@ -134,7 +134,7 @@ class InstanceModel(MethodModel):
             StrategyReplicas(),
             self.weight_of_entropy(),
         )
-        losses, gradient = own_parts(size, *of_all)
+        losses, gradient = own_parts(size, start, *of_all)
         return losses, gradient
 
     def positives(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

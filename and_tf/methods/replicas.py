@@ -6,6 +6,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from and_tf.errors import Argument, UserError
+
+
+def check_xla(strategy: tf.distribute.Strategy) -> None:
+    """Checks that XLA can compile the steps of a strategy.
+
+    Raises:
+        UserError: if not: it places a program on one device.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if replicas > 1 or isinstance(strategy, tf.distribute.MirroredStrategy):
+        raise UserError(
+            Argument("jit_compile"), " works without a strategy only, and there is one with "
+            f"{replicas} replica(s), which exchange sums in the middle of a step: XLA compiles "
+            "for one device. Turn it off.",
+        )  # fmt: skip
+
 
 def overflow_on_all(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
     """Gradients of this replica, all NaN if those of any replica are not finite.
@@ -61,6 +78,36 @@ def steps_on_replicas(
         number, logs = execute(iterator)
         if not int(number):
             raise StopIteration
+        return logs
+
+    return train_function
+
+
+def steps_of_processes(
+    step: Callable[[Any], dict[str, tf.Tensor]], count: int
+) -> Callable[[Any], dict[str, tf.Tensor]]:
+    """A train function of several steps on processes, each a call of TensorFlow of its own.
+
+    In one call they wait for each other for ever: the collectives of a loop have one number for all
+    its turns. What Keras and the callbacks do after a step, such as reading what was agreed, is
+    left out between them.
+
+    Args:
+        step: from a distributed iterator to the logs of one step; raises OutOfRangeError where no
+            batch is left, on all processes alike.
+        count: steps, or as many as there are batches left.
+
+    Returns:
+        Function from a distributed iterator to the logs of the last step; raises as `step`.
+    """
+
+    def train_function(iterator: Any) -> dict[str, tf.Tensor]:
+        logs = step(iterator)
+        for _ in range(count - 1):
+            try:
+                logs = step(iterator)
+            except tf.errors.OutOfRangeError:
+                break
         return logs
 
     return train_function

@@ -13,7 +13,12 @@ from and_tf.data.failures import cause_of
 from and_tf.errors import Argument, StepNotFinite, UserError
 from and_tf.methods import batches
 from and_tf.methods.agreement import Agreement, of_each_replica
-from and_tf.methods.replicas import overflow_on_all, steps_on_replicas
+from and_tf.methods.replicas import (
+    check_xla,
+    overflow_on_all,
+    steps_of_processes,
+    steps_on_replicas,
+)
 
 LOWEST_LOSS_SCALE = 1.0  # a float16 gradient that overflows even at this scale is not finite
 
@@ -48,12 +53,13 @@ class TrainingStep(keras.Model):
 
         Raises:
             UserError: if a loss or metrics are given, which are the method's own; if `jit_compile`
-                is asked for under a strategy, or several steps in an execution on processes.
+                is asked for under a strategy.
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
                 raise UserError(Argument(name), " is the method's own: leave it out.")
-        self._check_strategy(jit_compile, kwargs.get("steps_per_execution", 1))
+        if jit_compile:
+            check_xla(self.distribute_strategy)
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)
         self._scales_loss = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         with self.distribute_strategy.scope():  # a replica cannot make the optimizer's variables
@@ -70,22 +76,6 @@ class TrainingStep(keras.Model):
                 self._gated_step, jit_compile=True, reduce_retracing=True
             )
         self._compile_config.config["jit_compile"] = jit_compile
-
-    def _check_strategy(self, jit_compile: bool, steps_per_execution: int) -> None:
-        strategy = self.distribute_strategy
-        replicas = strategy.num_replicas_in_sync
-        if jit_compile and (replicas > 1 or isinstance(strategy, tf.distribute.MirroredStrategy)):
-            raise UserError(
-                Argument("jit_compile"), " works without a strategy only, and there is one with "
-                f"{replicas} replica(s), which exchange sums in the middle of a step: XLA compiles "
-                "for one device. Turn it off.",
-            )  # fmt: skip
-        if steps_per_execution > 1 and in_processes(strategy):
-            raise UserError(
-                Argument("steps_per_execution", steps_per_execution), " works on the devices of "
-                "one process: between several, TensorFlow's collectives wait for each other in a "
-                "loop of steps for ever. Pass 1.",
-            )  # fmt: skip
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Built since __init__. Keras would draw a batch to build the model under a strategy, and
@@ -219,7 +209,7 @@ class TrainingStep(keras.Model):
             logs = strategy.run(self.train_step, args=(iterator.get_next(),))
             return {n: strategy.experimental_local_results(log)[0] for n, log in logs.items()}
 
-        return execute
+        return steps_of_processes(execute, self.steps_per_execution)
 
     test_function: Any
 

@@ -19,6 +19,7 @@ from and_tf.data.workers import num_cores
 from and_tf.errors import Argument, StepNotFinite, Stopped, UserError
 from and_tf.evaluation import extract
 from and_tf.methods.method import TrainingContext
+from and_tf.methods.replicas import check_xla
 from and_tf.runs.discovery_blocks import DiscoveryBlocks
 from and_tf.runs.workdir import Workdir
 from and_tf.training.build import (
@@ -84,6 +85,8 @@ def run_by(
     judge: Judge = lambda experiment: [],
 ) -> bool:
     """`run_experiment` by the devices or processes of `workers_of`."""
+    if settings.devices.jit_compile == "on":
+        check_xla(workers.strategy)
     run = Workdir(settings.run.folder, workers.is_chief)
     settings = settings_of_run(settings, run)
     is_continued = check_run_folder(run, settings)

@@ -8,7 +8,10 @@ from helpers.replicated_training import BATCH, build, copies, encoder, pixels, t
 from and_tf.errors import StepNotFinite, UserError
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.runs import checkpoint
+from and_tf.training.loop import run_by
 from and_tf.training.optimizers import TorchSGD
+from and_tf.training.settings import experiment_settings
+from and_tf.training.workers import Workers
 
 pytestmark = pytest.mark.system
 
@@ -74,6 +77,13 @@ def test_compiling_on_several_replicas_is_refused(two_replicas):
         model = AND(encoder("dense"), 21)
         with pytest.raises(ValueError, match="jit_compile works without a strategy"):
             model.compile(TorchSGD(0.1), jit_compile=True)
+
+
+def test_compiling_in_a_run_is_refused_before_anything_is_read(two_replicas, tmp_path):
+    flags = {"jit_compile": "on", "data": "npz:missing.npz", "workdir": str(tmp_path / "run")}
+    with pytest.raises(UserError, match="jit_compile works without a strategy"):
+        run_by(Workers(two_replicas), experiment_settings(flags), lambda *others: None)
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_step_that_is_not_finite_on_one_replica_stops_both(two_replicas):

@@ -16,9 +16,8 @@ from tensorflow.python.framework.config import disable_op_determinism
 from and_tf.data.pipeline import batch_indices, train_pipeline
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import array_source
-from and_tf.errors import UserError
-from and_tf.methods import training_step
 from and_tf.methods.anchor_neighbourhoods.model import AND
+from and_tf.methods.replicas import steps_of_processes
 from and_tf.runs import checkpoint
 from and_tf.training import callbacks, loop
 from and_tf.training.callbacks import StepCounter, step_counter
@@ -174,10 +173,16 @@ def fitted(strategy, **settings):
     return checkpoint.values(checkpoint.round_state(model) | {"bank": model.bank.rows}), counts
 
 
-def test_they_are_refused_between_processes(monkeypatch):
-    monkeypatch.setattr(training_step, "in_processes", lambda strategy: True)
-    with pytest.raises(UserError, match="steps_per_execution=3 works on the devices of one"):
-        fitted(tf.distribute.get_strategy(), steps_per_execution=3)
+def test_between_processes_an_execution_takes_as_many_steps_as_there_are_batches():
+    def step(batches):
+        if not batches:
+            raise tf.errors.OutOfRangeError(None, None, "no batch is left")
+        return {"loss": batches.pop(0)}
+
+    batches, run = list(range(7)), steps_of_processes(step, 3)
+    assert [run(batches)["loss"] for _ in range(3)] == [2, 5, 6]
+    with pytest.raises(tf.errors.OutOfRangeError):
+        run(batches)
 
 
 def test_a_compiled_step_takes_the_same_steps():
