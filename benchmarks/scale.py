@@ -1,13 +1,14 @@
 """How far a bank in parts goes: measured on logical devices, and by arithmetic on many GPUs.
 
-python -m benchmarks.scale [--devices 1,2,4 --rows 20000,40000 --batch 64 --dim 128 --repeats 5
-    --only measured/sampled/extrapolated --json FILE]
+python -m benchmarks.scale [--devices 1,2,4 --workers 1,2 --rows 20000,40000 --batch 64 --dim 128
+    --repeats 5 --only measured/processes/sampled/extrapolated --json FILE]
 
 Measured: a training step of AND with a small encoder under MirroredStrategy on logical devices of
 this CPU, which share its cores, so that times tell what the parts cost and not what more devices
-gain; the bytes of the bank on a device; discovery for two numbers of rows. Sampled: how far a
-softmax over a random part of the rows is from the one over all. Extrapolated: `scale_model`, with
-the speeds stated there.
+gain; the bytes of the bank on a device; discovery for two numbers of rows. Processes: the same of
+worker processes on 127.0.0.1 (`scale_worker`), with what discovery takes of each process's memory.
+Sampled: how far a softmax over a random part of the rows is from the one over all. Extrapolated:
+`scale_model`, with the speeds stated there.
 """
 
 import argparse
@@ -21,16 +22,17 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
-from benchmarks import scale_model, timing
+from benchmarks import scale_model, scale_worker, timing
 from benchmarks.discovery import clustered_rows
 
-SECTIONS = ("measured", "sampled", "extrapolated")
+SECTIONS = ("measured", "processes", "sampled", "extrapolated")
 IMAGES, GPUS = (1.28e6, 1e8, 1e9), (1, 8, 64, 512)
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = timing.arguments(__doc__)
     parser.add_argument("--devices", default="1,2,4", help="logical devices, one or several")
+    parser.add_argument("--workers", default="1,2", help="processes, one or several")
     parser.add_argument("--rows", default="20000,40000", help="N, one or several")
     parser.add_argument("--batch", type=int, default=64, help="images of a step on all devices")
     parser.add_argument("--dim", type=int, default=128)
@@ -46,6 +48,8 @@ def main(argv: list[str] | None = None) -> None:
     if "measured" in chosen:
         tables["Training step on logical devices"] = measured(options)
         tables["Exact discovery on this CPU"] = discovery_seconds(rows, options)
+    if "processes" in chosen:
+        tables["Training step and discovery by processes"] = scale_worker.measured(options)
     if "sampled" in chosen:
         tables["A softmax over a random part of the rows"] = sampled_bias(max(rows), options.dim)
     if "extrapolated" in chosen:
@@ -83,9 +87,9 @@ def _measure(devices: int, options: argparse.Namespace) -> list[dict]:
         cases, held = {}, {}
         for is_sharded in (False, True) if devices > 1 else (False,):
             kind = "in parts" if is_sharded else "whole"
-            model = _model(strategy, num_rows, options.dim, is_sharded)
+            model = small_model(strategy, num_rows, options.dim, is_sharded)
             cases[kind] = _step(strategy, model, options.batch)
-            held[kind] = _bank_bytes(strategy, model)
+            held[kind] = bank_bytes(strategy, model)
         seconds = timing.medians(timing.interleaved(cases, options.repeats))
         for kind, median in seconds.items():
             table.append({
@@ -95,7 +99,7 @@ def _measure(devices: int, options: argparse.Namespace) -> list[dict]:
     return table
 
 
-def _model(strategy, num_rows: int, dim: int, is_sharded: bool):
+def small_model(strategy, num_rows: int, dim: int, is_sharded: bool):
     """AND around a single dense layer: nearly all of a step is the bank."""
     import keras
 
@@ -126,7 +130,7 @@ def _step(strategy, model, batch: int):
     return lambda: [loss.numpy() for loss in strategy.experimental_local_results(step()["loss"])]
 
 
-def _bank_bytes(strategy, model) -> int:
+def bank_bytes(strategy, model) -> int:
     variable = model.bank.part if model.bank.is_sharded else model.bank.rows.value
     return strategy.experimental_local_results(variable)[0].numpy().nbytes
 
@@ -216,7 +220,8 @@ def extrapolated() -> list[dict]:
                 "epoch, h": found.epoch / 3600, "exact discovery, h": found.discovery / 3600,
                 "by index, h": found.index / 3600, "GPU, GB": 1e-9 * found.gpu_bytes,
                 "whole bank, GB": 1e-9 * found.whole_gpu_bytes,
-                "host, GB": 1e-9 * found.host_bytes, "checkpoint, min": found.checkpoint / 60,
+                "host, GB": 1e-9 * found.host_bytes,
+                "checkpoint, min": found.checkpoint / 60,
                 "what breaks": "; ".join(reasons) or "nothing",
             })  # fmt: skip
     return table

@@ -65,8 +65,8 @@ class Costs(NamedTuple):
         index: by an index of lists, on the CPUs of the chief's host; see `index_seconds`.
         gpu_bytes: of bank and neighbour tables on a GPU, the bank in parts.
         whole_gpu_bytes: the same with a whole bank on each.
-        host_bytes: of a host with a process for each GPU: each reads the whole bank for discovery,
-            evaluation and checkpoint.
+        host_bytes: of the host of the first process: the whole bank for a checkpoint, or the parts
+            of its processes for discovery, whichever is more.
         checkpoint: bank and tables written by one process.
     """
 
@@ -111,12 +111,13 @@ def costs(
         gradients=gradients,
         exchange=exchange,
         epoch=step * math.ceil(num_images / everybody),
-        discovery=bank / on.network * (gpus > 1)
+        # Each row is sent to all twice: to the process that keeps it, and to be compared.
+        discovery=2 * ring_seconds(bank, gpus, on)
         + softmax_seconds(num_images / gpus, num_images, run.dim, on, products=1),
         index=index_seconds(num_images, run.dim),
         gpu_bytes=bank / gpus + tables,
         whole_gpu_bytes=bank + tables,
-        host_bytes=bank * min(gpus, on.gpus_per_host),
+        host_bytes=bank,  # the parts for discovery are as much at most
         checkpoint=(bank + tables) / on.disk,
     )
 
@@ -179,7 +180,7 @@ def breaks(found: Costs, run: Run | None = None, on: Hardware | None = None) -> 
     free = on.memory_bytes - run.other_bytes
     reasons = {
         "bank and tables exceed a GPU": found.gpu_bytes > free,
-        "whole bank in each process exceeds a host": found.host_bytes > 0.8 * on.host_bytes,
+        "bank of a checkpoint exceeds a host": found.host_bytes > 0.8 * on.host_bytes,
         "softmax takes longer than the encoder": found.softmax > found.encoder,
         "exact discovery takes longer than an epoch": found.discovery > found.epoch,
         "whole bank on each GPU does not fit": found.whole_gpu_bytes > free,

@@ -83,6 +83,10 @@ class MemoryBank(keras.layers.Layer):
         """All rows (N, D), of the type in which they are stored."""
         return self.rows.numpy()
 
+    def read_rows(self, indices: np.ndarray) -> np.ndarray:
+        """Rows (n, D) at `indices` (n,), of the type in which they are stored."""
+        return self.rows.numpy()[indices]
+
     def assign_all(self, rows: np.ndarray) -> None:
         """Takes rows (N, D) in place of all."""
         self.rows.assign(np.asarray(rows, self.rows_dtype))

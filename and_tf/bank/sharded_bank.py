@@ -99,14 +99,15 @@ class ShardedBank(MemoryBank):
                 self.read(block)
 
     def read(self, rows: slice) -> np.ndarray:
-        """Some rows (n, D), of the type in which they are stored."""
-        found = np.zeros((rows.stop - rows.start, self.dim), self.rows_dtype)
+        """A block of rows (n, D), of the type in which they are stored."""
+        return self.read_rows(np.arange(rows.start, rows.stop))
+
+    def read_rows(self, indices: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(indices), self.dim), self.rows_dtype)
         for number, part in self._own_parts():
-            first = (number - rows.start) % self.num_shards
-            own = found[first :: self.num_shards]
-            place = (rows.start + first) // self.num_shards
+            is_here = indices % self.num_shards == number
             # Not a slice of the variable, which would copy all of it.
-            own[:] = read_rows(part, np.arange(place, place + len(own))).numpy()
+            found[is_here] = read_rows(part, indices[is_here] // self.num_shards).numpy()
         if len(self.own_numbers) < self.num_shards:
             return self._of_all_processes(found)
         return found

@@ -81,8 +81,15 @@ class EvaluationStep(TrainingStep):
         """The method's loss (B,) of images in inference mode; `evaluate` gives its mean."""
         raise NotImplementedError
 
-    def image_embeddings(self) -> np.ndarray | None:
-        """The method's own embeddings (N, D) float32 of the training images, if it keeps any."""
+    def image_embeddings(self, indices: np.ndarray | None = None) -> np.ndarray | None:
+        """The method's own embeddings of the training images, if it keeps any.
+
+        Args:
+            indices: (n,) int, of the images; None for all.
+
+        Returns:
+            (n, D) float32.
+        """
         return None
 
     def test_step(self, data: Any) -> Logs:

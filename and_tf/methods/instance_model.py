@@ -231,8 +231,9 @@ class InstanceModel(MethodModel):
         # Random rows would pull apart what was learned before.
         self.bank.assign_all(embeddings)
 
-    def image_embeddings(self) -> np.ndarray:
-        return self.bank.read_all().astype(np.float32, copy=False)
+    def image_embeddings(self, indices: np.ndarray | None = None) -> np.ndarray:
+        rows = self.bank.read_all() if indices is None else self.bank.read_rows(indices)
+        return rows.astype(np.float32, copy=False)
 
     def describe_memory(self, batch_size: int) -> list[str]:
         batch_size *= self.views * self.num_shards  # a part is compared with those of all devices

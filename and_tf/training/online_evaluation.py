@@ -100,20 +100,18 @@ class Monitor:
         Args:
             model: of a method: its encoder, temperature and `image_embeddings` are used.
         """
-        bank = model.image_embeddings()  # (N, D) or None
+        voters, sample = self._own_embeddings(model)
         if not has_labels(self.train.labels):
             embeddings = self._extract(model, self.train.take(self.sample))
-            return self._label_free(model, embeddings, bank)
+            return self._label_free(model, embeddings, sample)
         rows, embeddings = self._training_embeddings(model)
         metrics = self._train_top1(rows)
         if self.held_out is not None and not self.missing:
             queries = self._extract(model, self.held_out)
             metrics["knn_top1"] = self._top1(rows, queries, self.held_out)
-            if bank is not None:
-                metrics["knn_top1_bank"] = self._top1(
-                    bank[self.chosen.rows], queries, self.held_out
-                )
-        label_free = self._label_free(model, embeddings, bank)
+            if voters is not None:
+                metrics["knn_top1_bank"] = self._top1(voters, queries, self.held_out)
+        label_free = self._label_free(model, embeddings, sample)
         return label_free._replace(metrics=metrics | label_free.metrics)
 
     def remember(self, measured: Measured) -> None:
@@ -144,11 +142,24 @@ class Monitor:
 
     def _training_embeddings(self, model) -> tuple[np.ndarray, np.ndarray]:
         """Embeddings of the voters, (V, D), and of the sample, (n, D); each image once."""
-        chosen = np.union1d(self.chosen.rows, self.sample)
+        chosen = self._looked_at()
         images = self.train if len(chosen) == len(self.train) else self.train.take(chosen)
-        embeddings = self._extract(model, images)
+        return self._of_both(chosen, self._extract(model, images))
+
+    def _own_embeddings(self, model) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
+        """The same of the method's own, such as the rows of a bank, if it keeps any."""
+        chosen = self._looked_at()
+        rows = model.image_embeddings(chosen)
+        return (None, None) if rows is None else self._of_both(chosen, rows)
+
+    def _looked_at(self) -> np.ndarray:
+        """Indices of the voters and of the sample, each once, rising."""
+        return np.union1d(self.chosen.rows, self.sample)
+
+    def _of_both(self, chosen: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of rows of images that were looked at those of the voters and those of the sample."""
         places = (np.searchsorted(chosen, part) for part in (self.chosen.rows, self.sample))
-        voters, sample = (embeddings[part] for part in places)
+        voters, sample = (rows[part] for part in places)
         return voters, sample
 
     def _train_top1(self, rows) -> dict[str, float]:
@@ -162,14 +173,15 @@ class Monitor:
         scores = self._scores(rows[~is_query], others, rows[is_query], classes)
         return {"knn_top1_train": accuracy(scores, queries)["top1"]}
 
-    def _label_free(self, model, embeddings, bank) -> Measured:
+    def _label_free(self, model, embeddings, rows) -> Measured:
+        """Metrics of the sample: its embeddings (n, D), and the method's own or None."""
         embeddings_of_both = [self._extract(model, images) for images in self.augmented_images]
         k, temperature = self.neighbours.shape[1], model.temperature
         sharing = self.sharing
         found = discover(embeddings, k, temperature, sharing=sharing)
         bank_found = None
-        if bank is not None:
-            bank_found = discover(bank[self.sample], k, temperature, sharing=sharing)
+        if rows is not None:
+            bank_found = discover(rows, k, temperature, sharing=sharing)
         metrics = {"alignment": alignment(*embeddings_of_both)}
         metrics |= label_free_metrics(embeddings, found, bank_found)
         before = self.neighbours.numpy()

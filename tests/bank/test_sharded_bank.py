@@ -58,6 +58,13 @@ def test_rows_that_are_given_lie_where_they_belong(two_replicas):
         found.assign_all(rows[:20])
 
 
+@pytest.mark.parametrize("indices", [[20, 3, 3, 7], [4], []])
+def test_some_rows_are_those_of_all(two_replicas, indices):
+    indices = np.array(indices, "int64")
+    for made in (bank(two_replicas), MemoryBank(21, D, seed=3)):
+        np.testing.assert_array_equal(made.read_rows(indices), made.read_all()[indices])
+
+
 @pytest.mark.parametrize("rows_dtype", ["float32", "float16"])
 def test_an_update_moves_the_rows_of_all_replicas_on_their_owners(two_replicas, rows_dtype):
     sharded = bank(two_replicas, rows_dtype=rows_dtype)

@@ -1,11 +1,14 @@
 """The arithmetic of many GPUs, and what is measured beside it."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from benchmarks import scale, scale_model
+from and_tf.data.sharing import ALONE
+from benchmarks import scale, scale_model, scale_worker
 from benchmarks.discovery import clustered_rows
 
 N = 1e8
@@ -84,6 +87,43 @@ def test_a_step_and_discovery_are_measured(tmp_path, monkeypatch):
 
 def test_bytes_of_a_part_are_those_of_the_rows_on_a_device(two_replicas):
     for is_sharded, rows in ((True, 15), (False, 30)):
-        model = scale._model(two_replicas, 30, 4, is_sharded)
-        assert scale._bank_bytes(two_replicas, model) == 4 * 4 * rows
+        model = scale.small_model(two_replicas, 30, 4, is_sharded)
+        assert scale.bank_bytes(two_replicas, model) == 4 * 4 * rows
         assert np.isfinite(scale._step(two_replicas, model, 6)()).all()
+
+
+def test_processes_are_started_on_one_machine_and_the_first_one_tells(monkeypatch):
+    asked = []
+
+    class Process:
+        returncode = 0
+
+        def __init__(self, command, env, **settings):
+            asked.append(json.loads(env["TF_CONFIG"]))
+            self.rows = [{"processes": len(asked[-1]["cluster"]["worker"])}]
+            self.is_ended = False
+
+        def communicate(self, timeout):
+            return f"other output\n{json.dumps(self.rows)}\n", None
+
+        def kill(self):
+            self.is_ended = True
+
+        def wait(self):
+            assert self.is_ended
+
+    monkeypatch.setattr(scale_worker.subprocess, "Popen", Process)
+    options = SimpleNamespace(workers="1,2", rows="30", batch=6, dim=4, repeats=1)
+    assert scale_worker.measured(options) == [{"processes": 1}, {"processes": 2}]
+    assert [config["task"]["index"] for config in asked] == [0, 0, 1]
+    assert all(a.startswith("127.0.0.1:") for c in asked for a in c["cluster"]["worker"])
+    monkeypatch.setattr(Process, "returncode", 1)
+    with pytest.raises(RuntimeError, match="other output"):
+        scale_worker.measured(options)
+
+
+def test_one_process_measures_a_whole_bank():
+    options = SimpleNamespace(rows="30", batch=6, dim=4, repeats=1)
+    (row,) = scale_worker._measure(tf.distribute.get_strategy(), ALONE, 30, options)
+    assert row["bank"] == "whole" and row["bank on a device, MB"] == 4e-6 * 4 * 30
+    assert row["ms per step"] > 0 and row["arrays of discovery, MB"] > 4e-6 * 4 * 30

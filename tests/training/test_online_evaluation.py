@@ -142,7 +142,7 @@ def test_a_method_without_embeddings_of_its_own_lacks_the_metrics_on_them(digits
     class Plain:
         encoder, temperature = model.encoder, 0.1
 
-        def image_embeddings(self):
+        def image_embeddings(self, indices=None):
             return None
 
     metrics = Monitor(*digits, MILD).measure(Plain()).metrics
