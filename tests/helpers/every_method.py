@@ -25,7 +25,7 @@ TO_BE_CONTINUED = [
 # single one. Each way to keep the bank comes once: whole in each process, and in parts.
 FLAGS = {
     "instance": ["instance", 21, "--views=2", "--group_weight=0.5", "--entropy_weight=0.2"],
-    "bank_in_parts": ["and", 17, "--shard_bank", "--entropy_weight=0.2"],
+    "bank_in_parts": ["and", 17, "--shard_bank", "--entropy_weight=0.2", "--steps_per_execution=2"],
     "deepcluster": ["deepcluster", 17, "--num_clusters=4"],
     "split_brain": ["split_brain", 21],
     "supervised": ["supervised", 21],
