@@ -37,6 +37,8 @@ def test_each_pod_names_all_and_itself(printing):
     workers = {each["name"]: each["value"] for each in container["env"]}["WORKERS"]
     assert job["spec"]["completions"] == job["spec"]["parallelism"] == int(workers)
     assert job["spec"]["completionMode"] == "Indexed" and pod["restartPolicy"] == "OnFailure"
+    # The others end before the first has exported the encoder: their status says nothing.
+    assert job["spec"]["successPolicy"] == {"rules": [{"succeededIndexes": "0"}]}
     assert service["spec"]["clusterIP"] == "None" and service["spec"]["publishNotReadyAddresses"]
     assert service["spec"]["selector"] == {"job-name": job["metadata"]["name"]}
     # The name of a pod is that of its job and its index, below the service that it names.
