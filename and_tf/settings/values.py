@@ -1,7 +1,6 @@
 """Settings as flat names and values, as flags and a run's flags.cfg have them."""
 
 import dataclasses
-import functools
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,10 +46,14 @@ def fields_of(settings: Settings | type[Settings]) -> Iterator[Field]:
             yield from fields_of(nested)
 
 
-@functools.cache
-def _hints(cls: type[Settings]) -> Mapping[str, Any]:
+def _hints(cls: type[Settings]) -> dict[str, Any]:
     """The types of its fields, which Python evaluates from their texts: once, not at each use."""
-    return typing.get_type_hints(cls)
+    if cls not in _HINTS:
+        _HINTS[cls] = typing.get_type_hints(cls)
+    return _HINTS[cls]
+
+
+_HINTS: dict[Any, dict[str, Any]] = {}
 
 
 def _kind(hint: Any) -> tuple[type, bool]:
