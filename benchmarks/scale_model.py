@@ -111,8 +111,7 @@ def costs(
         gradients=gradients,
         exchange=exchange,
         epoch=step * math.ceil(num_images / everybody),
-        # Each row is sent to all twice: to the process that keeps it, and to be compared.
-        discovery=2 * ring_seconds(bank, gpus, on)
+        discovery=ring_seconds(discovery_bytes(num_images, run, gpus), gpus, on)
         + softmax_seconds(num_images / gpus, num_images, run.dim, on, products=1),
         index=index_seconds(num_images, run.dim),
         gpu_bytes=bank / gpus + tables,
@@ -120,6 +119,16 @@ def costs(
         host_bytes=bank,  # the parts for discovery are as much at most
         checkpoint=(bank + tables) / on.disk,
     )
+
+
+def discovery_bytes(num_images: float, run: Run, gpus: int) -> float:
+    """What one process gives to the collectives of an exact discovery from a bank in parts.
+
+    Each row twice, to the process that keeps it and to be compared; what each process has found
+    nearest to it, as a table of all processes; and two sums of its softmax.
+    """
+    nearest = 12 * gpus * (run.neighbours + 1)
+    return num_images * (2 * 4.0 * run.dim + nearest + 2 * 8)
 
 
 def softmax_seconds(

@@ -104,14 +104,15 @@ def discover_in_blocks(
     check_numbers(num_rows, neighbourhood_size, temperature)
     plan = _Plan(blocks_of(num_rows, block_size), dim, sharing)
     own_rows, checksum = _own_rows(rows, plan)
-    part = _part(own_rows, plan, neighbourhood_size, temperature, precision)
+    settings = (neighbourhood_size, temperature, precision)
+    part = _part(own_rows, plan, *settings, is_whole=isinstance(rows, WholeRows))
     found = Neighbourhoods(
         np.zeros(num_rows, np.float32), np.zeros((num_rows, neighbourhood_size), np.int32)
     )
     is_kept = np.zeros(len(plan.blocks), np.int32)
     if kept is not None:
-        settings = {"rows": checksum, "temperature": temperature, "precision": precision}
-        found, is_kept = _kept(kept, found, plan, settings, sharing)
+        made_from = {"rows": checksum, "temperature": temperature, "precision": precision}
+        found, is_kept = _kept(kept, found, plan, made_from, sharing)
     with PairProgress(num_rows, progress, sharing.size) as counted:
         for block, numbers, is_done in zip(plan.blocks, plan.numbers, is_kept, strict=True):
             pairs = (block.stop - block.start) * len(own_rows)
@@ -175,18 +176,27 @@ def _own_rows(rows: RowSource, plan: _Plan) -> tuple[np.ndarray, int]:
 
 
 def _part(
-    rows: np.ndarray, plan: _Plan, num_neighbours: int, temperature: float, precision: str
+    rows: np.ndarray,
+    plan: _Plan,
+    num_neighbours: int,
+    temperature: float,
+    precision: str,
+    is_whole: bool,
 ) -> PartOnCpu | PartOnDevices:
     settings = (num_neighbours, temperature)
-    if devices := _devices(precision):
+    if devices := _devices(precision, is_whole):
         return PartOnDevices(rows, plan.own_rows.start, *settings, precision, devices)
     return PartOnCpu(rows, plan.small, plan.own, *settings)
 
 
-def _devices(precision: str) -> list[str]:
-    """On which TensorFlow compares rows: GPUs, or the CPU in half precision, else none."""
+def _devices(precision: str, is_whole: bool) -> list[str]:
+    """On which TensorFlow compares rows: GPUs, or the CPU in half precision, else none.
+
+    Of rows that one process has whole the first GPU alone, as in `discover`: a run without a
+    strategy has no other.
+    """
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
-    return gpus or ([] if precision == "float32" else ["CPU:0"])
+    return gpus[: 1 if is_whole else None] or ([] if precision == "float32" else ["CPU:0"])
 
 
 def _kept(

@@ -127,3 +127,10 @@ def test_one_process_measures_a_whole_bank():
     (row,) = scale_worker._measure(tf.distribute.get_strategy(), ALONE, 30, options)
     assert row["bank"] == "whole" and row["bank on a device, MB"] == 4e-6 * 4 * 30
     assert row["ms per step"] > 0 and row["arrays of discovery, MB"] > 4e-6 * 4 * 30
+
+
+def test_discovery_sends_each_row_twice_and_what_is_near_of_all():
+    run = scale_model.Run(dim=4, neighbours=2)
+    assert scale_model.discovery_bytes(10, run, gpus=3) == 10 * (2 * 16 + 3 * 3 * 12 + 16)
+    few, many = (scale_model.costs(1e6, gpus).discovery for gpus in (8, 64))
+    assert few / 8 < many < few

@@ -99,7 +99,7 @@ def test_what_is_gathered_at_once_keeps_to_its_budget(monkeypatch):
 
 def test_devices_find_what_the_cpu_does(monkeypatch, two_replicas):
     devices = [f"CPU:{number}" for number in range(2)]
-    monkeypatch.setattr(in_blocks, "_devices", lambda precision: devices)
+    monkeypatch.setattr(in_blocks, "_devices", lambda *settings: devices)
     rows = rows_of()
     rows[N // 2] += 0.1  # none are equally near, whose order rounding decides
     found, _ = on_each(
