@@ -1,6 +1,7 @@
 """The trainings of `when_neighbours_pay`: a round 0 for all variants, and the rounds of each."""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from and_tf.evaluation import accuracy, extract, weighted_knn
 from and_tf.methods.instance_model import InstanceModel
 from and_tf.runs import checkpoint
 from and_tf.search.mutual import are_mutual
+
+logger = logging.getLogger(__name__)
 
 
 class Images:
@@ -156,6 +159,7 @@ class Curve(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if (epoch + 1) % self.every == 0:
             self.found[epoch + 1] = self.images.top1(self.model.encoder, self.source)
+            logger.info("epoch %d: kNN %.1f %%", epoch + 1, self.found[epoch + 1])
 
 
 class Discoveries(keras.callbacks.Callback):

@@ -21,12 +21,13 @@ import functools
 import logging
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from and_tf.training.durations import clock
 from benchmarks.processes import set_up_logging
 from benchmarks.record import Record
 from benchmarks.shared_round_0 import Images, train_round_0, train_rounds
@@ -100,14 +101,31 @@ def carry_out(options: argparse.Namespace) -> Record:
     """Trains the parts that are not known yet."""
     images = Images(options)
     record = open_record(options, images.fingerprints)
+    parts: dict[str, Callable[[], dict[str, Any]]] = {}
     for seed in range(options.seeds):
         start = options.folder / f"round_0_seed_{seed}.npz"
-        part = functools.partial(train_round_0, options, images, seed, start)
-        add(record, f"round 0, seed {seed}", part)
+        parts[f"round 0, seed {seed}"] = functools.partial(
+            train_round_0, options, images, seed, start
+        )
         for name in options.variants:
-            part = functools.partial(train_rounds, options, images, VARIANTS[name], seed, start)
-            add(record, f"{name}, seed {seed}", part)
+            parts[f"{name}, seed {seed}"] = functools.partial(
+                train_rounds, options, images, VARIANTS[name], seed, start
+            )
+    missing = [part for part in parts if part not in record.known]
+    for place, part in enumerate(missing):
+        logger.info("%s: %s", part, describe_left(record.known, parts, len(missing) - place))
+        started = time.monotonic()
+        record.keep(part, **parts[part](), seconds=time.monotonic() - started)
     return record
+
+
+def describe_left(known: Mapping[str, Any], parts: Iterable[str], missing: int) -> str:
+    """How many parts are left, and how long they take at the mean of the parts that are known."""
+    seconds = [known[part]["seconds"] for part in parts if part in known]
+    text = f"{missing} of {len(list(parts))} parts are left"
+    if not seconds:
+        return text
+    return f"{text}, about {clock(missing * statistics.mean(seconds))}"
 
 
 def open_record(options: argparse.Namespace, fingerprints: Mapping[str, str]) -> Record:
@@ -123,15 +141,6 @@ def open_record(options: argparse.Namespace, fingerprints: Mapping[str, str]) ->
         )
     record.keep("settings", **settings)
     return record
-
-
-def add(record: Record, part: str, measure: Callable[[], dict[str, Any]]) -> None:
-    """Measures a part unless it is known."""
-    if part in record.known:
-        return
-    logger.info("%s", part)
-    started = time.monotonic()
-    record.keep(part, **measure(), seconds=time.monotonic() - started)
 
 
 def row(known: dict[str, dict[str, Any]], name: str, seeds: range) -> dict[str, object]:

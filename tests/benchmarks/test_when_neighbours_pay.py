@@ -98,3 +98,10 @@ def test_the_default_splits_share_no_image():
     whole = open_source("digits", "train").images
     assert sorted(map(bytes, parts)) == sorted(map(bytes, whole))
     assert images.fingerprints["test"] == open_source("digits", "test").fingerprint
+
+
+def test_the_time_left_is_that_of_the_parts_that_are_known():
+    parts = ["round 0, seed 0", "Instance, seed 0", "AND, seed 0"]
+    assert benchmark.describe_left({}, parts, 3) == "3 of 3 parts are left"
+    known = {"settings": {}, parts[0]: {"seconds": 20.0}, parts[1]: {"seconds": 40.0}}
+    assert benchmark.describe_left(known, parts, 1) == "1 of 3 parts are left, about 30s"
