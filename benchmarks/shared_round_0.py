@@ -194,9 +194,9 @@ class ByLabel(and_tf.NeighbourhoodCurriculum):
     """The upper bound: the nearest row of the same label as neighbour, found by labels."""
 
     def _discover(
-        self, rows: np.ndarray, neighbourhood_size: int, temperature: float
+        self, neighbourhood_size: int, temperature: float
     ) -> and_tf.search.neighbourhoods.Neighbourhoods:
-        found = super()._discover(rows, neighbourhood_size, temperature)
+        found, rows = super()._discover(neighbourhood_size, temperature), self._rows()
         unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         assert self.labels is not None
         for label in np.unique(self.labels):
