@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from and_tf.data.log_once import log_once
-from and_tf.data.sources.image_files import holds_output, is_ignored
+from and_tf.data.sources.image_files import holds_output, is_folder, is_ignored
 from and_tf.data.splits import SYNONYMS
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def folders_of_classes(folder: str | Path) -> set[str]:
 
     A link is one if it leads to what is not found without it.
     """
-    entries = sorted((entry for entry in os.scandir(folder) if entry.is_dir()), key=_name)
+    entries = sorted((entry for entry in os.scandir(folder) if is_folder(entry)), key=_name)
     found, seen = set(), {os.path.realpath(folder)}
     for entry in (entry for entry in entries if not is_ignored(entry.name)):
         if entry.is_symlink():

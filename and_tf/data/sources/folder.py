@@ -49,7 +49,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
     """Sub-folders that are called like a split, by the first name of that split."""
     found = {}
     for split, names in SYNONYMS.items():
-        folders = [root / name for name in names if (root / name).is_dir()]
+        folders = [root / name for name in names if os.path.isdir(root / name)]
         if folders:
             found[split] = folders[0]
         for other in folders[1:]:

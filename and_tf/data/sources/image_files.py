@@ -49,7 +49,8 @@ class ImageFiles:
         names: paths of the images relative to the folder, with "/", sorted.
         left_out: numbers of the other files by their ending in small letters, empty without one.
         marked: sub-folders that hold one of `MARKS`.
-        closed: sub-folders that cannot be searched, "" for the folder itself, and why.
+        closed: sub-folders that cannot be searched, "" for the folder itself, and why; links that
+            lead nowhere, such as to a disk that is not there, count as such unless called an image.
         links: how many links lead to what is found without them.
     """
 
@@ -98,7 +99,9 @@ class _Search:
             links, self.links = sorted(self.links), []
             for name in links:
                 path = self.root / name
-                if not os.path.isdir(path):  # also where the target may not be looked at
+                if reason := _why_closed(path):
+                    self.found.closed.append((name, reason))
+                elif not os.path.isdir(path):
                     to_files.append(name)
                 elif os.path.realpath(path) in self.searched or _is_loop(path):
                     needless += 1
@@ -128,7 +131,7 @@ class _Search:
             prefix = f"{name}/" if name else ""
             links = [entry.name for entry in entries if entry.is_symlink()]
             self.links += [prefix + n for n in links if not is_ignored(n)]
-            folders = [e.name for e in entries if not e.is_symlink() and _is_folder(e)]
+            folders = [e.name for e in entries if not e.is_symlink() and is_folder(e)]
             waiting += [(prefix + n, os.path.join(real, n)) for n in folders if not is_ignored(n)]
             others = {*links, *folders}
             files = [entry.name for entry in entries if entry.name not in others]
@@ -166,12 +169,27 @@ class _Search:
                 self.found.left_out[ending] += 1
 
 
+def _why_closed(link: Path) -> str:
+    """Why nobody can tell whether a link leads to a folder; empty if it can be told.
+
+    One that is called an image is taken for one, a broken one; so are the files of systems.
+    """
+    if _ending(link.name) in EXTENSIONS or link.name.lower() in SYSTEM_FILES:
+        return ""
+    try:
+        os.stat(link)
+    except OSError as error:
+        return f"a link to {os.readlink(link)}, {error.strerror or error}"
+    return ""
+
+
 def _ending(name: str) -> str:
     """In small letters, without the dot; empty where there is none."""
     return name.lower().rpartition(".")[2] if "." in name else ""
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one; not where nobody can tell."""
     try:
         return entry.is_dir()
     except OSError:  # of a file that is gone or cannot be looked at; reading it says so
@@ -194,11 +212,18 @@ def refuse_closed(folder: Path, found: ImageFiles, skip_broken: bool) -> None:
     if not skip_broken:
         raise BrokenImage(
             f"{count} cannot be searched, the first: {first}: ",
-            "change their permissions, or pass ",
+            _remedy(folder, found),
+            ", or pass ",
             Argument("skip_broken", True),
         )
     text = f"{folder.absolute()}: left out {count} that cannot be searched, the first: {first}"
     log_once(logger, logging.WARNING, text)
+
+
+def _remedy(folder: Path, found: ImageFiles) -> str:
+    are_links = {(folder / name).is_symlink() for name, _ in found.closed}
+    remedies = {False: "change their permissions", True: "mend what is linked to, remove the links"}
+    return ", ".join(remedies[kind] for kind in sorted(are_links))
 
 
 def report_folders(folder: Path, found: ImageFiles) -> None:
@@ -219,7 +244,7 @@ def is_ignored(folder: str) -> bool:
 
 def holds_output(folder: str | Path) -> bool:
     """Whether a folder, or one directly below it, holds one of `MARKS`, as that of runs does."""
-    below = [entry.path for entry in os.scandir(folder) if entry.is_dir()]
+    below = [entry.path for entry in os.scandir(folder) if is_folder(entry)]
     return any(os.path.exists(os.path.join(p, m)) for p in (folder, *below) for m in MARKS)
 
 

@@ -233,3 +233,22 @@ def test_a_link_that_leads_nowhere_is_a_broken_image_wherever_it_leads(tmp_path,
     write_images(tmp_path, ["a.png"])
     (tmp_path / "x.png").symlink_to(target)
     assert "1 broken image(s), the first: " in error_of(open_source, f"folder:{tmp_path}")
+
+
+@pytest.mark.parametrize("name", ["b", "b.v2"])
+@pytest.mark.parametrize("target", ["unmounted/b", "itself", "file/b"])
+def test_a_class_that_a_link_does_not_reach_is_not_left_out_in_silence(
+    tmp_path, told, name, target
+):
+    write_images(tmp_path / "photos", ["a/1.png"])
+    (tmp_path / "file").write_text("")
+    link = tmp_path / "photos" / name
+    link.symlink_to(link if target == "itself" else tmp_path / target)
+    message = error_of(open_source, f"folder:{tmp_path / 'photos'}")
+    assert f"1 sub-folder(s) cannot be searched, the first: {link} (a link to " in message
+    assert "mend what is linked to, remove the links, or pass skip_broken=True" in message
+    assert open_source(f"folder:{tmp_path / 'photos'}", skip_broken=True).names == ["a/1.png"]
+    assert "left out 1 sub-folder(s) that cannot be searched" in told.text
+    assert folders_of_classes(tmp_path / "photos") == {"a"}
+    link.unlink()
+    open_source(f"folder:{tmp_path / 'photos'}")
