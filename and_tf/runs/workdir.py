@@ -7,7 +7,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +20,7 @@ from and_tf.runs import checkpoint, schema
 from and_tf.runs.archives import check_unpacked_size
 from and_tf.runs.atomic_files import replace_by_link, replace_file, sync_descriptor
 from and_tf.runs.flag_file import flag_file_text, is_same_text, read_flag_file
+from and_tf.runs.last_steps import last_steps
 from and_tf.runs.lock import locked
 from and_tf.runs.places import check_local
 from and_tf.settings import SettingError, Settings, build, parse_all
@@ -261,7 +262,8 @@ class Workdir:
                 f" is not in {self.path}. It holds {', '.join(['last', *kept])}.",
             )
         arrays, metadata = checkpoint.load(kept[which], prefix)
-        self._check_metadata(metadata, kept[which])
+        number = None if which == "best" else int(which.removeprefix("round_"))
+        self._check_metadata(metadata, kept[which], number)
         return arrays, metadata, kept[which]
 
     def origin(self, names: Collection[str], images: str) -> dict[str, Any]:
@@ -274,23 +276,47 @@ class Workdir:
         settings = {name: text for name, text in self.read_flags().items() if name in names}
         return {"images": images, "settings": settings}
 
-    def _check_metadata(self, metadata: dict[str, Any], path: Path) -> None:
+    def _check_metadata(
+        self, metadata: dict[str, Any], path: Path, number: int | None = None
+    ) -> None:
         """Refuses a checkpoint of another run; those of earlier versions do not tell.
 
+        Args:
+            metadata: of the checkpoint.
+            path: of the checkpoint.
+            number: of the round that it is the end of; None of none.
+
         Raises:
-            BrokenFile: if its images or settings are not those of this run, or it has no step.
+            BrokenFile: if its images or settings are not those of this run, or it has no step, or
+                one that the run, or the round, does not come to.
         """
-        if "step" not in metadata:
-            raise BrokenFile(f"The checkpoint {path} is corrupt (there is no 'step'): restore it.")
-        origin = metadata.get("origin", {})
-        texts = self.read_flags() if origin and self.flags.is_file() else {}
+        texts = self.read_flags() if self.flags.is_file() else {}
+        known = self.read_metadata() if self.metadata.is_file() else {}
+        fault = "" if "step" in metadata else "there is no 'step'"
+        if not fault and number is not None and metadata.get("round", number) != number:
+            fault = f"it is of round {metadata['round']}"
+        if not fault and (last := last_steps(texts, known, number)):
+            fault = last.fault(metadata)
+        if fault:
+            raise BrokenFile(
+                f"The checkpoint {path} is corrupt ({fault}): restore it from a copy, or remove it."
+            )
+        self._check_origin(metadata.get("origin", {}), path, texts, known)
+
+    def _check_origin(
+        self,
+        origin: Mapping[str, Any],
+        path: Path,
+        texts: Mapping[str, str],
+        known: Mapping[str, Any],
+    ) -> None:
         parts: list[Any] = []
         for name, text in origin.get("settings", {}).items():
             if name in texts and not is_same_text(text, texts[name]):
                 separator = ", " if parts else ""
                 parts += [separator, Argument(name, text), f", here {texts[name]}"]
-        known = self.read_metadata().get("content") if origin and self.metadata.is_file() else None
-        if known is not None and origin.get("images", known) != known:
+        content = known.get("content")
+        if content is not None and origin.get("images", content) != content:
             parts = ["other images"]
         if parts:
             raise of_another_run(path, parts)

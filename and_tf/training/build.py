@@ -72,7 +72,7 @@ class Experiment:
     @property
     def total_steps(self) -> int:
         """Steps of the whole run; none where the method does not train."""
-        return self.steps_per_epoch * self.plan.total_epochs * self.settings.method.trains
+        return total_steps(self.settings, len(self.train))
 
     @property
     def step(self) -> int:
@@ -87,6 +87,13 @@ class Experiment:
 
     def is_epoch_end(self) -> bool:
         return self.step % self.steps_per_epoch == 0
+
+
+def total_steps(settings: ExperimentSettings, images: int) -> int:
+    """Steps of a run of these settings on so many images."""
+    method = settings.method
+    steps = steps_per_epoch(images, settings.optimizer.batch_size)
+    return steps * method.plan.total_epochs * method.trains
 
 
 def start_devices(settings: ExperimentSettings) -> None:

@@ -37,6 +37,7 @@ from and_tf.training.start import (
     begin_run,
     check_run_folder,
     continue_run,
+    is_finished,
     settings_of_run,
     start_from_weights,
     state_of,
@@ -94,7 +95,7 @@ def run_by(
     # What computes decides which collectives there are.
     device = "a GPU" if has_gpu() else "a CPU"
     workers.agree("devices", {"device": device, "precision": settings.devices.precision})
-    if run.summary.is_file():
+    if is_finished(run, settings):
         logger.info(
             "%s is finished: see %s. For a new run choose another folder.", run.path, run.summary
         )

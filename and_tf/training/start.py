@@ -21,7 +21,7 @@ from and_tf.runs.flag_file import flag_file_text
 from and_tf.runs.places import check_local
 from and_tf.runs.workdir import Workdir, of_another_run
 from and_tf.settings import differences, flat_values
-from and_tf.training.build import Experiment
+from and_tf.training.build import Experiment, total_steps
 from and_tf.training.callbacks import callback_metadata, restore_metadata
 from and_tf.training.encoder import size_of_start
 from and_tf.training.hardware import precision_policy
@@ -117,6 +117,28 @@ def _foreign_files(run: Workdir) -> set[str]:
     return {path.name for path in run.path.iterdir() if not is_leftover(path)} - {"lock"}
 
 
+def is_finished(run: Workdir, settings: ExperimentSettings) -> bool:
+    """Whether a run of these settings has come to its end: its checkpoint, and what was exported.
+
+    Raises:
+        UserError: if it says so, and its checkpoint does not.
+    """
+    if not run.summary.is_file():
+        return False
+    state = "there is no checkpoint"
+    if run.checkpoint.is_file() or run.previous_checkpoint.is_file():
+        _, metadata, path = run.load_checkpoint(prefix=())
+        images = run.read_metadata().get("images")
+        if images is None or metadata["step"] == total_steps(settings, images):
+            return True
+        last = total_steps(settings, images)
+        state = f"the newest checkpoint, {path}, is of step {metadata['step']} of {last}"
+    raise UserError(
+        f"{run.summary} says that the run is finished, and {state}: restore the last checkpoint, "
+        f"remove {run.summary.name} to train on, or choose another ", Argument("workdir"), ".",
+    )  # fmt: skip
+
+
 def begin_run(experiment: Experiment, monitor: Monitor) -> None:
     """Writes what a new run starts from."""
     run, settings = experiment.run, experiment.settings
@@ -196,7 +218,7 @@ def continue_run(
 
 
 def _check_place(experiment: Experiment, metadata: dict[str, Any], path: Path) -> None:
-    """Refuses a checkpoint of a step that the run has not, or of other images.
+    """Refuses a checkpoint of other images, or in an epoch that does not end with its step.
 
     Raises:
         BrokenFile: before anything is changed.
@@ -205,7 +227,7 @@ def _check_place(experiment: Experiment, metadata: dict[str, Any], path: Path) -
     if images not in (None, experiment.images.content):
         raise of_another_run(path, ["other images"])
     step, last = metadata["step"], experiment.total_steps
-    if step > last:
+    if step > last:  # where flags.cfg does not tell, or the method takes fewer than it tells
         raise _corrupt(path, f"it is of step {step}, and the run has {last}")
     interrupted = metadata.get("interrupted")
     if interrupted and last and (interrupted["epoch"] + 1) * experiment.steps_per_epoch != step:

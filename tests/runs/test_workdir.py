@@ -9,7 +9,7 @@ import pytest
 from and_tf.errors import BrokenFile, NotFound, UserError
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir, newest_run
-from and_tf.training.settings import ExperimentSettings, read_settings
+from and_tf.training.settings import ExperimentSettings, experiment_settings, read_settings
 
 
 @pytest.fixture
@@ -132,6 +132,35 @@ def test_a_checkpoint_of_another_run_is_refused_and_its_remedy_works(run, origin
     path = {"last": run.checkpoint, "best": run.best_checkpoint, "round_0": run.round_file(0)}
     path[which].unlink()
     assert run.load_checkpoint()[1]["step"] == 1
+
+
+LAST = {"step": 10 * 3, "epoch": 10, "round": 1}  # of 2 rounds of 5 epochs of 3 steps
+
+
+@pytest.mark.parametrize("further", [{"step": 31}, {"step": 10**9}, {"epoch": 11}, {"round": 2}])
+@pytest.mark.parametrize("which", ["last", "best", "round_1"])
+def test_a_checkpoint_beyond_the_end_of_the_run_is_refused(run, which, further):
+    plan = {"rounds": 1, "epochs_per_round": 5, "batch_size": 4}
+    run.write_flags(experiment_settings(plan))
+    run.write_metadata({"mean": [1.0], "std": [1.0], "images": 12})
+    path = {"last": run.checkpoint, "best": run.best_checkpoint, "round_1": run.round_file(1)}
+    checkpoint.save(path[which], {}, LAST)
+    assert run.load_checkpoint(which)[1] == LAST
+    checkpoint.save(path[which], {}, LAST | further)
+    with pytest.raises(BrokenFile, match=f"is corrupt .it is of .*{[*further.values()][0]}"):
+        run.load_checkpoint(which)
+
+
+@pytest.mark.parametrize("further", [{"step": 16}, {"epoch": 6}, {"round": 1}])
+def test_the_end_of_a_round_lies_within_the_round(run, further):
+    run.write_flags(experiment_settings({"rounds": 1, "epochs_per_round": 5, "batch_size": 4}))
+    run.write_metadata({"mean": [1.0], "std": [1.0], "images": 12})
+    end = {"step": 15, "epoch": 5, "round": 0}
+    checkpoint.save(run.round_file(0), {}, end)
+    assert run.load_checkpoint("round_0")[1] == end
+    checkpoint.save(run.round_file(0), {}, end | further)
+    with pytest.raises(BrokenFile, match="round_0.npz is corrupt"):
+        run.load_checkpoint("round_0")
 
 
 def test_a_setting_that_is_written_otherwise_is_no_other_one(run):
