@@ -9,20 +9,18 @@ import itertools
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from and_tf.collection.duplicates.groups import Group
+from and_tf.collection.duplicates.move_log import COLUMNS, numbered, read_log
 from and_tf.collection.printing import count_of, print_line
-from and_tf.errors import Argument, BrokenFile, NotFound, UserError
+from and_tf.errors import Argument, UserError
 from and_tf.runs.atomic_files import sync_descriptor
-from and_tf.runs.csv_cells import read_rows, row_writer
+from and_tf.runs.csv_cells import row_writer
 
 logger = logging.getLogger(__name__)
-
-COLUMNS = ("from", "to")
-
 
 class Move(NamedTuple):
     """Of one file; both paths are absolute."""
@@ -151,10 +149,10 @@ def undo_moves(log: Path, dry_run: bool = False) -> tuple[int, int]:
         How many images were moved back, or would be, and how many could not be.
 
     Raises:
-        NotFound, BrokenFile: if there is no such log, or it is none.
+        NotFound, BrokenFile: if there is no such log, or it is none of the folder that it lies in.
     """
     moved = failed = 0
-    for move in reversed(list(_read_log(log))):
+    for move in itertools.starmap(Move, reversed(read_log(log))):
         if not os.path.lexists(move.target):
             if not os.path.lexists(move.source):
                 logger.warning("%s is at neither place: left out.", move.source)
@@ -172,18 +170,6 @@ def undo_moves(log: Path, dry_run: bool = False) -> tuple[int, int]:
     return moved, failed
 
 
-def _read_log(path: Path) -> Iterator[Move]:
-    if not path.is_file():
-        raise NotFound(Argument("undo_moves", str(path)), " does not exist: correct the path.")
-    with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = list(read_rows(file))
-    if not rows or tuple(rows[0]) != COLUMNS:
-        raise BrokenFile(Argument("undo_moves", str(path)), " is no log of moves: give another.")
-    for row in rows[1:]:
-        if len(row) == len(COLUMNS):  # a kill cuts the last line: its move was never begun
-            yield Move(Path(row[0]), Path(row[1]))
-
-
 def _is_reached_by_link(images: Path, name: str) -> bool:
     path = images / name
     return any(part.is_symlink() for part in [path, *path.parents][: len(Path(name).parts)])
@@ -191,10 +177,10 @@ def _is_reached_by_link(images: Path, name: str) -> bool:
 
 def _free_place(path: Path, taken: set[Path]) -> Path:
     """The path, or the first of "name (2).jpg", "name (3).jpg" that no file has."""
-    numbered = (path.with_name(f"{path.stem} ({n}){path.suffix}") for n in itertools.count(2))
+    others = (numbered(path, number) for number in itertools.count(2))
     return next(
         place
-        for place in itertools.chain([path], numbered)
+        for place in itertools.chain([path], others)
         if place not in taken and not os.path.lexists(place)
     )
 

@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -190,3 +191,60 @@ def test_what_is_no_log_is_named(images, tmp_path):
         undo_moves(tmp_path / "none.csv")
     with pytest.raises(BrokenFile, match="is no log of moves"):
         undo_moves(images / "a.jpg")
+
+
+FORGED = {
+    "of a file elsewhere": ("{photos}/a.jpg", "{here}/else/a.jpg", "is not in the log's folder"),
+    "by dots": ("{photos}/a.jpg", "{moved}/../else/a.jpg", "is not in the log's folder"),
+    "through a link": ("{photos}/link/a.jpg", "{moved}/link/a.jpg", "is not in the log's folder"),
+    "to another name": ("{photos}/b.jpg", "{moved}/new.jpg", "has not the path"),
+    "to another folder": ("{photos}/d/new.jpg", "{moved}/c/new.jpg", "has not the path"),
+    "of two folders": ("{here}/others/new.jpg", "{moved}/new.jpg", "same folder of photos"),
+    "of no image": ("{photos}/keys", "{moved}/keys", "is no image"),
+    "into its own folder": ("{moved}/x/new.jpg", "{moved}/new.jpg", "lies in the log's folder"),
+    "relative": ("a.jpg", "{moved}/a.jpg", "not absolute"),
+    "of endless names": ("{photos}/" + "a" * 200_000 + ".jpg", "{moved}/a.jpg", "line|field"),
+    "of long names": ("{photos}/" + "a" * 40_000 + ".jpg", "{moved}/a.jpg", "two paths"),
+    "of names with zeros": ("{photos}/a\0.jpg", "{moved}/a\0.jpg", "two paths"),
+    "of three columns": ("{photos}/a.jpg,x", "{moved}/a.jpg", "two paths"),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_log_moves_nothing_but_images_of_its_folder_to_where_they_were(images, tmp_path, kind):
+    log = move(images, tmp_path / "moved")
+    source, target, words = FORGED[kind]
+    for name in ("else/a.jpg", "moved/new.jpg", "moved/c/new.jpg", "moved/keys"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "moved" / "link").symlink_to(tmp_path / "else")
+    before = contents(tmp_path)
+    places = {"photos": images, "here": tmp_path, "moved": tmp_path / "moved"}
+    row = f"{source},{target}\r\n".format(**places)
+    log.write_text(log.read_text() + row)
+    with pytest.raises(BrokenFile, match=words) as caught:
+        undo_moves(log)
+    assert "put it back into its folder" in str(caught.value) and "\n" not in str(caught.value)
+    assert contents(tmp_path) | {f"moved/{log.name}": ""} == before | {f"moved/{log.name}": ""}
+
+
+def test_a_log_works_by_other_names_of_its_folder_and_in_it_alone(images, tmp_path, monkeypatch):
+    before = contents(images)
+    (tmp_path / "x").mkdir()
+    monkeypatch.chdir(tmp_path / "x")
+    moves = plan_moves(images, NAMES, GROUPS, Path("../moved"))
+    log = move_files(moves, Path("../moved"))
+    (tmp_path / "link").symlink_to(tmp_path / "moved")
+    shutil.copy(log, tmp_path / "x" / "copy.csv")
+    with pytest.raises(BrokenFile, match="is not in the log's folder"):
+        undo_moves(tmp_path / "x" / "copy.csv")
+    assert undo_moves(tmp_path / "link" / log.name) == (2, 0) and contents(images) == before
+
+
+@pytest.mark.parametrize("cut", [1, 2, 5, 30])
+def test_a_line_that_a_kill_has_cut_is_of_a_move_that_was_not_begun(images, tmp_path, cut):
+    log = move(images, tmp_path / "moved")
+    whole = log.read_bytes()
+    line = f"{images / 'b.jpg'},{tmp_path / 'moved' / 'b.jpg'}\r\n".encode()
+    log.write_bytes(whole + line[:-cut])
+    assert undo_moves(log) == (2, 0)

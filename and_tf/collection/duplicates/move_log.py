@@ -1,0 +1,97 @@
+"""The log of moved images, read back: it may have been edited, or come from elsewhere.
+
+Of each image it names the place that it came from and the one in the log's own folder, by the same
+path relative to the folder of photos: what a log names besides is not obeyed.
+"""
+
+import csv
+import os
+import re
+from pathlib import Path
+
+from and_tf.data.formats import EXTENSIONS
+from and_tf.errors import Argument, BrokenFile, NotFound
+from and_tf.runs.csv_cells import read_rows
+
+COLUMNS = ("from", "to")
+LONGEST = 32_767  # characters of a path, of the system that has the longest
+
+
+def numbered(path: Path, number: int) -> Path:
+    """The place of an image whose own is taken: "name (2).jpg"."""
+    return path.with_name(f"{path.stem} ({number}){path.suffix}")
+
+
+def read_log(path: Path) -> list[tuple[Path, Path]]:
+    """Where each image came from, and where it is, both absolute; in the order of the moves.
+
+    Raises:
+        NotFound, BrokenFile: if there is no such log, or it is none of the folder that it lies in.
+    """
+    if not path.is_file():
+        raise NotFound(Argument("undo_moves", str(path)), " does not exist: correct the path.")
+    try:
+        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+            rows = list(read_rows(file))
+    except csv.Error as error:
+        raise _no_log(path, str(error)) from error
+    if not rows or tuple(rows[0]) != COLUMNS:
+        raise _no_log(path, "its first line is not from,to")
+    folder, photos = os.path.realpath(path.absolute().parent), None
+    moves = []
+    for number, row in enumerate(rows[1:], start=2):
+        if number == len(rows) and _is_cut(path, row):
+            break
+        root, fault = _photos_of(folder, row)
+        if root is not None and photos is not None and root != photos:
+            fault = f"{row[0]} is not of the same folder of photos as the others"
+        if fault:
+            raise _no_log(path, f"line {number}: {fault}")
+        photos = root
+        moves.append((Path(row[0]), Path(row[1])))
+    return moves
+
+
+def _is_cut(path: Path, row: list[str]) -> bool:
+    """Whether a kill has cut the last line: its move was never begun."""
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        is_whole = file.read() == b"\n"
+    return not is_whole or len(row) < len(COLUMNS)
+
+
+def _photos_of(folder: str, row: list[str]) -> tuple[str | None, str]:
+    """The folder of photos that a line is of, and what is wrong with the line, in words.
+
+    Args:
+        folder: real path of the log's.
+        row: of the log.
+    """
+    if len(row) != len(COLUMNS) or any("\0" in cell or len(cell) > LONGEST for cell in row):
+        return None, "it does not hold two paths"
+    source, target = map(Path, row)
+    below = Path(os.path.realpath(target.parent))
+    if not (source.is_absolute() and target.is_absolute()):
+        return None, "its paths are not absolute"
+    if not below.is_relative_to(folder):
+        return None, f"{target} is not in the log's folder"
+    parts = below.relative_to(folder).parts
+    name = re.escape(source.stem) + r"(?: \(\d+\))?" + re.escape(source.suffix)
+    is_same = re.fullmatch(name, target.name) and (
+        not parts or source.parent.parts[-len(parts) :] == parts
+    )
+    if not is_same:
+        return None, f"{source} has not the path that {target} has in the log's folder"
+    if source.suffix[1:].lower() not in EXTENSIONS:
+        return None, f"{source} is no image by its name"
+    root = os.path.realpath(Path(*source.parts[: len(source.parts) - 1 - len(parts)]))
+    if Path(root).is_relative_to(folder) or Path(folder).is_relative_to(root):
+        return None, f"{source} lies in the log's folder, or around it"
+    return root, ""
+
+
+def _no_log(path: Path, reason: str) -> BrokenFile:
+    return BrokenFile(
+        Argument("undo_moves", str(path)), f" is no log of moves to the folder that it lies in "
+        f"({reason}): give another, or put it back into its folder.",
+    )  # fmt: skip
