@@ -22,6 +22,7 @@ from and_tf.runs.csv_cells import row_writer
 
 logger = logging.getLogger(__name__)
 
+
 class Move(NamedTuple):
     """Of one file; both paths are absolute."""
 
