@@ -25,9 +25,10 @@ from and_tf.data.progress import progress_bar
 from and_tf.data.reading import is_away, opened, read_bytes, with_patience
 from and_tf.data.shared_files import check_same_files, merged
 from and_tf.data.shares import share
-from and_tf.data.sharing import ALONE, Sharing, gathered
+from and_tf.data.sharing import ALONE, Sharing, from_first, gathered
 from and_tf.errors import BrokenImage, NotFound, Unreachable
 
+_WORD = 2**64 - 1
 CHECKED_BYTES = 4 << 30  # larger sets are compared by names and sizes alone: reading takes minutes
 
 
@@ -40,6 +41,7 @@ class FileChecks(NamedTuple):
         checksums: (N,) uint32, CRC-32 of the content; None for sets above `CHECKED_BYTES`.
         shapes: (N, 2) int32, height and width in pixels; 0 where the file is broken.
         reasons: why a file is no readable image; None where it is one.
+        files: (N,) int64, the row of the first name of each file: hard links share it.
     """
 
     sizes: np.ndarray
@@ -47,6 +49,18 @@ class FileChecks(NamedTuple):
     checksums: np.ndarray | None
     shapes: np.ndarray
     reasons: list[str | None]
+    files: np.ndarray
+
+    def take(self, rows: np.ndarray) -> FileChecks:
+        """The checks of some files; what was the first name of a file may be missing."""
+        return FileChecks(
+            self.sizes[rows],
+            self.mtimes[rows],
+            None if self.checksums is None else self.checksums[rows],
+            self.shapes[rows],
+            [self.reasons[row] for row in rows.tolist()],
+            np.arange(len(rows)),
+        )
 
 
 class FileStates(NamedTuple):
@@ -56,11 +70,13 @@ class FileStates(NamedTuple):
         sizes: (N,) int64, bytes.
         mtimes, ctimes: (N,) int64, time of the last change of the content, and of the file's
             entry, in nanoseconds; the second tells also an edit that sets the first one back.
+        files: (N,) int64, the row of the first name of each file; see `FileChecks`.
     """
 
     sizes: np.ndarray
     mtimes: np.ndarray
     ctimes: np.ndarray
+    files: np.ndarray
 
 
 class Check(NamedTuple):
@@ -121,6 +137,7 @@ def check_files(
         checks.checksums if with_checksum else None,
         checks.shapes,
         reasons,
+        from_first(sharing, lambda: states.files, (len(names),), np.int64),
     )
 
 
@@ -159,7 +176,10 @@ def _shared(
 
 def file_states(folder: Path, names: Sequence[str]) -> FileStates:
     """Sizes and times of files, as the file system has them now."""
-    states = FileStates(*(np.full(len(names), -1, np.int64) for _ in FileStates._fields))
+    count = len(names)
+    sizes, mtimes, ctimes = np.full((3, count), -1, np.int64)
+    states = FileStates(sizes, mtimes, ctimes, np.arange(count))
+    numbers = np.zeros((2, count), np.uint64)  # device and inode, of files with several names
 
     def read(rows: np.ndarray) -> None:
         for row in rows.tolist():
@@ -168,9 +188,33 @@ def file_states(folder: Path, names: Sequence[str]) -> FileStates:
                 continue
             states.sizes[row] = state.st_size
             states.mtimes[row], states.ctimes[row] = state.st_mtime_ns, state.st_ctime_ns
+            if state.st_nlink > 1:
+                numbers[:, row] = state.st_dev & _WORD, state.st_ino & _WORD
 
-    _report(in_parts(read, np.arange(len(names))), len(names), "looking for images")
+    _report(in_parts(read, np.arange(count)), count, "looking for images")
+    _find_hard_links(states, *numbers)
     return states
+
+
+def _find_hard_links(states: FileStates, devices: np.ndarray, inodes: np.ndarray) -> None:
+    """Fills in the first name of each file that has several.
+
+    Some network file systems number files by 0, or two by one number: 0 tells nothing, and names
+    of one file have one size and time, too.
+
+    Args:
+        states: of N files.
+        devices, inodes: (N,) uint64, 0 of files with one name.
+    """
+    rows = np.flatnonzero(inodes)
+    if not len(rows):
+        return
+    keys = np.stack([inodes, devices, *(a.view(np.uint64) for a in states[:2])])[:, rows]
+    order = np.lexsort(keys)  # stable: the rows of each file rise
+    is_first = np.ones(len(rows), bool)
+    is_first[1:] = (keys[:, order[1:]] != keys[:, order[:-1]]).any(axis=0)
+    firsts = rows[order[is_first]]
+    states.files[rows[order]] = firsts[np.cumsum(is_first) - 1]
 
 
 def _state(path: str) -> os.stat_result | None:

@@ -47,6 +47,7 @@ class SourceOptions:
         skip_broken: whether images of a folder or list that cannot be decoded are left out.
         crop_to_box: whether images are cropped to their bounding box before anything else.
         sharing: the processes that open it alike, and share the work on its files.
+        hard_links: whether each name of a file is an image of its own; of a folder.
     """
 
     data_dir: str | Path | None = None
@@ -54,6 +55,7 @@ class SourceOptions:
     skip_broken: bool = False
     crop_to_box: bool = False
     sharing: Sharing = ALONE
+    hard_links: bool = False
 
 
 class Splits(dict[str, Callable[[], "Opened"]]):

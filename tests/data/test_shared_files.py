@@ -1,5 +1,6 @@
 """Files that several processes check together: each opens a part of them, once."""
 
+import os
 import shutil
 import threading
 
@@ -91,6 +92,27 @@ def test_checksums_of_a_manifest_are_shared_out(monkeypatch):
 
 def _distinct_images(count):
     return array_source(np.arange(count * 12, dtype=np.uint8).reshape(count, 2, 2, 3))
+
+
+def test_hard_links_are_those_that_the_first_sees(folder, monkeypatch):
+    """On the disk of another machine they may be copies."""
+    (folder / NAMES[6]).unlink()
+    os.link(folder / NAMES[2], folder / NAMES[6])
+    states_of = file_checks.file_states
+
+    def states_on(sharing):
+        found = states_of(folder, NAMES)
+        return found if sharing.number == 0 else found._replace(files=np.arange(7))
+
+    this = threading.local()
+    monkeypatch.setattr(file_checks, "file_states", lambda *_: states_on(this.replica))
+
+    def work(sharing):
+        this.replica = sharing
+        return check_files(folder, NAMES, sharing=sharing)
+
+    for checks in on_each(3, work)[0]:
+        assert checks.files.tolist() == [0, 1, 2, 3, 4, 5, 2]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ class EncodedSource:
         boxes: (N, 4) float64, the part of each upright image that counts, ymin, xmin, ymax, xmax as
             fractions of it; None for whole images.
         eval_crop: part of the shorter side that `load` gives; training crops know none.
+        hard_links: number of further names of its files that were left out of a folder.
     """
 
     items: Sequence[str] | Sequence[bytes]
@@ -68,6 +69,7 @@ class EncodedSource:
     broken: tuple[tuple[str, str], ...] = ()
     boxes: np.ndarray | None = None
     eval_crop: float = 1.0
+    hard_links: int = 0
 
     def __post_init__(self):
         if self.sizes is None:

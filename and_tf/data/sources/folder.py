@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import os
@@ -17,10 +18,13 @@ from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.sources.class_folders import class_names, class_of, report_classes
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.image_files import (
+    ImageFiles,
     described,
     find_images,
+    first_names,
     refuse_closed,
     report_folders,
+    report_hard_links,
     report_left_out,
 )
 from and_tf.data.sources.imagenet import listed_classes
@@ -62,7 +66,12 @@ def _open_with_classes(
     folder: Path, train_folder: Path | None, options: SourceOptions
 ) -> EncodedSource:
     return open_folder(
-        folder, train_folder, options.labels, options.skip_broken, sharing=options.sharing
+        folder,
+        train_folder,
+        options.labels,
+        options.skip_broken,
+        sharing=options.sharing,
+        hard_links=options.hard_links,
     )
 
 
@@ -74,6 +83,7 @@ def open_folder(
     excluded: Collection[Path] = (),
     decode: bool = False,
     sharing: Sharing = ALONE,
+    hard_links: bool = False,
 ) -> EncodedSource:
     """All images below one folder, whatever its sub-folders are called.
 
@@ -84,6 +94,7 @@ def open_folder(
         excluded: files that are no photos of the folder.
         decode: check all pixels of every image, as `skip_broken` does, rather than its header.
         sharing: the processes that open the folder alike; each checks some of its images.
+        hard_links: as in `open_source`.
 
     Raises:
         NotFound: if there is no such folder, or it holds no image.
@@ -91,12 +102,17 @@ def open_folder(
         UserError: if it holds a class that the training folder lacks.
     """
     folder = Path(folder).expanduser()
-    names = _image_names(folder, excluded, skip_broken)
+    found = _images_in(folder, excluded, skip_broken)
+    names, checks = found.names, check_files(folder, found.names, decode or skip_broken, sharing)
+    kept = np.arange(len(names)) if hard_links else first_names(found, checks.files)
+    if left_out := len(names) - len(kept):
+        report_hard_links(folder, names, kept, checks.files)
+        names, checks = [names[row] for row in kept.tolist()], checks.take(kept)
     classes, ids = _labels(folder, names, train_folder) if labels == "folders" else (None, None)
-    checks = check_files(folder, names, decode or skip_broken, sharing)
     rows = valid_rows(folder, names, checks, skip_broken)
     ids = None if ids is None else ids[rows]
-    return source_of_files(f"folder:{folder}", folder, names, checks, rows, ids, classes)
+    source = source_of_files(f"folder:{folder}", folder, names, checks, rows, ids, classes)
+    return dataclasses.replace(source, hard_links=left_out)
 
 
 def source_of_files(
@@ -139,8 +155,8 @@ def source_of_files(
     )
 
 
-def _image_names(folder: Path, excluded: Collection[Path], skip_broken: bool) -> list[str]:
-    """Paths of the images below a folder, relative to it, sorted; says what is left out."""
+def _images_in(folder: Path, excluded: Collection[Path], skip_broken: bool) -> ImageFiles:
+    """The images below a folder; says what is left out."""
     if not folder.is_dir():
         raise NotFound(f"{folder} is not a directory: correct the path.")
     found = find_images(folder, excluded)
@@ -150,7 +166,7 @@ def _image_names(folder: Path, excluded: Collection[Path], skip_broken: bool) ->
         raise NotFound(f"{folder} holds no image ({', '.join(EXTENSIONS)}).{beside}")
     report_left_out(folder, found.left_out)
     report_folders(folder, found)
-    return found.names
+    return found
 
 
 def _labels(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import TypeAlias
 
 from and_tf.data.log_once import log_once
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.splits import Opened
 
 logger = logging.getLogger(__name__)
+
+Pair: TypeAlias = "tuple[Opened, Opened | None]"
+Fingerprints: TypeAlias = tuple[str | None, str | None]
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")  # of the files that were read
 
@@ -39,3 +44,30 @@ def as_begun(source: Opened, fingerprint: str | None) -> Opened:
         f"{len(source) - len(rows):,} of kinds that were not read then are left out.",
     )
     return former
+
+
+def with_hard_links(found: Pair, begun: Fingerprints, reopen: Callable[[], Pair]) -> Pair:
+    """The images of a run that may have begun when each name of a file was an image of its own.
+
+    Args:
+        found: the images to train on and those held out, as they are today.
+        begun: the fingerprints of those that the run began with; None where one is not known.
+        reopen: opens them with each hard link as an image.
+    """
+    pairs = [(s, f) for s, f in zip(found, begun, strict=True) if f is not None and s is not None]
+    if not any(getattr(s, "hard_links", 0) and s.fingerprint != f for s, f in pairs):
+        return found
+    former = reopen()
+    if _agreeing(former, begun) <= _agreeing(found, begun):
+        return found
+    log_once(
+        logger,
+        logging.WARNING,
+        f"{former[0].name}: the run goes on with the images that it began with, each hard link as "
+        "one of its own; a new run takes each file once.",
+    )
+    return former
+
+
+def _agreeing(found: Pair, begun: Fingerprints) -> int:
+    return sum(s is not None and s.fingerprint == f for s, f in zip(found, begun, strict=True))

@@ -6,9 +6,11 @@ import dataclasses
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from and_tf.data.formats import EXTENSIONS, install_line, is_photo
 from and_tf.data.log_once import log_once
@@ -52,6 +54,7 @@ class ImageFiles:
         closed: sub-folders that cannot be searched, "" for the folder itself, and why; links that
             lead nowhere, such as to a disk that is not there, count as such unless called an image.
         links: how many links lead to what is found without them.
+        linked: those of the names that only links lead to.
     """
 
     names: list[str] = field(default_factory=list)
@@ -59,6 +62,7 @@ class ImageFiles:
     marked: list[str] = field(default_factory=list)
     closed: list[tuple[str, str]] = field(default_factory=list)
     links: int = 0
+    linked: frozenset[str] = frozenset()
 
 
 def find_images(folder: Path, excluded: Collection[Path] = ()) -> ImageFiles:
@@ -94,6 +98,7 @@ class _Search:
     def run(self) -> ImageFiles:
         """All that is found, without links first."""
         self._search("", os.path.realpath(self.root))
+        own = len(self.found.names)
         to_files, needless = [], 0
         while self.links:
             links, self.links = sorted(self.links), []
@@ -108,8 +113,9 @@ class _Search:
                 else:
                     self._search(name, os.path.realpath(path))
         needless += self._add_linked_files(to_files)
+        linked = frozenset(self.found.names[own:])
         self.found.names.sort()
-        return dataclasses.replace(self.found, links=needless)
+        return dataclasses.replace(self.found, links=needless, linked=linked)
 
     def _search(self, name: str, real: str) -> None:
         """Searches a folder, of which the real path is given, and those below it."""
@@ -235,6 +241,41 @@ def report_folders(folder: Path, found: ImageFiles) -> None:
     if found.links:
         text = f"left out {found.links:,} link(s) to what is found without them"
         log_once(logger, logging.INFO, f"{folder.absolute()}: {text}")
+
+
+def first_names(found: ImageFiles, files: np.ndarray) -> np.ndarray:
+    """(n,) int, rising: one name of each real file, of hard links the first.
+
+    A name that only links lead to gives way to those that are found without them.
+
+    Args:
+        found: N images.
+        files: (N,) int, equal where two of the names are of one file.
+    """
+    is_linked = np.fromiter(map(found.linked.__contains__, found.names), bool, len(found.names))
+    order = np.lexsort((is_linked, files))  # stable: among equals the first name
+    is_first = np.diff(files[order], prepend=-1) != 0
+    return np.sort(order[is_first])
+
+
+def report_hard_links(
+    folder: Path, names: Sequence[str], kept: np.ndarray, files: np.ndarray
+) -> None:
+    """Logs how many names of files that have another one were left out, and the first of them.
+
+    Args:
+        folder: that was searched.
+        names: of N images.
+        kept: (n,) int, rows from `first_names`.
+        files: (N,) int, as there.
+    """
+    left_out = np.ones(len(names), bool)
+    left_out[kept] = False
+    row = int(left_out.argmax())
+    other = names[kept[files[kept] == files[row]][0]]
+    text = f"left out {left_out.sum():,} hard link(s), each a further name of an image here; "
+    text += f"the first: {names[row]}, which is {other}"
+    log_once(logger, logging.INFO, f"{folder.absolute()}: {text}")
 
 
 def is_ignored(folder: str) -> bool:

@@ -15,7 +15,7 @@ from and_tf.data.settings import LABELS, DataSettings
 from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.sources import SOURCES, accepted_specs
 from and_tf.data.sources.arrays import ArraySource
-from and_tf.data.sources.former import as_begun
+from and_tf.data.sources.former import as_begun, with_hard_links
 from and_tf.data.splits import HELD_OUT, Opened, SourceOptions, Splits, known_as, unknown_class
 from and_tf.errors import Argument, NotFound, UserError
 
@@ -28,6 +28,7 @@ def open_source(
     skip_broken: bool = False,
     crop_to_box: bool = False,
     sharing: Sharing = ALONE,
+    hard_links: bool = False,
 ) -> Opened:
     """Opens a data set.
 
@@ -45,6 +46,8 @@ def open_source(
         crop_to_box: crop each image to the bounding box that the data set gives it, before
             anything else.
         sharing: the processes that open it alike; each checks some of its files.
+        hard_links: take each name of a file in a folder for an image of its own, as earlier
+            versions did, rather than each file once.
 
     Returns:
         The source of the split's images.
@@ -54,7 +57,8 @@ def open_source(
     """
     if labels not in LABELS:
         raise UserError(Argument("labels", labels), f" must be one of {', '.join(LABELS)}.")
-    splits = _open_splits(spec, SourceOptions(data_dir, labels, skip_broken, crop_to_box, sharing))
+    options = SourceOptions(data_dir, labels, skip_broken, crop_to_box, sharing, hard_links)
+    splits = _open_splits(spec, options)
     source = replace(splits.open(split, spec), name=f"{spec} {split}")
     return replace(source, labels=None, class_names=None) if labels == "none" else source
 
@@ -89,14 +93,14 @@ def _with_kind(spec: str) -> str:
 
 
 def open_train_and_held_out(
-    data: DataSettings, sharing: Sharing = ALONE
+    data: DataSettings, sharing: Sharing = ALONE, hard_links: bool = False
 ) -> tuple[Opened, Opened | None]:
     """Opens the images to train on and those held out, with the same classes.
 
     Args:
         data: which they are. Without `eval_split` validation is held out, else test, where there is
             one; of a data set of its own the first split, if it has neither.
-        sharing: as in `open_source`.
+        sharing, hard_links: as in `open_source`.
 
     Returns:
         The training source, and the held-out one: None if nothing names or holds one.
@@ -106,7 +110,10 @@ def open_train_and_held_out(
             class that the training images lack.
     """
     limit_megapixels(data.max_image_megapixels)
-    options = (data.data_dir or None, data.labels, data.skip_broken, data.crop_to_box, sharing)
+    options = (
+        *(data.data_dir or None, data.labels, data.skip_broken, data.crop_to_box),
+        *(sharing, hard_links),
+    )
     train = replace(open_source(data.data, data.train_split, *options), eval_crop=data.eval_crop)
     try:
         eval_split = data.eval_split or _default_eval_split(data)
@@ -129,7 +136,8 @@ def open_images_of_run(
     Args:
         data: which images they are.
         known: the run's metadata, with the fingerprints of the images that it began with, where
-            files of kinds that were not read then shall be left out.
+            files of kinds that were not read then shall be left out, and hard links be images of
+            their own if they were then.
         sharing: as in `open_source`.
 
     Raises:
@@ -141,11 +149,25 @@ def open_images_of_run(
             f"{path} does not exist, where the run had its images: if they were moved, name their "
             "new place by ", Argument("data"), ".",
         )  # fmt: skip
-    train, held_out = open_train_and_held_out(data, sharing)
-    if known:
-        train = as_begun(train, known.get("fingerprint"))
-        held_out = held_out and as_begun(held_out, known.get("held_out_fingerprint"))
-    return train, held_out
+    if not known:
+        return open_train_and_held_out(data, sharing)
+    begun = known.get("fingerprint"), known.get("held_out_fingerprint")
+
+    def reopen() -> tuple[Opened, Opened | None]:
+        return _as_begun(open_train_and_held_out(data, sharing, hard_links=True), begun)
+
+    try:
+        found = _as_begun(open_train_and_held_out(data, sharing), begun)
+    except NotFound:  # a part of a split that is empty where no hard link counts
+        return reopen()
+    return with_hard_links(found, begun, reopen)
+
+
+def _as_begun(
+    found: tuple[Opened, Opened | None], begun: tuple[str | None, str | None]
+) -> tuple[Opened, Opened | None]:
+    train, held_out = found
+    return as_begun(train, begun[0]), held_out and as_begun(held_out, begun[1])
 
 
 def _default_eval_split(data: DataSettings) -> str:

@@ -3,17 +3,20 @@
 import logging
 import os
 import shutil
+import types
 import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers.pictures import error_of, write_images
 
-from and_tf.data import formats
+from and_tf.data import check_cache, file_checks, formats
+from and_tf.data.settings import DataSettings
 from and_tf.data.sources import image_files
 from and_tf.data.sources.class_folders import folders_of_classes
 from and_tf.data.sources.image_files import find_images
-from and_tf.data.sources.opening import open_source
+from and_tf.data.sources.opening import open_images_of_run, open_source
 
 
 @pytest.fixture(autouse=True)
@@ -213,11 +216,75 @@ def test_folders_that_link_to_each_other_give_each_image_once(tmp_path):
     assert find_images(tmp_path).names == [f"{n}/{n}.png" for n in range(7)]
 
 
-def test_hard_links_are_images_of_equal_standing(tmp_path):
-    write_images(tmp_path, ["a/1.png"])
-    (tmp_path / "b").mkdir()
-    os.link(tmp_path / "a" / "1.png", tmp_path / "b" / "1.png")
-    assert find_images(tmp_path).names == ["a/1.png", "b/1.png"]
+@pytest.fixture
+def twice(tmp_path, monkeypatch):
+    """A folder in which two of three files have two names each, without checks that are known."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(check_cache, "SETTLED_SECONDS", -1.0)
+    folder = tmp_path / "photos"
+    write_images(folder, ["a/1.png", "b/2.png", "b/3.png"])
+    os.link(folder / "a" / "1.png", folder / "b" / "1.png")
+    os.link(folder / "b" / "2.png", folder / "a" / "2.png")
+    return folder
+
+
+def test_a_file_with_several_names_is_taken_once_by_the_first(twice, told):
+    for _ in range(2):  # its checks are known at the second
+        source = open_source(f"folder:{twice}")
+        assert source.names == ["a/1.png", "a/2.png", "b/3.png"]
+        assert source.labels.tolist() == [0, 0, 1] and source.hard_links == 2
+    (record,) = [r for r in told.records if "hard link" in r.message]
+    assert "left out 2 hard link(s)" in record.message
+    assert record.message.endswith("the first: b/1.png, which is a/1.png")
+    every = open_source(f"folder:{twice}", hard_links=True)
+    assert every.names == ["a/1.png", "a/2.png", "b/1.png", "b/2.png", "b/3.png"]
+
+
+def test_a_name_that_only_a_link_leads_to_gives_way_to_one_of_the_folder(tmp_path):
+    write_images(tmp_path / "photos", ["b/1.png"])
+    (tmp_path / "elsewhere").mkdir()
+    os.link(tmp_path / "photos" / "b" / "1.png", tmp_path / "elsewhere" / "1.png")
+    (tmp_path / "photos" / "a").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "a.png").symlink_to(tmp_path / "elsewhere" / "1.png")
+    source = open_source(f"folder:{tmp_path / 'photos'}")
+    assert source.names == ["b/1.png"] and source.hard_links == 1
+
+
+@pytest.mark.parametrize("changed", [{"st_ino": 0}, {"st_nlink": 1}, {"st_ino": 5, "st_dev": -7}])
+def test_file_systems_that_do_not_number_their_files_lose_none(twice, monkeypatch, changed):
+    """Inode 0 for all, no count of names, or one number for files of other content."""
+    stat = os.stat
+
+    def stat_of_another(path, **options):
+        state = stat(path, **options)
+        names = ("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_nlink", "st_ino", "st_dev")
+        of_another = {name: getattr(state, name) for name in names} | changed
+        return types.SimpleNamespace(**of_another)
+
+    (twice / "a/2.png").unlink()
+    (twice / "b/1.png").unlink()
+    for number, name in enumerate(["a/1.png", "b/2.png", "b/3.png"]):
+        os.utime(twice / name, (number, number))
+        os.link(twice / name, twice.parent / f"{number}.png")
+    monkeypatch.setattr(file_checks.os, "stat", stat_of_another)
+    assert open_source(f"folder:{twice}").names == ["a/1.png", "b/2.png", "b/3.png"]
+
+
+def test_a_run_that_began_with_each_name_as_an_image_goes_on_with_them(twice, told):
+    every = open_source(f"folder:{twice}", hard_links=True)
+    data = DataSettings(f"folder:{twice}", train_split="train[:3]", eval_split="train[3:]")
+    begun = {"fingerprint": every.take(slice(3)).fingerprint}
+    begun["held_out_fingerprint"] = every.take(slice(3, None)).fingerprint
+    train, held_out = open_images_of_run(data, begun)
+    assert train.names == every.names[:3] and held_out.names == every.names[3:]
+    np.testing.assert_array_equal(train.labels, every.labels[:3])
+    data = replace(data, eval_split="train[2:]")
+    train, held_out = open_images_of_run(data, {"fingerprint": begun["fingerprint"]})
+    assert train.names == every.names[:3]
+    assert held_out.names == every.names[2:]  # of the same images, so that none changes sides
+    assert "goes on with the images that it began with, each hard link as one" in told.text
+    train, _ = open_images_of_run(data, {"fingerprint": "of another folder"})
+    assert train.names == ["a/1.png", "a/2.png", "b/3.png"]
 
 
 def test_links_are_followed_once(tmp_path):
