@@ -1,6 +1,6 @@
 """Stops a run again and again and compares what comes out with a run that was left alone.
 
-python -m benchmarks.soak --stops=50 [--config=configs/digits.cfg] [--folder=EMPTY]
+python -m benchmarks.soak --stops=50 [--forged=100] [--config=configs/digits.cfg] [--folder=EMPTY]
 
 Each stop comes at a random moment of a phase drawn at random: training, discovery, evaluation,
 checkpoint or export; the same command then continues. Half of them are kills (SIGKILL), the others
@@ -8,8 +8,11 @@ what asks to stop: Ctrl-C, SIGTERM, SIGHUP and SIGUSR1. They go to the whole pro
 `train.py 2>&1 | tee` or `train.py 2>&1 | head -3`. What is asked to stop must end with status 0 and
 lose no step, unless it had not come to one. When a run has come to its end although it was
 stopped, the next one begins. Weights, bank, neighbours, optimiser, metrics, kept rounds and
-TensorBoard's events must equal those of the reference bit for bit, timings excepted. Exit status 1
-on any difference; the last line is the verdict.
+TensorBoard's events must equal those of the reference bit for bit, timings excepted.
+
+Between the stops copies of the run's folder are forged (`benchmarks.soak_forged`), and report.py,
+evaluate.py and train.py run on them: each must end with status 0 or one line, and write nothing
+outside of the folder. Exit status 1 on any difference or fault; the last line is the verdict.
 """
 
 import argparse
@@ -25,6 +28,7 @@ import time
 from pathlib import Path
 
 from benchmarks.soak_compare import differences
+from benchmarks.soak_forger import Forger, report_forged
 from benchmarks.soak_run import PHASES
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +55,8 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where the runs go; by default a temporary one")
     parser.add_argument("--checkpoint_steps", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and kinds of stops")
+    parser.add_argument("--forged", type=int, default=100, help="copies to forge between the stops")
+    parser.add_argument("--small", action="store_true", help="a tiny network: for tests")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         return soak(options, options.folder or Path(temporary))
@@ -60,23 +66,35 @@ def soak(options: argparse.Namespace, folder: Path) -> int:
     """Runs the reference, and runs that are stopped until that was often enough: the status."""
     flags = [f"--flagfile={options.config}", "--deterministic"]
     flags.append(f"--checkpoint_steps={options.checkpoint_steps}")
+    small = ["--small"] if options.small else []
     print(f"Reference: python train.py {' '.join(flags)}", flush=True)
-    reference = Life([*flags, f"--workdir={folder / 'reference'}"], ["tee"])
+    reference = Life([*small, *flags, f"--workdir={folder / 'reference'}"], ["tee"])
     reference.live()
     reference.check_ended_well()
     moments = random.Random(options.seed)
     stops, lost, found = collections.Counter(), [], []
+    forger = Forger(folder / "forged", [*small, "--", *flags])
+    per_stop = options.forged / options.stops
     while stops.total() < options.stops:
         run = folder / f"stopped_{len(found)}"
-        _stop_until_finished([*flags, f"--workdir={run}"], options.stops, moments, stops, lost)
+        of_run = [*small, *flags, f"--workdir={run}"]
+
+        def forge(run: Path = run) -> None:
+            forger.forge(run, int(stops.total() * per_stop) - forger.tried)
+
+        _stop_until_finished(of_run, options.stops, moments, stops, lost, forge)
         found.append(differences(folder / "reference", run))
         print(f"{run.name}: {len(found[-1])} differences after {stops.total()} stops", flush=True)
         print("".join(f"  {words}\n" for words in found[-1]), end="", flush=True)
-    return report(stops, lost, found)
+    forger.forge(run, options.forged - forger.tried)
+    return report(stops, lost, found, forger.outcomes)
 
 
-def _stop_until_finished(flags, wanted, moments, stops, lost) -> None:
-    """Starts a run over and over, until it ends before it is stopped; counts stops, steps lost."""
+def _stop_until_finished(flags, wanted, moments, stops, lost, forge) -> None:
+    """Starts a run over and over, until it ends before it is stopped; counts stops, steps lost.
+
+    After each stop `forge` is called, while nothing writes to the run.
+    """
     stopped_at, loses = None, True
     while True:
         life = Life(flags, moments.choice(READERS))
@@ -91,6 +109,7 @@ def _stop_until_finished(flags, wanted, moments, stops, lost) -> None:
         stops[life.stopped_in, life.stop.name] += 1
         if life.has_trained:  # else it ended before it went on
             stopped_at, loses = life.step, life.stop == signal.SIGKILL
+        forge()
 
 
 class Life:
@@ -199,19 +218,25 @@ class Life:
             raise SystemExit(f"FAILED: train.py ended with status {status}: {self.errors()}")
 
 
-def report(stops: collections.Counter, lost: list[int], found: list[list[str]]) -> int:
-    """Prints the table and the verdict."""
+def report(
+    stops: collections.Counter, lost: list[int], found: list[list[str]], outcomes: list[dict]
+) -> int:
+    """Prints the tables and the verdict."""
     kinds = ["SIGKILL", *(number.name for number in ASKS)]
     print(f"\n| stopped during | {' | '.join(kinds)} |\n|---{'|---' * len(kinds)}|")
     for phase in ("start", *PHASES):
         print(f"| {phase} | {' | '.join(str(stops[phase, kind]) for kind in kinds)} |")
     count = sum(map(len, found))
+    faults = report_forged(outcomes)
     print(
         f"\n{stops.total()} stops in {len(found)} runs, {len(lost)} resumes from a checkpoint, "
         f"steps lost: {sum(lost)} in all, at most {max(lost, default=0)} at once."
     )
-    print(f"{'FAILED' if count else 'PASSED'}: {count} differences from the reference.")
-    return int(count > 0)
+    print(
+        f"{'FAILED' if count + faults else 'PASSED'}: {count} differences from the reference, "
+        f"{faults} faults on forged folders."
+    )
+    return int(count + faults > 0)
 
 
 if __name__ == "__main__":

@@ -66,6 +66,8 @@ def _checkpoints(one: Path, other: Path) -> list[str]:
 def _description(run: Path) -> dict:
     """Of the exported SavedModel; its bytes, and so its checksum, are others each time."""
     path = run / "export" / "encoder" / "assets.extra" / "encoder.json"
+    if not path.is_file():
+        return {}  # that of a small run, or named among the files
     return {k: v for k, v in json.loads(path.read_text()).items() if k != "checksum"}
 
 

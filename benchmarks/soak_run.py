@@ -1,7 +1,7 @@
 """train.py that tells on a pipe what it is doing, so that a soak test can kill it right there.
 
-python -m benchmarks.soak_run FD FLAGS: writes a line for each phase that begins or ends, and the
-step after each step, to the file descriptor FD.
+python -m benchmarks.soak_run FD [--small] FLAGS: writes a line for each phase that begins or ends,
+and the step after each step, to the file descriptor FD.
 """
 
 import functools
@@ -16,6 +16,7 @@ from and_tf.runs import checkpoint
 from and_tf.training import loop as training
 from and_tf.training.callbacks import RunLog
 from and_tf.training.online_evaluation import Monitor
+from benchmarks.soak_small import make_programs_small
 
 PHASES = ("training", "discovery", "evaluation", "checkpoint", "export")
 
@@ -26,6 +27,10 @@ def main() -> int:
     if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # by nohup
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     tell = functools.partial(_tell, int(sys.argv[1]))
+    flags = sys.argv[2:]
+    if "--small" in flags:
+        flags.remove("--small")
+        make_programs_small()
     curriculum.discover = _within("discovery", curriculum.discover, tell)
     Monitor.measure = _within("evaluation", Monitor.measure, tell)
     checkpoint.save = _within("checkpoint", checkpoint.save, tell)
@@ -46,7 +51,7 @@ def main() -> int:
 
     RunLog.on_train_batch_end = on_train_batch_end
     tell("start")
-    status = train.main(sys.argv[2:])
+    status = train.main(flags)
     tell("end")
     return status
 

@@ -19,7 +19,7 @@ from and_tf.data import check_cache
 from and_tf.data.decode import header_shape, load_image, reason
 from and_tf.data.decoder_warnings import naming_image
 from and_tf.data.headers import START_BYTES, plain_shape
-from and_tf.data.large_images import most_pixels
+from and_tf.data.large_images import fault_of_size, most_encoded_bytes, most_pixels
 from and_tf.data.parts import in_parts
 from and_tf.data.progress import progress_bar
 from and_tf.data.reading import is_away, opened, read_bytes, with_patience
@@ -109,6 +109,7 @@ def check_files(
     known = check_cache.read(folder, decode, with_checksum)
     found = known.checks_of(names, states)
     found.is_known[found.shapes.prod(axis=1, dtype=np.int64) > most_pixels()] = False
+    found.is_known[states.sizes > most_encoded_bytes()] = False
     reasons: list[str | None] = [None] * len(names)
     is_valid = np.ones(len(names), bool)
 
@@ -264,4 +265,6 @@ def _content(path: str, is_whole: bool) -> bytes | str:
             return "no regular file"
         if state.st_size == 0:
             return "empty file"
+        if fault := fault_of_size(state.st_size):
+            return fault
         return read_bytes(descriptor, state.st_size if is_whole else START_BYTES)

@@ -4,6 +4,7 @@ The limit is Pillow's, unless a program sets another one: 179 megapixels, which 
 decoded. What claims more is refused by its header, before anything is decoded; except for a JPEG
 whose lines can be decoded smaller one after the other, by up to 8 in each direction: it is decoded
 at the largest size within the limit. A progressive JPEG is held whole by its decoder, and refused.
+A file that is larger than any image within the limit is not read.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from PIL.JpegImagePlugin import JpegImageFile
 from and_tf.data.settings import MAX_MEGAPIXELS
 
 BYTES_PER_PIXEL = 3
+# Of a file: 16 bits of four channels without compression, beside thumbnails and other metadata.
+ENCODED_BYTES_PER_PIXEL = 8
+METADATA_BYTES = 64 << 20
 MEGA = 1_000_000
 REDUCTIONS = (1, 2, 4, 8)
 
@@ -29,6 +33,21 @@ class TooManyPixels(ValueError):
 def most_pixels() -> int:
     """Of a decoded image; as in Pillow, whoever is sure of a file may set it higher there."""
     return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 1 << 62
+
+
+def most_encoded_bytes() -> int:
+    """Of an image file, which is read whole to decode it; no image within the limit has more."""
+    return METADATA_BYTES + ENCODED_BYTES_PER_PIXEL * most_pixels()
+
+
+def fault_of_size(size: int) -> str:
+    """Why a file of so many bytes is not read; empty where it is."""
+    if size <= most_encoded_bytes():
+        return ""
+    return (
+        f"its file has {size / MEGA:,.0f} MB, and the limit is {most_encoded_bytes() / MEGA:,.0f} "
+        f"MB, by that of {megapixel_limit():,} megapixels (max_image_megapixels): save it smaller"
+    )
 
 
 _replaced: list[int | None] = []  # the limit that was Pillow's, or its user's

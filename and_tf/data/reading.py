@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from and_tf.errors import NotFound, Unreachable
+from and_tf.data.large_images import fault_of_size
+from and_tf.errors import BrokenImage, NotFound, Unreachable
 
 logger = logging.getLogger(__name__)
 
@@ -62,9 +63,10 @@ def _read_at(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def read_file(path: str) -> tuple[bytes, os.stat_result]:
-    """The content of a file and its state when it was read; waits for a disk that is away.
+    """The content of an image file and its state when it was read; waits for a disk that is away.
 
     Raises:
+        BrokenImage: it is larger than any image that is decoded.
         NotFound: there is no such file, in a folder that is there.
         Unreachable: the disk stayed away for a minute.
         OSError: of another kind.
@@ -73,6 +75,9 @@ def read_file(path: str) -> tuple[bytes, os.stat_result]:
     def read() -> tuple[bytes, os.stat_result]:
         with opened(path) as descriptor:
             state = os.fstat(descriptor)
+            if fault := fault_of_size(state.st_size):
+                text = f"{os.path.abspath(path)} cannot be read ({fault})."
+                raise BrokenImage(text) from ValueError(fault)
             return read_bytes(descriptor, state.st_size), state
 
     return with_patience(path, read)

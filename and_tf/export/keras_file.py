@@ -14,6 +14,7 @@ from and_tf.export import metadata
 from and_tf.export.exported_encoder import ExportedEncoder, checked_encoder, not_ours, reading
 from and_tf.export.formats import Details
 from and_tf.runs.archives import check_keras_archive
+from and_tf.runs.weights_limit import weights_within
 
 
 def write(encoder: keras.Model, path: Path, details: Details) -> None:
@@ -32,8 +33,7 @@ def read(path: Path) -> ExportedEncoder:
     Raises:
         BrokenFile: if it is corrupt, or another model.
     """
-    with reading(path, "a Keras model"):
-        check_keras_archive(path)
+    with reading(path, "a Keras model"), weights_within(check_keras_archive(path)):
         encoder = keras.models.load_model(path, compile=False)
     try:
         shapes = encoder.input_shape, encoder.output_shape

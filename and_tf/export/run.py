@@ -22,6 +22,7 @@ from and_tf.runs.restore import restore_encoder
 from and_tf.runs.settings import RunChoice
 from and_tf.runs.workdir import Workdir, open_run
 
+FORMATS_AT_END = ("savedmodel", "keras")  # that every finished run holds
 TOLERANCE = 1e-4  # largest difference of an embedding's value from the Keras encoder's
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def _samples(
 
 
 def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) -> Path:
-    """Writes what every finished run holds: a SavedModel and a `.keras` file, of the layer `auto`.
+    """Writes what every finished run holds, of the layer `auto`: `FORMATS_AT_END`.
 
     Args:
         run: whose folder it goes to.
@@ -100,7 +101,7 @@ def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) 
         images: (n, side, side, 3) uint8, to compare on.
 
     Returns:
-        Path of the SavedModel.
+        Path of the first of them, the SavedModel.
     """
     layer = chosen_layer(encoder, AUTO_LAYER)
     encoder = _for_export(run, encoder, layer)
@@ -108,11 +109,11 @@ def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) 
     start = centre_start(encoder.input_shape[1], images.shape[1])
     margin = (start, border - start)
     images = np.pad(images, [(0, 0), margin, margin, (0, 0)])
-    savedmodel, _ = (
+    written = [
         write_export(encoder, export_path(run, form), form, Samples(images, images), layer)
-        for form in ("savedmodel", "keras")
-    )
-    return savedmodel
+        for form in FORMATS_AT_END
+    ]
+    return written[0]
 
 
 def export_path(run: Workdir, form: str) -> Path:

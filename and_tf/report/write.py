@@ -59,7 +59,7 @@ def write_report(
     run.check_folders()
     page = settings.page_path(run.path)
     check_place("output", page)
-    check_folder(run.tensorboard / "report")
+    check_folder(run.board)
     images = open_run_images(run, settings)  # before the model: a refusal comes at once
     context = read_context(run, choice.checkpoint, settings, command, images, control_command)
     replace_file(make_folder_of(page), render_report(context))

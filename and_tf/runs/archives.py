@@ -5,7 +5,19 @@ from pathlib import Path
 
 ALWAYS_BYTES = 1 << 30  # an archive may unpack to so much, however small it is
 HIGHEST_RATIO = 20  # names of files pack to a tenth, arrays hardly
+WEIGHTS = "model.weights."  # what the names of Keras's files of weights begin with
 TEXT_BYTES = 64 << 20  # of a text in an archive, such as a network's layers, of far below 1 MB
+
+
+def check_size(path: Path, most_bytes: int) -> None:
+    """Refuses a file that is larger than any of its kind.
+
+    Raises:
+        ValueError: if it is.
+        OSError: if there is none.
+    """
+    if path.stat().st_size > most_bytes:
+        raise ValueError(f"it has more than {most_bytes >> 20:,} MB")
 
 
 def check_unpacked_size(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
@@ -27,13 +39,17 @@ def check_unpacked_size(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
         raise ValueError(f"it unpacks to {unpacked / 1e9:,.1f} GB")
 
 
-def check_keras_archive(path: Path) -> None:
+def check_keras_archive(path: Path) -> int:
     """Refuses a .keras file whose texts, above all the network's layers, are beyond all measure.
 
     Keras reads and parses them whole, in a multiple of their size. Raises as `check_unpacked_size`.
+
+    Returns:
+        Bytes of its weights.
     """
     check_unpacked_size(path)
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if member.filename.endswith(".json") and member.file_size > TEXT_BYTES:
                 raise ValueError(f"{member.filename} unpacks to {member.file_size / 1e6:,.0f} MB")
+        return sum(m.file_size for m in archive.infolist() if m.filename.startswith(WEIGHTS))

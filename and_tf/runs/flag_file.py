@@ -4,7 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from and_tf.errors import Argument, BrokenFile, UserError
+from and_tf.runs.schema import read_regular
 from and_tf.settings import Settings, flat_values
+
+MOST_BYTES = 1 << 20  # a hundred times what is written
 
 
 def flag_file_text(settings: Settings) -> str:
@@ -44,16 +47,17 @@ def read_flag_file(path: Path) -> dict[str, str]:
     """Texts by the name of their setting, for `settings.parse_all`.
 
     Raises:
-        BrokenFile: if the file cannot be read or a line is none of a flag.
+        BrokenFile: if the file cannot be read, is no regular one or too large, or a line is none
+            of a flag.
     """
     texts = {}
     try:
-        for line in path.read_text(encoding="utf-8-sig").splitlines():
+        for line in read_regular(path, MOST_BYTES).decode("utf-8-sig").splitlines():
             name, is_equal, text = line.partition("=")
             if not name.startswith("--") or not is_equal:
                 raise BrokenFile(f"{path} is corrupt (the line {line!r}): restore it.")
             texts[name[2:]] = text
-    except UnicodeDecodeError as error:
+    except ValueError as error:
         raise BrokenFile(f"{path} is corrupt ({error}): restore it.") from error
     return texts
 

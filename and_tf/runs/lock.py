@@ -62,8 +62,9 @@ def _check_own(path: Path) -> None:
 
 def _holder(path: Path) -> str:
     try:
-        number = path.read_text().strip()
-    except OSError:
+        with open(path) as file:
+            number = file.read(20).strip()  # it may come from elsewhere, of any size
+    except (OSError, ValueError):
         return ""
     return f" (pid {number})" if number.isdigit() else ""
 

@@ -14,6 +14,7 @@ from and_tf.encoders.settings import EncoderSettings
 from and_tf.errors import BrokenFile, NotFound
 from and_tf.runs import checkpoint
 from and_tf.runs.archives import check_keras_archive
+from and_tf.runs.weights_limit import TooManyWeights, weights_within
 from and_tf.runs.workdir import Workdir
 
 
@@ -63,8 +64,8 @@ def _load_keras_file(path: Path) -> keras.Model:
         reason = "is no regular file" if path.exists() else "does not exist"
         raise NotFound(f"{path} {reason}: name a .keras file or a run's folder.")
     try:
-        check_keras_archive(path)
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        with weights_within(check_keras_archive(path)):
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a corrupt file shows in many exceptions
         reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
         raise BrokenFile(
@@ -91,13 +92,20 @@ def restore_encoder(run: Workdir, which: str = "last", also: str = "") -> Restor
     if settings.is_of_init or run.network.is_file():
         encoder = run.read_network()
     else:
-        encoder = build_encoder(
-            settings.encoder,
-            (size, size, 3),
-            settings.embedding_dim or 0,
-            metadata["mean"],
-            metadata["std"],
-        )
+        try:
+            with weights_within(run.most_weights()):
+                encoder = build_encoder(
+                    settings.encoder,
+                    (size, size, 3),
+                    settings.embedding_dim or 0,
+                    metadata["mean"],
+                    metadata["std"],
+                )
+        except TooManyWeights as error:
+            raise BrokenFile(
+                f"{run.flags} names another network than that of the checkpoints ({error}): "
+                "restore it."
+            ) from error
     prefix = (checkpoint.ENCODER, also) if also else checkpoint.ENCODER
     arrays, kept, path = run.load_checkpoint(which, prefix)
     checkpoint.restore(checkpoint.encoder_state(encoder), arrays, path)

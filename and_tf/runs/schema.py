@@ -8,6 +8,7 @@ more. Those that earlier versions did not write may be missing.
 import base64
 import json
 import math
+import os
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -265,6 +266,10 @@ def read_object(path: Path, schema: Schema, remedy: str = "restore it") -> dict[
 def read_regular(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """The bytes of a file; a pipe or a device, which may never end, is refused.
 
+    Args:
+        path: of the file.
+        most_bytes: that it may have; of a larger one nothing is read.
+
     Raises:
         OSError: if there is none.
         ValueError: if it is no regular file, or larger than any that is written.
@@ -272,7 +277,8 @@ def read_regular(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     if path.exists() and not path.is_file():
         raise ValueError("it is no regular file")
     with open(path, "rb") as file:
-        content = file.read(most_bytes + 1)
-    if len(content) > most_bytes:
-        raise ValueError(f"it has more than {most_bytes >> 20} MB")
+        is_larger = os.fstat(file.fileno()).st_size > most_bytes  # read only if it is not
+        content = b"" if is_larger else file.read(most_bytes + 1)
+    if is_larger or len(content) > most_bytes:
+        raise ValueError(f"it has more than {most_bytes >> 20:,} MB")
     return content

@@ -17,15 +17,18 @@ import numpy as np
 from and_tf.data.manifest import Manifest
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
 from and_tf.runs import checkpoint, schema
-from and_tf.runs.archives import check_unpacked_size
+from and_tf.runs.archives import check_size, check_unpacked_size
 from and_tf.runs.atomic_files import replace_by_link, replace_file, sync_descriptor
 from and_tf.runs.flag_file import flag_file_text, is_same_text, read_flag_file
 from and_tf.runs.last_steps import last_steps
 from and_tf.runs.lock import locked
 from and_tf.runs.places import check_local
+from and_tf.runs.weights_limit import weights_within
 from and_tf.settings import SettingError, Settings, build, parse_all
 
 S = TypeVar("S", bound=Settings)
+MOST_OF_METRICS = 1 << 30  # bytes: two million epochs
+MOST_OF_IMAGES = 4 << 30  # bytes: names, sizes and checksums of 100 million files
 
 
 class Workdir:
@@ -49,6 +52,7 @@ class Workdir:
         self.rounds = self.path / "rounds"
         self.discovery = self.path / "discovery"
         self.tensorboard = self.path / "tensorboard"
+        self.board = self.tensorboard / "report"
         self.network = self.path / "network.json"
         self.augmented = self.path / "augmented.png"
         self.summary = self.path / "summary.txt"
@@ -97,8 +101,8 @@ class Workdir:
         Raises:
             UserError: if one of them is a link.
         """
-        own = [self.checkpoint.parent, self.rounds, self.tensorboard, self.exports]
-        for folder in [*own, self.evaluations, self.discovery]:
+        own = [self.checkpoint.parent, self.rounds, self.exports, self.evaluations]
+        for folder in [*own, self.discovery, self.tensorboard, self.board]:
             if folder.is_symlink():
                 raise UserError(
                     f"{folder} is a link to {os.readlink(folder)}: nothing is written through "
@@ -180,12 +184,19 @@ class Workdir:
             config = schema.parse(schema.read_regular(self.network))
             if "keras_hub>" in json.dumps(config):  # knows the layers of its backbones
                 importlib.import_module("keras_hub")
-            return keras.saving.deserialize_keras_object(config, safe_mode=True)
+            with weights_within(self.most_weights()):
+                return keras.saving.deserialize_keras_object(config, safe_mode=True)
         except Exception as error:  # corruption shows in many exceptions
             reason = str(error).strip().partition("\n")[0][:200]
             raise BrokenFile(
                 f"{self.network}, the layers of the encoder, cannot be read ({reason}): restore it."
             ) from error
+
+    def most_weights(self) -> int:
+        """Bytes of the weights that the run's checkpoints can fill, which may be compressed."""
+        paths = [*self.checkpoint.parent.glob("*.npz"), *self.rounds.glob("*.npz")]
+        sizes = [path.stat().st_size for path in paths if path.is_file()]
+        return 2 * max(sizes) if sizes else 1 << 62  # without one none is read
 
     def write_summary(self, text: str) -> None:
         """Writes summary.txt, which marks the run as finished."""
@@ -208,6 +219,7 @@ class Workdir:
             BrokenFile: if it cannot be read.
         """
         try:
+            check_size(self.images, MOST_OF_IMAGES)
             check_unpacked_size(self.images)
             with np.load(self.images, allow_pickle=False) as arrays:
                 return Manifest.from_arrays({name: arrays[name] for name in arrays.files})
@@ -257,9 +269,11 @@ class Workdir:
         if self.best_checkpoint.is_file():
             kept["best"] = self.best_checkpoint
         if which not in kept:
+            has_last = self.checkpoint.is_file() or self.previous_checkpoint.is_file()
+            held = ", ".join([*(["last"] if has_last else []), *kept])
             raise NotFound(
                 Argument("checkpoint", which),
-                f" is not in {self.path}. It holds {', '.join(['last', *kept])}.",
+                f" is not in {self.path}. It holds {held or 'none: train first'}.",
             )
         arrays, metadata = checkpoint.load(kept[which], prefix)
         number = None if which == "best" else int(which.removeprefix("round_"))
@@ -344,9 +358,14 @@ class Workdir:
         """Records of metrics.jsonl; a last line that a kill cut short is left out.
 
         Raises:
-            BrokenFile: if another line is corrupt; a continued run would drop what follows it.
+            BrokenFile: if another line is corrupt, and a continued run would drop what follows it;
+                or if it is no regular file, or larger than `MOST_OF_METRICS`.
         """
-        content = self.metrics.read_bytes() if self.metrics.is_file() else b""
+        try:
+            is_there = self.metrics.exists()
+            content = schema.read_regular(self.metrics, MOST_OF_METRICS) if is_there else b""
+        except ValueError as error:
+            raise BrokenFile(f"{self.metrics} cannot be read ({error}): restore it.") from error
         lines = content.splitlines()
         records: list[dict[str, Any]] = []
         for number, line in enumerate(lines, start=1):

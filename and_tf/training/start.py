@@ -62,11 +62,19 @@ def _size_of_run(run: Workdir) -> int | None:
 def state_of(run: Workdir) -> dict[str, Any]:
     """What tells that several processes see the same folder of a run: its main files in words."""
     small = (run.flags, run.metadata, run.images, run.summary)
-    contents = {path: zlib.crc32(path.read_bytes()) for path in small if path.is_file()}
+    contents = {path: _checksum(path) for path in small if path.is_file()}
     state = {path.name: f"there (CRC-32 {crc:08x})" for path, crc in contents.items()}
     if run.checkpoint.is_file():
         state[run.checkpoint.name] = f"there ({run.checkpoint.stat().st_size:,} bytes)"
     return state
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with open(path, "rb") as file:
+        while part := file.read(1 << 20):  # it may come from elsewhere, of any size
+            checksum = zlib.crc32(part, checksum)
+    return checksum
 
 
 def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
@@ -89,9 +97,10 @@ def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
     if not run.holds_state():
         return False
     if different := _differences(run, settings):
+        by_name = [] if settings.run.workdir else ["another ", Argument("name"), ", or "]
         raise UserError(
-            folder, " holds a run with other settings (", *different, "): choose another, or "
-            "another ", Argument("name"), ", or repeat its settings.",
+            folder, " holds a run with other settings (", *different, "): choose another, or ",
+            *by_name, "repeat its settings.",
         )  # fmt: skip
     return run.checkpoint.is_file() or run.previous_checkpoint.is_file()
 

@@ -60,6 +60,17 @@ def test_others_are_refused_with_their_size_and_a_remedy(small_limit, tmp_path, 
     assert "a.png" in message and size in message
 
 
+def test_a_file_larger_than_any_image_within_the_limit_is_not_read(tmp_path, small_limit):
+    write_images(tmp_path, ["a.png", "b.png"])
+    source = open_source(f"folder:{tmp_path}")
+    os.truncate(tmp_path / "b.png", 5 << 30)  # of zeros that take no room on the disk
+    message = error_of(open_source, f"folder:{tmp_path}")
+    assert "b.png (its file has 5,369 MB, and the limit is 67 MB" in message
+    assert "(max_image_megapixels): save it smaller" in message
+    assert open_source(f"folder:{tmp_path}", skip_broken=True).names == ["a.png"]
+    assert "its file has 5,369 MB" in error_of(source.load, [1], 8)  # it grew meanwhile
+
+
 def test_the_limit_is_a_setting_which_the_message_names(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # put back at the end
     monkeypatch.setattr(large_images, "_replaced", [])

@@ -1,18 +1,7 @@
 """Runs of train.py without what takes long: for tests of what goes on around the encoder."""
 
-import keras
-
 from and_tf.training import encoder
-
-
-def small_encoder(name, input_shape, embedding_dim, *others, **more):
-    """In place of `build_encoder`: one convolution, under any policy of precision."""
-    x = images = keras.Input(input_shape)
-    x = keras.layers.Rescaling(1 / 128, offset=-1)(x)
-    x = keras.layers.Conv2D(4, 3, strides=2, name="conv")(x)
-    x = keras.layers.ReLU()(keras.layers.BatchNormalization(name="norm")(x))
-    x = keras.layers.Dense(embedding_dim, name="fc", dtype="float32")(keras.layers.Flatten()(x))
-    return keras.Model(images, keras.layers.UnitNormalization(dtype="float32")(x))
+from benchmarks.soak_small import small_encoder
 
 
 def make_runs_small(patch):

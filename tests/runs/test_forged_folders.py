@@ -28,6 +28,7 @@ from and_tf.report.record import read_record
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir, newest_run
 from and_tf.training.start import _check_place, check_run_folder
+from benchmarks.forging import ENTRIES, RESULT, forged, forged_arrays, put, write_npz
 
 CASES = int(os.environ.get("AND_TF_FORGED", "2000")) // 5  # of each of five kinds
 TRIED = collections.Counter()  # refused and read, of each kind
@@ -38,44 +39,6 @@ FORGED = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-
-NUMBERS = st.one_of(
-    st.sampled_from([0, 1, -1, 2**31 - 1, 2**31, 2**63, 10**400, 0.5, -0.0, 1e308, 5e-324]),
-    st.integers(-3, 200),
-    st.floats(allow_nan=True, allow_infinity=True),
-)
-TEXTS = st.one_of(
-    st.sampled_from(["", "0", "fc", "\udce9", "../../x", "{{ 7 }}"]), st.text(max_size=5)
-)
-PLAIN = st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS)
-VALUES = st.one_of(
-    PLAIN, st.lists(PLAIN, max_size=4), st.dictionaries(TEXTS, PLAIN, max_size=3),
-    st.builds(lambda: [[]]), st.builds(lambda: {"a": {"a": {}}}),
-)  # fmt: skip
-
-
-@st.composite
-def forged(draw, valid):
-    """The text of an object of which fields were changed, dropped and added, or bytes spoiled."""
-    found = json.loads(json.dumps(valid))
-    for _ in range(draw(st.integers(0, 2))):
-        places = [found, *(v for v in found.values() if isinstance(v, dict))]
-        place = draw(st.sampled_from(places))
-        name = draw(st.sampled_from([*place, *found, "more"]))
-        if draw(st.integers(0, 5)):
-            place[name] = draw(VALUES)
-        else:
-            place.pop(name, None)
-    text = json.dumps(found).encode()
-    kind = draw(st.integers(0, 23))
-    if kind == 0:
-        return text[: draw(st.integers(0, len(text)))]
-    if kind == 1:
-        place = draw(st.integers(0, len(text)))
-        return text[:place] + draw(st.binary(max_size=4)) + text[place:]
-    if kind == 2:
-        return draw(st.sampled_from([b"", b"[]", b"null", b"[" * 5000, b"\xff\xfe", b"\0" * 99]))
-    return text
 
 
 def tried(kind, read):
@@ -100,11 +63,6 @@ FACTS = {
     "origin": {"images": "c", "settings": {"seed": "0", "temperature": "0.1"}},
 }  # fmt: skip
 LINE = {"step": 1, "epoch": 1, "round": 0, "loss": 5.0, "images_per_second": 100.0, "anchors": 3}
-EVALUATION = {
-    "protocol": "kNN", "classifier": "knn", "layer": "fc", "checkpoint": "last", "reference": "a",
-    "queries": "b", "rows": [{"layer": "fc", "values": 8, "top1": 5.0, "k": 3}], "step": 2,
-    "epoch": 2, "top1": 5.0, "top1_deviation": 1.0, "notes": ["n"], "files": ["f"],
-}  # fmt: skip
 ENCODER = {
     "image_size": 8, "embedding_dim": 4, "normalised": True, "encoder": "e", "layer": "fc",
     "checksum": "0", "reference": {"image": "i", "embedding": [0.5], "use": "u"},
@@ -116,12 +74,6 @@ ARRAYS = {
     "optimizer/0000": np.int64(2),
     "encoder/fc/kernel": np.ones((2, 3), np.float32),
 }
-
-
-def write_npz(path, facts, arrays):
-    path.parent.mkdir(exist_ok=True)
-    with open(path, "wb") as file:
-        np.savez(file, facts=np.array(facts.decode("latin-1")), **arrays)
 
 
 @pytest.fixture(scope="module")
@@ -193,23 +145,6 @@ def test_metrics(run, lines, step):
     run.metrics.write_text(json.dumps(LINE) + "\n")
 
 
-@st.composite
-def forged_arrays(draw):
-    arrays = dict(ARRAYS)
-    name = draw(st.sampled_from(sorted(arrays)))
-    shape = draw(st.sampled_from([arrays[name].shape, (), (8,), (0,), (8, 2), (7, 1)]))
-    dtype = draw(st.sampled_from([arrays[name].dtype, "f4", "i8", "?", "U3", "c8", "M8[s]", "V3"]))
-    value = draw(st.sampled_from([0, 1, 7, 8, -1, 2**40, np.nan, np.inf]))
-    with np.errstate(all="ignore"):
-        try:
-            arrays[name] = np.full(shape, value).astype(dtype)
-        except (TypeError, ValueError):
-            arrays[name] = np.zeros(shape, dtype)
-    if not draw(st.integers(0, 9)):
-        del arrays[name]
-    return arrays
-
-
 @pytest.fixture(scope="module")
 def variables():
     return {
@@ -219,7 +154,7 @@ def variables():
 
 
 @FORGED
-@given(text=forged(FACTS), arrays=st.one_of(st.just(ARRAYS), forged_arrays()))
+@given(text=forged(FACTS), arrays=st.one_of(st.just(ARRAYS), forged_arrays(ARRAYS)))
 def test_checkpoints_and_ends_of_rounds(run, variables, text, arrays):
     experiment = types.SimpleNamespace(
         images=types.SimpleNamespace(content="c"), total_steps=4, steps_per_epoch=1
@@ -240,7 +175,7 @@ def test_checkpoints_and_ends_of_rounds(run, variables, text, arrays):
 
 
 @FORGED
-@given(is_export=st.booleans(), evaluated=forged(EVALUATION), told=forged(ENCODER))
+@given(is_export=st.booleans(), evaluated=forged(RESULT), told=forged(ENCODER))
 def test_results_and_descriptions_of_exports(run, tmp_path, is_export, evaluated, told):
     def read():
         if is_export:
@@ -263,26 +198,6 @@ NAMES = [
     "tensorboard", "export", "flags.cfg.partial", "summary.txt.partial",
     ".run.json.abcdefgh.partial",
 ]  # fmt: skip
-ENTRIES = ["text", "folder", "link to a file", "link to a folder", "link to nothing", "pipe",
-           "link to itself", "bytes", "nothing"]  # fmt: skip
-
-
-def put(path, kind, outside):
-    """Puts something in the place of a file of a run."""
-    if not path.parent.is_dir() or path.parent.is_symlink() or kind == "nothing":
-        return
-    targets = {
-        "link to a file": outside / "precious", "link to a folder": outside,
-        "link to nothing": outside / "new", "link to itself": path,
-    }  # fmt: skip
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "pipe":
-        os.mkfifo(path)
-    elif kind in targets:
-        path.symlink_to(targets[kind])
-    else:
-        path.write_bytes(b"--seed=1\n" if kind == "text" else b"PK\x03\x04\xff\0{")
 
 
 @FORGED

@@ -37,7 +37,7 @@ def test_stray_files_among_rounds_and_checkpoints_are_ignored(run):
 @pytest.mark.parametrize("which", ["best", "round_1", "round_x", "../run/rounds/round_0", ""])
 def test_a_checkpoint_that_is_not_there_is_refused_with_those_that_are(run, which):
     save_rounds(run, 0, 2)
-    with pytest.raises(NotFound, match="It holds last, round_0, round_2"):
+    with pytest.raises(NotFound, match=r"It holds round_0, round_2\."):
         run.load_checkpoint(which)
 
 
@@ -77,6 +77,21 @@ def test_metrics_after_a_step_are_forgotten_and_half_a_line_is_left_out(run):
     assert [record["step"] for record in run.read_metrics()] == [1, 2, 3]
     run.forget_after(2)
     assert run.metrics.read_text() == '{"step": 1}\n{"step": 2}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "read"),
+    [
+        ("flags.cfg", 2 << 20, Workdir.read_flags),
+        ("metrics.jsonl", 2 << 30, Workdir.read_metrics),
+        ("images.npz", 5 << 30, Workdir.read_images),
+    ],
+)
+def test_a_file_larger_than_any_that_is_written_is_not_read(run, name, size, read):
+    (run.path / name).touch()
+    os.truncate(run.path / name, size)  # of zeros that take no room on the disk
+    with pytest.raises(BrokenFile, match=rf"{name} .*it has more than [\d,]+ MB\): restore it"):
+        read(run)
 
 
 def test_a_corrupt_line_of_metrics_is_named(run):

@@ -42,7 +42,7 @@ def write_board(context: ReportContext) -> Path:
     )
     galleries, is_wrong = _galleries_by_round(context, part)
     write_tensorboard(
-        context.run.tensorboard / "report",
+        context.run.board,
         points,
         galleries=galleries,
         is_wrong=is_wrong,

@@ -1,0 +1,28 @@
+"""A network of one convolution in place of a deep one: for tests of what goes on around it."""
+
+from typing import Any
+
+import keras
+
+
+def small_encoder(
+    name: str, input_shape: tuple[int, int, int], embedding_dim: int, *others: Any, **more: Any
+) -> keras.Model:
+    """In place of `build_encoder`: one convolution, under any policy of precision."""
+    x = images = keras.Input(input_shape)
+    x = keras.layers.Rescaling(1 / 128, offset=-1)(x)
+    x = keras.layers.Conv2D(4, 3, strides=2, name="conv")(x)
+    x = keras.layers.ReLU()(keras.layers.BatchNormalization(name="norm")(x))
+    x = keras.layers.Dense(embedding_dim, name="fc", dtype="float32")(keras.layers.Flatten()(x))
+    return keras.Model(images, keras.layers.UnitNormalization(dtype="float32")(x))
+
+
+def make_programs_small() -> None:
+    """The programs of this process take the small network, and export it as a .keras file alone."""
+    from and_tf.export import run as exporting
+    from and_tf.runs import restore
+    from and_tf.training import encoder
+
+    for module in (encoder, restore):
+        module.build_encoder = small_encoder  # type: ignore[attr-defined]
+    exporting.FORMATS_AT_END = ("keras",)
