@@ -184,11 +184,11 @@ def outcome_of(name: str, main: Callable[[list[str]], int], words: list[str]) ->
         with all_output_to(said):
             try:
                 status = main(words)
+                crash = ""
             except BaseException:  # also SystemExit
-                status = -1
-                traceback.print_exc()
+                status, crash = -1, traceback.format_exc()
         said.seek(0)
-        lines = said.read().rstrip().splitlines() or [""]
+        lines = (said.read() + crash).rstrip().splitlines() or [""]
     if status == 0 and not any(line.startswith("Traceback") for line in lines):
         return {"outcome": "done", "words": ""}
     if status == 2 and lines[-1].startswith(f"{name}.py: "):
