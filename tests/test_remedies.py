@@ -64,8 +64,15 @@ def test_a_lock_that_is_a_link_is_removed(run, tmp_path, link):
 
 @pytest.mark.parametrize(
     "name",
-    ["checkpoints", "rounds", "export", "evaluations", "discovery", "tensorboard",
-     "tensorboard/report"],  # fmt: skip
+    [
+        "checkpoints",
+        "rounds",
+        "export",
+        "evaluations",
+        "discovery",
+        "tensorboard",
+        "tensorboard/report",
+    ],
 )
 def test_a_folder_that_is_a_link_is_removed(run, tmp_path, name):
     (tmp_path / "other").mkdir()
