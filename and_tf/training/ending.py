@@ -37,6 +37,7 @@ class Ending:
         self._is_cancelled = threading.Event()
         self._lock = threading.Lock()
         self._is_silent = False
+        self._aborting: threading.Thread | None = None
         self._python_stderr: TextIO | None = None  # while another one stands in its place
         self._stderr: int | None = None
         with contextlib.suppress(OSError):  # closed, as of a daemon
@@ -50,6 +51,8 @@ class Ending:
         """Lets the process live, for it waits no more. All messages go where they went before."""
         with self._lock:
             self._is_cancelled.set()
+            if self._aborting is not None:
+                self._aborting.join(LAST_LINE)  # TensorFlow prints several lines then
             self._speak_again()
 
     def _end(self, lost: Lost) -> None:
@@ -57,8 +60,11 @@ class Ending:
             if self._is_cancelled.is_set():
                 return
             self._leave_the_message_to_us()
-        # In a thread, for it waits where TensorFlow is still starting.
-        threading.Thread(target=abort_collectives, args=(str(lost),), daemon=True).start()
+            # In a thread, for it waits where TensorFlow is still starting.
+            self._aborting = threading.Thread(
+                target=abort_collectives, args=(str(lost),), name="abort", daemon=True
+            )
+            self._aborting.start()
         if self._is_cancelled.wait(LAST_STEP):
             return
         if wait_for_writers(LAST_WRITE) and self._is_cancelled.wait(LAST_LINE):

@@ -57,6 +57,15 @@ def _listener(cluster: Cluster) -> socket.socket:
         raise port_is_taken(cluster) from error
 
 
+def check_port(cluster: Cluster) -> None:
+    """Refuses a port that another program has taken since the processes met.
+
+    Raises:
+        UserError: if so.
+    """
+    _listener(cluster).close()
+
+
 def port_is_taken(cluster: Cluster) -> UserError:
     """What to say where the own port cannot be listened on."""
     _, port = _split(cluster.addresses[cluster.number])

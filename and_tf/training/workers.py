@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from and_tf.training.channel import Channel, Lost
 from and_tf.training.cluster import Cluster, read_cluster
 from and_tf.training.ending import Ending
 from and_tf.training.identity import identity
-from and_tf.training.meeting import meet, port_is_taken
+from and_tf.training.meeting import check_port, meet, port_is_taken
 from and_tf.training.settings import ExperimentSettings
 from and_tf.training.strategy import choose_strategy
 from and_tf.training.strategy_sharing import StrategySharing
@@ -94,7 +95,7 @@ def workers_of(settings: ExperimentSettings) -> Iterator[Workers]:
         channel.agree("flags and versions", identity(settings))
         with _speaking(cluster):
             channel.watch(ending.begin)
-            strategy = _strategy_of(cluster)
+            strategy = _strategy_of(cluster, channel, devices.worker_timeout)
             sharing = StrategySharing(strategy, cluster.number, cluster.size)
             yield Workers(strategy, sharing, channel, cluster.local_size)
     except BaseException as error:
@@ -117,19 +118,39 @@ def _speaking(cluster: Cluster) -> contextlib.AbstractContextManager[None]:
     return only_warnings(cluster.short_name(cluster.number))
 
 
-def _strategy_of(cluster: Cluster) -> tf.distribute.Strategy:
+def _strategy_of(cluster: Cluster, channel: Channel, timeout: float) -> tf.distribute.Strategy:
     """The strategy of processes that have met.
+
+    While TensorFlow waits for the others it holds Python's lock, so that nobody could tell this
+    process that one is lost: what may fail or take long is done before. Should one be lost in this
+    very moment, a timer that needs no lock ends this process.
 
     Raises:
         UserError: if another program has taken the port of this one since.
     """
     try:
         with startup_lines_dropped():
-            return choose_strategy("multiworker", cluster)
+            tf.config.list_physical_devices()  # looks for GPUs
+            check_port(cluster)
+            channel.wait_for_all("devices")
+            with _ended_after(timeout):
+                return choose_strategy("multiworker", cluster)
     except tf.errors.UnknownError as error:
         if PORT_IS_TAKEN in str(error):
             raise port_is_taken(cluster) from error
         raise
+
+
+@contextlib.contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    """Ends the process where the block takes longer, and shows where it was; TensorFlow would wait
+    for an hour."""
+    with contextlib.suppress(OSError, RuntimeError, AttributeError):  # no descriptor to write to
+        faulthandler.dump_traceback_later(seconds, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _lost_by(error: BaseException, channel: Channel) -> Lost | None:

@@ -89,7 +89,7 @@ def assert_ended_by_a_kill_of_the_other(chief, worker):
     assert status == 2 and time.monotonic() - killed < END
     last = output.strip().splitlines()[-1]
     assert re.search("worker 1 .* was killed: the same commands continue", last), output
-    assert "Traceback" not in output and "StartAbort" not in output
+    assert "Traceback" not in output and "StartAbort" not in output, output
 
 
 def test_a_signal_to_one_process_stops_both_after_the_same_step(tmp_path):

@@ -1,8 +1,8 @@
 """How processes begin and end together, each a thread here; a stub stands for their strategy."""
 
 import contextlib
+import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
@@ -108,17 +108,33 @@ def test_what_the_same_commands_do_depends_on_whether_something_is_saved(
     assert str(chief).endswith(f"the same commands {what}.")
 
 
-def test_a_port_that_was_taken_since_they_met_is_named_by_all(together, monkeypatch):
-    def choose(name, cluster=None):
+@pytest.mark.parametrize("is_seen_by_tensorflow", [False, True])
+def test_a_port_that_was_taken_since_they_met_is_named_by_all(
+    together, monkeypatch, is_seen_by_tensorflow
+):
+    meet, servers = workers.meet, []
+
+    def meet_and_lose_the_port(cluster, timeout):
+        channel = meet(cluster, timeout)
+        if cluster.number == 1:
+            address = "127.0.0.1", int(cluster.addresses[1].rpartition(":")[2])
+            servers.append(socket.create_server(address))
+        return channel
+
+    def choose(name, cluster):
         if cluster.number == 1:
             raise tf.errors.UnknownError(None, None, "Could not start gRPC server")
-        time.sleep(0.2)
 
-    monkeypatch.setattr(workers, "choose_strategy", choose)
+    if is_seen_by_tensorflow:
+        monkeypatch.setattr(workers, "choose_strategy", choose)
+    else:
+        monkeypatch.setattr(workers, "meet", meet_and_lose_the_port)
     chief, other = together(lambda w: w.wait_for_all("x"), settings(), settings())
     assert type(other) is UserError and "Port " in str(other) and " is taken by" in str(other)
     assert isinstance(chief, WorkerLost) and str(other) in str(chief)
     assert Argument("worker_port") in chief.parts
+    for server in servers:
+        server.close()
 
 
 def test_an_error_of_tensorflow_stays_where_all_are_there(together, monkeypatch):
