@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from and_tf.bank.settings import BankSettings
 from and_tf.methods.anchor_neighbourhoods.diagnostics import LABELLED_METRICS, METRIC_TITLES
-from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, Method
+from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, Method, TrainingContext
 from and_tf.methods.options import BankOptions
 
 if TYPE_CHECKING:
     from and_tf.data.sources.source import Source
+    from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,3 +47,21 @@ class BankMethod(Method):
             "shard_bank": self.bank.shard_bank,
             **dataclasses.asdict(self.options),
         }
+
+    def curriculum(self, context: TrainingContext, **of_method: Any) -> NeighbourhoodCurriculum:
+        """The callback that discovers neighbourhoods, with what a method adds to its arguments."""
+        from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
+
+        return NeighbourhoodCurriculum(
+            rounds=self.plan.rounds,
+            epochs_per_round=self.plan.epochs_per_round,
+            first_round_epochs=self.plan.first_round_epochs,
+            steps_per_epoch=context.steps_per_epoch,
+            labels=context.train.labels,
+            seed=context.seed,
+            progress=True,
+            interruptible=context.interruptible,
+            sharing=context.sharing,
+            blocks=context.discovery_blocks,
+            **of_method,
+        )

@@ -44,19 +44,4 @@ class Instance(BankMethod):
         of_options = self.options.callbacks(self.plan, context.steps_per_epoch)
         if not self.diagnostics:
             return of_options
-        from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
-
-        return [
-            *of_options,
-            NeighbourhoodCurriculum(
-                rounds=self.plan.rounds,
-                epochs_per_round=self.plan.epochs_per_round,
-                first_round_epochs=self.plan.first_round_epochs,
-                steps_per_epoch=context.steps_per_epoch,
-                anchor_share=0.0,
-                labels=context.train.labels,
-                seed=context.seed,
-                progress=True,
-                interruptible=context.interruptible,
-            ),
-        ]
+        return [*of_options, self.curriculum(context, anchor_share=0.0)]

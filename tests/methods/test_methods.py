@@ -1,5 +1,7 @@
 """Methods beside AND: what they build, hold and leave out."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from and_tf.bank.settings import BankSettings
 from and_tf.data.sources.source import array_source
 from and_tf.encoders.build import build_encoder
 from and_tf.methods import METHODS
+from and_tf.methods.anchor_neighbourhoods.method import AnchorNeighbourhoods
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.methods.instance import Instance
 from and_tf.methods.instance_model import InstanceModel
@@ -89,6 +92,13 @@ def test_instance_discovers_only_where_diagnostics_are_asked_for():
     model = Instance(diagnostics=True).build_model(encoder(), source(), 0)
     assert set(Instance.neighbourhood_arrays) < set(model.round_state())
     assert set(model.round_state()) == {"neighbours", "is_anchor", "entropy", "round"}
+
+
+@pytest.mark.parametrize("method", [AnchorNeighbourhoods(), Instance(diagnostics=True)])
+def test_discovery_is_shared_by_the_processes_and_keeps_blocks(method):
+    given = dataclasses.replace(context(), sharing=object(), discovery_blocks=object())
+    (callback,) = method.callbacks(given)
+    assert callback.sharing is given.sharing and callback.blocks is given.discovery_blocks
 
 
 def test_instance_takes_the_settings_of_the_bank():

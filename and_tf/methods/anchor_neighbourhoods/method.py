@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from and_tf.errors import Argument, UserError
+from and_tf.errors import Argument
 from and_tf.methods.anchor_neighbourhoods.selection import RULES
 from and_tf.methods.bank_method import BankMethod
 from and_tf.methods.method import TrainingContext
 from and_tf.search.choices import PRECISIONS, SEARCHES
 from and_tf.search.mutual import are_mutual
-from and_tf.settings import at_least, between, setting
+from and_tf.settings import SettingError, at_least, between, setting
 
 if TYPE_CHECKING:
     import keras
@@ -62,10 +62,10 @@ class AnchorNeighbourhoods(BankMethod):
         choices=PRECISIONS,
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.neighbour_search != "exact" and self.discovery_precision != "float32":
-            raise UserError(
+            raise SettingError(
                 Argument("discovery_precision", self.discovery_precision),
                 " is for ", Argument("neighbour_search", "exact"), ": leave one of them out.",
             )  # fmt: skip
@@ -95,26 +95,15 @@ class AnchorNeighbourhoods(BankMethod):
         return are_mutual(neighbours) if self.neighbours == "mutual" else None
 
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
-        from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
-
         is_clean = self.discovery_features == "clean"
         return [
             *self.options.callbacks(self.plan, context.steps_per_epoch),
-            NeighbourhoodCurriculum(
-                rounds=self.plan.rounds,
-                epochs_per_round=self.plan.epochs_per_round,
-                first_round_epochs=self.plan.first_round_epochs,
-                steps_per_epoch=context.steps_per_epoch,
+            self.curriculum(
+                context,
                 anchors=self.anchors,
                 anchor_share=self.anchor_share,
                 features=context.extract_features if is_clean else None,
-                labels=context.train.labels,
-                seed=context.seed,
                 search=self.neighbour_search,
                 precision=self.discovery_precision,
-                progress=True,
-                interruptible=context.interruptible,
-                sharing=context.sharing,
-                blocks=context.discovery_blocks,
             ),
         ]
