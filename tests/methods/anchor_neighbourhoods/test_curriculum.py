@@ -7,6 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from and_tf.data.pipeline import train_pipeline
 from and_tf.data.settings import AugmentationSettings
@@ -36,12 +37,21 @@ def pipeline(step=0):
     return train_pipeline(source(), BATCH, cheap, seed=1, step=step)
 
 
-def fresh_model(k=2, **options):
+class Counting(AND):
+    """Counts its steps and learns nothing, where only the rounds matter: it is soon traced."""
+
+    def train_step(self, data):
+        with tf.control_dependencies([data[1]]):  # not counted before it has its batch
+            self.optimizer.iterations.assign_add(1)
+        return {"loss": self.loss_tracker.result()}
+
+
+def fresh_model(k=2, cls=AND, **options):
     keras.utils.set_random_seed(0)
     x = images = keras.Input((8, 8, 3))
     x = keras.layers.Dense(D)(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(x)))
     encoder = keras.Model(images, keras.layers.UnitNormalization()(x))
-    model = AND(encoder, N, neighbourhood_size=k, seed=0, **options)
+    model = cls(encoder, N, neighbourhood_size=k, seed=0, **options)
     model.compile(TorchSGD(0.1, momentum=0.9, nesterov=True))
     return model
 
@@ -115,30 +125,24 @@ class Recorder(keras.callbacks.Callback):
         self.rows.append(self.model.bank.rows.numpy())
 
 
-@pytest.mark.parametrize("train", WAYS)
-def test_discovers_once_at_the_first_step_of_each_round(monkeypatch, train):
-    model, steps = fresh_model(), []
+@pytest.mark.system
+def test_every_way_to_cut_the_run_trains_the_same_and_discovers_once_a_round(monkeypatch):
+    models, steps = [], []
 
     def recorded(*arguments, **settings):
-        steps.append(int(model.optimizer.iterations.numpy()))
+        steps.append(int(models[-1].optimizer.iterations.numpy()))
         return discover(*arguments, **settings)
 
     monkeypatch.setattr(module, "discover", recorded)
-    train(model)
-    assert steps == [2 * STEPS, 4 * STEPS, 6 * STEPS]
-    assert int(model.round.numpy()) == ROUNDS
-    assert int(model.optimizer.iterations.numpy()) == TOTAL * STEPS
-
-
-@pytest.mark.system
-def test_every_way_to_cut_the_run_trains_the_same():
-    whole = fresh_model()
-    train_in_one_fit(whole)
-    for train in WAYS[1:]:
-        cut = fresh_model()
-        train(cut)
-        for one, other in zip(whole.get_weights(), cut.get_weights(), strict=True):
+    for train in WAYS:
+        models.append(fresh_model())
+        train(models[-1])
+        assert steps == [2 * STEPS, 4 * STEPS, 6 * STEPS], train.__name__
+        assert int(models[-1].round.numpy()) == ROUNDS
+        assert int(models[-1].optimizer.iterations.numpy()) == TOTAL * STEPS
+        for one, other in zip(models[0].get_weights(), models[-1].get_weights(), strict=True):
             np.testing.assert_array_equal(one, other, err_msg=train.__name__)
+        steps.clear()
 
 
 def test_neighbours_are_those_of_the_bank_at_that_moment(discoveries):
@@ -158,7 +162,7 @@ def test_neighbours_are_those_of_the_bank_at_that_moment(discoveries):
 
 def test_discovery_takes_the_given_features(discoveries):
     features = np.random.default_rng(0).normal(size=(N, 7)).astype("float32")
-    model = fresh_model()
+    model = fresh_model(cls=Counting)
     fit(model, callback(features=lambda: features), epochs=3)
     ((rows, *_),) = discoveries
     np.testing.assert_array_equal(rows, features)
@@ -167,7 +171,7 @@ def test_discovery_takes_the_given_features(discoveries):
 
 def test_the_curriculum_searches_by_faiss_where_asked():
     pytest.importorskip("faiss")
-    exact, by_index = fresh_model(), fresh_model()
+    exact, by_index = fresh_model(cls=Counting), fresh_model(cls=Counting)
     fit(exact, callback(), epochs=3)
     fit(by_index, callback(search="faiss"), epochs=3)
     np.testing.assert_array_equal(by_index.neighbours.numpy(), exact.neighbours.numpy())
@@ -182,7 +186,7 @@ def test_a_missing_faiss_is_told_before_training(monkeypatch):
 
 def test_the_agreement_of_half_precision_is_logged(caplog):
     caplog.set_level(logging.INFO)
-    fit(fresh_model(), callback(precision="bfloat16", progress=True), epochs=3)
+    fit(fresh_model(cls=Counting), callback(precision="bfloat16", progress=True), epochs=3)
     assert "Discovery in bfloat16" in caplog.text
 
 
@@ -191,7 +195,7 @@ def test_a_rule_is_a_function_and_a_line(monkeypatch):
         return np.arange(len(entropy)) >= len(entropy) - num_anchors
 
     monkeypatch.setitem(RULES, "last", last_images)
-    model = fresh_model()
+    model = fresh_model(cls=Counting)
     fit(model, callback(anchors="last"), epochs=3)
     np.testing.assert_array_equal(np.flatnonzero(model.is_anchor), np.arange(14, 21))
 
@@ -236,7 +240,7 @@ def test_metrics_that_cannot_be_measured_again_come_from_the_metadata():
 )
 def test_each_round_has_its_share_of_anchors(settings, expected):
     recorder = Recorder()
-    fit(fresh_model(), callback(**settings), recorder, epochs=len(expected))
+    fit(fresh_model(cls=Counting), callback(**settings), recorder, epochs=len(expected))
     assert [int(anchors.sum()) for anchors in recorder.anchors] == expected
 
 
@@ -315,7 +319,7 @@ def test_where_mutual_pairs_count_every_metric_is_of_them():
 
 def test_images_without_a_label_do_not_count_for_consistency():
     labels = np.full(N, -1)
-    model = fresh_model()
+    model = fresh_model(cls=Counting)
     history = fit(model, callback(labels=labels), epochs=3)
     assert "consistency" not in history and history["anchors"] == [7]
     anchor = int(np.flatnonzero(model.is_anchor.numpy())[0])
@@ -329,7 +333,7 @@ def test_images_without_a_label_do_not_count_for_consistency():
 
 
 def test_a_resumed_run_logs_the_metrics_of_its_round():
-    model = fresh_model()
+    model = fresh_model(cls=Counting)
     before = fit(model, callback(labels=LABELS), epochs=3)
     after = fit(model, callback(labels=LABELS), data=pipeline(3 * STEPS), initial_epoch=3, epochs=4)
     for name in ("anchors", "entropy_mean", "consistency"):
@@ -337,7 +341,7 @@ def test_a_resumed_run_logs_the_metrics_of_its_round():
 
 
 def test_epochs_after_the_plan_stay_in_the_last_round(discoveries):
-    model = fresh_model()
+    model = fresh_model(cls=Counting)
     fit(model, callback(rounds=1), epochs=5)
     assert len(discoveries) == 1 and int(model.round.numpy()) == 1
 
