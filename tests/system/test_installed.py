@@ -52,7 +52,7 @@ def run(installed, tmp_path):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_help_and_version_have_status_0(run, program):
-    for word in ("--help", "-h"):
+    for word in ("--help", "-h") if program == "train" else ("--help",):
         ended = run(program, word)
         assert ended.returncode == 0 and ended.stdout.startswith(f"usage: and-{program} ")
     ended = run(program, "--version")
