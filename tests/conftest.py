@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.small_runs import skip_exports
+from helpers.thin_resnet import thin_resnets
 
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -41,6 +42,16 @@ ROOT = pathlib.Path(__file__).parents[1]
 IN_ROOT = pytest.StashKey[set[str]]()
 
 
+def pytest_configure(config):
+    """Files go to the processes of `-n` in the order of `pytest_collection_modifyitems`.
+
+    By default xdist begins with those of most tests, and the longest, of few tests, come last:
+    one process works on them while the others have nothing left.
+    """
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
 def pytest_sessionstart(session):
     session.config.stash[IN_ROOT] = names_in_root()
 
@@ -60,18 +71,31 @@ def names_in_root():
     return {path.name for path in ROOT.iterdir() if path.name[0] != "."}
 
 
-def pytest_collection_modifyitems(items):
-    """Marks as `system` the tests of some folders and those in a browser."""
+def pytest_collection_modifyitems(config, items):
+    """Marks as `system` the tests of some folders and those in a browser.
+
+    In one of several processes the files that hold such tests come first.
+    """
     tests = pathlib.Path(__file__).parent
     for item in items:
         folder = item.path.relative_to(tests).parts[0]
         if folder in SYSTEM_FOLDERS or item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.system)
+    if hasattr(config, "workerinput"):
+        long = {item.path for item in items if item.get_closest_marker("system")}
+        items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(autouse=True)
 def seeded():
-    keras.utils.set_random_seed(0)
+    """Seeds Python's, NumPy's and Keras's generators.
+
+    Not TensorFlow's: that would throw away the kernels of all functions, which the next call makes
+    anew, in 10 to 70 ms. No test draws from it without a seed of its own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.random, "set_seed", lambda seed: None)
+        keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +103,14 @@ def no_exports():
     """Runs of a module end without exports, which take most of the time of a short one."""
     with pytest.MonkeyPatch.context() as patch:
         skip_exports(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def thin_resnet():
+    """Runs of a module train a network of a third of the layers where they name resnet_small."""
+    with pytest.MonkeyPatch.context() as patch:
+        thin_resnets(patch)
         yield
 
 

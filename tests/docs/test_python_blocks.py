@@ -5,6 +5,7 @@ import io
 import sys
 import types
 
+import keras
 import numpy as np
 import pytest
 from helpers.pages import PAGES, code_blocks, page_name
@@ -15,8 +16,8 @@ import and_tf
 PYTHON_PAGES = [page for page in PAGES if code_blocks(page.read_text(), "python")]
 
 
-@pytest.fixture(scope="session")
-def small_encoder():
+@pytest.fixture(scope="module")
+def small_encoder(thin_resnet):
     return and_tf.build_encoder("resnet_small", (32, 32, 3), embedding_dim=16, seed=0)
 
 
@@ -51,6 +52,13 @@ def write_features(folder, encoder):
     embed_folder(embed_settings(values))
 
 
+def small_application(weights, include_top, pooling, input_shape, alpha):
+    """In place of a network of 150 layers; tests/methods/test_keras_use.py trains a whole one."""
+    images = keras.Input(input_shape)
+    x = keras.layers.ReLU()(keras.layers.Conv2D(8, 3, strides=4, use_bias=False)(images))
+    return keras.Model(images, keras.layers.GlobalAveragePooling2D()(x))
+
+
 @pytest.fixture
 def choices():
     """Takes out of the dicts of choices what a page has put in."""
@@ -78,6 +86,7 @@ SETUP = {
 
 @pytest.mark.parametrize("page", PYTHON_PAGES, ids=page_name)
 def test_python_blocks_run(page, files, choices, small_encoder, monkeypatch):
+    monkeypatch.setattr(keras.applications, "MobileNetV2", small_application)
     for prepare in SETUP.get(page_name(page), []):
         prepare(files, small_encoder)
     module = types.ModuleType(f"page_{page.stem}")
