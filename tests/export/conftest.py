@@ -1,6 +1,7 @@
 """Encoders and their exports, made once for all tests."""
 
 import pytest
+from helpers.thin_resnet import thin_resnets
 from helpers.trained_encoders import colour_encoder, smooth_pixels, trained_encoder
 
 from and_tf import export
@@ -8,7 +9,9 @@ from and_tf import export
 
 @pytest.fixture(scope="session")
 def encoder():
-    return trained_encoder("resnet_small")
+    with pytest.MonkeyPatch.context() as patch:
+        thin_resnets(patch)
+        return trained_encoder("resnet_small")
 
 
 @pytest.fixture(scope="session")

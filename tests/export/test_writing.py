@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 from helpers.small_runs import small_encoder
+from helpers.thin_resnet import thin_resnets
 from helpers.trained_encoders import smooth_pixels, trained_encoder
 
 from and_tf import encoders, export
@@ -18,7 +19,10 @@ TOLERANCE = 1e-4
 @pytest.fixture(scope="module", params=["resnet_small", "alexnet", "split resnet_small"])
 def any_encoder(request):
     *split, name = request.param.split()
-    return trained_encoder(name, split=bool(split))
+    with pytest.MonkeyPatch.context() as patch:
+        if split:  # whose halves matter, and Lab
+            thin_resnets(patch)
+        return trained_encoder(name, split=bool(split))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +67,8 @@ def test_verification_sees_other_weights(small, format, tmp_path):
     assert export.verify_export(other, path, format, smooth_pixels(3)) > 10 * TOLERANCE
 
 
-def test_mixed_precision_encoders_are_exported_in_float32(encoder, tmp_path):
+def test_mixed_precision_encoders_are_exported_in_float32(encoder, tmp_path, monkeypatch):
+    thin_resnets(monkeypatch)  # as `encoder` is
     before = keras.config.dtype_policy()
     try:
         keras.config.set_dtype_policy("mixed_bfloat16")
