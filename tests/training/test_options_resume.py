@@ -35,7 +35,7 @@ def last(folder):
     return checkpoint.load(folder / "checkpoints" / "last.npz")
 
 
-@pytest.mark.parametrize("flags", [[], ON_DEVICE, ["--method=instance"]], ids=" ".join)
+@pytest.mark.parametrize("flags", [ON_DEVICE, ["--method=instance"]], ids=" ".join)
 def test_a_stopped_run_continues_as_if_never_stopped(tmp_path, flags):
     is_instance = "--method=instance" in flags
     flags = [flag for flag in FLAGS if not (is_instance and "neighbour" in flag)] + flags
