@@ -21,6 +21,8 @@ from and_tf.report.section import PAGE, Section, fill
 from and_tf.report.settings import ReportSettings
 from and_tf.runs.settings import RunChoice
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 HOSTILE = "</script><b>x"
 
 
@@ -109,9 +111,9 @@ def test_the_explorer_knows_its_images_and_their_neighbours(labelled):
         ((40, 0), [], {}, {"confusion"}, "accuracy of the features cannot be known"),
         ((40, 0, False), [], {}, {"confusion"}, "no held-out images"),
         ((40, -1), [], {}, {"confusion"}, "has no labels"),
-        ((40, 4, False), ["--rounds=1"], {}, {"confusion"}, "Highest entropy"),
-        ((40, 4, False), ["--rounds=0", "--epochs_per_round=1"], {}, {"confusion"},
-         "kNN among the training images names the class of 51.0 % of 20 training images"),
+        ((40, 4, False), ["--rounds=1", "--epochs_per_round=1"], {}, {"confusion"},
+         ("Highest entropy",
+          "kNN among the training images names the class of 52.0 % of 20 training images")),
         ((40, 4), ["--rounds=2", "--anchors=random"], {}, set(),
          "Anchors, filled, are not the images of lowest entropy"),
         ((40, 4), ["--rounds=1", "--method=instance"], {}, set(),
@@ -129,9 +131,8 @@ def test_the_explorer_knows_its_images_and_their_neighbours(labelled):
     ],
     ids=[
         "unlabelled", "no held-out images", "labels of -1", "labels but no held-out images",
-        "kNN among training images", "random anchors", "Instance",
-        "unfinished", "not one round", "rounds=0", "one class", "100 classes",
-        "ten images, old", "a method that keeps no neighbourhoods",
+        "random anchors", "Instance", "unfinished", "not one round", "rounds=0", "one class",
+        "100 classes", "ten images, old", "a method that keeps no neighbourhoods",
     ],
 )  # fmt: skip
 def test_every_kind_of_run_has_a_page(tmp_path, images, flags, made, absent, words):

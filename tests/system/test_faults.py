@@ -19,7 +19,7 @@ from and_tf.runs.workdir import Workdir
 from and_tf.training.callbacks import Checkpoints, RunLog
 from benchmarks import soak_compare
 
-pytestmark = pytest.mark.usefixtures("no_exports")
+pytestmark = pytest.mark.usefixtures("no_exports", "thin_resnet")
 
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = [
