@@ -82,14 +82,14 @@ def test_a_killed_process_ends_the_other_and_the_same_commands_continue_to_the_s
 
 
 def assert_ended_by_a_kill_of_the_other(chief, worker):
-    """With one line, in time."""
+    """With one line of ours, in time; TensorFlow may see the loss first and print its own above."""
     worker.kill()
     killed = time.monotonic()
     status, output = outputs([chief], END)[0]
     assert status == 2 and time.monotonic() - killed < END
     last = output.strip().splitlines()[-1]
     assert re.search("worker 1 .* was killed: the same commands continue", last), output
-    assert "Traceback" not in output and "StartAbort" not in output, output
+    assert "Traceback" not in output, output
 
 
 def test_a_signal_to_one_process_stops_both_after_the_same_step(tmp_path):
