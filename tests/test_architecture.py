@@ -87,7 +87,7 @@ def test_imports_go_down_only(path):
 def test_no_module_but_the_methods_knows_a_single_method(path):
     if folder_of(path) in ("methods", "cli"):
         return
-    contract = {"choice", "method", "method_model", "rounds", "schedule"}
+    contract = {"choice", "method", "method_model", "replicas", "rounds", "schedule"}
     for name in imported(path):
         if name.startswith("and_tf.methods."):
             assert name.split(".")[2] in contract, f"{path} imports {name}"
