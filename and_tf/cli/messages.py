@@ -4,8 +4,6 @@ import logging
 import sys
 from collections.abc import Callable
 
-from tqdm import tqdm
-
 from and_tf.cli.commands import with_installed_names
 from and_tf.errors import Argument
 
@@ -25,6 +23,8 @@ class _TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one message as a line, warnings marked as such; see `logging.Handler.emit`."""
+        from tqdm import tqdm  # late: it reads TQDM_... when it is imported
+
         prefix = "Warning: " if record.levelno >= logging.WARNING else ""
         tqdm.write(f"{prefix}{with_installed_names(self._text(record))}", file=sys.stderr)
         sys.stderr.flush()

@@ -1,7 +1,6 @@
 """Running a program: flags, TensorFlow's start, and errors that a user can mend in one line."""
 
 import errno
-import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from and_tf.cli.commands import with_installed_names
 from and_tf.cli.flags import Flags
 from and_tf.cli.messages import set_up_logging
 from and_tf.cli.streams import drop_what_cannot_be_written
+from and_tf.cli.surroundings import leave_out_user_settings
 from and_tf.cli.tensorflow_start import start_tensorflow
 from and_tf.encoders.keras_settings import check_backend
 from and_tf.errors import Argument, BrokenImage, Stopped, UserError
@@ -44,7 +44,7 @@ def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> i
     """
     drop_what_cannot_be_written()
     set_up_logging(flags.spell)
-    os.environ["MPLBACKEND"] = "agg"  # what is drawn goes to files; the user's may not exist
+    leave_out_user_settings()
     try:
         with first_stop_signal(_interrupt):
             values = flags.parse(argv)

@@ -1,9 +1,13 @@
 """The one progress bar: on stderr, silent where that is not a terminal."""
 
+from __future__ import annotations
+
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 SECONDS_BEFORE_PROGRESS = 3
 
@@ -22,6 +26,8 @@ def progress_bar(
         is_shown: False for no bar at all.
         options: further arguments of tqdm.
     """
+    from tqdm import tqdm  # late: it reads TQDM_... when it is imported
+
     return tqdm(
         total=total,
         desc=description,
