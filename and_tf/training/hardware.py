@@ -85,19 +85,23 @@ def log_devices(precision: str, is_xla_on: bool) -> None:
             "this machine has an NVIDIA device, but TensorFlow sees no GPU: "
             'pip install "tensorflow[and-cuda]"'
         )
-    if "bfloat16" in precision and (times := bfloat16_slowdown()) > SLOW:
+    half = precision.removeprefix("mixed_")
+    if half != "float32" and (times := slowdown(half)) > SLOW:
         logger.warning(
-            "in bfloat16 a convolution takes %.1f times as long on this CPU as in float32: it is "
+            "in %s a convolution takes %.1f times as long on this CPU as in float32: it is "
             "emulated. Train with %s, in another %s.",
-            times, Argument("precision", "float32"), Argument("workdir"),
+            half, times, Argument("precision", "float32"), Argument("workdir"),
         )  # fmt: skip
 
 
-def bfloat16_slowdown() -> float:
-    """Time of a convolution and its gradients on the CPU in bfloat16, as a multiple of float32's.
+def slowdown(half: str) -> float:
+    """Time of a convolution and its gradients on the CPU, as a multiple of that in float32.
 
-    It is measured, in a fraction of a second: processors without instructions for it emulate it,
-    and TensorFlow may do so on others, whose flags tell nothing.
+    It is measured, in a fraction of a second: processors without instructions for half precision
+    emulate it, and TensorFlow may do so on others, whose flags tell nothing.
+
+    Args:
+        half: `bfloat16` or `float16`.
     """
 
     @tf.function
@@ -113,7 +117,7 @@ def bfloat16_slowdown() -> float:
         return min(timeit.repeat(lambda: gradients(*given)[0].numpy(), number=1, repeat=3))
 
     with tf.device("CPU:0"):
-        return seconds(tf.bfloat16) / seconds(tf.float32)
+        return seconds(tf.as_dtype(half)) / seconds(tf.float32)
 
 
 def device_name() -> str:

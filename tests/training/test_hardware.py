@@ -26,7 +26,7 @@ def machine(monkeypatch, tmp_path, caplog):
         info.write_text("processor\t: 0\nmodel name\t: Model 7: fast\n\n")
         monkeypatch.setattr(hardware, "CPU_INFO", info)
         monkeypatch.setattr(hardware, "num_cores", lambda: 4)
-        monkeypatch.setattr(hardware, "bfloat16_slowdown", lambda: slowdown)
+        monkeypatch.setattr(hardware, "slowdown", lambda half: slowdown)
         monkeypatch.setattr(hardware, "NVIDIA_FILES", tuple(map(pathlib.Path, nvidia)))
         monkeypatch.setattr(hardware.shutil, "which", lambda name: None)
         hardware.log_devices(precision, is_xla_on)
@@ -51,25 +51,34 @@ def test_an_nvidia_device_that_tensorflow_does_not_see_comes_with_the_install_li
     assert warning.endswith('pip install "tensorflow[and-cuda]"')
 
 
-def test_bfloat16_on_a_cpu_that_emulates_it_is_warned_of_with_the_remedy(machine):
-    _, warning = machine("mixed_bfloat16", False)
-    assert "8.0 times as long on this CPU as in float32" in warning
+@pytest.mark.parametrize("half", ["bfloat16", "float16"])
+def test_half_precision_on_a_cpu_that_emulates_it_is_warned_of_with_the_remedy(machine, half):
+    _, warning = machine(f"mixed_{half}", False)
+    assert f"in {half} a convolution takes 8.0 times as long on this CPU as in float32" in warning
     assert "Train with precision='float32', in another workdir." in warning
 
 
-def test_bfloat16_on_a_cpu_that_multiplies_it_is_not(machine):
+def test_half_precision_on_a_cpu_that_multiplies_it_is_not(machine):
     assert len(machine("mixed_bfloat16", False, slowdown=0.9)) == 1
 
 
-def test_the_slowdown_of_bfloat16_is_that_of_steps_of_these_types(monkeypatch):
+@pytest.mark.parametrize("half", ["bfloat16", "float16"])
+def test_the_slowdown_of_half_precision_is_that_of_steps_of_these_types(monkeypatch, half):
     seconds = iter([[0.9, 0.8, 1.0], [0.2, 0.1, 0.3]])
+    types_used = []
+
+    def conv2d(images, *others):
+        types_used.append(images.dtype.name)
+        return images
 
     def repeat(step, number, repeat):
         step()
         return next(seconds)
 
+    monkeypatch.setattr(tf.nn, "conv2d", conv2d)
     monkeypatch.setattr(hardware.timeit, "repeat", repeat)
-    assert hardware.bfloat16_slowdown() == pytest.approx(8)
+    assert hardware.slowdown(half) == pytest.approx(8)
+    assert types_used == [half, "float32"]
 
 
 @pytest.mark.parametrize(
