@@ -10,7 +10,7 @@ from and_tf.cli.commands import with_installed_names
 from and_tf.cli.flags import Flags
 from and_tf.cli.messages import set_up_logging
 from and_tf.cli.streams import drop_what_cannot_be_written
-from and_tf.cli.surroundings import leave_out_user_settings
+from and_tf.cli.surroundings import check_surroundings
 from and_tf.cli.tensorflow_start import start_tensorflow
 from and_tf.encoders.keras_settings import check_backend
 from and_tf.errors import Argument, BrokenImage, Stopped, UserError
@@ -44,10 +44,10 @@ def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> i
     """
     drop_what_cannot_be_written()
     set_up_logging(flags.spell)
-    leave_out_user_settings()
     try:
         with first_stop_signal(_interrupt):
             values = flags.parse(argv)
+            check_surroundings()
             start = prepare(values)
             check_backend()
             # The processes of a strategy must have found one another before TensorFlow computes.

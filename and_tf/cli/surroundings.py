@@ -2,18 +2,36 @@
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
-# Read when matplotlib, tqdm and scikit-learn are imported, which end in a traceback where they do
-# not take a value. Nothing here needs one.
-UNUSED = ("TQDM_", "SKLEARN_")
+from and_tf.errors import UserError
+
+# Of matplotlib, tqdm, scikit-learn, its processes and AutoGraph, which end in a traceback where they
+# do not take a value. Nothing here needs one.
+UNUSED = ("TQDM_", "SKLEARN_", "JOBLIB_", "LOKY_", "AUTOGRAPH_")
+# What is needed, and what TensorFlow would pass over in silence, or TFDS end in a traceback by.
+WHOLE = "[0-9]{1,9}", "a whole number"
+PATTERNS = {
+    "TF_ENABLE_ONEDNN_OPTS": ("0|1|true|false", "0 or 1"),
+    **dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), WHOLE),
+    **dict.fromkeys(("TFDS_RETRY_TRIES", "TFDS_RETRY_INITIAL_DELAY"), WHOLE),
+    "TFDS_RETRY_NOISE": ("[0-9]{1,9}([.][0-9]{0,9})?", "a number"),
+}
 
 
-def leave_out_user_settings() -> None:
-    """Leaves out what is meant for other programs; called by programs alone, before their work."""
+def check_surroundings() -> None:
+    """Leaves out what is meant for other programs; called by programs alone, before their work.
+
+    Raises:
+        UserError: if a variable that is needed holds what is not taken.
+    """
     for name in [name for name in os.environ if name.startswith(UNUSED)]:
         del os.environ[name]
     _leave_out_matplotlibrc()
+    for name, (pattern, words) in PATTERNS.items():
+        if (value := os.environ.get(name)) and not re.fullmatch(pattern, value):
+            raise UserError(f"{name} is {value[:60]!r}, not {words}: correct or unset it.")
 
 
 def _leave_out_matplotlibrc() -> None:

@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from and_tf.cli.surroundings import PATTERNS, check_surroundings
+from and_tf.errors import UserError
+
 ROOT = Path(__file__).parents[2]
 LATIN_1 = "# Größe\nfont.size: 3\n".encode("latin-1")
-RUBBISH = {name: "abc" for name in ("TQDM_NCOLS", "TQDM_MININTERVAL", "SKLEARN_WORKING_MEMORY")}
+NUMBERS = ("TQDM_NCOLS", "TQDM_MININTERVAL", "SKLEARN_WORKING_MEMORY", "JOBLIB_MULTIPROCESSING")
+RUBBISH = dict.fromkeys(NUMBERS, "abc")
 PROGRAM = """
 import sys
 from and_tf.cli.flags import Flags
@@ -47,3 +51,15 @@ def test_cards_are_listed_whatever_is_set(tmp_path):
     script = "from and_tf.cli.train import main; main(['--config=list'])"
     ended = ran(script, tmp_path, **RUBBISH)
     assert ended.returncode == 0 and ended.stderr == "" and "digits" in ended.stdout
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_variable_that_is_needed_is_refused_in_one_line(monkeypatch, name):
+    for value in ("", "1"):
+        monkeypatch.setenv(name, value)
+        check_surroundings()
+    for value in ("abc", "-1", "1" * 5000):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(UserError, match=f"^{name} is .{value[:60]}.*correct or unset it") as told:
+            check_surroundings()
+        assert len(str(told.value)) < 200
