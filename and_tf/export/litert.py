@@ -23,6 +23,7 @@ from and_tf.export.exported_encoder import (
 )
 from and_tf.export.formats import Details
 from and_tf.export.inference import fixed_size
+from and_tf.runs.system_errors import system_errors
 
 
 def write(encoder: keras.Model, path: Path, details: Details) -> None:
@@ -32,13 +33,15 @@ def write(encoder: keras.Model, path: Path, details: Details) -> None:
 
     Raises:
         UserError: if the encoder needs more than the built-in operations.
+        OSError: if the disk is full.
     """
     embed, signature = fixed_size(encoder)
     archive = keras.export.ExportArchive()
     archive.track(encoder)
     archive.add_endpoint("serving_default", embed, input_signature=signature)
     with tempfile.TemporaryDirectory() as directory:
-        archive.write_out(directory, verbose=False)
+        with system_errors(directory):
+            archive.write_out(directory, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(
             directory, signature_keys=["serving_default"]
         )

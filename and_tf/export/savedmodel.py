@@ -1,8 +1,6 @@
 """A SavedModel: resizes and decodes images by itself, and runs wherever TensorFlow does."""
 
 import contextlib
-import errno
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -24,6 +22,7 @@ from and_tf.export.savedmodel_files import (
     content_checksum,
     read_description,
 )
+from and_tf.runs.system_errors import system_errors
 
 
 def write(encoder: keras.Model, path: Path, details: Details) -> None:
@@ -51,10 +50,8 @@ def write(encoder: keras.Model, path: Path, details: Details) -> None:
     encoded = tf.TensorSpec((None,), tf.string, name="images")
     archive.add_endpoint("encoded_images", embed_encoded, input_signature=[encoded])
     with tempfile.TemporaryDirectory() as folder:  # TensorFlow takes [, ] and \ for patterns
-        try:
+        with system_errors(folder):
             archive.write_out(folder, verbose=False)
-        except tf.errors.ResourceExhaustedError as error:  # so TensorFlow calls a full disk
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder) from error
         _copy_folder(Path(folder), path)
     (path / DESCRIPTION).parent.mkdir(exist_ok=True)
     description = details.metadata | {CHECKSUM: content_checksum(path)}

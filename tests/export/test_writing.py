@@ -1,11 +1,14 @@
 """Exports give the embeddings of the encoder in every format, and replace one another whole."""
 
+import errno
 import os
 import sys
+import types
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers.small_runs import small_encoder
 from helpers.thin_resnet import thin_resnets
 from helpers.trained_encoders import smooth_pixels, trained_encoder
@@ -173,3 +176,18 @@ def test_a_missing_converter_comes_with_its_install_line(small, tmp_path, monkey
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(MissingPackage, match="pip install tf2onnx onnx onnxruntime"):
         export.export_encoder(small, tmp_path / "model.onnx", "onnx")
+
+
+@pytest.mark.parametrize("format", ["savedmodel", "litert"])
+def test_a_full_disk_is_an_error_of_the_system_and_no_lack_of_memory(
+    small, format, tmp_path, monkeypatch
+):
+    def refuse(*others, **more):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    archive = types.SimpleNamespace(track=id, write_out=refuse)
+    archive.add_endpoint = lambda *others, **more: None
+    monkeypatch.setattr(keras.export, "ExportArchive", lambda: archive)
+    with pytest.raises(OSError) as error:
+        export.export_encoder(small, tmp_path / file_name(format), format)
+    assert error.value.errno == errno.ENOSPC and not os.listdir(tmp_path)

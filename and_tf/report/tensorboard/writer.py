@@ -17,6 +17,7 @@ from and_tf.errors import UserError
 from and_tf.report.tensorboard.gallery import gallery_picture
 from and_tf.report.tensorboard.projector import CONFIG, Points, write_projector
 from and_tf.runs.atomic_files import replace_by
+from and_tf.runs.system_errors import system_errors
 
 
 def write_tensorboard(
@@ -39,18 +40,20 @@ def write_tensorboard(
 
     Raises:
         UserError: if `folder` holds something else.
+        OSError: if it cannot be written.
     """
 
     def write(partial: Path) -> None:
         partial.mkdir()
-        write_projector(partial, points)
-        writer = tf.summary.create_file_writer(str(partial))
-        with writer.as_default():
-            _write_galleries(galleries or {}, is_wrong or {})
-            hparams_api.hparams(dict(experiment or {}))
-            for name, value in (metrics or {}).items():
-                tf.summary.scalar(name, value, step=0)
-        writer.close()
+        with system_errors(partial):
+            write_projector(partial, points)
+            writer = tf.summary.create_file_writer(str(partial))
+            with writer.as_default():
+                _write_galleries(galleries or {}, is_wrong or {})
+                hparams_api.hparams(dict(experiment or {}))
+                for name, value in (metrics or {}).items():
+                    tf.summary.scalar(name, value, step=0)
+            writer.close()
 
     check_folder(folder)
     replace_by(folder, write)

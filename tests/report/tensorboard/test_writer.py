@@ -1,5 +1,6 @@
 """What TensorBoard gets: files of the projector, pictures by round, hyperparameters."""
 
+import errno
 import io
 import json
 import time
@@ -207,3 +208,20 @@ def test_tensorboard_serves_the_projector_the_pictures_and_the_hyperparameters(
     assert group["hparams"]["learning_rate"] == 0.03
     assert group["hparams"]["encoder"] == "resnet_small"
     assert group["sessions"][0]["metricValues"][0]["value"] == pytest.approx(61.5)
+
+
+@pytest.mark.parametrize("place", ["scalar", "projector"])
+def test_a_full_disk_is_an_error_of_the_system_and_leaves_the_older_folder(
+    tmp_path, monkeypatch, place
+):
+    def refuse(*others, **more):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    write_tensorboard(tmp_path / "report", points(), **arrays())
+    before = sorted(path.name for path in (tmp_path / "report").iterdir())
+    owner = tf.summary if place == "scalar" else projector
+    monkeypatch.setattr(owner, "scalar" if place == "scalar" else "visualize_embeddings", refuse)
+    with pytest.raises(OSError) as error:
+        write_tensorboard(tmp_path / "report", points(), metrics={"knn_top1": 1.0})
+    assert (error.value.errno, error.value.filename) == (errno.ENOSPC, str(tmp_path / "report"))
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == before
