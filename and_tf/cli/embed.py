@@ -3,7 +3,6 @@
 import functools
 import shlex
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from and_tf.cli.commands import command
@@ -12,6 +11,7 @@ from and_tf.cli.runner import run_program
 from and_tf.collection.page.commands import Command
 from and_tf.collection.settings import EmbedSettings, embed_settings
 from and_tf.collection.too_few import check_folder
+from and_tf.runs.places import expanded
 from and_tf.settings import SettingError
 
 
@@ -57,7 +57,7 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
 def _undo(log: str, dry_run: bool) -> None:
     from and_tf.collection.duplicates.moving import print_undone
 
-    print_undone(Path(log).expanduser(), dry_run)
+    print_undone(expanded(log), dry_run)
 
 
 def _commands(values: dict[str, Any], table: str) -> list[Command]:
@@ -75,7 +75,7 @@ def _move_commands(values: dict[str, Any]) -> list[Command]:
     """How to move duplicates; none where pixels were not looked at, whose groups are not moved."""
     if values.get("duplicate_similarity"):
         return []
-    target = f"{Path(values.get('images', '')).expanduser().absolute()}-duplicates"
+    target = f"{expanded(values.get('images', '')).absolute()}-duplicates"
     moved = {k: v for k, v in values.items() if k not in ("move_duplicates_to", "dry_run")}
     moved |= {"move_duplicates_to": target}
     given = shlex.join([_written(name, value) for name, value in moved.items()])

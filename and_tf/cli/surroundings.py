@@ -7,13 +7,15 @@ from pathlib import Path
 
 from and_tf.errors import UserError
 
-# Of matplotlib, tqdm, scikit-learn, its processes and AutoGraph, which end in a traceback where they
-# do not take a value. Nothing here needs one.
+# Of tqdm, scikit-learn, its processes and AutoGraph, which end in a traceback where they do not
+# take a value. Nothing here needs one.
 UNUSED = ("TQDM_", "SKLEARN_", "JOBLIB_", "LOKY_", "AUTOGRAPH_")
-# What is needed, and what TensorFlow would pass over in silence, or TFDS end in a traceback by.
+# What is needed, and what TensorFlow would pass over in silence or abort by, or TFDS not take.
 WHOLE = "[0-9]{1,9}", "a whole number"
+SWITCH = "0|1|true|false", "0 or 1"
+SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "TF_CUDNN_DETERMINISTIC")
 PATTERNS = {
-    "TF_ENABLE_ONEDNN_OPTS": ("0|1|true|false", "0 or 1"),
+    **dict.fromkeys(SWITCHES, SWITCH),
     **dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), WHOLE),
     **dict.fromkeys(("TFDS_RETRY_TRIES", "TFDS_RETRY_INITIAL_DELAY"), WHOLE),
     "TFDS_RETRY_NOISE": ("[0-9]{1,9}([.][0-9]{0,9})?", "a number"),

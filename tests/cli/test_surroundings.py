@@ -60,6 +60,8 @@ def test_a_variable_that_is_needed_is_refused_in_one_line(monkeypatch, name):
         check_surroundings()
     for value in ("abc", "-1", "1" * 5000):
         monkeypatch.setenv(name, value)
-        with pytest.raises(UserError, match=f"^{name} is .{value[:60]}.*correct or unset it") as told:
+        with pytest.raises(
+            UserError, match=f"^{name} is .{value[:60]}.*correct or unset it"
+        ) as told:
             check_surroundings()
         assert len(str(told.value)) < 200
