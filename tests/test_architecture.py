@@ -171,3 +171,11 @@ def test_the_tests_mirror_the_package():
 def test_every_csv_file_is_written_with_cells_that_are_no_formulas(path):
     if path.stem != "csv_cells":
         assert not re.search(r"csv\.(Dict)?[wW]riter|to_csv|write_csv", path.read_text())
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_home_folder_is_looked_up_where_there_may_be_none(path):
+    """`Path.expanduser` and `Path.home` raise without one: `runs.places.expanded` does not."""
+    calls = [node.func for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
+    named = [ast.unparse(call) for call in calls if isinstance(call, ast.Attribute)]
+    assert not [n for n in named if n.endswith((".expanduser", ".home")) and n[:8] != "os.path."]

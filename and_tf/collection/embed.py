@@ -44,7 +44,7 @@ from and_tf.data.sources.source import Source
 from and_tf.encoders.stages import AUTO_LAYER
 from and_tf.errors import Argument, UserError
 from and_tf.export import ExportedEncoder
-from and_tf.runs.places import check_place, make_folder_of
+from and_tf.runs.places import check_place, expanded, make_folder_of
 
 SEARCHED_NEIGHBOURS = 50  # of each image, for outliers, suspect labels, near-duplicates, pages
 
@@ -65,7 +65,7 @@ def embed_folder(settings: EmbedSettings, commands: Sequence[Command] = ()) -> P
         UserError: if the folder, the model, a place or a number does not fit; an older table stays.
     """
     limit_megapixels(settings.collection.max_image_megapixels)
-    table = check_table_path(Path(settings.collection.output).expanduser())
+    table = check_table_path(expanded(settings.collection.output))
     _check_places(settings, table)
     page = check_page(settings.page, table)
     images = settings.collection.folder
@@ -111,7 +111,7 @@ def _with_model(settings: EmbedSettings) -> EmbedSettings:
             " name an encoder each: leave one of them out.",
         )  # fmt: skip
     chosen = dataclasses.replace(chosen, model=chosen.model or chosen.init, init="")
-    origin = recorded_origin(Path(chosen.output).expanduser()) if chosen.update else None
+    origin = recorded_origin(expanded(chosen.output)) if chosen.update else None
     if origin and not chosen.model:  # the newest run may be another one
         chosen = dataclasses.replace(chosen, model=origin.model, checkpoint=origin.checkpoint)
     if origin and origin.layer and chosen.layer == AUTO_LAYER:
@@ -134,7 +134,7 @@ def embed_images(settings: EmbedSettings, source: Source) -> Collection:
             "changed. All are embedded.", Argument("update", True),
         )  # fmt: skip
     if chosen.update and files is not None:
-        table = Path(chosen.output).expanduser()
+        table = expanded(chosen.output)
         embeddings, files = updated_embeddings(table, encoder, origin, source, files)
     else:
         embeddings = embed_source(encoder, source, chosen.batch_size)  # (N, D)
@@ -192,7 +192,7 @@ def _write(
         write_clusters(settings.clusters, collection, findings.clusters, table)
     if settings.page.gallery and collection.neighbours.shape[1]:
         save_gallery(
-            make_folder_of(Path(settings.page.gallery).expanduser()),
+            make_folder_of(expanded(settings.page.gallery)),
             collection.source,
             collection.neighbours,
             settings.page.gallery_rows,
@@ -206,7 +206,7 @@ def _move(settings: EmbedSettings, collection: Collection, findings: Findings) -
         settings.collection.folder,
         collection.names,
         findings.duplicates.groups,
-        Path(settings.duplicates.move_duplicates_to).expanduser(),
+        expanded(settings.duplicates.move_duplicates_to),
         settings.duplicates.dry_run,
     )
 
@@ -240,7 +240,7 @@ def _open_images(settings: EmbedSettings) -> Source:
         chosen.folder,
         skip_broken=chosen.skip_broken,
         decode=True,
-        excluded=[Path(gallery).expanduser()] if gallery else [],
+        excluded=[expanded(gallery)] if gallery else [],
     )
     _check_numbers(settings, source)
     return with_folder_labels(source)
@@ -265,19 +265,19 @@ def _check_places(settings: EmbedSettings, table: Path) -> None:
     """Refuses places where nothing could be written."""
     if target := settings.duplicates.move_duplicates_to:
         images = settings.collection.folder
-        check_target(images, Path(target).expanduser())
+        check_target(images, expanded(target))
     chosen = settings.page.gallery
     if chosen and not chosen.endswith(".png"):
         raise UserError(Argument("gallery", chosen), " must end in .png.")
     beside = (table, duplicates_path(table), kept_path(table))
     places = [("output", path) for path in beside]
-    places += [("gallery", Path(chosen).expanduser())] if chosen else []
+    places += [("gallery", expanded(chosen))] if chosen else []
     page = page_path(settings.page, table)
     places += [("page", page)] if page is not None else []
     for name, path in places:
         check_place(name, path)
     if chosen:
-        check_gallery(Path(chosen).expanduser(), settings.collection.folder)
+        check_gallery(expanded(chosen), settings.collection.folder)
 
 
 def _check_numbers(settings: EmbedSettings, source: Source) -> None:

@@ -19,6 +19,7 @@ from and_tf.encoders.unit_output import with_unit_rows
 from and_tf.errors import Argument, NotFound, UserError
 from and_tf.export import ExportedEncoder
 from and_tf.methods.method_model import MethodModel
+from and_tf.runs.places import expanded
 
 
 class Embedded(NamedTuple):
@@ -106,7 +107,7 @@ def _for_square_images(encoder: keras.Model) -> keras.Model:
 def _source(images: Any, size: int, skip_broken: bool) -> Source:
     """Images with random access."""
     if isinstance(images, str | os.PathLike):
-        path = Path(images).expanduser()
+        path = expanded(images)
         return (
             _file_source([path]) if path.is_file() else open_folder(path, skip_broken=skip_broken)
         )
@@ -116,7 +117,7 @@ def _source(images: Any, size: int, skip_broken: bool) -> Source:
     if not images:
         raise UserError(Argument("images"), " is empty: there is nothing to embed.")
     if all(isinstance(image, str | os.PathLike) for image in images):
-        return _file_source([Path(image).expanduser() for image in images])
+        return _file_source([expanded(image) for image in images])
     return array_source(np.stack([_resized(image, size) for image in images]))
 
 

@@ -1,7 +1,5 @@
 """The encoder that embeds a collection."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 
@@ -12,6 +10,7 @@ from and_tf.encoders.pretrained import is_pretrained_name, open_pretrained
 from and_tf.encoders.stages import AUTO_LAYER
 from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.export import ExportedEncoder, load_exported
+from and_tf.runs.places import expanded
 from and_tf.runs.restore import load_encoder
 from and_tf.runs.workdir import Workdir, newest_run
 
@@ -37,7 +36,7 @@ def open_encoder(
         encoder = open_pretrained(model)
         features = encoder if layer == AUTO_LAYER else pooled_features(encoder, layer)
         return in_memory(features, model)
-    path = Path(model).expanduser() if model else newest_run().path
+    path = expanded(model) if model else newest_run().path
     if Workdir(path).flags.is_file():
         return in_memory(pooled_features(load_encoder(path, checkpoint), layer), str(path))
     if checkpoint != "last":

@@ -15,6 +15,7 @@ from and_tf.collection.encoder import check_finite, open_encoder
 from and_tf.encoders.stages import AUTO_LAYER
 from and_tf.errors import Argument, NotFound, UserError
 from and_tf.export import ExportedEncoder
+from and_tf.runs.places import expanded
 from and_tf.runs.workdir import newest_run
 
 REFERENCES = 4  # images whose embeddings tell encoders apart
@@ -66,7 +67,7 @@ def model_place(model: str) -> str:
     """Absolute path of a model, by default of the newest run; a name that is no path as it is."""
     if not model:
         return str(newest_run().path.absolute())
-    path = Path(model).expanduser()
+    path = expanded(model)
     return str(path.absolute()) if path.exists() else model
 
 

@@ -18,7 +18,7 @@ from and_tf.collection.table import fingerprint
 from and_tf.collection.table_reading import Table, read_table
 from and_tf.data.progress import progress_bar
 from and_tf.errors import Argument, UserError
-from and_tf.runs.places import check_place, make_folder_of
+from and_tf.runs.places import check_place, expanded, make_folder_of
 from and_tf.search.nearest import nearest_rows
 from and_tf.search.saved_index import SavedIndex, build_index, open_index, save_index
 
@@ -40,10 +40,10 @@ def search_table(settings: SearchSettings) -> list[Found]:
         NotFound: if there is no such table, image or encoder.
         UserError: if something does not fit.
     """
-    page = check_place("page", Path(settings.page).expanduser())
+    page = check_place("page", expanded(settings.page))
     if page.suffix != ".html":
         raise UserError(Argument("page", settings.page), " must end in .html.")
-    table, index = _open(Path(settings.index).expanduser(), settings.search)
+    table, index = _open(expanded(settings.index), settings.search)
     width = index.dim if index else table.embeddings.shape[1]
     queries = open_queries(settings.query, table, width, settings.model, settings.trust_model)
     started = time.perf_counter()

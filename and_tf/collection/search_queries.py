@@ -16,6 +16,7 @@ from and_tf.collection.table_reading import Table, read_table
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.folder import open_folder
 from and_tf.errors import Argument, BrokenImage, NotFound
+from and_tf.runs.places import expanded
 
 MOST_AT_ONCE = 64
 
@@ -54,7 +55,7 @@ def open_queries(
         BrokenImage: if an image cannot be decoded.
         UserError: if the encoder is another one.
     """
-    path = Path(query).expanduser()
+    path = expanded(query)
     origin = origin_of(table.metadata)
     if not path.exists():
         row = _row_of(query, table)

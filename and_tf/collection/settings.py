@@ -11,6 +11,7 @@ from typing import Any
 from and_tf.data.settings import MAX_MEGAPIXELS, MEGAPIXELS_HELP
 from and_tf.encoders.stages import AUTO_LAYER, LAYER_HELP
 from and_tf.errors import Argument
+from and_tf.runs.places import expanded
 from and_tf.settings import SettingError, Settings, at_least, between, build, setting
 
 NEIGHBOURS = 10  # in the table, unless another number is given
@@ -72,12 +73,12 @@ class CollectionSettings(Settings):
     def list_file(self) -> Path | None:
         """The list that names the images; None where they are those of a folder."""
         kind, _, path = self.images.partition(":")
-        return Path(path).expanduser().absolute() if kind == "list" and path else None
+        return expanded(path).absolute() if kind == "list" and path else None
 
     @property
     def folder(self) -> Path:
         """In which the images lie, by paths relative to it: that of the list where there is one."""
-        return self.list_file.parent if self.list_file else Path(self.images).expanduser()
+        return self.list_file.parent if self.list_file else expanded(self.images)
 
     def neighbours_of(self, images: int) -> int:
         """How many neighbours of each of so many images the table holds."""

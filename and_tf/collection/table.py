@@ -14,6 +14,7 @@ import numpy as np
 from and_tf.collection.columns import Column, Lists, Values, as_column, clean_texts
 from and_tf.errors import Argument, MissingPackage, UserError
 from and_tf.runs.atomic_files import replace_by
+from and_tf.runs.places import expanded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,7 +69,7 @@ def write_table(
         UserError: another suffix, or columns that do not have one value per image.
         MissingPackage: .parquet without pyarrow.
     """
-    path = check_table_path(Path(path).expanduser())
+    path = check_table_path(expanded(path))
     names = clean_texts(paths)
     written = {"embedding": np.asarray(embeddings, np.float32)}
     if written["embedding"].shape[:1] != (len(names),) or written["embedding"].ndim != 2:

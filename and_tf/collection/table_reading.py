@@ -14,6 +14,7 @@ import numpy as np
 from and_tf.collection.table import METADATA, PARTS, check_table_path
 from and_tf.errors import Argument, BrokenFile, NotFound
 from and_tf.runs import schema
+from and_tf.runs.places import expanded
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ def read_table(
         UserError: for another suffix.
         MissingPackage: .parquet without pyarrow.
     """
-    path = check_table_path(Path(path).expanduser(), argument)
+    path = check_table_path(expanded(path), argument)
     if not path.is_file():
         raise NotFound(
             Argument(argument, path),

@@ -6,6 +6,7 @@ from pathlib import Path
 from and_tf.data.settings import FEW_IMAGES
 from and_tf.data.sources.image_files import find_images
 from and_tf.errors import Argument, UserError
+from and_tf.runs.places import expanded
 
 SMALLEST = 8  # photos; BatchNorm needs some in a batch
 
@@ -25,7 +26,7 @@ def check_folder(folder: Path, runs: Path = Path("runs")) -> None:
 
     A folder without images is left to those who open it.
     """
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    home = expanded(os.environ.get("KERAS_HOME") or "~/.keras")
     has_encoder = any((home / "models").glob("*")) or any(runs.glob("**/checkpoints/last.npz"))
     if has_encoder or not folder.is_dir():
         return

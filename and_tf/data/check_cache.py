@@ -126,9 +126,12 @@ class KnownChecks:
 
 
 def cache_folder() -> Path:
-    """Where this package keeps what it can find out again, in the user's cache folder."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return Path(root) / "and_tf"
+    """Where this package keeps what it can find out again, in the user's cache folder.
+
+    A user without a home, as in a container, has none: then a place that holds nothing.
+    """
+    root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(os.devnull if root.startswith("~") else root) / "and_tf"
 
 
 def read(folder: Path, decode: bool, with_checksum: bool) -> KnownChecks:

@@ -59,7 +59,7 @@ def pack(settings: PackSettings) -> Path:
         BrokenFile: if a file that was written reads otherwise.
     """
     limit_megapixels(settings.max_image_megapixels)
-    folder = Path(settings.output).expanduser()
+    folder = Path(os.path.expanduser(settings.output))
     sources = {
         name: _opened(settings, name)
         for name in available_splits(settings.data, settings.data_dir or None)

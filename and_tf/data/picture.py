@@ -10,6 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from and_tf.errors import UserError
+from and_tf.runs.places import expanded
 
 MIN_TILE = 64  # pixels: below this a 32x32 image is hard to see
 
@@ -56,7 +57,7 @@ def save_grid(
     scale: int | None = None,
 ) -> None:
     """Writes `grid(images)` to a file; the name's ending gives the format."""
-    grid(images, columns, scale=scale).save(Path(path).expanduser())
+    grid(images, columns, scale=scale).save(expanded(path))
 
 
 def png(image: Image.Image, software: str | None = None) -> bytes:

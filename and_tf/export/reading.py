@@ -5,6 +5,7 @@ from pathlib import Path
 from and_tf.errors import BrokenFile, NotFound
 from and_tf.export.exported_encoder import ExportedEncoder
 from and_tf.export.formats import FORMATS
+from and_tf.runs.places import expanded
 
 
 def load_exported(path: Path | str, trust_model: bool = False) -> ExportedEncoder:
@@ -23,7 +24,7 @@ def load_exported(path: Path | str, trust_model: bool = False) -> ExportedEncode
         BrokenFile: if it is corrupt or not an encoder of ours; no code of it is run.
         MissingPackage: for ONNX without onnxruntime.
     """
-    path = Path(path).expanduser()
+    path = expanded(path)
     if not path.exists():
         raise NotFound(f"{path} does not exist: name the folder of a run, or an exported encoder.")
     is_file = path.is_file()  # reading a pipe would hang

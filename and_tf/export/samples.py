@@ -1,7 +1,6 @@
 """Typical images: to take the ranges of int8 from, and to compare exports on."""
 
 import dataclasses
-from pathlib import Path
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -11,6 +10,7 @@ from and_tf.data.sources.folder import open_folder
 from and_tf.data.sources.opening import open_train_and_held_out
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import evenly_spaced
+from and_tf.runs.places import expanded
 from and_tf.runs.workdir import Workdir
 
 NUM_CALIBRATION, NUM_COMPARED = 128, 256  # images
@@ -43,7 +43,7 @@ def open_samples(run: Workdir, side: int, folder: str = "") -> Samples:
         UserError: if they cannot be opened.
     """
     if folder:
-        source: Source = open_folder(Path(folder).expanduser())
+        source: Source = open_folder(expanded(folder))
     else:
         data = dataclasses.replace(run.read_settings(DataSettings), eval_crop=1.0)
         source, _ = open_train_and_held_out(data)  # the encoder cuts the border off

@@ -14,6 +14,7 @@ from and_tf.export.metadata import describe, write_beside
 from and_tf.export.reading import load_exported
 from and_tf.runs.atomic_files import replace_by
 from and_tf.runs.folder_lock import locked_folder
+from and_tf.runs.places import expanded
 
 
 def export_encoder(
@@ -83,7 +84,7 @@ def _checked_target(path: Path, format: str) -> Path:
     """The absolute path, if nothing stands there or what stands there is ours."""
     if format not in FORMATS:
         raise UserError(f"Unknown format {format!r}. Known formats: {', '.join(FORMATS)}.")
-    path, suffix = path.expanduser().absolute(), FORMATS[format].suffix
+    path, suffix = expanded(path).absolute(), FORMATS[format].suffix
     if suffix and path.suffix != suffix:
         raise UserError(f"format={format} writes a file ending in {suffix}. Received {path}.")
     if any(parent.is_file() for parent in path.parents):

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from and_tf.errors import Argument
+from and_tf.runs.places import expanded
 from and_tf.settings import SettingError, Settings, at_least, setting
 
 
@@ -31,4 +32,4 @@ class ReportSettings(Settings):
 
     def page_path(self, run: Path) -> Path:
         """Where the page of the run in a folder is written."""
-        return Path(self.output).expanduser() if self.output else run / "report.html"
+        return expanded(self.output) if self.output else run / "report.html"

@@ -53,6 +53,15 @@ def check_local(name: str, path: str | Path) -> None:
         )  # fmt: skip
 
 
+def expanded(path: str | Path) -> Path:
+    """A path with the home folder for `~`; as it is where there is none, as for an unknown user.
+
+    `Path.expanduser` raises there, as in a container whose user has neither HOME nor an entry in
+    /etc/passwd.
+    """
+    return Path(os.path.expanduser(path))
+
+
 def make_folder_of(path: Path) -> Path:
     """The path, whose folder is made if it is missing."""
     path.absolute().parent.mkdir(parents=True, exist_ok=True)

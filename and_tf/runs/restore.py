@@ -14,6 +14,7 @@ from and_tf.encoders.settings import EncoderSettings
 from and_tf.errors import BrokenFile, NotFound
 from and_tf.runs import checkpoint
 from and_tf.runs.archives import check_keras_archive
+from and_tf.runs.places import expanded
 from and_tf.runs.weights_limit import TooManyWeights, weights_within
 from and_tf.runs.workdir import Workdir
 
@@ -51,7 +52,7 @@ def load_encoder(path: str | Path, checkpoint: str = "last") -> keras.Model:
         BrokenFile: if file or checkpoint is corrupt or of another model.
     """
     look_for_devices()
-    path = Path(path).expanduser()
+    path = expanded(path)
     if path.suffix == ".keras":
         return _load_keras_file(path)
     run = Workdir(path)

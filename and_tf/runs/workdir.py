@@ -22,7 +22,7 @@ from and_tf.runs.atomic_files import replace_by_link, replace_file, sync_descrip
 from and_tf.runs.flag_file import flag_file_text, is_same_text, read_flag_file
 from and_tf.runs.last_steps import last_steps
 from and_tf.runs.lock import locked
-from and_tf.runs.places import check_local
+from and_tf.runs.places import check_local, expanded
 from and_tf.runs.weights_limit import weights_within
 from and_tf.settings import SettingError, Settings, build, parse_all
 
@@ -40,7 +40,7 @@ class Workdir:
     """
 
     def __init__(self, path: str | Path, is_writable: bool = True):
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         self.is_writable = is_writable
         self.flags = self.path / "flags.cfg"
         self.metadata = self.path / "run.json"
@@ -410,7 +410,7 @@ def newest_run(root: str | Path = "runs") -> Workdir:
     Raises:
         NotFound: if there is none.
     """
-    root = Path(root).expanduser()
+    root = expanded(root)
     files = [path for path in root.glob("**/checkpoints/last.npz") if path.is_file()]
     if not files:
         raise NotFound(

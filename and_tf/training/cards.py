@@ -4,6 +4,7 @@ from pathlib import Path
 
 import and_tf
 from and_tf.errors import NotFound
+from and_tf.runs.places import expanded
 
 SUFFIX = ".cfg"
 
@@ -31,7 +32,7 @@ def card(name: str) -> Path:
     known = cards()
     if name in known:
         return known[name]
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_file():
         return path
     raise NotFound(

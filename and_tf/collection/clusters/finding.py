@@ -23,7 +23,7 @@ from and_tf.collection.settings import ClusterSettings
 from and_tf.data.sources.source import Source
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation.clustering import clusters
-from and_tf.runs.places import check_place
+from and_tf.runs.places import check_place, expanded
 
 
 def find_clusters(
@@ -60,7 +60,7 @@ def check_cluster_places(settings: ClusterSettings, table: Path, images: Path) -
         check_place("output", candidates_path(table))
     if not settings.copy_clusters_to:
         return
-    folder = Path(settings.copy_clusters_to).expanduser()
+    folder = expanded(settings.copy_clusters_to)
     if Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(sheets)):
         raise UserError(
             Argument("copy_clusters_to", settings.copy_clusters_to), f": {sheets} is replaced by "
@@ -85,7 +85,7 @@ def check_clusters(settings: ClusterSettings, images: Path, source: Source) -> N
     if settings.number is None:
         check_number_of_images(len(source))
     if settings.copy_clusters_to:
-        folder = Path(settings.copy_clusters_to).expanduser()
+        folder = expanded(settings.copy_clusters_to)
         numbers = [settings.number] if settings.number else numbers_compared(len(source))
         check_copies(folder, paths_of(source), settings.link_clusters, numbers)
 
@@ -103,7 +103,7 @@ def write_clusters(
     )
     print(f"{found.count} clusters, a picture of each: {folder}")
     if settings.copy_clusters_to:
-        target = Path(settings.copy_clusters_to).expanduser()
+        target = expanded(settings.copy_clusters_to)
         paths = paths_of(collection.source)
         copied = copy_clusters(target, paths, found.numbers, settings.link_clusters)
         print(f"{copied:,} images {'linked' if settings.link_clusters else 'copied'} to {target}")

@@ -17,6 +17,7 @@ from and_tf.data.subsets import evenly_spaced, has_labels
 from and_tf.report.page.originals import original_urls, relative_url, shown_name
 from and_tf.report.page.photos import Photo
 from and_tf.report.spread import Spread, measure_spread
+from and_tf.runs.places import expanded
 
 MOST_MEASURED = 5_000  # photos whose spread is measured
 
@@ -70,7 +71,7 @@ class PageContext:
         chosen = self.settings.duplicates
         if chosen.dry_run or not chosen.move_duplicates_to:
             return None
-        return Path(chosen.move_duplicates_to).expanduser()
+        return expanded(chosen.move_duplicates_to)
 
     @functools.cached_property
     def spread(self) -> Spread | None:

@@ -12,7 +12,7 @@ from and_tf.collection.settings import EmbedSettings, PageSettings
 from and_tf.data.sources.image_files import NO_MEDIA
 from and_tf.errors import Argument, MissingPackage, UserError
 from and_tf.runs.atomic_files import replace_file
-from and_tf.runs.places import make_folder_of
+from and_tf.runs.places import expanded, make_folder_of
 
 NONE = "none"  # in place of a path: no page
 
@@ -21,7 +21,7 @@ def page_path(settings: PageSettings, table: Path) -> Path | None:
     """Where the page of a table is written; None where none is wanted."""
     if settings.page == NONE:
         return None
-    return Path(settings.page).expanduser() if settings.page else table.with_suffix(".html")
+    return expanded(settings.page) if settings.page else table.with_suffix(".html")
 
 
 def check_page(settings: PageSettings, table: Path) -> Path | None:

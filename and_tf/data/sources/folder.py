@@ -31,6 +31,7 @@ from and_tf.data.sources.imagenet import listed_classes
 from and_tf.data.sources.items import FilePaths
 from and_tf.data.splits import SYNONYMS, SourceOptions, Splits, unknown_class
 from and_tf.errors import Argument, BrokenImage, NotFound
+from and_tf.runs.places import expanded
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ def open_folder(
         BrokenImage: if it holds a broken image, or a sub-folder that cannot be searched.
         UserError: if it holds a class that the training folder lacks.
     """
-    folder = Path(folder).expanduser()
+    folder = expanded(folder)
     found = _images_in(folder, excluded, skip_broken)
     names, checks = found.names, check_files(folder, found.names, decode or skip_broken, sharing)
     kept = np.arange(len(names)) if hard_links else first_names(found, checks.files)

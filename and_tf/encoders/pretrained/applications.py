@@ -10,6 +10,7 @@ import keras
 
 from and_tf.encoders.pretrained.network import Network
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
+from and_tf.runs.places import expanded
 
 logger = logging.getLogger(__name__)
 
@@ -149,13 +150,13 @@ def _is_whole(path: Path) -> bool:
 
 
 def _cached_file(application: Application) -> Path:
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    home = expanded(os.environ.get("KERAS_HOME") or "~/.keras")
     return home / "models" / application.file
 
 
 def _weights_file(name: str, application: Application, weights: str) -> Path:
     if weights:
-        path = Path(weights).expanduser()
+        path = expanded(weights)
         if not path.is_file():
             raise NotFound(f"{path}, the weights of {name}, does not exist.")
         return path

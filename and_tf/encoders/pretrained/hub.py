@@ -9,6 +9,7 @@ import keras
 from and_tf.encoders.pretrained.applications import IMAGE_SIZE
 from and_tf.encoders.pretrained.network import Network, functional
 from and_tf.errors import BrokenFile, MissingPackage, NotFound
+from and_tf.runs.places import expanded
 
 
 def open_preset(preset: str) -> Network:
@@ -49,10 +50,10 @@ def _import_keras_hub() -> Any:
 
 def _preset_folder(preset: str) -> Path:
     """A folder that is given, or the newest version of a preset in kagglehub's cache."""
-    given = Path(preset).expanduser()
+    given = expanded(preset)
     if (given / "config.json").is_file():
         return given
-    cache = Path(os.environ.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub").expanduser()
+    cache = expanded(os.environ.get("KAGGLEHUB_CACHE") or "~/.cache/kagglehub")
     versions = cache.glob(f"models/keras/*/keras/{given.name}/*")
     found = [path for path in versions if (path / "config.json").is_file()]
     if not found or len(given.parts) > 1:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-from pathlib import Path
 
 import keras
 
@@ -11,6 +10,7 @@ from and_tf.encoders.pretrained.applications import APPLICATIONS, IMAGE_SIZE, op
 from and_tf.encoders.pretrained.hub import open_preset
 from and_tf.encoders.pretrained.network import Network, as_encoder
 from and_tf.errors import NotFound, UserError
+from and_tf.runs.places import expanded
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def _saved_encoder(spec: str) -> Network:
     """The encoder of a run or of a `.keras` file."""
     from and_tf.runs.restore import load_encoder  # which builds encoders
 
-    path = Path(spec).expanduser()
+    path = expanded(spec)
     if not path.exists():
         known = {name.lower(): name for name in APPLICATIONS}
         close = known.get(spec.partition(":")[0].lower())
