@@ -14,7 +14,7 @@ import numpy as np
 from and_tf.collection.columns import Column, Lists, Values, as_column, clean_texts
 from and_tf.errors import Argument, MissingPackage, UserError
 from and_tf.runs.atomic_files import replace_by
-from and_tf.runs.places import expanded
+from and_tf.runs.places import check_local, expanded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,9 +28,10 @@ def check_table_path(path: Path, argument: str = "output") -> Path:
     """Refuses a table that could not be written or read, before the work is done.
 
     Raises:
-        UserError: a suffix other than .parquet and .npz.
+        UserError: a suffix other than .parquet and .npz, or an address.
         MissingPackage: .parquet without pyarrow.
     """
+    check_local(argument, path)
     if path.suffix not in (".parquet", ".npz"):
         raise UserError(
             Argument(argument, path), ": a table must end in .parquet or .npz, and this ends in "

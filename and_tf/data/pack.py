@@ -38,6 +38,7 @@ from and_tf.data.sources.records import (
 from and_tf.data.workers import thread_pool
 from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.runs.atomic_files import replace_by, replace_file, sync_descriptor
+from and_tf.runs.places import check_local, expanded
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ def pack(settings: PackSettings) -> Path:
         BrokenFile: if a file that was written reads otherwise.
     """
     limit_megapixels(settings.max_image_megapixels)
-    folder = Path(os.path.expanduser(settings.output))
+    folder = expanded(settings.output)
+    check_local("output", folder)
     sources = {
         name: _opened(settings, name)
         for name in available_splits(settings.data, settings.data_dir or None)

@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from and_tf.errors import UserError
-from and_tf.runs.places import expanded
+from and_tf.runs.places import check_local, expanded
 
 MIN_TILE = 64  # pixels: below this a 32x32 image is hard to see
 
@@ -57,7 +57,9 @@ def save_grid(
     scale: int | None = None,
 ) -> None:
     """Writes `grid(images)` to a file; the name's ending gives the format."""
-    grid(images, columns, scale=scale).save(expanded(path))
+    path = expanded(path)
+    check_local("path", path)
+    grid(images, columns, scale=scale).save(path)
 
 
 def png(image: Image.Image, software: str | None = None) -> bytes:

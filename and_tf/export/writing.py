@@ -14,7 +14,7 @@ from and_tf.export.metadata import describe, write_beside
 from and_tf.export.reading import load_exported
 from and_tf.runs.atomic_files import replace_by
 from and_tf.runs.folder_lock import locked_folder
-from and_tf.runs.places import expanded
+from and_tf.runs.places import check_local, expanded
 
 
 def export_encoder(
@@ -55,7 +55,8 @@ def export_encoder(
         The absolute Path written.
 
     Raises:
-        UserError: for another format, suffix or encoder, or if `path` holds what is not an export.
+        UserError: for another format, suffix or encoder, if `path` holds what is not an export, or
+            is an address such as gs://bucket/x.
         MissingPackage: if a converter is missing.
     """
     path = _checked_target(Path(path), format)
@@ -84,6 +85,7 @@ def _checked_target(path: Path, format: str) -> Path:
     """The absolute path, if nothing stands there or what stands there is ours."""
     if format not in FORMATS:
         raise UserError(f"Unknown format {format!r}. Known formats: {', '.join(FORMATS)}.")
+    check_local("output", expanded(path))
     path, suffix = expanded(path).absolute(), FORMATS[format].suffix
     if suffix and path.suffix != suffix:
         raise UserError(f"format={format} writes a file ending in {suffix}. Received {path}.")

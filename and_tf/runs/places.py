@@ -31,7 +31,7 @@ def check_place(name: str, path: Path) -> Path:
     return path
 
 
-def check_local(name: str, path: str | Path) -> None:
+def check_local(name: str, path: str | os.PathLike) -> None:
     """Refuses an address such as gs://bucket, which as a path would be a local folder `gs:`.
 
     Args:
@@ -53,7 +53,7 @@ def check_local(name: str, path: str | Path) -> None:
         )  # fmt: skip
 
 
-def expanded(path: str | Path) -> Path:
+def expanded(path: str | os.PathLike) -> Path:
     """A path with the home folder for `~`; as it is where there is none, as for an unknown user.
 
     `Path.expanduser` raises there, as in a container whose user has neither HOME nor an entry in

@@ -1,7 +1,12 @@
 import pathlib
 
+import numpy as np
 import pytest
 
+from and_tf.collection.clusters.copying import check_copies_place
+from and_tf.collection.duplicates.moving import check_target
+from and_tf.collection.table import write_table
+from and_tf.data.picture import save_grid
 from and_tf.errors import UserError
 from and_tf.runs.places import check_place, make_folder_of
 from and_tf.runs.workdir import open_run
@@ -40,3 +45,42 @@ def test_an_address_is_no_folder_of_its_scheme(tmp_path, monkeypatch, address):
     (tmp_path / "a:b").mkdir()
     check_place("output", pathlib.Path("a:b/page.html"))
     check_place("output", tmp_path / "c:" / "page.html")
+
+
+def packed(address):
+    from and_tf.data.pack import pack
+    from and_tf.data.pack_settings import PackSettings
+
+    pack(PackSettings(data="photos", output=address))
+
+
+def exported(address):
+    from and_tf.export import export_encoder
+
+    export_encoder(None, f"{address}/x.keras", "keras")
+
+
+def reported(address):
+    from and_tf.report.settings import ReportSettings
+
+    check_place("output", ReportSettings(output=f"{address}/x.html").page_path(pathlib.Path()))
+
+
+WRITTEN = {
+    "table": lambda address: write_table(f"{address}/x.npz", ["1.png"], np.ones((1, 3))),
+    "picture": lambda address: save_grid(np.zeros((1, 8, 8, 3)), f"{address}/x.png"),
+    "moves": lambda address: check_target(pathlib.Path("photos"), pathlib.Path(address)),
+    "copies": lambda address: check_copies_place(pathlib.Path(address), pathlib.Path("photos")),
+    "records": packed,
+    "export": exported,
+    "report": reported,
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN.values(), ids=WRITTEN)
+def test_nothing_is_written_to_an_address(tmp_path, monkeypatch, written):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(UserError, match=r"gs:/bucket.* is an address"):
+        written("gs://bucket/new")
+    assert [path.name for path in tmp_path.rglob("*")] == ["photos"]

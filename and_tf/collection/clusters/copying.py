@@ -19,7 +19,7 @@ from and_tf.data.progress import progress_bar
 from and_tf.errors import Argument, UserError
 from and_tf.runs.atomic_files import is_leftover, replace_file, scratch_folder
 from and_tf.runs.csv_cells import read_rows, row_writer
-from and_tf.runs.places import check_place
+from and_tf.runs.places import check_local, check_place
 
 LIST = "clusters.csv"  # marks a folder as one of copies, and says which
 ARGUMENT = "copy_clusters_to"
@@ -44,8 +44,9 @@ def check_copies_place(folder: Path, images: Path, as_links: bool = False) -> No
 
     Raises:
         UserError: if it is not empty and not one of copies, lies among the images, where nothing
-            may be written, or, for links, on another disk.
+            may be written, or, for links, on another disk, or is an address.
     """
+    check_local(ARGUMENT, folder)
     if os.path.realpath(folder).startswith(os.path.join(os.path.realpath(images), "")):
         raise UserError(
             Argument(ARGUMENT, folder),

@@ -19,6 +19,7 @@ from and_tf.collection.printing import count_of, print_line
 from and_tf.errors import Argument, UserError
 from and_tf.runs.atomic_files import sync_descriptor
 from and_tf.runs.csv_cells import row_writer
+from and_tf.runs.places import check_local
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +32,12 @@ class Move(NamedTuple):
 
 
 def check_target(images: Path, target: Path) -> None:
-    """Refuses a folder to move to that the next search would look into, or that is a file.
+    """Refuses a folder to move to that the next search would look into, or that cannot be one.
 
     Raises:
-        UserError: if one folder lies in the other.
+        UserError: if one folder lies in the other, or the target cannot be one.
     """
+    check_local("move_duplicates_to", target)
     inside, outside = (Path(os.path.realpath(folder)) for folder in (target, images))
     if inside.is_relative_to(outside) or outside.is_relative_to(inside):
         raise UserError(
