@@ -65,7 +65,7 @@ def _open(path: Path, search: str) -> tuple[Table, SavedIndex | None]:
     if not _wants_index(len(table), search):
         return read_table(path), None
     rows = table.metadata.get("rows") or fingerprint(read_table(path).embeddings)
-    if found := open_index(index_path(path), rows):
+    if found := open_index(index_path(path), rows, len(table)):
         return table, found
     table = read_table(path)
     built = build_index(table.embeddings, rows)

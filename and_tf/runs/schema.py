@@ -210,6 +210,11 @@ TABLE = Schema(  # of a table of embeddings
     }
 )
 
+INDEX = Schema(  # of a faiss index beside a table, after what faiss has written
+    {"fingerprint": TEXT, "recall": number(0, 100 + 1e-6), "nprobe": whole(1)},
+    required=("fingerprint", "recall", "nprobe"),
+)
+
 
 def evaluation(numbers: Collection[str]) -> Schema:
     """Of a file of evaluate.py.
