@@ -77,10 +77,10 @@ def main(argv: list[str] | None = None) -> None:
     for name in ("batch", "dim", "repeats"):
         parser.add_argument(f"--{name}", type=int)
     options = parser.parse_args(argv)
-    from and_tf.data.sharing import ALONE, Sharing
+    from and_tf.data.exchange import ALONE, Sharing
     from and_tf.training.cluster import read_cluster
     from and_tf.training.strategy import choose_strategy
-    from and_tf.training.strategy_sharing import StrategySharing
+    from and_tf.training.strategy_exchange import StrategySharing
 
     cluster, sharing = read_cluster(), cast(Sharing, ALONE)
     if cluster.size == 1:
@@ -135,7 +135,7 @@ def _step(strategy, sharing, model, options: argparse.Namespace):
     """A function that takes one step, of which this process's part of a batch is ready."""
     import tensorflow as tf
 
-    from and_tf.data.shares import share
+    from and_tf.data.partition import share
 
     images = np.random.default_rng(0).integers(0, 256, (options.batch, 8, 8, 3)).astype("float32")
     own = slice(*share(options.batch, sharing.number, sharing.size))

@@ -16,8 +16,8 @@ from helpers.report_runs import make_run, save_images, settings_of
 from and_tf.data.manifest import manifest
 from and_tf.data.pack import pack
 from and_tf.data.pack_settings import PackSettings
+from and_tf.data.same_files import check_same_files
 from and_tf.data.settings import DataSettings
-from and_tf.data.shared_files import check_same_files
 from and_tf.data.sources.folder import open_folder
 from and_tf.data.sources.opening import open_source, open_train_and_held_out
 from and_tf.errors import Argument, BrokenFile, ImageChanged, NotFound, UserError

@@ -11,7 +11,7 @@ from and_tf.bank.collectives import gather_replicas
 from and_tf.bank.memory_bank import MemoryBank
 from and_tf.bank.rows import in_float32, read_rows
 from and_tf.bank.shards import Shard, shard_size
-from and_tf.data.sharing import row_blocks
+from and_tf.data.exchange import row_blocks
 from and_tf.errors import Argument, UserError
 
 BLOCK_BYTES = 64 << 20  # of rows that are drawn or sent at once

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from and_tf.data.crops import for_each_view, is_whole
+from and_tf.data.exchange import ALONE, Sharing
 from and_tf.data.progress import progress_bar
 from and_tf.data.settings import AugmentationSettings
-from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.sources.arrays import ArraySource
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.loading import Originals

@@ -18,14 +18,14 @@ import numpy as np
 from and_tf.data import check_cache
 from and_tf.data.decode import header_shape, load_image, reason
 from and_tf.data.decoder_warnings import naming_image
+from and_tf.data.exchange import ALONE, Sharing, from_first, gathered
 from and_tf.data.headers import START_BYTES, plain_shape
 from and_tf.data.large_images import fault_of_size, most_encoded_bytes, most_pixels
+from and_tf.data.partition import share
 from and_tf.data.parts import in_parts
 from and_tf.data.progress import progress_bar
 from and_tf.data.reading import is_away, opened, read_bytes, with_patience
-from and_tf.data.shared_files import check_same_files, merged
-from and_tf.data.shares import share
-from and_tf.data.sharing import ALONE, Sharing, from_first, gathered
+from and_tf.data.same_files import check_same_files, merged
 from and_tf.errors import BrokenImage, NotFound, Unreachable
 
 _WORD = 2**64 - 1

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from and_tf.data.exchange import ALONE, Sharing, gathered
 from and_tf.data.file_checks import CHECKED_BYTES
+from and_tf.data.partition import share
 from and_tf.data.parts import in_parts
 from and_tf.data.progress import progress_bar
 from and_tf.data.reading import read_file
-from and_tf.data.shares import share
-from and_tf.data.sharing import ALONE, Sharing, gathered
 from and_tf.data.sources.source import ArraySource, CachedSource, Source
 
 LISTED = 3  # names in a message, of each kind of change

@@ -13,9 +13,9 @@ import tensorflow as tf
 from and_tf.data.augmentation.augment import augment_others
 from and_tf.data.augmentation.noise import augmentation_noise
 from and_tf.data.failures import recorded
+from and_tf.data.partition import share
 from and_tf.data.photo_processes import PhotoProcesses, crops_of_step
 from and_tf.data.settings import AugmentationSettings
-from and_tf.data.shares import share
 from and_tf.data.sources.source import Source
 from and_tf.data.workers import NUM_THREADS
 from and_tf.errors import Argument, UserError

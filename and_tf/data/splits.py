@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from and_tf.data.sharing import ALONE, Sharing
+from and_tf.data.exchange import ALONE, Sharing
 from and_tf.data.stratified import STRATIFIED, report_sorted_part, stratified_order
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from and_tf.data.exchange import ALONE, Sharing
+from and_tf.data.partition import share
 from and_tf.data.progress import progress_bar
-from and_tf.data.shares import share
-from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import batches, evenly_spaced
 

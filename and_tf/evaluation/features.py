@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf import encoders
+from and_tf.data.exchange import ALONE, Sharing, gathered
+from and_tf.data.partition import share_of_batches
 from and_tf.data.progress import progress_bar
-from and_tf.data.shares import share_of_batches
-from and_tf.data.sharing import ALONE, Sharing, gathered
 from and_tf.data.workers import one_ahead
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation.feature_store import empty_features

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from and_tf.data.sharing import ALONE, Sharing
+from and_tf.data.exchange import ALONE, Sharing
 from and_tf.methods.rounds import RoundPlan
 from and_tf.settings import Settings
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from and_tf.data.sharing import Sharing, row_blocks
+from and_tf.data.exchange import Sharing, row_blocks
 
 
 class Accumulators:

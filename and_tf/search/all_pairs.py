@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from and_tf.data.sharing import ALONE, Sharing
+from and_tf.data.exchange import ALONE, Sharing
 from and_tf.data.workers import num_cores
 from and_tf.search.accumulators import Accumulators, Buffers, column_sums, row_sums
 from and_tf.search.progress import PairProgress

@@ -16,8 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.bank.settings import BankSettings
-from and_tf.data.shares import share
-from and_tf.data.sharing import ALONE, Sharing, from_first
+from and_tf.data.exchange import ALONE, Sharing, from_first
+from and_tf.data.partition import share
 from and_tf.search.all_pairs import blocks_of
 from and_tf.search.neighbourhoods import Neighbourhoods, check_numbers, check_precision
 from and_tf.search.part_on_cpu import PartOnCpu
@@ -82,9 +82,9 @@ def discover_in_blocks(
 ) -> Neighbourhoods:
     """What `discover` finds, of rows that no process needs to hold all of.
 
-    Besides its part of the rows, (N / R, D), a process holds a block, of 64 MiB at most. On CPUs in
-    float32 neighbours are those of `discover`, since similarities are equal bit for bit, but each
-    pair is compared twice.
+    Besides its part of the rows, (N / R, D), a process holds copies of a block, of 64 MiB each. On
+    CPUs in float32 neighbours are those of `discover`, since similarities are equal bit for bit,
+    but each pair is compared twice.
 
     Args:
         rows: (N, D) float, of any length.

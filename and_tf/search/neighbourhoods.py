@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.bank.settings import BankSettings
-from and_tf.data.shares import share
-from and_tf.data.sharing import ALONE, Sharing, gathered
+from and_tf.data.exchange import ALONE, Sharing, gathered
+from and_tf.data.partition import share
 from and_tf.errors import Argument, UserError
 from and_tf.search.all_pairs import compare_all
 from and_tf.search.choices import PRECISIONS

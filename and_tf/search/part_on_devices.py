@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from and_tf.data.shares import share
+from and_tf.data.partition import share
 from and_tf.search.accumulators import Accumulators
 from and_tf.search.precision import full_float32
 from and_tf.search.row_blocks import block_rows, product

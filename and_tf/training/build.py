@@ -12,9 +12,9 @@ import tensorflow as tf
 from and_tf.bank.collectives import in_processes
 from and_tf.data import cache, statistics
 from and_tf.data.augmentation import on_device
+from and_tf.data.exchange import Sharing
 from and_tf.data.manifest import Manifest, changes, manifest
 from and_tf.data.pipeline import steps_per_epoch
-from and_tf.data.sharing import Sharing
 from and_tf.data.sources import opening
 from and_tf.data.sources.source import Source
 from and_tf.encoders.pretrained.network import Network

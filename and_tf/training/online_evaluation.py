@@ -6,10 +6,10 @@ import keras
 import numpy as np
 
 from and_tf.data.augmentation.noise import augmentation_noise
+from and_tf.data.exchange import ALONE, Sharing, gathered
+from and_tf.data.partition import share
 from and_tf.data.pipeline import augmented_images
 from and_tf.data.settings import AugmentationSettings
-from and_tf.data.shares import share
-from and_tf.data.sharing import ALONE, Sharing, gathered
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import evenly_spaced, has_labels
 from and_tf.evaluation import accuracy, extract, weighted_knn

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from and_tf.data.sharing import ALONE, Sharing
+from and_tf.data.exchange import ALONE, Sharing
 from and_tf.data.startup_lines import startup_lines_dropped
 from and_tf.errors import UserError, WorkerLost
 from and_tf.runs.workdir import Workdir
@@ -22,7 +22,7 @@ from and_tf.training.identity import identity
 from and_tf.training.meeting import check_port, meet, port_is_taken
 from and_tf.training.settings import ExperimentSettings
 from and_tf.training.strategy import choose_strategy
-from and_tf.training.strategy_sharing import StrategySharing
+from and_tf.training.strategy_exchange import StrategySharing
 from and_tf.training.worker_messages import only_warnings
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from and_tf.data.sharing import ALONE
+from and_tf.data.exchange import ALONE
 from benchmarks import scale, scale_model, scale_worker
 from benchmarks.discovery import clustered_rows
 

@@ -32,7 +32,7 @@ class Together:
 
 
 class Replica:
-    """One of them, as `and_tf.bank.shards.Replicas` and `and_tf.data.sharing.Sharing` ask for."""
+    """One of them, as `and_tf.bank.shards.Replicas` and `and_tf.data.exchange.Sharing` ask for."""
 
     def __init__(self, together, number):
         self.together, self.number, self.size = together, number, together.size

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.replicas_in_threads import on_each
 
-from and_tf.data.sharing import ALONE
+from and_tf.data.exchange import ALONE
 from and_tf.errors import UserError
 from and_tf.search import all_pairs, in_blocks
 from and_tf.search.all_pairs import comes_first

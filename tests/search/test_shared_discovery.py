@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers.replicas_in_threads import on_each
 
-from and_tf.data import sharing
-from and_tf.data.sharing import ALONE, gathered
+from and_tf.data import exchange
+from and_tf.data.exchange import ALONE, gathered
 from and_tf.search.neighbourhoods import discover
 from and_tf.search.row_blocks import compare_rows
 from and_tf.search.rows import unit_rows
@@ -21,7 +21,7 @@ def rows_of(count):
 @pytest.mark.parametrize(("count", "block_size"), [(53, 7), (53, None), (9, 1)])
 @pytest.mark.parametrize("size", [2, 3, 8])
 def test_all_find_the_same_as_one_alone(count, block_size, size, monkeypatch):
-    monkeypatch.setattr(sharing, "BLOCK_BYTES", 200)  # several blocks to exchange
+    monkeypatch.setattr(exchange, "BLOCK_BYTES", 200)  # several blocks to exchange
     rows = rows_of(count)
     alone = discover(rows, 3, 0.1, block_size)
     found, _ = on_each(size, lambda replica: discover(rows, 3, 0.1, block_size, sharing=replica))
@@ -53,7 +53,7 @@ def test_each_compares_a_part_of_the_pairs(monkeypatch):
 
 
 def test_parts_of_rows_are_put_together_also_empty_ones(monkeypatch):
-    monkeypatch.setattr(sharing, "BLOCK_BYTES", 16)
+    monkeypatch.setattr(exchange, "BLOCK_BYTES", 16)
     rows = np.arange(12, dtype="int32").reshape(3, 4)
     starts = [0, 1, 3, 3, 3]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from and_tf.data.exchange import ALONE, Sharing
 from and_tf.data.file_checks import FileChecks, check_files
 from and_tf.data.formats import EXTENSIONS
 from and_tf.data.log_once import log_once
-from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.sources.class_folders import class_names, class_of, report_classes
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.image_files import (

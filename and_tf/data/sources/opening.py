@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from and_tf.data.exchange import ALONE, Sharing
 from and_tf.data.large_images import limit_megapixels
 from and_tf.data.settings import LABELS, DataSettings
-from and_tf.data.sharing import ALONE, Sharing
 from and_tf.data.sources import SOURCES, accepted_specs
 from and_tf.data.sources.arrays import ArraySource
 from and_tf.data.sources.former import as_begun, with_hard_links

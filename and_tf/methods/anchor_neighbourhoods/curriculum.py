@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from and_tf.data.sharing import ALONE, Sharing, from_first
+from and_tf.data.exchange import ALONE, Sharing, from_first
 from and_tf.errors import Argument, UserError
 from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency
 from and_tf.methods.anchor_neighbourhoods.selection import RULES

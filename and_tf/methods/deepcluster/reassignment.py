@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from and_tf.data.sharing import ALONE, Sharing, from_first
+from and_tf.data.exchange import ALONE, Sharing, from_first
 from and_tf.methods.deepcluster.clustering import cluster, kmeans_library
 from and_tf.methods.deepcluster.metrics import cluster_metrics
 from and_tf.methods.deepcluster.model import NEVER

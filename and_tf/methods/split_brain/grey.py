@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from and_tf.data.shares import share
-from and_tf.data.sharing import ALONE, Sharing
+from and_tf.data.exchange import ALONE, Sharing
+from and_tf.data.partition import share
 from and_tf.data.sources.source import Source
 from and_tf.data.subsets import evenly_spaced
 

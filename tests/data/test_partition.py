@@ -1,7 +1,7 @@
 import pytest
 import tensorflow as tf
 
-from and_tf.data.shares import share, share_of_batches
+from and_tf.data.partition import share, share_of_batches
 
 COUNTS = [(0, 3), (1, 4), (5, 4), (8, 4), (17, 4), (128, 1), (7, 7)]
 

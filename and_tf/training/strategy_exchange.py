@@ -5,7 +5,7 @@ import tensorflow as tf
 
 
 class StrategySharing:
-    """The processes of a `MultiWorkerMirroredStrategy`, as `and_tf.data.sharing.Sharing` asks.
+    """The processes of a `MultiWorkerMirroredStrategy`, as `and_tf.data.exchange.Sharing` asks.
 
     Args:
         strategy: theirs.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from and_tf.data.sharing import Sharing, gathered
+from and_tf.data.exchange import Sharing, gathered
 from and_tf.errors import UserError
 
 

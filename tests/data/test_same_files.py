@@ -11,10 +11,10 @@ from helpers.replicas_in_threads import on_each
 
 from and_tf.data import check_cache, file_checks
 from and_tf.data import manifest as manifests
+from and_tf.data.exchange import from_first, gathered
 from and_tf.data.file_checks import check_files
 from and_tf.data.manifest import manifest
-from and_tf.data.shared_files import check_same_files, merged
-from and_tf.data.sharing import from_first, gathered
+from and_tf.data.same_files import check_same_files, merged
 from and_tf.data.sources.arrays import array_source
 from and_tf.errors import UserError
 
