@@ -86,6 +86,10 @@ class BrokenFile(UserError):
     """A file of a run, a data set or an export cannot be read, or does not hold what it should."""
 
 
+class NoBoxes(UserError):
+    """A data set has no bounding boxes that images could be cropped to."""
+
+
 class WorkerLost(UserError):
     """Another of the processes that train together has ended, so that this one cannot go on."""
 

@@ -8,10 +8,12 @@ byte for byte, so that training gives the very same result.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import logging
 import os
 import shutil
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +24,14 @@ import numpy as np
 from and_tf.data.large_images import limit_megapixels
 from and_tf.data.pack_settings import PackSettings
 from and_tf.data.progress import progress_bar
+from and_tf.data.sources.array_record_files import (
+    array_record_module,
+    close_readers,
+    write_records,
+)
 from and_tf.data.sources.encoded import EncodedSource
-from and_tf.data.sources.items import FileParts
+from and_tf.data.sources.items import ArrayRecords
 from and_tf.data.sources.opening import available_splits, open_source
-from and_tf.data.sources.record_index import FOOTER_BYTES, HEADER_BYTES
 from and_tf.data.sources.records import (
     COMPLETE,
     PLAN,
@@ -36,7 +42,7 @@ from and_tf.data.sources.records import (
     read_plan,
 )
 from and_tf.data.workers import thread_pool
-from and_tf.errors import Argument, BrokenFile, UserError
+from and_tf.errors import Argument, BrokenFile, NoBoxes, UserError
 from and_tf.runs.atomic_files import replace_by, replace_file, sync_descriptor
 from and_tf.runs.places import check_local, expanded
 
@@ -58,7 +64,9 @@ def pack(settings: PackSettings) -> Path:
         UserError: if the data set holds no encoded images, the folder holds something else or other
             images, the disk has no room, or an image changes meanwhile.
         BrokenFile: if a file that was written reads otherwise.
+        MissingPackage: array_record is not installed.
     """
+    array_record_module()  # says at once where it is missing
     limit_megapixels(settings.max_image_megapixels)
     folder = expanded(settings.output)
     check_local("output", folder)
@@ -83,9 +91,13 @@ def pack(settings: PackSettings) -> Path:
 
 
 def _opened(settings: PackSettings, split: str) -> EncodedSource:
-    source = open_source(
-        settings.data, split, settings.data_dir or None, settings.labels, settings.skip_broken
-    )
+    """A split, with the bounding boxes that its data set may have."""
+    data_dir = settings.data_dir or None
+    arguments = settings.data, split, data_dir, settings.labels, settings.skip_broken
+    try:
+        source = open_source(*arguments, crop_to_box=True)
+    except NoBoxes:
+        source = open_source(*arguments)
     if not isinstance(source, EncodedSource):
         raise UserError(
             Argument("data", settings.data), " holds pixels, which are in one file and in memory "
@@ -101,11 +113,12 @@ def _planned(source: EncodedSource, file_bytes: int) -> PackedSplit:
     ends = [*(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(source)]
     return PackedSplit(
         ends=ends,
-        fingerprint=source.fingerprint,
+        fingerprint=dataclasses.replace(source, boxes=None).fingerprint,
         identity=source.identity,
         class_names=source.class_names,
         has_names=source.names is not None,
         broken=[list(pair) for pair in source.broken],
+        boxed=None if source.boxes is None else source.fingerprint,
     )
 
 
@@ -128,7 +141,7 @@ def _begin(folder: Path, plan: dict[str, PackedSplit], settings: PackSettings) -
     if known != plan:
         what = [name for name in plan if known.get(name) != plan[name]] or [*known]
         is_same = all(n in known and known[n].fingerprint == plan[n].fingerprint for n in what)
-        which = "with other labels or sizes of files" if is_same else "from other images"
+        which = "with other labels, boxes or sizes of files" if is_same else "from other images"
         raise UserError(
             output, f" was begun {which} (split {', '.join(what)}): name another folder, or remove "
             "this one."
@@ -137,7 +150,7 @@ def _begin(folder: Path, plan: dict[str, PackedSplit], settings: PackSettings) -
 
 def _is_written(folder: Path, name: str, split: PackedSplit, number: int) -> bool:
     try:
-        read_index(split.file(folder, name, number), len(split.rows(number)))
+        read_index(split.file(folder, name, number), split.columns, len(split.rows(number)))
     except BrokenFile:
         return False
     return True
@@ -170,7 +183,7 @@ def _check_room(
 
 
 def _write(folder: Path, name: str, split: PackedSplit, number: int, source: EncodedSource) -> None:
-    """One file of images, and what says where they lie; the second is there once all is well."""
+    """One file of images, and what is known of them; the second is there once all is well."""
     file, rows = split.file(folder, name, number), split.rows(number)
     index_file(file).unlink(missing_ok=True)
     columns: dict[str, Any] = {}
@@ -186,27 +199,25 @@ def _write(folder: Path, name: str, split: PackedSplit, number: int, source: Enc
 
 def _written(path: Path, source: EncodedSource, rows: np.ndarray) -> dict[str, np.ndarray]:
     """Writes the images at `rows`, reads them again, and gives the columns of their index."""
-    import tensorflow as tf
+    checksums = np.empty(len(rows), np.uint32)
 
-    places, checksums = np.empty(len(rows), np.int64), np.empty(len(rows), np.uint32)
-    begin = HEADER_BYTES
-    with tf.io.TFRecordWriter(os.fspath(path)) as writer:
+    def records() -> Iterator[bytes]:
         for place, image in enumerate(_images(source, rows, path.name)):
-            before, record = _example(source, rows[place], image)
-            writer.write(record)
-            places[place], checksums[place] = begin + before, zlib.crc32(image)
-            begin += len(record) + HEADER_BYTES + FOOTER_BYTES
-    _check_written(path, places, source.sizes[rows], checksums)
+            checksums[place] = zlib.crc32(image)
+            yield _example(source, rows[place], image)
+
+    write_records(path, records())
+    _check_written(path, source.sizes[rows], checksums)
     names = "\0".join(source.names[row] for row in rows.tolist()) if source.names else ""
     labels = np.full(len(rows), -1, np.int32) if source.labels is None else source.labels[rows]
-    return {
+    columns = {
         "names": np.frombuffer(names.encode(errors="surrogateescape"), np.uint8),
         "labels": labels.astype(np.int32),
-        "places": places,
         "sizes": source.sizes[rows],
         "checksums": checksums,
         "shapes": source.header_shapes()[rows],
     }
+    return columns if source.boxes is None else columns | {"boxes": source.boxes[rows]}
 
 
 def _images(source: EncodedSource, rows: np.ndarray, description: str) -> Iterator[bytes]:
@@ -220,8 +231,8 @@ def _images(source: EncodedSource, rows: np.ndarray, description: str) -> Iterat
                 progress.update()
 
 
-def _example(source: EncodedSource, row: int, image: bytes) -> tuple[int, bytes]:
-    """A record of an image, and where in it the image begins."""
+def _example(source: EncodedSource, row: int, image: bytes) -> bytes:
+    """The record of an image."""
     from tensorflow_datasets.proto import tf_example_pb2
 
     example = tf_example_pb2.Example()
@@ -231,13 +242,10 @@ def _example(source: EncodedSource, row: int, image: bytes) -> tuple[int, bytes]
         features["name"].bytes_list.value.append(source.names[row].encode(errors="surrogateescape"))
     if source.labels is not None:
         features["label"].int64_list.value.append(int(source.labels[row]))
-    record = example.SerializeToString(deterministic=True)
-    return record.index(image), record
+    return example.SerializeToString(deterministic=True)
 
 
-def _check_written(
-    path: Path, places: np.ndarray, sizes: np.ndarray, checksums: np.ndarray
-) -> None:
+def _check_written(path: Path, sizes: np.ndarray, checksums: np.ndarray) -> None:
     """Reads each image again, from the disk rather than from memory where the system allows it.
 
     Raises:
@@ -247,6 +255,15 @@ def _check_written(
         sync_descriptor(file.fileno())
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    parts = FileParts([os.fspath(path)], np.zeros(len(places), np.int32), places, sizes, checksums)
-    for row in range(len(parts)):
-        _ = parts[row]
+    count = len(sizes)
+    try:
+        for _ in ArrayRecords(
+            [os.fspath(path)], np.zeros(count, np.int32), np.arange(count), sizes, checksums
+        ):
+            pass
+    finally:
+        close_readers()  # the file gets another name
+
+
+if __name__ == "__main__":
+    sys.exit(importlib.import_module("and_tf.cli.pack").main())  # the library knows no program

@@ -24,7 +24,7 @@ class PackSettings(Settings):
         "Images of more megapixels are refused, except for JPEGs.",
         between(1, 100_000),
     )
-    file_mb: int = setting(256, "Size of each file of images.", at_least(1))
+    file_mb: int = setting(1024, "Size of each file of images.", at_least(1))
 
     @property
     def file_bytes(self) -> int:

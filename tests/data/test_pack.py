@@ -2,6 +2,9 @@
 
 import dataclasses
 import os
+import pickle
+import runpy
+import sys
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from and_tf.data.pack import pack
 from and_tf.data.pack_settings import PackSettings
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.opening import available_splits, open_source
-from and_tf.errors import BrokenFile, ImageChanged, UserError
+from and_tf.errors import BrokenFile, ImageChanged, MissingPackage, UserError
 
 CROP = AugmentationSettings(image_size=8)
 NAMES = [f"train/{kind}/{number}.png" for kind in ("ant", "bee") for number in range(5)]
@@ -41,7 +44,7 @@ def opened(settings, split="train"):
 
 
 def images_of(settings):
-    return sorted(os.path.basename(p) for p in os.listdir(settings.output) if "tfrecord" in p)
+    return sorted(os.path.basename(p) for p in os.listdir(settings.output) if "array_record" in p)
 
 
 def test_packed_images_are_those_of_the_folder(photos):
@@ -62,17 +65,20 @@ def test_packed_images_are_those_of_the_folder(photos):
         np.testing.assert_array_equal(*crops)  # as training sees them
         part, of_folder = (source.take([1, 0]) for source in (packed, folder))
         assert part.fingerprint == of_folder.fingerprint
+        part = pickle.loads(pickle.dumps(part))  # as processes of photos get it
         np.testing.assert_array_equal(part.load([0, 1], 9), of_folder.load([0, 1], 9))
     both = open_source(f"records:{photos.output}", "test+train[:2]")
     assert both.names[:1] == packed.names[:1] and len([*both.items]) == 4
 
 
 def test_packed_files_are_examples_for_others_to_read(photos):
-    import tensorflow as tf
+    from array_record.python.array_record_data_source import ArrayRecordDataSource
+    from tensorflow_datasets.proto import tf_example_pb2
 
     pack(photos)
-    paths = sorted(str(path) for path in packing.Path(photos.output).glob("train*.tfrecord"))
-    found = [tf.train.Example.FromString(r.numpy()) for r in tf.data.TFRecordDataset(paths)]
+    paths = sorted(str(path) for path in packing.Path(photos.output).glob("train*.array_record"))
+    records = ArrayRecordDataSource(paths)
+    found = [tf_example_pb2.Example.FromString(records[row]) for row in range(len(records))]
     folder, _ = opened(photos)
     names = [example.features.feature["name"].bytes_list.value[0].decode() for example in found]
     assert names == folder.names
@@ -134,18 +140,22 @@ def test_a_bit_that_flips_later_is_found_when_the_image_is_read(photos):
     path.write_bytes(content)
     source = open_source(f"records:{photos.output}", path.name.partition("-")[0])
     rows = np.flatnonzero(source.items.files == source.items.files[-1])
-    with pytest.raises(BrokenFile, match=f"{path} is damaged"):
+    with pytest.raises(BrokenFile, match=rf"{path} is damaged .*remove the file"):
         source.load(rows, 12)
+    path.unlink()
+    pack(photos)
+    split = path.name.partition("-")[0]
+    folder, packed = opened(photos, split)
+    np.testing.assert_array_equal(packed.load(rows, 12), folder.load(rows, 12))
 
 
 def test_what_was_not_written_as_it_should_is_no_packed_file(photos, monkeypatch):
-    import tensorflow as tf
+    plain = packing.write_records
 
-    class Faulty(tf.io.TFRecordWriter):
-        def write(self, record):
-            super().write(record.replace(b"IDAT", b"IDAX"))
+    def faulty(path, records):
+        plain(path, (record.replace(b"IDAT", b"IDAX") for record in records))
 
-    monkeypatch.setattr(tf.io, "TFRecordWriter", Faulty)
+    monkeypatch.setattr(packing, "write_records", faulty)
     with pytest.raises(BrokenFile, match="another checksum"):
         pack(photos)
     assert images_of(photos) == []
@@ -187,6 +197,61 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(photos, monke
     monkeypatch.setattr(packing.shutil, "disk_usage", lambda path: usage)
     assert "make room" in error_of(pack, photos)
     assert images_of(photos) == []
+
+
+def test_boxes_are_kept_for_those_who_crop_to_them(photos, tmp_path):
+    rows = [f"photos/{name},{x},1,{x + 3},9" for x, name in enumerate(NAMES)]
+    table = tmp_path / "birds.csv"
+    table.write_text("\n".join(["path,xmin,ymin,xmax,ymax", *rows]))
+    settings = dataclasses.replace(photos, data=f"list:{table}")
+    pack(settings)
+    again = dataclasses.replace(
+        settings, data=f"records:{settings.output}", output=str(tmp_path / "again")
+    )
+    pack(again)
+    for crop_to_box in (True, False):
+        expected, *found = (
+            open_source(spec, crop_to_box=crop_to_box)
+            for spec in (settings.data, again.data, f"records:{again.output}")
+        )
+        for packed in found:
+            assert packed.fingerprint == expected.fingerprint
+            np.testing.assert_array_equal(packed.image_shapes, expected.image_shapes)
+            np.testing.assert_array_equal(packed.load([7, 2], 8), expected.load([7, 2], 8))
+    table.write_text(table.read_text().replace(",1,3,9", ",2,3,9"))
+    assert "with other labels, boxes" in error_of(pack, settings)
+
+
+def test_what_was_packed_without_boxes_is_not_cropped_to_any(photos):
+    pack(photos)
+    message = error_of(open_source, f"records:{photos.output}", crop_to_box=True)
+    assert "crop_to_box=True" in message and photos.output in message
+
+
+def test_a_folder_of_another_form_is_to_be_packed_anew(photos):
+    pack(photos)
+    folder = packing.Path(photos.output)
+    for name in ("plan.json", "records.json"):
+        plan = (folder / name).read_text()
+        (folder / name).write_text(plan.replace('"version": 2', '"version": 1'))
+    for message in (error_of(open_source, f"records:{folder}"), error_of(pack, photos)):
+        assert "form 1" in message and "remove the folder, and pack the images again" in message
+
+
+def test_without_array_record_nothing_is_begun(photos, monkeypatch):
+    pack(photos)
+    monkeypatch.setitem(sys.modules, "array_record.python", None)
+    for call in (lambda: pack(photos), lambda: open_source(f"records:{photos.output}")):
+        with pytest.raises(MissingPackage, match="pip install array_record"):
+            call()
+
+
+def test_the_module_runs_as_the_program_does(monkeypatch):
+    monkeypatch.setattr("and_tf.cli.pack.main", lambda: 7)
+    monkeypatch.delitem(sys.modules, "and_tf.data.pack")  # runpy warns of a module that is loaded
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("and_tf.data.pack", run_name="__main__")
+    assert ended.value.code == 7
 
 
 def test_pixels_are_not_packed(photos):

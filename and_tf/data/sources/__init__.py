@@ -37,7 +37,7 @@ SOURCES = {
     "tfds": Kind(tfds_splits, "NAME", may_have_boxes=True),
     "folder": Kind(folder_splits),
     "list": Kind(list_splits, "FILE", may_have_boxes=True),
-    "records": Kind(records_splits),
+    "records": Kind(records_splits, may_have_boxes=True),
     "npz": Kind(npz_splits),
     "mat": Kind(mat_splits),
 }

@@ -6,16 +6,17 @@ encoded bytes, that are made or read when they are asked for.
 
 from __future__ import annotations
 
-import functools
 import os
 import zlib
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 
 from and_tf.data.reading import read_part, with_patience
-from and_tf.errors import BrokenFile, MissingPackage, UserError
+from and_tf.data.sources.array_record_files import read_records
+from and_tf.errors import BrokenFile, UserError
 
 
 class FilePaths(Sequence[str]):
@@ -47,6 +48,10 @@ class FilePaths(Sequence[str]):
         return FilePaths(self.folder, [self.names[row] for row in rows.tolist()])
 
 
+OF_EACH_IMAGE = ("files", "places", "sizes", "checksums")  # members of `Records`
+
+
+@dataclass(eq=False, repr=False)
 class Records(Sequence[bytes]):
     """Encoded images in larger files, read one by one.
 
@@ -54,10 +59,15 @@ class Records(Sequence[bytes]):
         paths: of the F files.
         files: (N,) int, the file of each image.
         places: (N,) int64, where in its file each lies.
+        sizes: (N,) int64, bytes.
+        checksums: (N,) uint32, CRC-32 of each image: it is compared whenever one is read.
     """
 
-    def __init__(self, paths: Sequence[str], files: np.ndarray, places: np.ndarray):
-        self.paths, self.files, self.places = list(paths), files, places
+    paths: Sequence[str]
+    files: np.ndarray
+    places: np.ndarray
+    sizes: np.ndarray
+    checksums: np.ndarray
 
     def __len__(self) -> int:
         return len(self.files)
@@ -67,7 +77,15 @@ class Records(Sequence[bytes]):
             return self.take(np.arange(len(self))[row])
         if not -len(self) <= row < len(self):
             raise IndexError(row)
-        return self._read(self.paths[self.files[row]], row)
+        path = self.paths[self.files[row]]
+        content = self._read(path, row)
+        if len(content) != self.sizes[row] or zlib.crc32(content) != self.checksums[row]:
+            raise BrokenFile(
+                f"{path} is damaged, or was written anew: an image of {self.sizes[row]:,} bytes at "
+                f"{self.places[row]:,} has another checksum. Remove the file, and write or copy it "
+                "again."
+            )
+        return content
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -81,100 +99,67 @@ class Records(Sequence[bytes]):
     def _read(self, path: str, row: int) -> bytes:
         raise NotImplementedError
 
-    def take(self, rows: np.ndarray) -> Records:
+    def take(self, rows: np.ndarray) -> Self:
         """Some of the images."""
-        raise NotImplementedError
+        return replace(self, **{name: getattr(self, name)[rows] for name in OF_EACH_IMAGE})
+
+    def join(self, other: Self) -> Self:
+        """These images, then others that are stored alike."""
+        paths = [*self.paths, *other.paths]
+        other = replace(other, files=other.files + len(self.paths))
+        joined = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)])
+            for name in OF_EACH_IMAGE
+        }
+        return replace(self, paths=paths, **joined)
 
 
+@dataclass(eq=False, repr=False)
 class FileParts(Records):
-    """Encoded images that lie in larger files as they are.
-
-    Args:
-        paths, files, places: as of `Records`; places are offsets in bytes.
-        sizes: (N,) int64, bytes.
-        checksums: (N,) uint32, CRC-32 of each image: it is compared whenever one is read.
-    """
-
-    def __init__(
-        self,
-        paths: Sequence[str],
-        files: np.ndarray,
-        places: np.ndarray,
-        sizes: np.ndarray,
-        checksums: np.ndarray,
-    ):
-        super().__init__(paths, files, places)
-        self.sizes, self.checksums = sizes, checksums
+    """Encoded images that lie in larger files as they are: places are offsets in bytes."""
 
     def _read(self, path: str, row: int) -> bytes:
         content, _ = read_part(path, int(self.places[row]), int(self.sizes[row]))
-        if zlib.crc32(content) != self.checksums[row] or len(content) != self.sizes[row]:
-            raise BrokenFile(
-                f"{path} is damaged, or was written anew: an image of {self.sizes[row]:,} bytes at "
-                f"{self.places[row]:,} has another checksum. Write or copy the file again."
-            )
         return content
 
-    def take(self, rows: np.ndarray) -> FileParts:
-        parts = (self.files, self.places, self.sizes, self.checksums)
-        return FileParts(self.paths, *(part[rows] for part in parts))
 
-
+@dataclass(eq=False, repr=False)
 class ArrayRecords(Records):
-    """Encoded images that are a feature of the examples in ArrayRecord files.
+    """Encoded images in ArrayRecord files of examples: places are the numbers of the records.
 
     Args:
-        paths, files, places: as of `Records`; places are the numbers of the records.
-        key: of the feature.
+        key: of the feature that is the image.
     """
 
-    def __init__(self, paths: Sequence[str], files: np.ndarray, places: np.ndarray, key: str):
-        super().__init__(paths, files, places)
-        self.key = key
+    key: str = "image"
 
     def _read(self, path: str, row: int) -> bytes:
-        (record,) = with_patience(path, lambda: array_record(path, [int(self.places[row])]))
-        return parsed_example(record)[self.key].bytes_list.value[0]
-
-    def take(self, rows: np.ndarray) -> ArrayRecords:
-        return ArrayRecords(self.paths, self.files[rows], self.places[rows], self.key)
+        (record,) = with_patience(path, lambda: read_records(path, [int(self.places[row])]))
+        return parsed_example(record, self.key, path)[self.key].bytes_list.value[0]
 
 
-def array_record(path: str, numbers: list[int]) -> list[bytes]:
-    """Some records of an ArrayRecord file.
+def parsed_example(record: bytes, key: str, path: str) -> Any:
+    """The features of an `Example`, by their names.
+
+    Args:
+        record: that holds it.
+        key: of the feature that is the image.
+        path: of the file, for messages.
 
     Raises:
-        BrokenFile: it cannot be read.
-        OSError: it is not there, or may not be read.
+        BrokenFile: it holds no image.
     """
-    try:
-        return _array_record_reader(path).read(numbers)
-    except (RuntimeError, ValueError, IndexError) as error:
-        with open(path, "rb"):  # says what is wrong, where it is no matter of the content
-            pass
-        reason = str(error).partition("\n")[0][:200]
-        raise BrokenFile(f"{path} is damaged ({reason}): write or copy the file again.") from error
-
-
-@functools.lru_cache(maxsize=128)  # descriptors; a set may have a thousand files
-def _array_record_reader(path: str) -> Any:
-    try:
-        from array_record.python.array_record_module import ArrayRecordReader
-    except ImportError as error:
-        raise MissingPackage(f"{error}: {path} needs `pip install array_record`") from error
-    return ArrayRecordReader(path, "readahead_buffer_size:0")
-
-
-def count_array_records(path: str) -> int:
-    """Number of records in an ArrayRecord file."""
-    return _array_record_reader(path).num_records()
-
-
-def parsed_example(record: bytes) -> Any:
-    """The features of an `Example`, by their names."""
+    from google.protobuf.message import DecodeError
     from tensorflow_datasets.proto import tf_example_pb2  # tf.train.Example without TensorFlow
 
-    return tf_example_pb2.Example.FromString(record).features.feature
+    try:
+        features = tf_example_pb2.Example.FromString(record).features.feature
+        if key in features and features[key].bytes_list.value:
+            return features
+        reason = f"it lacks {key!r}"
+    except DecodeError as error:
+        reason = str(error).partition("\n")[0]
+    raise BrokenFile(f"{path} holds a record without an image ({reason}): write or copy it again.")
 
 
 def holds_paths(items: Sequence) -> bool:
@@ -195,20 +180,6 @@ def joined_items(first: Sequence, second: Sequence) -> Sequence:
     """The images of two splits of a data set, none of which is read for that."""
     if not isinstance(first, Records) and not isinstance(second, Records):
         return [*first, *second]
-    if isinstance(first, FileParts) and isinstance(second, FileParts):
-        more = (
-            np.concatenate([first.sizes, second.sizes]),
-            np.concatenate([first.checksums, second.checksums]),
-        )
-        return FileParts(*_joined_places(first, second), *more)
-    if isinstance(first, ArrayRecords) and isinstance(second, ArrayRecords):
-        return ArrayRecords(*_joined_places(first, second), first.key)
+    if isinstance(first, Records) and isinstance(second, type(first)):
+        return first.join(second)
     raise UserError("Splits that are stored in different ways cannot be joined: prepare them anew.")
-
-
-def _joined_places(first: Records, second: Records) -> tuple[list[str], np.ndarray, np.ndarray]:
-    return (
-        [*first.paths, *second.paths],
-        np.concatenate([first.files, second.files + len(first.paths)]),
-        np.concatenate([first.places, second.places]),
-    )

@@ -13,7 +13,7 @@ import numpy as np
 
 from and_tf.data.formats import EXTENSIONS
 from and_tf.data.splits import corrupt
-from and_tf.errors import Argument, BrokenFile, NotFound
+from and_tf.errors import Argument, BrokenFile, NoBoxes, NotFound
 from and_tf.runs.csv_cells import original
 
 # Names of columns, in small letters and without "_", each preferred before those after it.
@@ -226,10 +226,12 @@ def boxes_of(table: ListTable, path: str, shapes: np.ndarray) -> np.ndarray:
         (N, 4) float64: ymin, xmin, ymax, xmax.
 
     Raises:
-        BrokenFile: if a column is missing, or a box is no part of its image.
+        NoBoxes: if it has none of the columns.
+        BrokenFile: if one is missing, or a box is no part of its image.
     """
     if missing := [name for name in BOX if name not in table.columns]:
-        raise BrokenFile(
+        kind = NoBoxes if len(missing) == len(BOX) else BrokenFile
+        raise kind(
             Argument("crop_to_box", True), " needs boxes, and ", Argument("data", f"list:{path}"),
             f" has no column {missing[0]}: name the four columns {', '.join(BOX)}.",
         )  # fmt: skip

@@ -17,7 +17,7 @@ from and_tf.data.sources import SOURCES, accepted_specs
 from and_tf.data.sources.arrays import ArraySource
 from and_tf.data.sources.former import as_begun, with_hard_links
 from and_tf.data.splits import HELD_OUT, Opened, SourceOptions, Splits, known_as, unknown_class
-from and_tf.errors import Argument, NotFound, UserError
+from and_tf.errors import Argument, NoBoxes, NotFound, UserError
 
 
 def open_source(
@@ -219,7 +219,7 @@ def _open_splits(spec: str, options: SourceOptions) -> Splits:
         )  # fmt: skip
     if options.crop_to_box and not kind.may_have_boxes:
         kinds = " or ".join(f"{name}:" for name, kind in SOURCES.items() if kind.may_have_boxes)
-        raise UserError(
+        raise NoBoxes(
             Argument("crop_to_box", True), " needs bounding boxes, which ", Argument("data", spec),
             f" does not have: leave it out, or take a data set of {kinds}.",
         )  # fmt: skip

@@ -21,7 +21,13 @@ from and_tf.data.check_cache import cache_folder, write_arrays
 from and_tf.data.decode import header_shape
 from and_tf.data.headers import plain_shape
 from and_tf.data.progress import progress_bar
-from and_tf.data.sources.items import array_record, count_array_records, parsed_example
+from and_tf.data.sources.array_record_files import (
+    close_readers,
+    count_records,
+    is_array_record,
+    read_records,
+)
+from and_tf.data.sources.items import parsed_example
 from and_tf.data.workers import thread_pool
 from and_tf.errors import BrokenFile
 
@@ -82,6 +88,7 @@ def index_of_files(paths: Sequence[str], key: str, description: str) -> list[Rec
     Raises:
         BrokenFile: names a file that is damaged.
     """
+    close_readers()  # of files that were written anew since
     with progress_bar(len(paths), description, unit="file") as progress:
         found = []
         for index in thread_pool().map(lambda path: _index_of(path, key), paths):
@@ -110,11 +117,6 @@ def _index_of(path: str, key: str) -> RecordIndex:
     return index
 
 
-def is_array_record(path: str) -> bool:
-    """Whether a file of a data set is in the format ArrayRecord, which its name tells."""
-    return ".array_record" in os.path.basename(path)
-
-
 def _new_index(path: str, key: str) -> RecordIndex:
     places: list[int] = []
     sizes: list[int] = []
@@ -123,7 +125,7 @@ def _new_index(path: str, key: str) -> RecordIndex:
     numbers: dict[str, list[float]] = {}
     counts: dict[str, list[int]] = {}
     for number, (begin, record) in enumerate(_records(path)):
-        features = parsed_example(record)
+        features = parsed_example(record, key, path)
         image = features[key].bytes_list.value[0]
         places.append(number if is_array_record(path) else begin + _place_in(record, image))
         sizes.append(len(image))
@@ -160,9 +162,9 @@ def _records(path: str) -> Iterator[tuple[int, bytes]]:
         BrokenFile: its checksums are wrong, or it ends within a record.
     """
     if is_array_record(path):
-        for start in range(0, count := count_array_records(path), RECORDS_AT_ONCE):
+        for start in range(0, count := count_records(path), RECORDS_AT_ONCE):
             numbers = list(range(start, min(start + RECORDS_AT_ONCE, count)))
-            yield from ((0, record) for record in array_record(path, numbers))
+            yield from ((0, record) for record in read_records(path, numbers))
         return
     import tensorflow as tf
 

@@ -1,8 +1,9 @@
 """Images packed into a few large files, with their names and labels: records:PATH.
 
-A packed folder holds, of each split, files `train-00000-of-00012.tfrecord` of examples with `image`
-and, where there are any, `name` and `label`; beside each an .npz file that says where each image
-lies; and `records.json`, which is written when all of them are there.
+A packed folder holds, of each split, files `train-00000-of-00012.array_record` of examples with
+`image` and, where there are any, `name` and `label`, in the order of the images; beside each an
+.npz file of what has to be known at the start, so that no image is read for it; and `records.json`,
+which is written when all of them are there.
 """
 
 from __future__ import annotations
@@ -16,20 +17,21 @@ from typing import Any
 
 import numpy as np
 
+from and_tf.data.sources.array_record_files import array_record_module, close_readers
 from and_tf.data.sources.encoded import EncodedSource
-from and_tf.data.sources.items import FileParts
+from and_tf.data.sources.items import ArrayRecords
 from and_tf.data.splits import SourceOptions, Splits
-from and_tf.errors import Argument, BrokenFile, NotFound
+from and_tf.errors import Argument, BrokenFile, NoBoxes, NotFound
 
 COMPLETE, PLAN = "records.json", "plan.json"
-VERSION = 1
-COLUMNS = {  # of the .npz file beside each file of images
+VERSION = 2
+COLUMNS: dict[str, np.dtype] = {  # of the .npz file beside each file of images
     "names": np.dtype(np.uint8),
     "labels": np.dtype(np.int32),
-    "places": np.dtype(np.int64),
     "sizes": np.dtype(np.int64),
     "checksums": np.dtype(np.uint32),
     "shapes": np.dtype(np.int32),
+    "boxes": np.dtype(np.float64),  # where the data set has any
 }
 
 
@@ -43,6 +45,7 @@ class PackedSplit:
         class_names: of its labels; None where it has none.
         has_names: whether images have names.
         broken: name of each image that was left out, and why it cannot be read.
+        boxed: fingerprint of the source with its bounding boxes; None where it has none.
     """
 
     ends: list[int]
@@ -51,10 +54,16 @@ class PackedSplit:
     class_names: list[str] | None
     has_names: bool
     broken: list[list[str]]
+    boxed: str | None
 
     def file(self, folder: Path, split: str, number: int) -> Path:
         """The path of a file of images."""
-        return folder / f"{split}-{number:05}-of-{len(self.ends):05}.tfrecord"
+        return folder / f"{split}-{number:05}-of-{len(self.ends):05}.array_record"
+
+    @property
+    def columns(self) -> dict[str, np.dtype]:
+        """What the .npz files hold, with its types."""
+        return {name: COLUMNS[name] for name in COLUMNS if name != "boxes" or self.boxed}
 
     def rows(self, number: int) -> np.ndarray:
         """The images (n,) int of a file."""
@@ -62,7 +71,7 @@ class PackedSplit:
 
 
 def index_file(file: Path) -> Path:
-    """What says where the images of a file lie."""
+    """What holds the names, labels and so on of the images of a file."""
     return file.with_suffix(".npz")
 
 
@@ -76,9 +85,12 @@ def read_plan(path: Path) -> dict[str, PackedSplit]:
     try:
         found = json.loads(path.read_text())
         if found["version"] != VERSION:
-            raise ValueError(f"its version is {found['version']}, which a newer and_tf has written")
+            raise BrokenFile(
+                f"{path} is of form {found['version']}, while this version of and_tf reads form "
+                f"{VERSION}: remove the folder, and pack the images again."
+            )
         return {name: PackedSplit(**split) for name, split in found["splits"].items()}
-    except FileNotFoundError:
+    except (FileNotFoundError, BrokenFile):
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BrokenFile(f"{path} cannot be read ({error}): pack the images again.") from error
@@ -86,6 +98,7 @@ def read_plan(path: Path) -> dict[str, PackedSplit]:
 
 def records_splits(path: str, options: SourceOptions) -> Splits:
     """The splits of a packed folder; reads no image."""
+    array_record_module()  # says at once where it is missing
     folder = Path(path)
     try:
         plan = read_plan(folder / COMPLETE)
@@ -101,21 +114,33 @@ def records_splits(path: str, options: SourceOptions) -> Splits:
             "first (pack.py).",
         ) from error
     return Splits(
-        {name: functools.partial(_open, folder, name, split) for name, split in plan.items()}
+        {
+            name: functools.partial(_open, folder, name, split, options.crop_to_box)
+            for name, split in plan.items()
+        }
     )
 
 
-def _open(folder: Path, name: str, split: PackedSplit) -> EncodedSource:
+def _open(folder: Path, name: str, split: PackedSplit, crop_to_box: bool) -> EncodedSource:
+    if crop_to_box and not split.boxed:
+        raise NoBoxes(
+            Argument("crop_to_box", True), " needs bounding boxes, which ",
+            Argument("data", f"records:{folder}"), " does not have, for what was packed has none: "
+            "leave it out.",
+        )  # fmt: skip
+    close_readers()  # of files that were packed anew since
     files = [split.file(folder, name, number) for number in range(len(split.ends))]
-    indices = [read_index(file, len(split.rows(number))) for number, file in enumerate(files)]
-    columns = {key: np.concatenate([index[key] for index in indices]) for key in COLUMNS}
-    numbers = np.repeat(np.arange(len(files), dtype=np.int32), [len(i["sizes"]) for i in indices])
+    counts = [len(split.rows(number)) for number in range(len(files))]
+    indices = [read_index(file, split.columns, n) for file, n in zip(files, counts, strict=True)]
+    columns = {key: np.concatenate([index[key] for index in indices]) for key in split.columns}
     names = b"\0".join(index["names"].tobytes() for index in indices)
     return EncodedSource(
-        FileParts(
+        ArrayRecords(
             [os.fspath(file) for file in files],
-            numbers,
-            *(columns[key] for key in ("places", "sizes", "checksums")),
+            np.repeat(np.arange(len(files), dtype=np.int32), counts),
+            np.concatenate([np.arange(count) for count in counts]),
+            columns["sizes"],
+            columns["checksums"],
         ),
         f"records:{folder}",
         None if split.class_names is None else columns["labels"],
@@ -126,21 +151,27 @@ def _open(folder: Path, name: str, split: PackedSplit) -> EncodedSource:
         columns["checksums"],
         shapes=columns["shapes"],
         broken=tuple((name, reason) for name, reason in split.broken),
+        boxes=columns["boxes"] if crop_to_box else None,
     )
 
 
-def read_index(file: Path, count: int) -> dict[str, np.ndarray]:
-    """What lies where in a file of images.
+def read_index(file: Path, columns: dict[str, np.dtype], count: int) -> dict[str, np.ndarray]:
+    """What is known of the images of a file.
+
+    Args:
+        file: of the images.
+        columns: of the index, with their types.
+        count: number of images.
 
     Raises:
         BrokenFile: names the file, if it is missing or damaged.
     """
     try:
         with np.load(index_file(file), allow_pickle=False) as arrays:
-            found: dict[str, Any] = {key: arrays[key] for key in (*COLUMNS, "bytes")}
-        types = {key: found[key].dtype for key in COLUMNS}
-        lengths = {len(found[key]) for key in COLUMNS if key != "names"}
-        if types != COLUMNS or lengths != {count}:
+            found: dict[str, Any] = {key: arrays[key] for key in (*columns, "bytes")}
+        types = {key: found[key].dtype for key in columns}
+        lengths = {len(found[key]) for key in columns if key != "names"}
+        if types != columns or lengths != {count}:
             raise ValueError(f"{lengths} images in place of {count}")
         size = file.stat().st_size
         if size != int(found["bytes"]):

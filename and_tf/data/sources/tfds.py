@@ -12,12 +12,13 @@ import numpy as np
 
 from and_tf.data.sources.class_folders import normalised
 from and_tf.data.sources.encoded import EncodedSource
+from and_tf.data.sources.record_index import MOST_NUMBERS
 from and_tf.data.sources.tfds_boxes import box_key, enclosing_boxes
 from and_tf.data.sources.tfds_prepare import import_tfds, tfds_builder, tfds_error
-from and_tf.data.sources.tfds_records import read_split
+from and_tf.data.sources.tfds_records import SplitRecords, read_split
 from and_tf.data.splits import Opened, SourceOptions, Splits
 from and_tf.data.stratified import STRATIFIED, report_sorted_part
-from and_tf.errors import Argument, NotFound, UserError
+from and_tf.errors import Argument, NoBoxes, UserError
 
 
 class TfdsSplits(Splits):
@@ -59,9 +60,9 @@ def _read(
     of_box = "/".join(box_key(builder.info)) if crop_to_box else ""
     try:
         found = read_split(builder.info, split, f"tfds:{name}", image_key)
-    except NotFound:
+    except UserError:  # names the split or the file
         raise
-    except Exception as error:
+    except OSError as error:
         raise tfds_error("read", name, data_dir, error) from error
     class_names = builder.info.features[label_key].names if label_key else None
     return EncodedSource(
@@ -73,8 +74,20 @@ def _read(
         identity=f"{builder.info.full_name} {split}",
         checksums=found.checksums,
         shapes=found.shapes,
-        boxes=enclosing_boxes(found.values_of(of_box)) if of_box else None,
+        boxes=_boxes(found, of_box, name) if of_box else None,
     )
+
+
+def _boxes(found: SplitRecords, key: str, name: str) -> np.ndarray:
+    """(N, 4) float64: the box of each image of the records that were found."""
+    try:
+        return enclosing_boxes(found.values_of(key))
+    except KeyError as error:
+        raise NoBoxes(
+            Argument("crop_to_box", True), " needs bounding boxes, and the records of ",
+            Argument("data", f"tfds:{name}"), f" hold none as {key}, or more than {MOST_NUMBERS} "
+            "numbers an image: leave it out.",
+        ) from error  # fmt: skip
 
 
 def _tfds_keys(info: Any) -> tuple[str, str | None]:

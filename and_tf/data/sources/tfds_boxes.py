@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from and_tf.data.sources.tfds_prepare import import_tfds
-from and_tf.errors import Argument, UserError
+from and_tf.errors import Argument, NoBoxes
 
 Key = tuple[str, ...]
 
@@ -17,7 +17,7 @@ def box_key(info: Any) -> Key:
     """Where the records of a set have their box: `bbox`, or `bbox` of each of their objects.
 
     Raises:
-        UserError: if they have none.
+        NoBoxes: if they have none.
     """
     tfds = import_tfds()
     for name, feature in info.features.items():
@@ -27,7 +27,7 @@ def box_key(info: Any) -> Key:
         for inner_name, inner_feature in inner.items() if hasattr(inner, "items") else ():
             if isinstance(inner_feature, tfds.features.BBoxFeature):
                 return (name, inner_name)
-    raise UserError(
+    raise NoBoxes(
         Argument("crop_to_box", True), " needs bounding boxes, and ",
         Argument("data", f"tfds:{info.name}"), f" has none, only {', '.join(info.features)}: leave "
         "it out.",

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from and_tf.data.sources.array_record_files import is_array_record
 from and_tf.data.sources.items import ArrayRecords, FileParts
-from and_tf.data.sources.record_index import RecordIndex, index_of_files, is_array_record
-from and_tf.data.splits import split_ranges
-from and_tf.errors import UserError
+from and_tf.data.sources.record_index import RecordIndex, index_of_files
+from and_tf.data.splits import split_error, split_ranges
+from and_tf.errors import BrokenFile, UserError
 
 
 @dataclass(frozen=True)
@@ -95,28 +96,36 @@ def read_split(info: Any, split: str, spec: str, key: str) -> SplitRecords:
             rows = np.arange(max(start - first, 0), max(min(stop - first, length), 0))
             if len(rows):
                 needed.append((path, rows))
+    if not needed:
+        raise split_error(split, spec, lengths, "it holds no image")
     paths = list(dict.fromkeys(path for path, _ in needed))
     indices = dict(zip(paths, index_of_files(paths, key, f"reading {spec}"), strict=True))
-    return _joined(paths, [(indices[path], rows) for path, rows in needed], needed, key)
+    return _joined([(path, indices[path], rows) for path, rows in needed], key)
 
 
-def _joined(
-    paths: list[str],
-    parts: list[tuple[RecordIndex, np.ndarray]],
-    needed: list[tuple[str, np.ndarray]],
-    key: str,
-) -> SplitRecords:
-    numbers = {path: number for number, path in enumerate(paths)}
-    files = np.concatenate([np.full(len(r), numbers[p], np.int32) for p, r in needed])
+def _joined(parts: list[tuple[str, RecordIndex, np.ndarray]], key: str) -> SplitRecords:
+    """The records at some rows of each file; a file may occur again."""
+    for path, index, rows in parts:
+        if rows[-1] >= len(index):
+            raise BrokenFile(
+                f"{path} holds {len(index):,} records, fewer than belong into it: write or copy "
+                "the file again."
+            )
+    numbers = {path: number for number, path in enumerate(dict.fromkeys(p for p, _, _ in parts))}
+    files = np.concatenate([np.full(len(rows), numbers[p], np.int32) for p, _, rows in parts])
     places, sizes, checksums, shapes = (
-        np.concatenate([getattr(index, name)[rows] for index, rows in parts])
+        np.concatenate([getattr(index, name)[rows] for _, index, rows in parts])
         for name in ("places", "sizes", "checksums", "shapes")
     )
-    if is_array_record(paths[0]):
-        items: Any = ArrayRecords(paths, files, places, key)
-    else:
-        items = FileParts(paths, files, places, sizes, checksums)
-    return SplitRecords(items, sizes, checksums, shapes, parts)
+    stored = [*numbers], files, places, sizes, checksums
+    in_array_records = is_array_record(parts[0][0])
+    return SplitRecords(
+        ArrayRecords(*stored, key) if in_array_records else FileParts(*stored),
+        sizes,
+        checksums,
+        shapes,
+        [(index, rows) for _, index, rows in parts],
+    )
 
 
 def _paths(of_split: Any) -> list[str]:
@@ -125,8 +134,9 @@ def _paths(of_split: Any) -> list[str]:
     names = [os.path.basename(path) for path in paths]
     if not all(".tfrecord" in name or ".array_record" in name for name in names):
         raise UserError(
-            f"{names[0]} cannot be read image by image: prepare the set as tfrecord or array_record"
+            f"{paths[0]} cannot be read image by image: prepare the set as tfrecord or "
+            "array_record."
         )
     if "://" in paths[0]:
-        raise UserError(f"{paths[0]} does not lie on a disk: copy the set to one")
+        raise UserError(f"{paths[0]} does not lie on a disk: copy the set to one.")
     return paths

@@ -9,11 +9,13 @@ import pytest
 from helpers.pictures import error_of, pixels
 
 from and_tf.data.manifest import manifest
-from and_tf.data.sources import record_index
+from and_tf.data.sources import record_index, tfds
+from and_tf.data.sources.array_record_files import is_array_record, read_records, write_records
 from and_tf.data.sources.items import ArrayRecords, FileParts
 from and_tf.data.sources.opening import open_source
 from and_tf.data.sources.tfds_prepare import tfds_builder
-from and_tf.data.sources.tfds_records import read_split
+from and_tf.data.sources.tfds_records import SplitRecords, read_split
+from and_tf.errors import NoBoxes
 
 SPEC = "tfds:tiny_marks"
 
@@ -113,4 +115,33 @@ def test_a_damaged_file_is_named(prepared, tmp_path, when):
     if when == "after":
         assert f"{path} is damaged" in error_of(source.load, [row], 8)
     message = error_of(open_source, SPEC, data_dir=tmp_path)
+    assert f"{path} is damaged" in message
+
+
+def test_a_file_that_holds_too_little_is_named(prepared, tmp_path):
+    shutil.copytree(prepared / "tiny_marks", tmp_path / "tiny_marks")
+    path = next(tmp_path.rglob("*00001-of-00003"))
+    if is_array_record(str(path)):
+        write_records(path, read_records(str(path), [0]))
+    else:
+        content = path.read_bytes()
+        path.write_bytes(content[: int.from_bytes(content[:8], "little") + 16])
+    message = error_of(open_source, SPEC, data_dir=tmp_path)
+    assert f"{path} holds 1 records" in message
+    path.unlink()
+    message = error_of(open_source, SPEC, data_dir=tmp_path)
     assert "Cannot read" in message and str(path) in message
+
+
+def test_bugs_keep_their_traceback(prepared, monkeypatch):
+    monkeypatch.setattr(tfds, "read_split", lambda *arguments: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        open_source(SPEC, data_dir=prepared)
+
+
+def test_images_without_any_box_are_not_cropped():
+    columns = np.zeros(3, np.int64), np.zeros(3, np.uint32), np.zeros((3, 2), np.int32)
+    index = record_index.RecordIndex(np.arange(3), *columns, numbers={}, counts={})
+    found = SplitRecords([], *columns, [(index, np.arange(3))])
+    with pytest.raises(NoBoxes, match="hold none as objects/bbox"):
+        tfds._boxes(found, "objects/bbox", "dogs")
