@@ -1,5 +1,6 @@
 """A method of one's own, in one file, goes through all programs as those of the package do."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -130,17 +131,18 @@ def test_a_method_of_ones_own_goes_through_all_programs(program, tmp_path):
     assert (metadata["step"], metadata["kept_steps"]) == (4, 4) and not run.summary.exists()
     assert arrays["head/kernel"].shape == (8, 3)
 
-    continued = program("train", *TINY, folder)
+    after = ("then", "evaluate", folder, "--classifier=knn", "then", "report", folder)
+    continued = program("train", *TINY, folder, *after)
     assert continued.returncode == 0, continued.stderr
     assert "Continuing" in continued.stderr
     records = [record for record in run.read_metrics() if "loss" in record]
     assert [record["kept_steps"] for record in records] == [3, 6, 9, 12]
     assert "kNN" in run.summary.read_text()
 
-    ended = program("evaluate", folder, "--classifier=knn", "then", "report", folder)
-    assert ended.returncode == 0, ended.stderr
     knn = records[-1].get("knn_top1") or run.read_metrics()[-1]["knn_top1"]
-    assert f"{knn:.1f}" in ended.stdout
+    (evaluation,) = run.evaluations.glob("*.json")
+    assert f"{json.loads(evaluation.read_text())['top1']:.1f}" == f"{knn:.1f}"
+    assert str(evaluation) in continued.stdout
     (page,) = run.path.rglob("*.html")
     assert "Parity of the index" in page.read_text()
 
