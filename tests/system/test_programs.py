@@ -257,6 +257,7 @@ def test_a_real_process_refuses_in_one_line_on_stderr(command):
 def training(run, **streams):
     """A real train.py, in a process group of its own like one that a shell starts."""
     words = [*TINY, "--epochs_per_round=500", "--checkpoint_steps=4", f"--workdir={run}"]
+    words += ["--image_size=8", "--eval_every=0"]
     return process("train.py", *words, process_group=0, **streams)
 
 
