@@ -26,10 +26,12 @@ from and_tf.data.parts import in_parts
 from and_tf.data.progress import progress_bar
 from and_tf.data.reading import is_away, opened, read_bytes, with_patience
 from and_tf.data.same_files import check_same_files, merged
-from and_tf.errors import BrokenImage, NotFound, Unreachable
+from and_tf.errors import BrokenImage, NotFound, Unreachable, UserError
 
 _WORD = 2**64 - 1
 CHECKED_BYTES = 4 << 30  # larger sets are compared by names and sizes alone: reading takes minutes
+# In place of a file's time: it was not read here at the start, but on the disk of another process.
+READ_ELSEWHERE = -2
 
 
 class FileChecks(NamedTuple):
@@ -37,7 +39,7 @@ class FileChecks(NamedTuple):
 
     Attributes:
         sizes: (N,) int64, bytes.
-        mtimes: (N,) int64, time of the last change in nanoseconds.
+        mtimes: (N,) int64, time of the last change in nanoseconds; or `READ_ELSEWHERE`.
         checksums: (N,) uint32, CRC-32 of the content; None for sets above `CHECKED_BYTES`.
         shapes: (N, 2) int32, height and width in pixels; 0 where the file is broken.
         reasons: why a file is no readable image; None where it is one.
@@ -125,16 +127,20 @@ def check_files(
     is_own[slice(*share(len(names), sharing.number, sharing.size))] = True
     unknown = np.flatnonzero(~found.is_known & is_own)
     _report(in_parts(check, unknown, in_threads=decode), len(unknown), "checking images")
-    is_here, checks = is_own, found
+    is_here, checks, mtimes = is_own, found, states.mtimes
     if sharing.size > 1:
         is_here, checks = _shared(found, reasons, is_own, states, sharing)
+        is_elsewhere = ~(is_own | is_here)
+        _check_same_content(folder, names, found, checks, found.is_known & is_elsewhere)
+        if with_checksum:
+            mtimes = np.where(is_elsewhere, READ_ELSEWHERE, states.mtimes)
         is_valid = np.array([reason is None for reason in reasons], bool)
         for own, of_all in ((found.checksums, checks.checksums), (found.shapes, checks.shapes)):
             own[is_here] = of_all[is_here]
     known.write(names, states, found, is_valid & (found.is_known | is_here))
     return FileChecks(
         states.sizes.clip(0),
-        states.mtimes,
+        mtimes,
         checks.checksums if with_checksum else None,
         checks.shapes,
         reasons,
@@ -173,6 +179,32 @@ def _shared(
         reasons[int(row)] = text
     checks = check_cache.FoundChecks(found.is_known, of_all(found.checksums), of_all(found.shapes))
     return is_here, checks
+
+
+def _check_same_content(
+    folder: Path,
+    names: Sequence[str],
+    found: check_cache.FoundChecks,
+    checks: check_cache.FoundChecks,
+    is_compared: np.ndarray,
+) -> None:
+    """Compares files that an earlier start has read here with what other processes have read.
+
+    Args:
+        folder, names: of the files.
+        found, checks: of the files here, and of all processes.
+        is_compared: (N,) bool.
+
+    Raises:
+        UserError: if one has other bytes; names it.
+    """
+    differing = np.flatnonzero(is_compared & (found.checksums != checks.checksums))
+    if len(differing):
+        raise UserError(
+            f"{os.path.join(folder, names[differing[0]])} holds other bytes than the file of this "
+            f"name that another process has read ({len(differing):,} such files): give all "
+            "processes the same images."
+        )
 
 
 def file_states(folder: Path, names: Sequence[str]) -> FileStates:

@@ -11,12 +11,15 @@ from helpers.replicas_in_threads import on_each
 
 from and_tf.data import check_cache, file_checks
 from and_tf.data import manifest as manifests
+from and_tf.data.augmentation.columns import VALUES_PER_IMAGE
 from and_tf.data.exchange import from_first, gathered
 from and_tf.data.file_checks import check_files
 from and_tf.data.manifest import manifest
 from and_tf.data.same_files import check_same_files, merged
+from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.arrays import array_source
-from and_tf.errors import UserError
+from and_tf.data.sources.folder import source_of_files
+from and_tf.errors import ImageChanged, UserError
 
 NAMES = [f"{number}.png" for number in range(7)]
 
@@ -60,19 +63,52 @@ def test_processes_with_one_home_keep_the_checks_of_all(folder, monkeypatch):
     assert len(check_cache.read(folder, False, True)) == 6  # all but the broken one
 
 
-def test_checks_of_a_copy_on_another_disk_are_not_kept(folder, tmp_path, monkeypatch):
-    """A process keeps what it has checked itself, and what it knew of its own copy."""
+@pytest.fixture
+def copy(folder, tmp_path, monkeypatch):
+    """The same images on the disk of another process, but for one of the same size."""
     monkeypatch.setattr(check_cache, "SETTLED_SECONDS", -1.0)
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    (copy / NAMES[0]).write_bytes((copy / NAMES[0]).read_bytes()[:-1] + b"x")  # of the same size
-    own = check_files(copy, NAMES[:1]).checksums[0]
+    (copy / NAMES[0]).write_bytes((copy / NAMES[0]).read_bytes()[:-1] + b"x")
+    return copy
+
+
+def test_checks_of_a_copy_on_another_disk_are_not_kept(folder, copy):
+    """A process keeps what it has checked itself, and what it knew of its own copy."""
+    check_files(copy, NAMES[1:2])
     folders = [folder, copy]
     found, _ = on_each(2, lambda s: check_files(folders[s.number], NAMES, sharing=s))
     known = check_cache.read(copy, False, True)
     kept = known.checks_of(NAMES, file_checks.file_states(copy, NAMES))
-    assert kept.is_known.tolist() == [True, False, False, True, False, True, True]
-    assert kept.checksums[0] == own != found[1].checksums[0]
+    assert kept.is_known.tolist() == [False, True, False, True, False, True, True]
+    is_elsewhere = found[1].mtimes == file_checks.READ_ELSEWHERE
+    assert is_elsewhere.tolist() == [True, True, True, False, False, False, False]
+
+
+def test_a_copy_that_is_known_to_differ_is_refused_at_the_start(folder, copy):
+    check_files(copy, NAMES[:2])
+    folders = [folder, copy]
+
+    def work(sharing):
+        if sharing.number == 0:
+            return check_files(folder, NAMES, sharing=sharing)
+        with pytest.raises(UserError, match=rf"{copy / NAMES[0]} holds other bytes .*1 such files"):
+            check_files(folders[1], NAMES, sharing=sharing)
+        # The first needs it for what all exchange after the checks.
+        return from_first(sharing, lambda: None, (len(NAMES),), np.int64)
+
+    on_each(2, work)
+
+
+def test_a_copy_that_differs_is_refused_where_it_is_trained_on(folder, copy):
+    folders = [folder, copy]
+    found, _ = on_each(2, lambda s: check_files(folders[s.number], NAMES, sharing=s))
+    rows = np.array([0, 1, 2])
+    source = source_of_files("copy", copy, NAMES, found[1], rows, None, None)
+    noise = np.full((1, VALUES_PER_IMAGE), 0.5, np.float32)
+    source.load_crops(np.array([1]), noise, AugmentationSettings(image_size=8))
+    with pytest.raises(ImageChanged, match=f"{copy / NAMES[0]} holds other bytes .*same images"):
+        source.load_crops(np.array([0]), noise, AugmentationSettings(image_size=8))
 
 
 def test_checksums_of_a_manifest_are_shared_out(monkeypatch):

@@ -7,6 +7,7 @@ import os
 import zlib
 from typing import TYPE_CHECKING
 
+from and_tf.data.file_checks import READ_ELSEWHERE
 from and_tf.data.log_once import log_once
 from and_tf.errors import ImageChanged
 
@@ -23,6 +24,7 @@ def check_unchanged(
 
     A file of another size is another image. One of another time is one if its checksum differs;
     where none is known, the run goes on, as it would if it were continued, and a warning is logged.
+    A file that only another process read at the start, on its own disk, must have its checksum.
 
     Args:
         source: of the image.
@@ -46,13 +48,16 @@ def check_unchanged(
         text = "was written anew since the start, at the same size; so may be others"
         log_once(logger, logging.WARNING, f"{source.name}: an image {text}.")
         return
-    sizes = f"{source.sizes[index]:,} bytes at the start, {len(content):,} now"
+    if source.mtimes is not None and source.mtimes[index] == READ_ELSEWHERE:
+        change = "holds other bytes than the file of this name that another process has read"
+        remedy = "give all processes the same images and repeat the commands"
+    else:
+        sizes = f"{source.sizes[index]:,} bytes at the start, {len(content):,} now"
+        change = f"has changed since the run began to read it ({sizes})"
+        remedy = "put the former file back and repeat the command, or begin a new run"
     if is_trained_on:
-        raise ImageChanged(
-            f"{path} has changed since the run began to read it ({sizes}): put the former file "
-            "back and repeat the command, or begin a new run."
-        )
-    log_once(logger, logging.WARNING, f"{path} has changed since the start ({sizes}).")
+        raise ImageChanged(f"{path} {change}: {remedy}.")
+    log_once(logger, logging.WARNING, f"{path} {change}.")
 
 
 def _has_time(source: EncodedSource, index: int, mtime: int) -> bool:

@@ -47,7 +47,8 @@ class EncodedSource:
         sizes: (N,) int64, encoded size of each image in bytes; needed where items are paths.
         identity: what the fingerprint begins with, where images have no names.
         checksums: (N,) uint32, CRC-32 of each encoded image, where they are known; or None.
-        mtimes: (N,) int64, nanoseconds, when each file was last written; or None.
+        mtimes: (N,) int64, nanoseconds, when each file was last written, or `READ_ELSEWHERE`; or
+            None.
         shapes: (N, 2) int32, height and width in pixels, where they are known; or None.
         broken: name of each image that was left out, and why it cannot be read.
         boxes: (N, 4) float64, the part of each upright image that counts, ymin, xmin, ymax, xmax as
