@@ -15,6 +15,8 @@ from and_tf.errors import UserError
 from and_tf.report.run_images import open_run_images
 from and_tf.report.settings import ReportSettings
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 COUNT = 24
 
 

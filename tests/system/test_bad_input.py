@@ -40,6 +40,8 @@ from PIL import ImageFile
 
 from and_tf.training import callbacks
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 TINY = [
     "--data=digits", "--encoder=resnet_small", "--image_size=16", "--embedding_dim=8",
     "--train_split=train[:64]", "--eval_split=test[:32]", "--rounds=0", "--epochs_per_round=1",

@@ -13,6 +13,8 @@ from and_tf.methods import METHODS
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 TINY = [
     "--data=digits", "--encoder=resnet_small", "--image_size=16", "--embedding_dim=8",
     "--train_split=train[:200]", "--eval_split=test[:60]", "--rounds=0", "--epochs_per_round=2",

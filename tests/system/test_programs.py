@@ -24,6 +24,8 @@ from and_tf.export import load_exported
 from and_tf.runs import checkpoint
 from and_tf.training import callbacks
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 ROOT = pathlib.Path(__file__).parents[2]
 TINY = [
     "--data=digits", "--encoder=resnet_small", "--image_size=16", "--embedding_dim=16",

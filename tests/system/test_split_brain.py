@@ -16,6 +16,8 @@ from and_tf.export import load_exported
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 TINY = [
     "--method=split_brain", "--encoder=resnet_small", "--image_size=16", "--embedding_dim=8",
     "--rounds=0", "--epochs_per_round=2", "--batch_size=32", "--color_jitter=0", "--grey=0",
