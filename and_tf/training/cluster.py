@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
+import re
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
 from and_tf.errors import Argument, UserError
+from and_tf.runs import schema
 
 JOBS = ("chief", "worker")  # that train, in the order in which their processes are numbered
 PORT = 24_100  # of the first task that Slurm starts on a node; below those that systems give away
 HIGHEST_PORT = 65_535
+NUMBER = re.compile("[0-9]{1,9}")  # as text; Python refuses numbers of thousands of digits
 BY_SRUN = "start each process by srun, or set TF_CONFIG for each"
 EXAMPLE = (
     '{"cluster": {"worker": ["host1:24100", "host2:24100"]}, '
@@ -104,7 +107,7 @@ def cluster_of_tf_config(text: str) -> Cluster:
         UserError: if it does not describe one.
     """
     try:
-        config = json.loads(text)
+        config = schema.parse(text)
     except ValueError as error:
         raise _unusable(f"is not JSON ({error})") from error
     if not isinstance(config, dict) or not isinstance(config.get("cluster"), dict):
@@ -116,10 +119,11 @@ def cluster_of_tf_config(text: str) -> Cluster:
     _check_jobs(jobs)
     job, index = task["type"], _index(task["index"])
     if not isinstance(job, str) or job not in jobs:
-        raise _unusable(f'has the task type "{job}", and its cluster has {" and ".join(jobs)}')
+        shown = reprlib.repr(job)  # short, however long or deep it is
+        raise _unusable(f"has the task type {shown}, and its cluster has {' and '.join(jobs)}")
     if index is None or not 0 <= index < len(jobs[job]):
         raise _unusable(
-            f"has the task index {task['index']!r}: it must be a number from 0 to "
+            f"has the task index {reprlib.repr(task['index'])}: it must be a number from 0 to "
             f'{len(jobs[job]) - 1}, for the cluster has {len(jobs[job])} "{job}"'
         )
     return _with_neighbours(Cluster(jobs, job, index))
@@ -143,14 +147,14 @@ def _addresses(job: str, listed: Any) -> tuple[str, ...]:
         raise _unusable(f'names no addresses of "{job}"')
     for address in listed:
         if not _is_address(address):
-            raise _unusable(f'has the address {address!r} of "{job}", which is not host:port')
+            shown = reprlib.repr(address)
+            raise _unusable(f'has the address {shown} of "{job}", which is not host:port')
     return tuple(listed)
 
 
 def _is_address(address: Any) -> bool:
-    host, colon, port = str(address).rpartition(":")
-    is_port = port.isascii() and port.isdigit() and 1 <= int(port) <= HIGHEST_PORT
-    return isinstance(address, str) and bool(host) and bool(colon) and is_port
+    host, _, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
+    return bool(host) and 1 <= (_index(port) or 0) <= HIGHEST_PORT
 
 
 def _check_jobs(jobs: Mapping[str, tuple[str, ...]]) -> None:
@@ -165,7 +169,7 @@ def _check_jobs(jobs: Mapping[str, tuple[str, ...]]) -> None:
 
 def _index(value: Any) -> int | None:
     """A whole number, also as a text, as the tools that set `TF_CONFIG` may write it."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and NUMBER.fullmatch(value):
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
@@ -188,12 +192,11 @@ def cluster_of_slurm(port: int = PORT) -> Cluster:
         raise UserError(f"Slurm's variable {missing[0]} is not set: {BY_SRUN}.")
     addresses = _slurm_addresses(port)
     node, local = os.environ["SLURMD_NODENAME"], os.environ["SLURM_LOCALID"]
-    is_number = local.isascii() and local.isdigit()
-    own = f"{node}:{port + int(local)}" if is_number else ""
+    own = f"{node}:{port + int(local)}" if NUMBER.fullmatch(local) else ""
     if own not in addresses:
         raise UserError(
-            f"Slurm's variables do not belong together, task {local} of node {node} is not among "
-            f"{', '.join(addresses)}: {BY_SRUN}."
+            f"Slurm's variables do not belong together, task {local[:20]} of node {node} is not "
+            f"among {', '.join(addresses)}: {BY_SRUN}."
         )
     on_node = sum(address.rpartition(":")[0] == node for address in addresses)
     return Cluster({"worker": addresses}, "worker", addresses.index(own), int(local), on_node)

@@ -70,10 +70,14 @@ def test_processes_of_one_machine_are_numbered_for_its_gpus(monkeypatch, index, 
         ({"cluster": {"worker": ["a:1", "a:1"]}, "task": FIRST}, "the address a:1 twice"),
         ({"cluster": TWO | {"ps": ["c:1"]}, "task": FIRST}, 'the job "ps"'),
         ({"cluster": TWO | {"chief": ["c:1", "d:1"]}, "task": FIRST}, "more than one chief"),
-        ({"cluster": TWO, "task": {"type": "chief", "index": 0}}, 'the task type "chief"'),
+        ({"cluster": TWO, "task": {"type": "chief", "index": 0}}, "the task type 'chief'"),
         ({"cluster": TWO, "task": {"type": "worker", "index": 2}}, "a number from 0 to 1"),
         ({"cluster": TWO, "task": {"type": "worker", "index": -1}}, "a number from 0 to 1"),
         ({"cluster": TWO, "task": {"type": "worker", "index": None}}, "a number from 0 to 1"),
+        ("[" * 5000, "is not JSON"),
+        ('{"cluster": {}, "task": ' + "9" * 5000 + "}", "is not JSON"),
+        ({"cluster": TWO, "task": FIRST | {"index": "9" * 5000}}, "a number from 0 to 1"),
+        ({"cluster": {"worker": ["a:" + "9" * 5000]}, "task": FIRST}, "which is not host:port"),
         ({"cluster": TWO, "task": {"type": "worker", "index": True}}, "a number from 0 to 1"),
     ],
 )
@@ -81,7 +85,7 @@ def test_a_tf_config_that_cannot_be_used_is_refused_with_what_is_wrong(monkeypat
     with pytest.raises(UserError) as raised:
         read(monkeypatch, config)
     message = str(raised.value)
-    assert message.startswith("TF_CONFIG ") and words in message
+    assert message.startswith("TF_CONFIG ") and words in message and len(message) < 500
     assert read(monkeypatch, message[message.index('{"cluster"') : -1]).size == 2  # the remedy
 
 
@@ -134,6 +138,7 @@ def test_tf_config_goes_before_slurm(monkeypatch):
     [
         ({"SLURM_LOCALID": ""}, "SLURM_LOCALID is not set"),
         ({"SLURMD_NODENAME": "n3"}, "task 0 of node n3 is not among"),
+        ({"SLURM_LOCALID": "9" * 5000}, "task 9999"),
         ({"SLURM_LOCALID": "1"}, "task 1 of node n1 is not among"),
         ({"SLURM_STEP_NUM_TASKS": "3"}, "3 tasks but only 2"),
         ({"SLURM_STEP_NODELIST": "n[1-"}, "Invalid hostlist"),
