@@ -146,6 +146,7 @@ RUN = Schema(
         "tensorflow": TEXT,
         "keras": TEXT,
         "python": TEXT,
+        "onednn": TEXT,
         "loaded_layers": list_of(TEXT),
         "raw_pixels_knn_top1": PERCENT,
         "raw_pixels_knn_top1_train": PERCENT,

@@ -26,6 +26,7 @@ from and_tf.runs.workdir import Workdir
 from and_tf.settings import of_result
 from and_tf.training.encoder import normalisation, open_start, run_encoder
 from and_tf.training.hardware import has_gpu, main_device, steps_per_execution, use_xla
+from and_tf.training.onednn import check_onednn, onednn
 from and_tf.training.optimizers import TorchSGD
 from and_tf.training.settings import ExperimentSettings
 from and_tf.training.strategy import check_last_batch
@@ -124,6 +125,8 @@ def build_experiment(
     """
     workers = workers or Workers(tf.distribute.get_strategy())
     is_begun = run.flags.is_file() and run.holds_state()
+    if is_begun:
+        check_onednn(run, settings.run.deterministic)
     try:
         train, held_out = _open_images(settings, run, is_begun, workers.sharing)
     except BrokenImage as error:
@@ -255,6 +258,7 @@ def _image_metadata(train: Source, size: int, sharing: Sharing) -> dict[str, Any
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "python": platform.python_version(),
+        "onednn": onednn(),
     }
 
 

@@ -5,11 +5,24 @@ import platform
 
 from and_tf import __version__
 from and_tf.settings import flat_values
+from and_tf.training.onednn import onednn
 from and_tf.training.settings import ExperimentSettings
 
 # Images and the run's folder are compared by what is in them: their paths may differ.
 DIFFER_FREELY = ("data", "data_dir", "eval_data", "workdir", "cache_mb", "input_processes")
-PACKAGES = ("numpy", "scipy", "pillow", "keras", "tensorflow", "tensorflow-cpu")
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "pillow",
+    "pillow-heif",
+    "scikit-learn",
+    "keras",
+    "keras-hub",
+    "tensorflow",
+    "tensorflow-cpu",
+    "tensorflow-datasets",
+    "faiss-cpu",
+)
 
 
 def identity(settings: ExperimentSettings) -> dict[str, str]:
@@ -18,6 +31,7 @@ def identity(settings: ExperimentSettings) -> dict[str, str]:
     return {
         "and_tf": __version__,
         "python": platform.python_version(),
+        "onednn": onednn(),
         **{package: _version(package) for package in PACKAGES},
         **{name: str(value) for name, value in values.items() if name not in DIFFER_FREELY},
     }
