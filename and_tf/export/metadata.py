@@ -5,6 +5,7 @@ The metadata stand inside of each export, and beside each file as JSON under the
 """
 
 import base64
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -21,6 +22,7 @@ from and_tf.runs import schema
 from and_tf.runs.atomic_files import replace_file
 
 NAME = "encoder.json"
+CHECKSUM = "checksum"  # beside a file: its sha256 (hex); in a SavedModel that of all other files
 LOWEST_KERAS = "3.14.0"  # 3.13.2 does not know all arguments of BatchNormalization
 LOWEST_WITH_AXES = "3.15.0"  # 3.14.0 does not know `input_axes` of Keras' own initialisers
 TRIED_LAYERS = {
@@ -149,6 +151,12 @@ def from_json(path: Path, text: str | bytes) -> dict[str, Any]:
 def path_beside(path: Path) -> Path:
     """Where the metadata of a file stand."""
     return path.with_name(f"{path.name}.{NAME}")
+
+
+def file_checksum(path: Path) -> str:
+    """sha256 (hex) of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_beside(path: Path, metadata: dict[str, Any]) -> None:

@@ -17,7 +17,6 @@ from and_tf.export.exported_encoder import ExportedEncoder, checked_encoder, not
 from and_tf.export.formats import Details
 from and_tf.export.preprocessing import resize_and_crop
 from and_tf.export.savedmodel_files import (
-    CHECKSUM,
     DESCRIPTION,
     content_checksum,
     read_description,
@@ -54,7 +53,7 @@ def write(encoder: keras.Model, path: Path, details: Details) -> None:
             archive.write_out(folder, verbose=False)
         _copy_folder(Path(folder), path)
     (path / DESCRIPTION).parent.mkdir(exist_ok=True)
-    description = details.metadata | {CHECKSUM: content_checksum(path)}
+    description = details.metadata | {metadata.CHECKSUM: content_checksum(path)}
     (path / DESCRIPTION).write_text(metadata.to_json(description) + "\n")
 
 

@@ -11,15 +11,13 @@ from and_tf.export.exported_encoder import not_ours
 from and_tf.runs import schema
 
 DESCRIPTION = Path("assets.extra", metadata.NAME)  # TensorFlow leaves this folder alone
-CHECKSUM = "checksum"  # in the description, of all other files
 
 
 def content_checksum(folder: Path) -> str:
     """sha256 (hex) of names and contents of what TensorFlow may read in a SavedModel."""
     digest = hashlib.sha256()
     for path in _files(folder):
-        with open(path, "rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
+        content = metadata.file_checksum(path)
         digest.update(f"{content} {path.relative_to(folder).as_posix()}\n".encode())
     return digest.hexdigest()
 
@@ -49,7 +47,7 @@ def read_description(folder: Path, is_trusted: bool = False) -> dict[str, Any]:
     found = schema.read_object(folder / DESCRIPTION, schema.ENCODER, "export the encoder anew")
     if is_trusted:
         return found
-    known = found.get(CHECKSUM)
+    known = found.get(metadata.CHECKSUM)
     if known is None or known != content_checksum(folder):
         reason = "does not name the checksum of" if known is None else "is not of"
         raise BrokenFile(

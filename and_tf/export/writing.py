@@ -10,7 +10,7 @@ from and_tf.encoders.layers import in_float32
 from and_tf.errors import UserError
 from and_tf.export.formats import FORMATS, Details
 from and_tf.export.inference import quiet_converters
-from and_tf.export.metadata import describe, write_beside
+from and_tf.export.metadata import CHECKSUM, describe, file_checksum, path_beside, write_beside
 from and_tf.export.reading import load_exported
 from and_tf.runs.atomic_files import replace_by
 from and_tf.runs.folder_lock import locked_folder
@@ -73,11 +73,13 @@ def export_encoder(
             form.write(encoder, new, details)
         if check is not None:
             check(new)
+        if form.suffix:  # a kill before it is written leaves none: the older one is of another file
+            path_beside(path).unlink(missing_ok=True)
 
     with locked_folder(path.parent):
         replace_by(path, write)
         if form.suffix:
-            write_beside(path, details.metadata)
+            write_beside(path, details.metadata | {CHECKSUM: file_checksum(path)})
     return path
 
 

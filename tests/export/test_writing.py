@@ -1,6 +1,7 @@
 """Exports give the embeddings of the encoder in every format, and replace one another whole."""
 
 import errno
+import json
 import os
 import sys
 import types
@@ -15,6 +16,7 @@ from helpers.trained_encoders import smooth_pixels, trained_encoder
 
 from and_tf import encoders, export
 from and_tf.errors import MissingPackage, UserError
+from and_tf.export.metadata import file_checksum, path_beside
 
 TOLERANCE = 1e-4
 
@@ -191,3 +193,25 @@ def test_a_full_disk_is_an_error_of_the_system_and_no_lack_of_memory(
     with pytest.raises(OSError) as error:
         export.export_encoder(small, tmp_path / file_name(format), format)
     assert error.value.errno == errno.ENOSPC and not os.listdir(tmp_path)
+
+
+def test_a_kill_before_the_description_leaves_no_older_one_beside_the_new_file(
+    small, tmp_path, monkeypatch
+):
+    path = tmp_path / "model.keras"
+    beside = path_beside(path)
+    export.export_encoder(small, path, "keras")
+    assert json.loads(beside.read_text())["checksum"] == file_checksum(path)
+    before = beside.read_text(), path.read_bytes()
+
+    def refuse(*others):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):  # before the new file is in its place
+        export.export_encoder(small, path, "keras", check=refuse)
+    assert (beside.read_text(), path.read_bytes()) == before
+    monkeypatch.setattr("and_tf.export.writing.write_beside", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        export.export_encoder(small, path, "keras", layer="another")
+    assert path.read_bytes() != before[1] and os.listdir(tmp_path) == [path.name]
+    assert export.load_exported(path).image_size == 32  # it holds its own
