@@ -14,6 +14,7 @@ import numpy as np
 from and_tf.collection.collection import Collection
 from and_tf.collection.files import FILE_COLUMNS, Files, file_columns
 from and_tf.collection.pictures import Pictures
+from and_tf.runs.archives import check_arrays
 from and_tf.runs.atomic_files import replace_by
 
 SUFFIX = ".pictures.npz"  # of the file, after the table's name without its own
@@ -104,6 +105,7 @@ def read_kept(path: Path, names: Sequence[str], files: Files | None) -> KeptPict
     if files is None or files.checksums is None or not path.is_file():
         return None
     try:
+        check_arrays(path)
         with np.load(path, allow_pickle=False) as file:
             if str(file["made_by"]) != _made_by():
                 return None

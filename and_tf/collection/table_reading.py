@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from and_tf.collection.files import FILE_COLUMNS
 from and_tf.collection.table import METADATA, PARTS, check_table_path
 from and_tf.errors import Argument, BrokenFile, NotFound
 from and_tf.runs import schema
+from and_tf.runs.archives import check_arrays
 from and_tf.runs.places import expanded
 
 
@@ -67,10 +69,30 @@ def read_table(
         )
     read = _read_parquet if path.suffix == ".parquet" else _read_npz
     with _naming(path):
-        return read(path, columns, with_embeddings)
+        table = read(path, columns, with_embeddings)
+        if fault := fault_of_table(table):
+            raise ValueError(fault)
+        return table
+
+
+def fault_of_table(table: Table) -> str:
+    """What is wrong with the arrays of a table, in words; empty if nothing is."""
+    if not all(isinstance(name, str) for name in table.paths):
+        return "path holds other things than texts"
+    found, count = table.embeddings, len(table)
+    if found.dtype != np.float32 or found.ndim != 2 or len(found) != count:
+        return f"embedding holds {found.dtype} of shape {found.shape} for {count} paths"
+    for name, values in table.columns.items():
+        array = np.asarray(values) if name in FILE_COLUMNS else values
+        if len(values) != count:
+            return f"{name} holds {len(values)} values for {count} paths"
+        if name in FILE_COLUMNS and (array.dtype.kind not in "iu" or array.ndim != 1):
+            return f"{name} holds {array.dtype} of shape {array.shape}, not whole numbers"
+    return ""
 
 
 def _read_parquet(path: Path, columns: Sequence[str], with_embeddings: bool) -> Table:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     names = pq.read_schema(path).names
@@ -80,6 +102,8 @@ def _read_parquet(path: Path, columns: Sequence[str], with_embeddings: bool) -> 
     embeddings = np.empty((len(found), 0), np.float32)
     if with_embeddings:
         rows = found["embedding"].combine_chunks()
+        if not pa.types.is_fixed_size_list(rows.type) or rows.null_count:
+            raise ValueError(f"embedding holds {rows.type}, not as many numbers of each image")
         flat = rows.flatten().to_numpy(zero_copy_only=True)  # (N * D,)
         embeddings = flat.reshape(-1, rows.type.list_size)
     return Table(
@@ -101,6 +125,7 @@ def _column(values: Any) -> Any:
 
 
 def _read_npz(path: Path, columns: Sequence[str], with_embeddings: bool) -> Table:
+    check_arrays(path)
     with np.load(path, allow_pickle=False) as file:
         metadata = str(file["metadata"]) if "metadata" in file else "{}"
         found = {}
@@ -108,12 +133,21 @@ def _read_npz(path: Path, columns: Sequence[str], with_embeddings: bool) -> Tabl
             if name in file:
                 found[name] = file[name]
             if name + PARTS in file:
-                items, ends = file[name].tolist(), file[name + PARTS].tolist()
+                items, ends = file[name].tolist(), _ends(file[name + PARTS])
                 found[name] = [items[i:j] for i, j in itertools.pairwise(ends)]
-        paths = file["path"].tolist()
+        names = file["path"]
+        if names.ndim != 1:
+            raise ValueError(f"path has the shape {names.shape}")
+        paths = names.tolist()
         none = np.empty((len(paths), 0), np.float32)
         embeddings = file["embedding"] if with_embeddings else none
         return Table(path, paths, embeddings, found, _metadata(metadata))
+
+
+def _ends(offsets: np.ndarray) -> list[int]:
+    if offsets.ndim != 1 or offsets.dtype.kind not in "iu":
+        raise ValueError(f"the ends of lists are {offsets.dtype} of shape {offsets.shape}")
+    return offsets.tolist()
 
 
 def _metadata(text: str | bytes) -> dict[str, Any]:

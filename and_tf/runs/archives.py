@@ -1,7 +1,12 @@
 """Zip archives, as of .npz and .keras files, that may come from elsewhere."""
 
+import math
+import os
 import zipfile
 from pathlib import Path
+from typing import IO
+
+import numpy as np
 
 ALWAYS_BYTES = 1 << 30  # an archive may unpack to so much, however small it is
 HIGHEST_RATIO = 20  # names of files pack to a tenth, arrays hardly
@@ -37,6 +42,50 @@ def check_unpacked_size(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
         unpacked = sum(member.file_size for member in archive.infolist())
     if unpacked > max(always_bytes, HIGHEST_RATIO * path.stat().st_size):
         raise ValueError(f"it unpacks to {unpacked / 1e9:,.1f} GB")
+
+
+def check_arrays(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
+    """Refuses an .npz file that takes far more memory than its size tells, or arrays that claim to.
+
+    Args:
+        path: of the file.
+        always_bytes: as in `check_unpacked_size`.
+
+    Raises:
+        ValueError: if it does, or an array is not as long as its head tells.
+        OSError, zipfile.BadZipFile: if it cannot be read.
+    """
+    check_unpacked_size(path, always_bytes)
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if not member.filename.endswith(".npy"):
+                continue
+            with archive.open(member) as file:
+                told = _told_bytes(file)
+            if told is not None and told > member.file_size:
+                name = member.filename.removesuffix(".npy")
+                raise ValueError(f"{name} claims {told / 1e9:,.1f} GB, which it does not hold")
+
+
+def _told_bytes(file: IO[bytes]) -> int | None:
+    """The bytes that the head of an array tells; None of a form that has no such head."""
+    version = np.lib.format.read_magic(file)
+    heads = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in heads:
+        return None
+    shape, _, dtype = heads[version](file)
+    return None if dtype.hasobject else math.prod(shape) * dtype.itemsize  # a pickle: not read
+
+
+def memory_bytes() -> int:
+    """Of this machine's memory; `ALWAYS_BYTES` where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return ALWAYS_BYTES
 
 
 def check_keras_archive(path: Path) -> int:

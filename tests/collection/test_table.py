@@ -1,7 +1,9 @@
 """Tables read back as they were, are whole or not there, and refuse what does not fit."""
 
 import importlib.util
+import io
 import json
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +14,7 @@ from and_tf.collection import table as embedding_table
 from and_tf.collection.table import check_table_path, fingerprint, write_table
 from and_tf.collection.table_reading import read_table
 from and_tf.errors import BrokenFile, MissingPackage, NotFound, UserError
+from and_tf.runs import archives
 from and_tf.search.nearest import nearest_others
 
 
@@ -211,3 +214,64 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingPackage, match="pip install pyarrow"):
         check_table_path(tmp_path / "features.parquet")
+
+
+NAMES, ROWS = np.array(["a.jpg", "b.jpg"]), np.ones((2, 3), np.float32)
+FORGED = {
+    "flat embeddings": ({"embedding": ROWS[:, 0]}, "embedding holds float32 of shape (2,)"),
+    "words": ({"embedding": np.full((2, 3), "x")}, "embedding holds <U1 of shape (2, 3)"),
+    "complex numbers": ({"embedding": ROWS.astype("c8")}, "embedding holds complex64"),
+    "too many rows": ({"embedding": np.ones((4, 3), "f4")}, "shape (4, 3) for 2 paths"),
+    "too few rows": ({"embedding": ROWS[:1]}, "shape (1, 3) for 2 paths"),
+    "numbers for paths": ({"path": np.arange(2)}, "path holds other things than texts"),
+    "a table of paths": ({"path": NAMES[:, None]}, "path has the shape (2, 1)"),
+    "one path": ({"path": np.array("a.jpg")}, "path has the shape ()"),
+    "words for sizes": ({"file_size": NAMES}, "file_size holds <U5 of shape (2,)"),
+    "other sizes": ({"file_size": np.ones(3, int)}, "file_size holds 3 values for 2 paths"),
+    "sizes of pairs": (
+        {"file_size": np.ones((2, 2), int)},
+        "file_size holds int64 of shape (2, 2)",
+    ),
+    "one size": ({"file_size": np.array(3)}, "cannot be read as a table"),
+    "lists": ({"reasons": NAMES, "reasons__offsets": NAMES}, "the ends of lists are <U5"),
+}
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "npz"])
+@pytest.mark.parametrize("kind", FORGED)
+def test_arrays_of_other_types_and_shapes_are_refused_in_a_line(tmp_path, kind, suffix):
+    forged, words = FORGED[kind]
+    arrays = {"path": NAMES, "embedding": ROWS} | forged
+    path = tmp_path / f"forged.{suffix}"
+    if suffix == "npz":
+        np.savez(path, **arrays)
+    else:
+        try:
+            pq.write_table(pa.table({n: pa.array(list(v)) for n, v in arrays.items()}), path)
+        except (pa.ArrowException, TypeError):
+            pytest.skip("Parquet holds no such thing")
+        words = "cannot be read as a table of embeddings"
+    with pytest.raises(BrokenFile) as caught:
+        read_table(path, ["file_size", "reasons"])
+    assert words in str(caught.value) and "embed the photos anew" in str(caught.value)
+
+
+def test_a_table_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives.check_unpacked_size, "__defaults__", (1 << 20,))
+    monkeypatch.setattr(archives.check_arrays, "__defaults__", (1 << 20,))
+    path = tmp_path / "bomb.npz"
+    np.savez_compressed(path, path=NAMES, embedding=np.zeros((2, 1 << 20), np.float32))
+    with pytest.raises(BrokenFile, match="it unpacks to"):
+        read_table(path)
+
+
+def test_an_array_that_claims_more_than_it_holds_is_refused(tmp_path):
+    file = io.BytesIO()
+    np.save(file, np.ones((2, 3), np.float32))
+    content = file.getvalue().replace(b"3), }" + b" " * 11, b"300000000000), }")
+    path = tmp_path / "claims.npz"
+    np.savez(path, path=NAMES)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("embedding.npy", content)
+    with pytest.raises(BrokenFile, match=r"embedding claims 2,400\.0 GB"):
+        read_table(path)

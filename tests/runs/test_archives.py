@@ -2,9 +2,12 @@
 
 import zipfile
 
+import numpy as np
 import pytest
 
 import and_tf
+from and_tf.data.sources import npz
+from and_tf.data.sources.opening import open_source
 from and_tf.errors import BrokenFile
 from and_tf.export import load_exported
 from and_tf.runs import archives
@@ -33,3 +36,13 @@ def test_layers_beyond_all_measure_are_refused_before_keras_reads_them(tmp_path,
     for read in (load_exported, and_tf.load_encoder):
         with pytest.raises(BrokenFile, match=r"a\.keras cannot be read.*config\.json unpacks to"):
             read(path)
+
+
+def test_images_may_pack_to_a_hundredth_and_not_to_more_than_there_is_memory(tmp_path, monkeypatch):
+    path = tmp_path / "few_colours.npz"
+    np.savez_compressed(path, x_train=np.zeros((60, 64, 64), np.uint8))
+    monkeypatch.setattr(npz, "memory_bytes", lambda: 1 << 20)
+    assert len(open_source(f"npz:{path}")) == 60
+    monkeypatch.setattr(npz, "memory_bytes", lambda: 1 << 16)
+    with pytest.raises(BrokenFile, match="it unpacks to"):
+        open_source(f"npz:{path}")

@@ -2,12 +2,15 @@
 
 import functools
 import os
+import zipfile
+from pathlib import Path
 
 import numpy as np
 
 from and_tf.data.sources.arrays import ArraySource, array_source
 from and_tf.data.splits import SourceOptions, Splits, corrupt, unknown_class
 from and_tf.errors import Argument, BrokenFile, NotFound
+from and_tf.runs.archives import check_arrays, memory_bytes
 
 
 def npz_splits(path: str, options: SourceOptions) -> Splits:
@@ -63,6 +66,8 @@ def _open(path: str) -> np.lib.npyio.NpzFile:
     if not os.path.isfile(path):
         raise NotFound(Argument("data", f"npz:{path}"), " does not exist: correct the path.")
     try:
+        if zipfile.is_zipfile(path):  # images of few colours pack to a hundredth
+            check_arrays(Path(path), always_bytes=memory_bytes())
         arrays = np.load(path, allow_pickle=False)
     except Exception as error:  # as above
         raise corrupt(f"npz:{path}", error) from error
