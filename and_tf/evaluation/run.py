@@ -53,6 +53,8 @@ def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
     images = open_images(chosen, of_run, settings.protocol, run.read_metadata())
     if settings.images.data is None and settings.images.train_split is None:
         _check_images(run, images)
+        if settings.images.eval_data is None and settings.images.eval_split is None:
+            _check_held_out(run, images)
     settings.protocol.check(images)
     rows = _memory_bank(run, restored, images.reference) if is_of_memory else None
     outcomes = _measure(settings, run, restored.encoder, layers, images, rows)
@@ -81,6 +83,25 @@ def _check_images(run: Workdir, images: EvaluationImages) -> None:
         )  # fmt: skip
     if different := changes(known, found):
         images.remarks.append(f"The training images have changed since the run began: {different}.")
+
+
+def _check_held_out(run: Workdir, images: EvaluationImages) -> None:
+    """Refuses other pixels in the place of the run's own held-out images, as `_check_images`.
+
+    Raises:
+        UserError: if there are other pixels under the same names and sizes.
+    """
+    known = run.read_metadata()
+    content, queries = known.get("held_out_content"), images.queries
+    if images.same or content in (None, manifest(queries).content):
+        return
+    if known.get("held_out_fingerprint") == queries.fingerprint:
+        raise UserError(
+            f"{queries.name} is not what the run in {run.path} began with: held-out images were "
+            "edited. Put those images back, or, to evaluate on these, name them by ",
+            Argument("eval_data"), ".",
+        )  # fmt: skip
+    images.remarks.append("The held-out images have changed since the run began.")
 
 
 def _epoch_at(run: Workdir, step: int) -> int:

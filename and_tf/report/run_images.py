@@ -101,7 +101,7 @@ def _describe_gone(names: list[str], gone: int, count: int) -> str:
 def _held_out_remarks(metadata: Mapping[str, Any], held_out: Source | None) -> list[str]:
     """That the held-out images are not those of the evaluations; runs may not tell."""
     known = metadata.get("held_out_fingerprint")
-    if known is None or (held_out is not None and held_out.fingerprint == known):
+    if known is None or (held_out is not None and _is_held_out(metadata, held_out)):
         return []
     if held_out is None:
         return ["The held-out images of the run are gone: its accuracy on them stands alone."]
@@ -109,6 +109,12 @@ def _held_out_remarks(metadata: Mapping[str, Any], held_out: Source | None) -> l
         "The held-out images have changed since the run began: its accuracy is of those that "
         f"there were, and standard errors and class sizes are of the {len(held_out):,} of now."
     ]
+
+
+def _is_held_out(metadata: Mapping[str, Any], held_out: Source) -> bool:
+    content = metadata.get("held_out_content")  # earlier versions did not keep it
+    is_same = held_out.fingerprint == metadata["held_out_fingerprint"]
+    return is_same and content in (None, manifest(held_out).content)
 
 
 def _different(run: Workdir, metadata: Mapping[str, Any], train: Source) -> str:

@@ -138,6 +138,7 @@ RUN = Schema(
         "fingerprint": TEXT,
         "content": TEXT,
         "held_out_fingerprint": TEXT,
+        "held_out_content": TEXT,
         "labels": CHECKSUM,
         "held_out_labels": CHECKSUM,
         "boxes": CHECKSUM,

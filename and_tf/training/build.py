@@ -12,7 +12,7 @@ import tensorflow as tf
 from and_tf.bank.collectives import in_processes
 from and_tf.data import cache, statistics
 from and_tf.data.augmentation import on_device
-from and_tf.data.exchange import Sharing
+from and_tf.data.exchange import ALONE, Sharing
 from and_tf.data.manifest import Manifest, changes, manifest
 from and_tf.data.pipeline import steps_per_epoch
 from and_tf.data.sources import opening
@@ -131,7 +131,7 @@ def build_experiment(
         train, held_out = _open_images(settings, run, is_begun, workers.sharing)
     except BrokenImage as error:
         raise possible_remedy(error, run) from error
-    others = _label_metadata(train, held_out)
+    others = _label_metadata(train, held_out, workers.sharing)
     workers.agree("images", {"number": len(train), "fingerprint": train.fingerprint} | others)
     images = manifest(train, workers.sharing)
     if is_begun:
@@ -195,7 +195,9 @@ def _open_images(
     return train, held_out
 
 
-def _label_metadata(train: Source, held_out: Source | None) -> dict[str, Any]:
+def _label_metadata(
+    train: Source, held_out: Source | None, sharing: Sharing = ALONE
+) -> dict[str, Any]:
     """What tells labels and held-out images that changed: metrics would mix two data sets."""
     metadata: dict[str, Any] = {"labels": _checksum_of(train)}
     if (boxes := getattr(train, "boxes", None)) is not None:
@@ -203,6 +205,7 @@ def _label_metadata(train: Source, held_out: Source | None) -> dict[str, Any]:
     if held_out is not None:
         metadata["held_out_labels"] = _checksum_of(held_out)
         metadata["held_out_fingerprint"] = held_out.fingerprint
+        metadata["held_out_content"] = manifest(held_out, sharing).content
     return metadata
 
 
@@ -236,6 +239,9 @@ def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict)
             # Runs of older versions kept none of these.
             if "labels" in known and known.get(name) != others.get(name):
                 different = f"{name.replace('_', ' ')} differ"
+        content = known.get("held_out_content")  # pixels under the same names and sizes
+        if not different and content not in (None, others.get("held_out_content")):
+            different = "held-out images were edited"
     if run.images.is_file():
         different = changes(run.read_images(), images) or different
     elif run.metadata.is_file() and run.read_metadata().get("fingerprint") != train.fingerprint:

@@ -9,7 +9,7 @@ from and_tf.data.manifest import manifest
 from and_tf.data.sources.opening import open_source
 from and_tf.errors import BrokenFile, UserError
 from and_tf.evaluation.images import EvaluationImages
-from and_tf.evaluation.run import _check_images, _memory_bank
+from and_tf.evaluation.run import _check_held_out, _check_images, _memory_bank
 from and_tf.runs import checkpoint
 from and_tf.runs.restore import restore_encoder
 from and_tf.runs.workdir import Workdir
@@ -74,3 +74,21 @@ def test_a_method_that_names_no_bank_has_none(tmp_path):
     run, images, _ = run_with_bank(tmp_path, "--method=random")
     with pytest.raises(UserError, match="holds no bank"):
         _memory_bank(run, restore_encoder(run, "last", "bank"), images)
+
+
+def test_held_out_images_with_other_bytes_are_refused_and_others_remarked(tmp_path):
+    write_images(tmp_path, ["train/a.png", "test/c.png"])
+    train, held_out = (open_source(f"folder:{tmp_path}", name) for name in ("train", "test"))
+    run = Workdir(tmp_path / "run")
+    images = EvaluationImages(train, held_out, [], same=False)
+    own = {"mean": [1.0], "std": [1.0], "held_out_fingerprint": held_out.fingerprint}
+    for known in (own, own | {"held_out_content": manifest(held_out).content}):
+        run.write_metadata(known)  # the first of an earlier version
+        _check_held_out(run, images)
+    run.write_metadata(own | {"held_out_content": "of other pixels"})
+    with pytest.raises(UserError, match=r"held-out images were edited.*name them by eval_data"):
+        _check_held_out(run, images)
+    run.write_metadata(own | {"held_out_content": "", "held_out_fingerprint": "other names"})
+    assert not images.remarks
+    _check_held_out(run, images)
+    assert images.remarks == ["The held-out images have changed since the run began."]

@@ -142,3 +142,12 @@ def test_changed_held_out_images_are_remarked(run, photos):
     images = open_run_images(run, ReportSettings())
     assert images.present is None and len(images.held_out) == 5
     assert "held-out images have changed" in images.remarks[0] and "5 of now" in images.remarks[0]
+
+
+def test_held_out_images_with_other_bytes_of_the_same_length_are_remarked(run, photos):
+    held_out = open_run_images(run, ReportSettings()).held_out
+    content = {"held_out_content": manifest(held_out).content}
+    run.write_metadata(run.read_metadata() | content)
+    assert open_run_images(run, ReportSettings()).remarks == ()
+    run.write_metadata(run.read_metadata() | {"held_out_content": "of other pixels"})
+    assert "held-out images have changed" in open_run_images(run, ReportSettings()).remarks[0]

@@ -30,3 +30,33 @@ def test_boxes_that_changed_are_refused(tmp_path):
     source = opened(6.5)
     with pytest.raises(UserError, match="boxes differ"):
         check_unchanged(run, source, manifest(source), _label_metadata(source, None))
+
+
+def edit_within_its_size(path):
+    """Other pixels, as far as anybody looks at names and sizes."""
+    content = path.read_bytes()
+    path.write_bytes(content[:-20] + bytes(8) + content[-12:])  # of the last chunk but IEND
+
+
+def test_held_out_images_with_other_bytes_of_the_same_length_are_refused(tmp_path):
+    write_images(tmp_path, ["train/a.png", "train/b.png", "test/c.png", "test/d.png"])
+
+    def opened():
+        return [
+            open_source(f"folder:{tmp_path}", name, labels="none") for name in ("train", "test")
+        ]
+
+    (train, held_out), run = opened(), Workdir(tmp_path / "run")
+    run.path.mkdir()
+    known = {"mean": [0] * 3, "std": [1] * 3, "fingerprint": train.fingerprint}
+    known |= _label_metadata(train, held_out)
+    run.metadata.write_text(json.dumps(known))
+    check_unchanged(run, train, manifest(train), _label_metadata(train, held_out))
+    edit_within_its_size(tmp_path / "test" / "c.png")
+    train, edited = opened()
+    assert edited.fingerprint == held_out.fingerprint
+    with pytest.raises(UserError, match="held-out images were edited"):
+        check_unchanged(run, train, manifest(train), _label_metadata(train, edited))
+    del known["held_out_content"]  # of an earlier version
+    run.metadata.write_text(json.dumps(known))
+    check_unchanged(run, train, manifest(train), _label_metadata(train, edited))
