@@ -150,7 +150,7 @@ def _begin(folder: Path, plan: dict[str, PackedSplit], settings: PackSettings) -
 
 def _is_written(folder: Path, name: str, split: PackedSplit, number: int) -> bool:
     try:
-        read_index(split.file(folder, name, number), split.columns, len(split.rows(number)))
+        read_index(split.file(folder, name, number), split.columns, split.count(number))
     except BrokenFile:
         return False
     return True

@@ -212,6 +212,26 @@ TABLE = Schema(  # of a table of embeddings
     }
 )
 
+PACKED_SPLIT = Schema(
+    {
+        "ends": list_of(whole(1), shortest=1),
+        "fingerprint": TEXT,
+        "identity": TEXT,
+        "class_names": or_null(list_of(TEXT)),
+        "has_names": FLAG,
+        "broken": list_of(list_of(TEXT, shortest=2, longest=2)),
+        "boxed": or_null(TEXT),
+    },
+    required=(
+        "ends", "fingerprint", "identity", "class_names", "has_names", "broken", "boxed",
+    ),
+)  # fmt: skip
+
+PACK = Schema(  # of a packed folder
+    {"version": whole(1), "splits": object_of(Schema({}, others=object_of(PACKED_SPLIT)))},
+    required=("version", "splits"),
+)
+
 INDEX = Schema(  # of a faiss index beside a table, after what faiss has written
     {"fingerprint": TEXT, "recall": number(0, 100 + 1e-6), "nprobe": whole(1)},
     required=("fingerprint", "recall", "nprobe"),

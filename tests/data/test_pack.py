@@ -238,6 +238,49 @@ def test_a_folder_of_another_form_is_to_be_packed_anew(photos):
         assert "form 1" in message and "remove the folder, and pack the images again" in message
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"ends": [', '"ends": [' + "[" * 10**5),  # nested too deeply
+        ('"ends": [2', '"ends": ["2"'),
+        ('"ends": [2', '"ends": [0'),
+        ('"ends": [2', '"ends": [100000000000'),
+        ('"ends": [2', '"ends": [2000000000'),
+        ('"has_names": true', '"has_names": null'),
+        ('["ant", "bee"]', '["ant"]'),
+        ('["ant", "bee"]', '"ant"'),
+        ('"broken": [[', '"broken": [["a"], ['),
+        ('"version": 2', '"version": "2"'),
+        ('"splits": {', '"splits": {"other": [], '),
+    ],
+)  # fmt: skip
+def test_a_forged_plan_is_refused_in_a_line(photos, old, new):
+    pack(photos)
+    plan = packing.Path(photos.output) / "records.json"
+    text = plan.read_text()
+    assert old in text
+    plan.write_text(text.replace(old, new))
+    message = error_of(open_source, f"records:{photos.output}", "test")
+    assert photos.output in message and "pack the images again" in message
+
+
+def test_what_a_later_version_adds_is_passed_over(photos):
+    pack(photos)
+    plan = packing.Path(photos.output) / "records.json"
+    plan.write_text(plan.read_text().replace('"has_names"', '"more": 1, "has_names"'))
+    assert len(open_source(f"records:{photos.output}", "train")) == 10
+
+
+def test_names_and_labels_of_another_index_are_refused(photos):
+    pack(photos)
+    (first, *_) = sorted(packing.Path(photos.output).glob("train-*.npz"))
+    arrays = dict(np.load(first))
+    for name, value in (("names", np.zeros(9, np.uint8)), ("labels", arrays["labels"] + 7)):
+        np.savez(first, **(arrays | {name: value}))
+        message = error_of(open_source, f"records:{photos.output}", "train")
+        assert "split train, cannot be read" in message and "pack the images again" in message
+
+
 def test_without_array_record_nothing_is_begun(photos, monkeypatch):
     pack(photos)
     monkeypatch.setitem(sys.modules, "array_record.python", None)

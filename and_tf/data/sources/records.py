@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.sources.items import ArrayRecords
 from and_tf.data.splits import SourceOptions, Splits
 from and_tf.errors import Argument, BrokenFile, NoBoxes, NotFound
+from and_tf.runs import schema
+from and_tf.runs.archives import check_arrays
 
 COMPLETE, PLAN = "records.json", "plan.json"
 VERSION = 2
@@ -33,6 +34,8 @@ COLUMNS: dict[str, np.dtype] = {  # of the .npz file beside each file of images
     "shapes": np.dtype(np.int32),
     "boxes": np.dtype(np.float64),  # where the data set has any
 }
+OF_ANY_VERSION = schema.Schema({"version": schema.whole(1)}, required=("version",))
+REMEDY = "pack the images again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +68,13 @@ class PackedSplit:
         """What the .npz files hold, with its types."""
         return {name: COLUMNS[name] for name in COLUMNS if name != "boxes" or self.boxed}
 
+    def count(self, number: int) -> int:
+        """The number of images of a file."""
+        return self.ends[number] - (self.ends[number - 1] if number else 0)
+
     def rows(self, number: int) -> np.ndarray:
         """The images (n,) int of a file."""
-        return np.arange(self.ends[number - 1] if number else 0, self.ends[number])
+        return np.arange(self.ends[number] - self.count(number), self.ends[number])
 
 
 def index_file(file: Path) -> Path:
@@ -82,18 +89,24 @@ def read_plan(path: Path) -> dict[str, PackedSplit]:
         FileNotFoundError: there is none.
         BrokenFile: it is damaged, or of another version.
     """
-    try:
-        found = json.loads(path.read_text())
-        if found["version"] != VERSION:
-            raise BrokenFile(
-                f"{path} is of form {found['version']}, while this version of and_tf reads form "
-                f"{VERSION}: remove the folder, and pack the images again."
-            )
-        return {name: PackedSplit(**split) for name, split in found["splits"].items()}
-    except (FileNotFoundError, BrokenFile):
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BrokenFile(f"{path} cannot be read ({error}): pack the images again.") from error
+    if not path.exists():
+        raise FileNotFoundError(path)
+    version = schema.read_object(path, OF_ANY_VERSION, REMEDY)["version"]
+    if version != VERSION:
+        raise BrokenFile(
+            f"{path} is of form {version}, while this version of and_tf reads form {VERSION}: "
+            "remove the folder, and pack the images again."
+        )
+    found = schema.read_object(path, schema.PACK, REMEDY)["splits"]
+    fields = [field.name for field in dataclasses.fields(PackedSplit)]
+    splits = {
+        name: PackedSplit(**{field: split[field] for field in fields})
+        for name, split in found.items()
+    }
+    for name, split in splits.items():
+        if min(np.diff(split.ends, prepend=0)) < 1:
+            raise BrokenFile(f"{path} cannot be read (a file of {name} has no images): {REMEDY}.")
+    return splits
 
 
 def records_splits(path: str, options: SourceOptions) -> Splits:
@@ -130,10 +143,13 @@ def _open(folder: Path, name: str, split: PackedSplit, crop_to_box: bool) -> Enc
         )  # fmt: skip
     close_readers()  # of files that were packed anew since
     files = [split.file(folder, name, number) for number in range(len(split.ends))]
-    counts = [len(split.rows(number)) for number in range(len(files))]
+    counts = [split.count(number) for number in range(len(files))]
     indices = [read_index(file, split.columns, n) for file, n in zip(files, counts, strict=True)]
     columns = {key: np.concatenate([index[key] for index in indices]) for key in split.columns}
-    names = b"\0".join(index["names"].tobytes() for index in indices)
+    joined = b"\0".join(index["names"].tobytes() for index in indices)
+    names = joined.decode(errors="surrogateescape").split("\0") if split.has_names else None
+    if fault := _fault(columns, names, split.class_names):
+        raise BrokenFile(f"{folder}, split {name}, cannot be read ({fault}): {REMEDY}.")
     return EncodedSource(
         ArrayRecords(
             [os.fspath(file) for file in files],
@@ -145,7 +161,7 @@ def _open(folder: Path, name: str, split: PackedSplit, crop_to_box: bool) -> Enc
         f"records:{folder}",
         None if split.class_names is None else columns["labels"],
         split.class_names,
-        names.decode(errors="surrogateescape").split("\0") if split.has_names else None,
+        names,
         columns["sizes"],
         split.identity,
         columns["checksums"],
@@ -153,6 +169,18 @@ def _open(folder: Path, name: str, split: PackedSplit, crop_to_box: bool) -> Enc
         broken=tuple((name, reason) for name, reason in split.broken),
         boxes=columns["boxes"] if crop_to_box else None,
     )
+
+
+def _fault(
+    columns: dict[str, np.ndarray], names: list[str] | None, class_names: list[str] | None
+) -> str:
+    """What does not fit together in the indices of a split; empty if all does."""
+    labels = columns["labels"]
+    if names is not None and len(names) != len(labels):
+        return f"{len(names)} names of {len(labels)} images"
+    if class_names is not None and not -1 <= labels.min() <= labels.max() < len(class_names):
+        return f"labels from {labels.min()} to {labels.max()} of {len(class_names)} classes"
+    return ""
 
 
 def read_index(file: Path, columns: dict[str, np.dtype], count: int) -> dict[str, np.ndarray]:
@@ -167,6 +195,7 @@ def read_index(file: Path, columns: dict[str, np.dtype], count: int) -> dict[str
         BrokenFile: names the file, if it is missing or damaged.
     """
     try:
+        check_arrays(index_file(file))
         with np.load(index_file(file), allow_pickle=False) as arrays:
             found: dict[str, Any] = {key: arrays[key] for key in (*columns, "bytes")}
         types = {key: found[key].dtype for key in columns}
