@@ -54,8 +54,8 @@ def measure(num_rows: int, options: argparse.Namespace) -> dict[str, object]:
         save_index(index, build_index(rows, fingerprint(rows)))
         building = time.perf_counter() - start
         reading = seconds(lambda: read_table(table))
-        opening = seconds(lambda: open_index(index, fingerprint(rows)))
-        saved = open_index(index, fingerprint(rows))
+        opening = seconds(lambda: open_index(index, fingerprint(rows), len(rows)))
+        saved = open_index(index, fingerprint(rows), len(rows))
         assert saved is not None
         size = index.stat().st_size
     exact, _ = nearest_rows(rows, queries, K)

@@ -98,6 +98,16 @@ def seeded():
         keras.utils.set_random_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def signals_as_before():
+    """A program that was stopped leaves what the system sends ignored, for it is about to end."""
+    numbers = [getattr(signal, name) for name in ("SIGHUP", "SIGUSR1") if hasattr(signal, name)]
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture(scope="module")
 def no_exports():
     """Runs of a module end without exports, which take most of the time of a short one."""

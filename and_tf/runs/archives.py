@@ -44,6 +44,17 @@ def check_unpacked_size(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
         raise ValueError(f"it unpacks to {unpacked / 1e9:,.1f} GB")
 
 
+def most_unpacked_bytes(path: Path) -> int:
+    """What an archive unpacks to, as far as one that is read may; its size where it is none."""
+    size = path.stat().st_size
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+    except (OSError, zipfile.BadZipFile):
+        return size
+    return min(unpacked, max(ALWAYS_BYTES, HIGHEST_RATIO * size))
+
+
 def check_arrays(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
     """Refuses an .npz file that takes far more memory than its size tells, or arrays that claim to.
 

@@ -18,6 +18,10 @@ from and_tf.runs.places import expanded
 from and_tf.runs.weights_limit import TooManyWeights, weights_within
 from and_tf.runs.workdir import Workdir
 
+# Bytes of the weights of any network that flags.cfg can name, but for its embedding: one that is
+# not that of the checkpoint is then found out by its name.
+LARGEST_NETWORK = 1 << 28
+
 
 class RestoredEncoder(NamedTuple):
     """An encoder, and what it has seen.
@@ -94,7 +98,7 @@ def restore_encoder(run: Workdir, which: str = "last", also: str = "") -> Restor
         encoder = run.read_network()
     else:
         try:
-            with weights_within(run.most_weights()):
+            with weights_within(max(run.most_weights(), LARGEST_NETWORK)):
                 encoder = build_encoder(
                     settings.encoder,
                     (size, size, 3),

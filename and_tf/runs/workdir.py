@@ -17,7 +17,7 @@ import numpy as np
 from and_tf.data.manifest import Manifest
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
 from and_tf.runs import checkpoint, schema
-from and_tf.runs.archives import check_size, check_unpacked_size
+from and_tf.runs.archives import check_size, check_unpacked_size, most_unpacked_bytes
 from and_tf.runs.atomic_files import replace_by_link, replace_file, sync_descriptor
 from and_tf.runs.flag_file import flag_file_text, is_same_text, read_flag_file
 from and_tf.runs.last_steps import last_steps
@@ -193,10 +193,10 @@ class Workdir:
             ) from error
 
     def most_weights(self) -> int:
-        """Bytes of the weights that the run's checkpoints can fill, which may be compressed."""
+        """Bytes of the weights that the run's checkpoints can fill."""
         paths = [*self.checkpoint.parent.glob("*.npz"), *self.rounds.glob("*.npz")]
-        sizes = [path.stat().st_size for path in paths if path.is_file()]
-        return 2 * max(sizes) if sizes else 1 << 62  # without one none is read
+        sizes = [most_unpacked_bytes(path) for path in paths if path.is_file()]
+        return max(sizes, default=1 << 62)  # without one none is read
 
     def write_summary(self, text: str) -> None:
         """Writes summary.txt, which marks the run as finished."""

@@ -65,8 +65,8 @@ def test_a_run_whose_network_is_larger_than_its_checkpoints_is_refused(tmp_path,
     run = Workdir(tmp_path / "run")
     run.path.mkdir()
     run.write_metadata({"mean": [120.0] * 3, "std": [60.0] * 3})
-    run.flags.write_text("--encoder=resnet_small\n--image_size=8\n--embedding_dim=65536\n")
-    run.save_checkpoint({"encoder/fc/bias": np.zeros(65536, np.float32)}, {"step": 1})
+    run.flags.write_text("--encoder=alexnet\n--image_size=8\n--embedding_dim=65536\n")
+    run.save_checkpoint({"encoder/fc/bias": np.zeros(8, np.float32)}, {"step": 1})
     if name == "network.json":
         text = network(1_000).to_json().replace('"units": 1000', '"units": 1000000000')
         run.network.write_text(text)
