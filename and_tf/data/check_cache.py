@@ -19,7 +19,7 @@ import numpy as np
 from and_tf.runs.atomic_files import replace_by
 
 if TYPE_CHECKING:
-    from and_tf.data.file_checks import FileStates
+    from and_tf.data.file_states import FileStates
 
 logger = logging.getLogger(__name__)
 

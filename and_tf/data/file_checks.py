@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,16 +19,15 @@ from and_tf.data import check_cache
 from and_tf.data.decode import header_shape, load_image, reason
 from and_tf.data.decoder_warnings import naming_image
 from and_tf.data.exchange import ALONE, Sharing, from_first, gathered
+from and_tf.data.file_states import FileStates, file_states, run_through
 from and_tf.data.headers import START_BYTES, plain_shape
 from and_tf.data.large_images import fault_of_size, most_encoded_bytes, most_pixels
 from and_tf.data.partition import share
 from and_tf.data.parts import in_parts
-from and_tf.data.progress import progress_bar
-from and_tf.data.reading import is_away, opened, read_bytes, with_patience
+from and_tf.data.reading import opened, read_bytes, with_patience
 from and_tf.data.same_files import check_same_files, merged
 from and_tf.errors import BrokenImage, NotFound, Unreachable, UserError
 
-_WORD = 2**64 - 1
 CHECKED_BYTES = 4 << 30  # larger sets are compared by names and sizes alone: reading takes minutes
 # In place of a file's time: it was not read here at the start, but on the disk of another process.
 READ_ELSEWHERE = -2
@@ -63,22 +62,6 @@ class FileChecks(NamedTuple):
             [self.reasons[row] for row in rows.tolist()],
             np.arange(len(rows)),
         )
-
-
-class FileStates(NamedTuple):
-    """What the file system says of files in their order; -1 of those that are not there.
-
-    Attributes:
-        sizes: (N,) int64, bytes.
-        mtimes, ctimes: (N,) int64, time of the last change of the content, and of the file's
-            entry, in nanoseconds; the second tells also an edit that sets the first one back.
-        files: (N,) int64, the row of the first name of each file; see `FileChecks`.
-    """
-
-    sizes: np.ndarray
-    mtimes: np.ndarray
-    ctimes: np.ndarray
-    files: np.ndarray
 
 
 class Check(NamedTuple):
@@ -126,7 +109,7 @@ def check_files(
     is_own = np.zeros(len(names), bool)
     is_own[slice(*share(len(names), sharing.number, sharing.size))] = True
     unknown = np.flatnonzero(~found.is_known & is_own)
-    _report(in_parts(check, unknown, in_threads=decode), len(unknown), "checking images")
+    run_through(in_parts(check, unknown, in_threads=decode), len(unknown), "checking images")
     is_here, checks, mtimes = is_own, found, states.mtimes
     if sharing.size > 1:
         is_here, checks = _shared(found, reasons, is_own, states, sharing)
@@ -205,68 +188,6 @@ def _check_same_content(
             f"name that another process has read ({len(differing):,} such files): give all "
             "processes the same images."
         )
-
-
-def file_states(folder: Path, names: Sequence[str]) -> FileStates:
-    """Sizes and times of files, as the file system has them now."""
-    count = len(names)
-    sizes, mtimes, ctimes = np.full((3, count), -1, np.int64)
-    states = FileStates(sizes, mtimes, ctimes, np.arange(count))
-    numbers = np.zeros((2, count), np.uint64)  # device and inode, of files with several names
-
-    def read(rows: np.ndarray) -> None:
-        for row in rows.tolist():
-            state = _state(os.path.join(folder, names[row]))
-            if state is None:
-                continue
-            states.sizes[row] = state.st_size
-            states.mtimes[row], states.ctimes[row] = state.st_mtime_ns, state.st_ctime_ns
-            if state.st_nlink > 1:
-                numbers[:, row] = state.st_dev & _WORD, state.st_ino & _WORD
-
-    _report(in_parts(read, np.arange(count)), count, "looking for images")
-    _find_hard_links(states, *numbers)
-    return states
-
-
-def _find_hard_links(states: FileStates, devices: np.ndarray, inodes: np.ndarray) -> None:
-    """Fills in the first name of each file that has several.
-
-    Some network file systems number files by 0, or two by one number: 0 tells nothing, and names
-    of one file have one size and time, too.
-
-    Args:
-        states: of N files.
-        devices, inodes: (N,) uint64, 0 of files with one name.
-    """
-    rows = np.flatnonzero(inodes)
-    if not len(rows):
-        return
-    keys = np.stack([inodes, devices, *(a.view(np.uint64) for a in states[:2])])[:, rows]
-    order = np.lexsort(keys)  # stable: the rows of each file rise
-    is_first = np.ones(len(rows), bool)
-    is_first[1:] = (keys[:, order[1:]] != keys[:, order[:-1]]).any(axis=0)
-    firsts = rows[order[is_first]]
-    states.files[rows[order]] = firsts[np.cumsum(is_first) - 1]
-
-
-def _state(path: str) -> os.stat_result | None:
-    """What the file system says of a file; None where it is gone, or has no name of a file."""
-    try:
-        return os.stat(path)
-    except ValueError:
-        return None
-    except OSError as error:
-        if not is_away(path, error):
-            return None
-    return with_patience(path, lambda: os.stat(path))
-
-
-def _report(parts: Iterable[int], count: int, description: str) -> None:
-    """Runs through the parts of some work and shows how far it is."""
-    with progress_bar(count, description) as progress:
-        for done in parts:
-            progress.update(done)
 
 
 def _check(path: str, decode: bool, with_checksum: bool) -> Check:
