@@ -103,6 +103,7 @@ class ShardedBank(MemoryBank):
         return self.read_rows(np.arange(rows.start, rows.stop))
 
     def read_rows(self, indices: np.ndarray) -> np.ndarray:
+        """Rows (n, D) at `indices` (n,), as they are stored, on all processes: each calls it."""
         found = np.zeros((len(indices), self.dim), self.rows_dtype)
         for number, part in self._own_parts():
             is_here = indices % self.num_shards == number

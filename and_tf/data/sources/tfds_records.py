@@ -108,7 +108,7 @@ def _joined(parts: list[tuple[str, RecordIndex, np.ndarray]], key: str) -> Split
     for path, index, rows in parts:
         if rows[-1] >= len(index):
             raise BrokenFile(
-                f"{path} holds {len(index):,} records, fewer than belong into it: write or copy "
+                f"{path} holds {len(index):,} records, fewer than belong in it: write or copy "
                 "the file again."
             )
     numbers = {path: number for number, path in enumerate(dict.fromkeys(p for p, _, _ in parts))}
