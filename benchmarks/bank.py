@@ -280,13 +280,11 @@ def _torch():
 
 def draw(grown: list[dict], options: argparse.Namespace) -> None:
     """Time and extra memory over the number of rows, both on logarithmic axes."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     rows = [found["rows"] for found in grown]
-    figure, (time, memory) = pyplot.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    time, memory = figure.subplots(1, 2)
     time.loglog(rows, [1e3 * found["seconds"] for found in grown], "o-")
     time.set(xlabel="rows of the bank", ylabel="ms", title="loss and gradient")
     written_out = [4 * options.batch * n / 1e6 for n in rows]
