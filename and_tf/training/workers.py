@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import logging
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from and_tf.data.exchange import ALONE, Sharing
 from and_tf.data.startup_lines import startup_lines_dropped
-from and_tf.errors import UserError, WorkerLost
+from and_tf.errors import Argument, UserError, WorkerLost
 from and_tf.runs.workdir import Workdir
 from and_tf.training.channel import Channel, Lost
 from and_tf.training.cluster import Cluster, read_cluster
@@ -23,11 +24,13 @@ from and_tf.training.meeting import check_port, meet, port_is_taken
 from and_tf.training.settings import ExperimentSettings
 from and_tf.training.strategy import choose_strategy
 from and_tf.training.strategy_exchange import StrategySharing
+from and_tf.training.unlocked_start import lock_released_in_start
 from and_tf.training.worker_messages import only_warnings
 
 logger = logging.getLogger(__name__)
 
 LAST_WORD = 5.0  # seconds in which the channel says why a collective has failed
+LOCKED = 30.0  # seconds more before a process is ended that cannot end itself
 CONTINUES = "the same commands continue from the last checkpoint."
 BEGINS = "nothing is saved yet, the same commands begin anew."
 PORT_IS_TAKEN = "Could not start gRPC server"  # in TensorFlow's words
@@ -95,7 +98,7 @@ def workers_of(settings: ExperimentSettings) -> Iterator[Workers]:
         channel.agree("flags and versions", identity(settings))
         with _speaking(cluster):
             channel.watch(ending.begin)
-            strategy = _strategy_of(cluster, channel, devices.worker_timeout)
+            strategy = _strategy_of(cluster, channel, ending, devices.worker_timeout)
             sharing = StrategySharing(strategy, cluster.number, cluster.size)
             yield Workers(strategy, sharing, channel, cluster.local_size)
     except BaseException as error:
@@ -118,12 +121,13 @@ def _speaking(cluster: Cluster) -> contextlib.AbstractContextManager[None]:
     return only_warnings(cluster.short_name(cluster.number))
 
 
-def _strategy_of(cluster: Cluster, channel: Channel, timeout: float) -> tf.distribute.Strategy:
+def _strategy_of(
+    cluster: Cluster, channel: Channel, ending: Ending, timeout: float
+) -> tf.distribute.Strategy:
     """The strategy of processes that have met.
 
-    While TensorFlow waits for the others it holds Python's lock, so that nobody could tell this
-    process that one is lost: what may fail or take long is done before. Should one be lost in this
-    very moment, a timer that needs no lock ends this process.
+    TensorFlow waits for the others without noticing that one is lost: the channel does, and
+    `ending` then ends this process. What may fail or take long is done before.
 
     Raises:
         UserError: if another program has taken the port of this one since.
@@ -133,7 +137,7 @@ def _strategy_of(cluster: Cluster, channel: Channel, timeout: float) -> tf.distr
             tf.config.list_physical_devices()  # looks for GPUs
             check_port(cluster)
             channel.wait_for_all("devices")
-            with _ended_after(timeout):
+            with _ended_after(timeout, ending), lock_released_in_start():
                 return choose_strategy("multiworker", cluster)
     except tf.errors.UnknownError as error:
         if PORT_IS_TAKEN in str(error):
@@ -142,14 +146,28 @@ def _strategy_of(cluster: Cluster, channel: Channel, timeout: float) -> tf.distr
 
 
 @contextlib.contextmanager
-def _ended_after(seconds: float) -> Iterator[None]:
-    """Ends the process where the block takes longer, and shows where it was; TensorFlow would wait
-    for an hour."""
+def _ended_after(seconds: float, ending: Ending) -> Iterator[None]:
+    """Ends the process where the block takes longer: TensorFlow would wait for an hour.
+
+    Should TensorFlow hold Python's lock, a timer that needs none shows where it was.
+    """
+    late = Lost(
+        (
+            f"The processes have met, and TensorFlow has not connected them within {seconds:g} s: "
+            "see that each reaches the ports of all, or raise ",
+            Argument("worker_timeout", seconds), ".",
+        ),
+        is_refused=True,
+    )  # fmt: skip
+    timer = threading.Timer(seconds, ending.begin, (late,))
+    timer.daemon = True
+    timer.start()
     with contextlib.suppress(OSError, RuntimeError, AttributeError):  # no descriptor to write to
-        faulthandler.dump_traceback_later(seconds, exit=True)
+        faulthandler.dump_traceback_later(seconds + LOCKED, exit=True)
     try:
         yield
     finally:
+        timer.cancel()
         faulthandler.cancel_dump_traceback_later()
 
 

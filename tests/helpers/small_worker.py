@@ -1,7 +1,7 @@
 """train.py with a small encoder and without exports, as a program for processes of a test.
 
 Where HELD_IN_DISCOVERY names a file, all but the first process stay in discovery once they are
-there, and write it.
+there, and write it; where HELD_IN_START does, before TensorFlow connects them with the others.
 """
 
 import os
@@ -18,6 +18,7 @@ from helpers.small_runs import skip_exports
 from and_tf.encoders.layers import TorchLayers
 from and_tf.encoders.split import SplitLayers, split_input
 from and_tf.methods.anchor_neighbourhoods import curriculum
+from and_tf.training import workers
 
 
 def small_encoder(name, input_shape, embedding_dim, synchronized_batch_norm, seed, **others):
@@ -54,10 +55,24 @@ def hold_in_discovery(patch, path):
     patch.setattr(curriculum, "discover", held)
 
 
+def hold_in_start(patch, path):
+    choose = workers.choose_strategy
+
+    def held(name, cluster):
+        if cluster.number > 0:
+            pathlib.Path(path).touch()
+            time.sleep(600)
+        return choose(name, cluster)
+
+    patch.setattr(workers, "choose_strategy", held)
+
+
 if __name__ == "__main__":
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoder, "build_encoder", small_encoder)
         skip_exports(patch)
         if path := os.environ.get("HELD_IN_DISCOVERY"):
             hold_in_discovery(patch, path)
+        if path := os.environ.get("HELD_IN_START"):
+            hold_in_start(patch, path)
         sys.exit(programs.train(sys.argv[1:]))

@@ -81,14 +81,24 @@ def test_a_killed_process_ends_the_other_and_the_same_commands_continue_to_the_s
     assert records(run) == records(uninterrupted)
 
 
-def assert_ended_by_a_kill_of_the_other(chief, worker):
+def test_a_process_that_is_killed_while_tensorflow_connects_ends_the_other(tmp_path, monkeypatch):
+    write_images(tmp_path, 21)
+    connects = tmp_path / "connects"
+    monkeypatch.setenv("HELD_IN_START", str(connects))
+    with started(flags(tmp_path, tmp_path / "run", "random", 21), 2) as workers:
+        wait_until(connects.exists, workers)
+        time.sleep(2)  # the chief waits within TensorFlow
+        assert_ended_by_a_kill_of_the_other(*workers, remedy="nothing is saved yet")
+
+
+def assert_ended_by_a_kill_of_the_other(chief, worker, remedy="the same commands continue"):
     """With one line of ours, in time; TensorFlow may see the loss first and print its own above."""
     worker.kill()
     killed = time.monotonic()
     status, output = outputs([chief], END)[0]
     assert status == 2 and time.monotonic() - killed < END
     last = output.strip().splitlines()[-1]
-    assert re.search("worker 1 .* was killed: the same commands continue", last), output
+    assert re.search(f"worker 1 .* was killed: {remedy}", last), output
     assert "Traceback" not in output, output
 
 

@@ -3,18 +3,22 @@
 import contextlib
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
 
 import pytest
 import tensorflow as tf
 from helpers.cluster import free_ports
+from tensorflow.python import pywrap_tfe
+from tensorflow.python.eager import context
 
 from and_tf.errors import Argument, UserError, WorkerLost
 from and_tf.training import workers
 from and_tf.training.cluster import Cluster
 from and_tf.training.identity import identity
 from and_tf.training.settings import experiment_settings
+from and_tf.training.unlocked_start import lock_released_in_start
 
 
 @pytest.fixture
@@ -135,6 +139,30 @@ def test_a_port_that_was_taken_since_they_met_is_named_by_all(
     assert Argument("worker_port") in chief.parts
     for server in servers:
         server.close()
+
+
+def test_processes_that_tensorflow_does_not_connect_in_time_end():
+    ending = Mock()
+    with workers._ended_after(0.05, ending):
+        time.sleep(0.5)
+    (late,) = ending.begin.call_args.args
+    assert "not connected them within 0.05 s" in str(late) and late.is_refused
+    assert Argument("worker_timeout", 0.05) in late.parts
+    in_time = Mock()
+    with workers._ended_after(0.5, in_time):
+        pass
+    time.sleep(0.6)
+    assert not in_time.begin.called
+
+
+def test_an_error_of_the_start_without_the_lock_is_that_of_tensorflow():
+    handle = context.context()._handle
+    locked = pywrap_tfe.TFE_EnableCollectiveOps
+    with lock_released_in_start():
+        assert pywrap_tfe.TFE_EnableCollectiveOps is not locked
+        with pytest.raises(tf.errors.InvalidArgumentError, match="ServerDef"):
+            pywrap_tfe.TFE_EnableCollectiveOps(handle, b"no ServerDef")
+    assert pywrap_tfe.TFE_EnableCollectiveOps is locked
 
 
 def test_an_error_of_tensorflow_stays_where_all_are_there(together, monkeypatch):
