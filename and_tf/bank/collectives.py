@@ -11,6 +11,14 @@ def in_processes(strategy: tf.distribute.Strategy) -> bool:
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
+def local_devices(strategy: tf.distribute.Strategy) -> tuple[str, ...]:
+    """Names of the devices of one process that the replicas of a strategy are; none where it has
+    no strategy, or where its replicas are processes."""
+    if not isinstance(strategy, tf.distribute.MirroredStrategy):
+        return ()
+    return tuple(strategy.extended.worker_devices)
+
+
 class Gathered(NamedTuple):
     """Rows of all replicas.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import zlib
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -79,6 +80,7 @@ def discover_in_blocks(
     progress: bool = False,
     sharing: Sharing = ALONE,
     kept: KeptBlocks | None = None,
+    devices: Sequence[str] = (),
 ) -> Neighbourhoods:
     """What `discover` finds, of rows that no process needs to hold all of.
 
@@ -88,7 +90,7 @@ def discover_in_blocks(
 
     Args:
         rows: (N, D) float, of any length.
-        neighbourhood_size, temperature, block_size, precision, progress: as in `discover`.
+        neighbourhood_size, temperature, block_size, precision, progress, devices: as in `discover`.
         sharing: the processes that share the work; all get all results.
         kept: where blocks are kept that are done, so that a discovery that is killed goes on with
             those that are missing.
@@ -105,7 +107,7 @@ def discover_in_blocks(
     plan = _Plan(blocks_of(num_rows, block_size), dim, sharing)
     own_rows, checksum = _own_rows(rows, plan)
     settings = (neighbourhood_size, temperature, precision)
-    part = _part(own_rows, plan, *settings, is_whole=isinstance(rows, WholeRows))
+    part = _part(own_rows, plan, *settings, devices)
     found = Neighbourhoods(
         np.zeros(num_rows, np.float32), np.zeros((num_rows, neighbourhood_size), np.int32)
     )
@@ -181,22 +183,23 @@ def _part(
     num_neighbours: int,
     temperature: float,
     precision: str,
-    is_whole: bool,
+    devices: Sequence[str],
 ) -> PartOnCpu | PartOnDevices:
     settings = (num_neighbours, temperature)
-    if devices := _devices(precision, is_whole):
-        return PartOnDevices(rows, plan.own_rows.start, *settings, precision, devices)
+    if chosen := _devices(precision, devices):
+        return PartOnDevices(rows, plan.own_rows.start, *settings, precision, chosen)
     return PartOnCpu(rows, plan.small, plan.own, *settings)
 
 
-def _devices(precision: str, is_whole: bool) -> list[str]:
+def _devices(precision: str, devices: Sequence[str]) -> Sequence[str]:
     """On which TensorFlow compares rows: GPUs, or the CPU in half precision, else none.
 
-    Of rows that one process has whole the first GPU alone, as in `discover`: a run without a
-    strategy has no other.
+    Without names the first GPU alone, as in `discover`: a run without a strategy has no other.
     """
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
-    return gpus[: 1 if is_whole else None] or ([] if precision == "float32" else ["CPU:0"])
+    if precision == "float32" and not gpus:
+        return ()
+    return devices or gpus[:1] or ["CPU:0"]
 
 
 def _kept(

@@ -1,6 +1,7 @@
 """The neighbourhood of every row among all: its entropy and its nearest rows, exactly."""
 
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ def discover(
     precision: str = "float32",
     progress: bool = False,
     sharing: Sharing = ALONE,
+    devices: Sequence[str] = (),
 ) -> Neighbourhoods:
     """Finds the entropy and the nearest neighbours of every row, by comparing it with all.
 
@@ -59,6 +61,8 @@ def discover(
             minute and, for half precision, the fraction of the neighbours that float32 finds too.
         sharing: the processes that share the work, each with all rows; all get all results. Where
             none has all rows, see `discover_in_blocks`.
+        devices: names of those of this process that share the work where TensorFlow does it; none
+            for the first GPU, or the CPU.
 
     Returns:
         Neighbourhoods with `.entropy` (N,) and `.neighbours` (N, k).
@@ -78,7 +82,7 @@ def discover(
         else:
             start, stop = share(len(rows), sharing.number, sharing.size)
             own = np.arange(start, stop)
-            parts = compare_rows(rows, own, *settings, precision, counted)
+            parts = compare_rows(rows, own, *settings, precision, counted, devices)
             entropy, neighbours = (gathered(sharing, part, start, len(rows)) for part in parts)
     found = Neighbourhoods(entropy.astype(np.float32), neighbours)
     if progress and precision != "float32":

@@ -1,5 +1,7 @@
 """Rows compared with all by TensorFlow in blocks: on GPUs, in half precision, or some rows."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -20,6 +22,7 @@ def compare_rows(
     block_size: int | None = None,
     precision: str = "float32",
     progress: PairProgress | None = None,
+    devices: Sequence[str] = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Entropy and nearest neighbours of some rows among all.
 
@@ -32,6 +35,8 @@ def compare_rows(
         precision: float32, bfloat16 or float16, of the factors of the matrix product; products are
             summed, and all else is computed, in float32.
         progress: counts the pairs compared.
+        devices: names of those that take turns at the blocks, each with a copy of all rows; none
+            for the one that TensorFlow chooses.
 
     Returns:
         (Q,) float32 entropy in nats, the row itself included, and (Q, k) int32 neighbours.
@@ -40,14 +45,16 @@ def compare_rows(
         return np.zeros(0, np.float32), np.zeros((0, num_neighbours), np.int32)
     num_rows = len(unit_rows)
     block_size = block_size or block_rows(num_rows)
-    rows = tf.cast(tf.constant(unit_rows), precision)
+    held = [_on_device(device, unit_rows, precision) for device in devices or (None,)]
+    blocks = [indices[n : n + block_size] for n in range(0, len(indices), block_size)]
     entropies, nearest = [], []
-    with full_float32():
-        for start in range(0, len(indices), block_size):
-            queries = tf.gather(rows, indices[start : start + block_size])
-            entropy, candidates = _compare_block(
-                rows, queries, tf.constant(temperature, tf.float32), num_neighbours + 1
-            )
+    for first in range(0, len(blocks), len(held)):
+        # All devices are given a block before the first is waited for.
+        given = [
+            _compare_on(*on_device, block, temperature, num_neighbours)
+            for on_device, block in zip(held, blocks[first:], strict=False)
+        ]
+        for entropy, candidates in given:
             entropies.append(entropy.numpy())
             nearest.append(candidates.numpy())
             if progress:
@@ -55,6 +62,31 @@ def compare_rows(
     candidates = np.concatenate(nearest)  # (Q, k+1)
     neighbours = candidates[is_other(candidates, indices)].reshape(-1, num_neighbours)
     return np.maximum(np.concatenate(entropies), 0), neighbours.astype(np.int32)
+
+
+def _on_device(
+    device: str | None, unit_rows: np.ndarray, precision: str
+) -> tuple[str | None, tf.Tensor]:
+    """The device and the rows on it."""
+    with tf.device(device):
+        return device, tf.cast(tf.constant(unit_rows), precision)
+
+
+def _compare_on(
+    device: str | None,
+    rows: tf.Tensor,
+    indices: np.ndarray,
+    temperature: float,
+    num_neighbours: int,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Entropy (b,) of some rows, and their nearest rows (b, k + 1), themselves among them."""
+    with tf.device(device), full_float32():
+        return _compare_block(
+            rows,
+            tf.gather(rows, indices),
+            tf.constant(temperature, tf.float32),
+            num_neighbours + 1,
+        )
 
 
 def block_rows(num_rows: int) -> int:

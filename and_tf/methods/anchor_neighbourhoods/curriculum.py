@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from and_tf.bank.collectives import local_devices
 from and_tf.data.exchange import ALONE, Sharing, from_first
 from and_tf.errors import Argument, UserError
 from and_tf.methods.anchor_neighbourhoods.diagnostics import consistency
@@ -144,6 +145,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
             return self._discover_by_index(neighbourhood_size, temperature, take_part)
         arguments: dict[str, Any] = {
             "precision": self.precision, "progress": self.progress, "sharing": self.sharing,
+            "devices": local_devices(self.model.distribute_strategy),
         }  # fmt: skip
         is_long = self.blocks is not None and bank.num_samples >= in_blocks.ROWS_WORTH_KEEPING
         if not is_in_parts and not is_long:
