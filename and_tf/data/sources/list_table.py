@@ -66,7 +66,7 @@ def read_table(path: str) -> ListTable:
             columns = _parquet_columns(file)
             table = ListTable(list(range(1, len(columns["path"]) + 1)), columns)
         else:
-            table = _of_rows(path, _rows(file))
+            table = _of_rows(path, _rows(path))
     except BrokenFile:
         raise
     except UnicodeDecodeError as error:
@@ -80,15 +80,16 @@ def read_table(path: str) -> ListTable:
     return table
 
 
-def _rows(file: Path) -> Iterator[Row]:
+def _rows(path: str) -> Iterator[Row]:
     """The lines of a text file that are not empty."""
+    file = Path(path)
     delimiters = DELIMITERS.get(file.suffix.lower(), "")
     with open(file, encoding=_encoding(file), newline="") as text:
         first = next((line for line in text if line.strip() and delimiters), "")
         text.seek(0)
         if delimiters:
             delimiter = max(delimiters, key=first.count)  # the first of them where there is none
-            yield from _delimited(text, delimiter)
+            yield from _delimited(path, text, delimiter)
         else:
             yield from _plain(text)
 
@@ -100,13 +101,20 @@ def _encoding(file: Path) -> str:
     return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
-def _delimited(text: Iterable[str], delimiter: str) -> Iterator[Row]:
+def _delimited(path: str, text: Iterable[str], delimiter: str) -> Iterator[Row]:
     reader = csv.reader(text, delimiter=delimiter, strict=True)
     line = 1
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield line, [original(cell.strip()) for cell in cells]
-        line = reader.line_num + 1  # a quoted cell may go over several
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield line, [original(cell.strip()) for cell in cells]
+            line = reader.line_num + 1  # a quoted cell may go over several
+    except csv.Error as error:
+        raise BrokenFile(
+            Argument("data", f"list:{path}"),
+            f" is no valid CSV in line {line} ({error}): close each quote, and "
+            "double it in a cell.",
+        ) from error
 
 
 def _plain(text: Iterable[str]) -> Iterator[Row]:
