@@ -93,42 +93,63 @@ def check_files(
     with_checksum = int(states.sizes.clip(0).sum()) <= CHECKED_BYTES
     known = check_cache.read(folder, decode, with_checksum)
     found = known.checks_of(names, states)
-    found.is_known[found.shapes.prod(axis=1, dtype=np.int64) > most_pixels()] = False
-    found.is_known[states.sizes > most_encoded_bytes()] = False
-    reasons: list[str | None] = [None] * len(names)
-    is_valid = np.ones(len(names), bool)
-
-    def check(rows: np.ndarray) -> None:
-        for row in rows.tolist():
-            path = os.path.join(folder, names[row])
-            checked = _check(path, decode, with_checksum)
-            found.checksums[row], found.shapes[row] = checked.checksum, checked.shape
-            if checked.reason is not None:
-                reasons[row], is_valid[row] = checked.reason, False
-
-    is_own = np.zeros(len(names), bool)
-    is_own[slice(*share(len(names), sharing.number, sharing.size))] = True
-    unknown = np.flatnonzero(~found.is_known & is_own)
-    run_through(in_parts(check, unknown, in_threads=decode), len(unknown), "checking images")
-    is_here, checks, mtimes = is_own, found, states.mtimes
+    _forget_too_large(found, states)
+    is_own = _own_part(len(names), sharing)
+    reasons = _check_unknown(folder, names, found, is_own, decode, with_checksum)
+    is_here, checks = is_own, found
     if sharing.size > 1:
         is_here, checks = _shared(found, reasons, is_own, states, sharing)
-        is_elsewhere = ~(is_own | is_here)
-        _check_same_content(folder, names, found, checks, found.is_known & is_elsewhere)
-        if with_checksum:
-            mtimes = np.where(is_elsewhere, READ_ELSEWHERE, states.mtimes)
-        is_valid = np.array([reason is None for reason in reasons], bool)
-        for own, of_all in ((found.checksums, checks.checksums), (found.shapes, checks.shapes)):
-            own[is_here] = of_all[is_here]
+    is_elsewhere = ~(is_own | is_here)
+    _check_same_content(folder, names, found, checks, found.is_known & is_elsewhere)
+    is_valid = np.array([reason is None for reason in reasons], bool)
     known.write(names, states, found, is_valid & (found.is_known | is_here))
     return FileChecks(
         states.sizes.clip(0),
-        mtimes,
+        np.where(is_elsewhere & with_checksum, READ_ELSEWHERE, states.mtimes),
         checks.checksums if with_checksum else None,
         checks.shapes,
         reasons,
         from_first(sharing, lambda: states.files, (len(names),), np.int64),
     )
+
+
+def _forget_too_large(found: check_cache.FoundChecks, states: FileStates) -> None:
+    """Files that a lower limit refuses now are unknown: their check says so."""
+    found.is_known[found.shapes.prod(axis=1, dtype=np.int64) > most_pixels()] = False
+    found.is_known[states.sizes > most_encoded_bytes()] = False
+
+
+def _own_part(count: int, sharing: Sharing) -> np.ndarray:
+    """(N,) bool, which of the files this process opens."""
+    is_own = np.zeros(count, bool)
+    is_own[slice(*share(count, sharing.number, sharing.size))] = True
+    return is_own
+
+
+def _check_unknown(
+    folder: Path,
+    names: Sequence[str],
+    found: check_cache.FoundChecks,
+    is_own: np.ndarray,
+    decode: bool,
+    with_checksum: bool,
+) -> list[str | None]:
+    """Opens the files of the own part of which nothing is known, and fills in their checks.
+
+    Returns:
+        Why files are no readable images; None of the others.
+    """
+    reasons: list[str | None] = [None] * len(names)
+
+    def check(rows: np.ndarray) -> None:
+        for row in rows.tolist():
+            checked = _check(os.path.join(folder, names[row]), decode, with_checksum)
+            found.checksums[row], found.shapes[row] = checked.checksum, checked.shape
+            reasons[row] = checked.reason
+
+    unknown = np.flatnonzero(~found.is_known & is_own)
+    run_through(in_parts(check, unknown, in_threads=decode), len(unknown), "checking images")
+    return reasons
 
 
 def _shared(
@@ -141,9 +162,10 @@ def _shared(
     """What all processes have checked, each its own part.
 
     Args:
-        found, states: of the files here.
+        found: checks of the files here; filled in where another process read the same disk.
         reasons: why files of the own part are broken; those of the others are filled in.
         is_own: (N,) bool, the own part.
+        states: of the files here.
         sharing: the processes.
 
     Returns:
@@ -161,6 +183,8 @@ def _shared(
     for row, text in merged(sharing, broken).items():
         reasons[int(row)] = text
     checks = check_cache.FoundChecks(found.is_known, of_all(found.checksums), of_all(found.shapes))
+    found.checksums[is_here] = checks.checksums[is_here]
+    found.shapes[is_here] = checks.shapes[is_here]
     return is_here, checks
 
 

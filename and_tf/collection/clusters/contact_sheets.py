@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from and_tf.data.picture import grid, png
 from and_tf.data.progress import progress_bar
-from and_tf.data.sources.image_files import NO_MEDIA
+from and_tf.data.sources.no_photos import NO_MEDIA
 from and_tf.data.sources.source import Source
 from and_tf.errors import Argument, UserError
 from and_tf.runs.atomic_files import replace_by

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from and_tf.data.sources.image_files import NO_MEDIA
+from and_tf.data.sources.no_photos import NO_MEDIA
 from and_tf.data.sources.source import Source
 from and_tf.report.thumbnails import PICTURE_SIDE, data_uri, encode_thumbnails
 from and_tf.runs.atomic_files import replace_by

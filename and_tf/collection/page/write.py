@@ -9,7 +9,7 @@ from and_tf.collection.findings import Findings
 from and_tf.collection.page.commands import Command
 from and_tf.collection.page.thumbnails import make_thumbnails, thumbnails_folder
 from and_tf.collection.settings import EmbedSettings, PageSettings
-from and_tf.data.sources.image_files import NO_MEDIA
+from and_tf.data.sources.no_photos import NO_MEDIA
 from and_tf.errors import Argument, MissingPackage, UserError
 from and_tf.runs.atomic_files import replace_file
 from and_tf.runs.places import expanded, make_folder_of

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from and_tf.data.log_once import log_once
-from and_tf.data.sources.image_files import holds_output, is_folder, is_ignored
+from and_tf.data.sources.no_photos import holds_output, is_folder, is_ignored
 from and_tf.data.splits import SYNONYMS
 
 logger = logging.getLogger(__name__)

@@ -17,18 +17,16 @@ from and_tf.data.formats import EXTENSIONS
 from and_tf.data.log_once import log_once
 from and_tf.data.sources.class_folders import class_names, class_of, report_classes
 from and_tf.data.sources.encoded import EncodedSource
-from and_tf.data.sources.image_files import (
-    ImageFiles,
-    described,
-    find_images,
-    first_names,
-    refuse_closed,
-    report_folders,
-    report_hard_links,
-    report_left_out,
-)
+from and_tf.data.sources.hard_links import first_names, report_hard_links
+from and_tf.data.sources.image_files import ImageFiles, find_images
 from and_tf.data.sources.imagenet import listed_classes
 from and_tf.data.sources.items import FilePaths
+from and_tf.data.sources.left_out import (
+    described,
+    refuse_closed,
+    report_folders,
+    report_left_out,
+)
 from and_tf.data.splits import SYNONYMS, SourceOptions, Splits, unknown_class
 from and_tf.errors import Argument, BrokenImage, NotFound
 from and_tf.runs.places import expanded

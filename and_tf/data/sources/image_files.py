@@ -1,46 +1,16 @@
-"""The image files below a folder, and what beside them is left out."""
+"""The image files below a folder, by themselves and by links."""
 
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from and_tf.data.formats import EXTENSIONS, install_line, is_photo
-from and_tf.data.log_once import log_once
-from and_tf.errors import Argument, BrokenImage
-
-logger = logging.getLogger(__name__)
-
-# Of systems and storage, in small letters; names with a dot before them are hidden anyway.
-SYSTEM_FOLDERS = frozenset(
-    (
-        "$recycle.bin",
-        "recycler",
-        "system volume information",
-        "lost+found",
-        "found.000",
-        "__macosx",
-        "@eadir",
-        "@recycle",
-        "#recycle",
-        "@recently-snapshot",
-        "#snapshot",
-    )
-)
-SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
-NO_MEDIA = ".nomedia"  # says that what lies beside it is no collection of photos
-# A sub-folder with one of these is no collection of photos either: a run, and the photos that were
-# moved away as near-duplicates.
-MARKS = frozenset((NO_MEDIA, "flags.cfg", "moves-1.csv"))
-MARKED_BY = f"a file {NO_MEDIA}, flags.cfg (runs) or moves-1.csv"
-LISTED_KINDS = 8
+from and_tf.data.formats import EXTENSIONS
+from and_tf.data.sources.no_photos import MARKS, SYSTEM_FILES, is_folder, is_ignored
 
 
 @dataclass(frozen=True)
@@ -189,106 +159,6 @@ def _why_closed(link: Path) -> str:
     return ""
 
 
-def _ending(name: str) -> str:
-    """In small letters, without the dot; empty where there is none."""
-    return name.lower().rpartition(".")[2] if "." in name else ""
-
-
-def is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a folder, or a link to one; not where nobody can tell."""
-    try:
-        return entry.is_dir()
-    except OSError:  # of a file that is gone or cannot be looked at; reading it says so
-        return False
-
-
-def refuse_closed(folder: Path, found: ImageFiles, skip_broken: bool) -> None:
-    """Refuses a folder of which a part cannot be searched, or logs what is left out.
-
-    Raises:
-        BrokenImage: if a sub-folder cannot be searched and is not to be skipped, or the folder.
-    """
-    if not found.closed:
-        return
-    name, reason = min(found.closed)
-    first = f"{folder / name} ({reason})"
-    if not name:
-        raise BrokenImage(f"{first} cannot be searched: change its permissions.")
-    count = f"{len(found.closed):,} sub-folder(s)"
-    if not skip_broken:
-        raise BrokenImage(
-            f"{count} cannot be searched, the first: {first}: ",
-            _remedy(folder, found),
-            ", or pass ",
-            Argument("skip_broken", True),
-        )
-    text = f"{folder.absolute()}: left out {count} that cannot be searched, the first: {first}"
-    log_once(logger, logging.WARNING, text)
-
-
-def _remedy(folder: Path, found: ImageFiles) -> str:
-    are_links = {(folder / name).is_symlink() for name, _ in found.closed}
-    remedies = {False: "change their permissions", True: "mend what is linked to, remove the links"}
-    return ", ".join(remedies[kind] for kind in sorted(are_links))
-
-
-def report_folders(folder: Path, found: ImageFiles) -> None:
-    """Logs which sub-folders and links were left out, and why."""
-    if found.marked:
-        shown = ", ".join(sorted(found.marked)[:3]) + (", ..." if len(found.marked) > 3 else "")
-        text = f"left out {len(found.marked):,} sub-folder(s) of no photos, by {MARKED_BY}: {shown}"
-        log_once(logger, logging.INFO, f"{folder.absolute()}: {text}")
-    if found.links:
-        text = f"left out {found.links:,} link(s) to what is found without them"
-        log_once(logger, logging.INFO, f"{folder.absolute()}: {text}")
-
-
-def first_names(found: ImageFiles, files: np.ndarray) -> np.ndarray:
-    """(n,) int, rising: one name of each real file, of hard links the first.
-
-    A name that only links lead to gives way to those that are found without them.
-
-    Args:
-        found: N images.
-        files: (N,) int, equal where two of the names are of one file.
-    """
-    is_linked = np.fromiter(map(found.linked.__contains__, found.names), bool, len(found.names))
-    order = np.lexsort((is_linked, files))  # stable: among equals the first name
-    is_first = np.diff(files[order], prepend=-1) != 0
-    return np.sort(order[is_first])
-
-
-def report_hard_links(
-    folder: Path, names: Sequence[str], kept: np.ndarray, files: np.ndarray
-) -> None:
-    """Logs how many names of files that have another one were left out, and the first of them.
-
-    Args:
-        folder: that was searched.
-        names: of N images.
-        kept: (n,) int, rows from `first_names`.
-        files: (N,) int, as there.
-    """
-    left_out = np.ones(len(names), bool)
-    left_out[kept] = False
-    row = int(left_out.argmax())
-    other = names[kept[files[kept] == files[row]][0]]
-    text = f"left out {left_out.sum():,} hard link(s), each a further name of an image here; "
-    text += f"the first: {names[row]}, which is {other}"
-    log_once(logger, logging.INFO, f"{folder.absolute()}: {text}")
-
-
-def is_ignored(folder: str) -> bool:
-    """Whether a folder of that name is hidden, or of a system rather than of a person."""
-    return folder.startswith(".") or folder.lower() in SYSTEM_FOLDERS
-
-
-def holds_output(folder: str | Path) -> bool:
-    """Whether a folder, or one directly below it, holds one of `MARKS`, as that of runs does."""
-    below = [entry.path for entry in os.scandir(folder) if is_folder(entry)]
-    return any(os.path.exists(os.path.join(p, m)) for p in (folder, *below) for m in MARKS)
-
-
 def _is_loop(link: Path) -> bool:
     """Whether a link leads to a folder that it lies in, by whatever links."""
     path = link.absolute()
@@ -296,25 +166,6 @@ def _is_loop(link: Path) -> bool:
     return any(Path(os.path.realpath(above)).is_relative_to(target) for above in path.parents)
 
 
-def report_left_out(folder: Path, left_out: Counter[str]) -> None:
-    """Logs how many files of which kinds were left out; photos among them are worth a warning."""
-    if left_out:
-        level = logging.WARNING if any(map(is_photo, left_out)) else logging.INFO
-        log_once(logger, level, f"{folder.absolute()}: {described(left_out)}")
-
-
-def described(left_out: Counter[str]) -> str:
-    """Such as "left out 3 files that are not images this program reads: 2 .txt, 1 .mov"."""
-    total = left_out.total()
-    ranked = sorted(left_out, key=lambda ending: (not is_photo(ending), -left_out[ending], ending))
-    kinds = [_described_kind(ending, left_out[ending]) for ending in ranked[:LISTED_KINDS]]
-    if others := sum(left_out[ending] for ending in ranked[LISTED_KINDS:]):
-        kinds.append(f"{others:,} of other kinds")
-    what = "file that is no image" if total == 1 else "files that are not images"
-    return f"left out {total:,} {what} this program reads: {', '.join(kinds)}."
-
-
-def _described_kind(ending: str, count: int) -> str:
-    kind = f".{ending}" if ending else "without an ending"
-    line = install_line(ending)
-    return f"{count:,} {kind} ({line})" if line else f"{count:,} {kind}"
+def _ending(name: str) -> str:
+    """In small letters, without the dot; empty where there is none."""
+    return name.lower().rpartition(".")[2] if "." in name else ""
