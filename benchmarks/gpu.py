@@ -253,7 +253,7 @@ def knn(options: argparse.Namespace) -> dict:
 
     rows, queries = _unit_rows(options.rows, seed=0), _unit_rows(options.queries, seed=1)
     labels = np.arange(options.rows) % 10
-    return _seconds(lambda: weighted_knn(rows, labels, queries, k=200), options)
+    return _seconds(lambda: weighted_knn(rows, labels, queries), options)
 
 
 def _unit_rows(count: int, seed: int) -> np.ndarray:

@@ -21,10 +21,11 @@ import numpy as np
 import tensorflow as tf
 
 from and_tf.evaluation import weighted_knn
+from and_tf.search.votes import NEIGHBOURS, TEMPERATURE
 from benchmarks.timing import arguments, interleaved, medians, peak_mb, resident_mb, show
 
 QUERY_BLOCK = 1024
-CLASSES, TEMPERATURE = 10, 0.1
+CLASSES = 10
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -32,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--queries", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--dim", type=int, default=128)
-    parser.add_argument("--k", type=int, default=200)
+    parser.add_argument("--k", type=int, default=NEIGHBOURS)
     parser.add_argument("--sorted", action="store_true", help="rows by class, as folders give them")
     parser.add_argument("--memory_of", metavar="CASE", help="print its extra MB and end")
     options = parser.parse_args(argv)

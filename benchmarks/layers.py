@@ -34,7 +34,7 @@ from and_tf.runs.restore import restore_encoder
 from and_tf.runs.workdir import Workdir
 from and_tf.search.nearest import nearest_others, nearest_rows
 from and_tf.search.rows import unit_rows
-from and_tf.search.votes import class_votes
+from and_tf.search.votes import TEMPERATURE, class_votes
 
 VOTERS = 20  # of weighted kNN: a class of a small folder has fewer than 200 images
 SAMPLE = 1000  # training images that are augmented twice
@@ -161,7 +161,7 @@ def held_out_top1(
 
 
 def _top1(labels, found, cosines, true) -> tuple[float, float]:
-    votes = class_votes(cosines, labels[found], 0.1, int(labels.max()) + 1)
+    votes = class_votes(cosines, labels[found], TEMPERATURE, int(labels.max()) + 1)
     nearest, voted = labels[found[:, 0]] == true, votes.argmax(axis=1) == true
     return 100 * float(nearest.mean()), 100 * float(voted.mean())
 

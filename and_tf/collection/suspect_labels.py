@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 
 from and_tf.collection.collection import Collection
+from and_tf.search.votes import TEMPERATURE
 
 # With 5 % of the labels of 1,000 photos exchanged (10 draws, a pretrained encoder), 87 % of the
 # first 20 by margin were exchanged ones with 20 voters and 92 % with 50. Ordered by the difference
 # of the votes it was 80 % and 84 %: that the own class has no vote says more than a clear winner.
 IMAGES_PER_VOTER, LEAST, MOST = 20, 10, 50
-TEMPERATURE = 0.1  # of the votes, as in weighted kNN
 SMOOTHING = 0.01  # added to both votes
 SUSPECT = 3.0  # margin: the suggested class has twenty times the votes of the image's own
 

@@ -9,15 +9,15 @@ from and_tf.errors import Argument, UserError
 from and_tf.evaluation.inputs import count_classes, is_labelled
 from and_tf.evaluation.protocols.knn import LOWEST_TEMPERATURE
 from and_tf.search.nearest import nearest_blocks, nearest_rows
-from and_tf.search.votes import class_votes
+from and_tf.search.votes import NEIGHBOURS, TEMPERATURE, class_votes
 
 
 def weighted_knn(
     rows: np.ndarray,
     labels: np.ndarray,
     queries: np.ndarray,
-    k: int = 200,
-    temperature: float = 0.1,
+    k: int = NEIGHBOURS,
+    temperature: float = TEMPERATURE,
     num_classes: int | None = None,
     budget_bytes: int | None = None,
 ) -> np.ndarray:

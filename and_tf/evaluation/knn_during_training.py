@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 
 from and_tf.data.subsets import evenly_spaced
+from and_tf.search.votes import NEIGHBOURS
 
 QUERIES = 2_000  # training images that are classified by the others, at most
-NEAREST = 200  # K, the nearest labelled images that vote, at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +58,9 @@ def choose_images(num_images: int, at_most: int) -> ChosenImages:
 
 
 def count_votes(labels: np.ndarray) -> int:
-    """K of weighted kNN: 200, or all that are labelled.
+    """K of weighted kNN: the paper's, or all that are labelled.
 
     Args:
         labels: (n,) int, of the images that may vote, -1 where unknown.
     """
-    return min(NEAREST, int((labels >= 0).sum()))
+    return min(NEIGHBOURS, int((labels >= 0).sum()))

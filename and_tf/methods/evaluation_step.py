@@ -10,9 +10,7 @@ from and_tf.errors import Argument, UserError
 from and_tf.methods import batches
 from and_tf.methods.training_step import Logs, TrainingStep
 from and_tf.search.nearest import nearest_rows
-from and_tf.search.votes import class_votes
-
-NEIGHBOURS, TEMPERATURE = 200, 0.1  # of the paper's weighted kNN
+from and_tf.search.votes import NEIGHBOURS, TEMPERATURE, class_votes
 
 
 class EvaluationStep(TrainingStep):

@@ -11,6 +11,7 @@ from and_tf.report.metric_tables import NOTHING
 from and_tf.report.published import KNN, LINEAR, Column
 from and_tf.report.record import Record
 from and_tf.report.standard_error import standard_error
+from and_tf.search.votes import NEIGHBOURS, TEMPERATURE
 
 PAPER_LAYERS = dict(zip(RESNET_LAYERS, ALEXNET_LAYERS, strict=True))
 
@@ -55,7 +56,7 @@ def measured_rows(
     for name, features in (("knn_top1", "recomputed features"), ("knn_top1_bank", "memory bank")):
         top1 = record.latest(name)
         if top1 is not None and count:
-            protocol = f"weighted kNN, K = {k}, temperature 0.1, {features}"
+            protocol = f"weighted kNN, K = {k}, temperature {TEMPERATURE}, {features}"
             value = f"top-1 {top1:.1f} ± {standard_error(top1, count):.1f} %"
             published, note = _beside(comparison, KNN, [])
             rows.append(MeasuredRow(protocol, [value], KNN, top1, published, note))
@@ -149,7 +150,7 @@ def _result(row: dict[str, Any], name: str) -> str:
 def _column(classifier: str, row: dict[str, Any]) -> Column | None:
     """The published column that a row of evaluate.py answers to, or None."""
     layer = str(row.get("layer"))
-    if classifier == "knn" and (row.get("k"), row.get("temperature")) == (200, 0.1):
+    if classifier == "knn" and (row.get("k"), row.get("temperature")) == (NEIGHBOURS, TEMPERATURE):
         return (KNN[0], layer)
     if classifier == "linear" and "shots" not in row:
         return (LINEAR, PAPER_LAYERS.get(layer, layer))

@@ -120,7 +120,7 @@ def nearest_others(sample: Sample, rows: np.ndarray, most: int) -> tuple[np.ndar
 
 
 def predictions(reference: Sample, queries: Sample, num_classes: int) -> np.ndarray:
-    """(Q,) int, classes of the queries by weighted kNN, K = 200 or all that are labelled."""
+    """(Q,) int, classes of the queries by weighted kNN as in the paper."""
     scores = weighted_knn(
         reference.embeddings, reference.labels, queries.embeddings, num_classes=num_classes
     )

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+# Of the paper's weighted kNN: K, and the temperature of the votes.
+NEIGHBOURS, TEMPERATURE = 200, 0.1
+
 
 def class_votes(
     cosines: np.ndarray, voters: np.ndarray, temperature: float, num_classes: int

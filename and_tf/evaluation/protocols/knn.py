@@ -13,6 +13,7 @@ from and_tf.evaluation.protocols.protocol import (
     distinct,
     hyphenated,
 )
+from and_tf.search.votes import NEIGHBOURS, TEMPERATURE
 from and_tf.settings import SettingError, at_least, setting
 
 if TYPE_CHECKING:
@@ -34,9 +35,11 @@ class WeightedKnn(Protocol):
     setting_titles: ClassVar = {"k": "K", "temperature": "temperature"}
     metric_titles: ClassVar = {"top1": "top-1 %", "top5": "top-5 %"}
 
-    k: tuple[int, ...] = setting((200,), "Neighbours, one or several: 1,5,20,200.", at_least(1))
+    k: tuple[int, ...] = setting(
+        (NEIGHBOURS,), "Neighbours, one or several: 1,5,20,200.", at_least(1)
+    )
     knn_temperature: tuple[float, ...] = setting(
-        (0.1,), "Temperatures of the votes, one or several.", at_least(LOWEST_TEMPERATURE)
+        (TEMPERATURE,), "Temperatures of the votes, one or several.", at_least(LOWEST_TEMPERATURE)
     )
 
     def __post_init__(self) -> None:

@@ -10,6 +10,7 @@ from and_tf.report.context import ReportContext
 from and_tf.report.plots.drawing import INK, Plot, save_svg
 from and_tf.report.sample import Sample
 from and_tf.report.section import Section, fill
+from and_tf.search.votes import TEMPERATURE
 
 MOST_NAMED = 30  # classes whose names can be read in a picture of the page's width
 
@@ -34,7 +35,7 @@ def confusion_section(context: ReportContext) -> Section | None:
 
 def _caption(reference: Sample, queries: Sample) -> str:
     return (
-        f"Weighted kNN (K = {count_votes(reference.labels)}, temperature 0.1) of "
+        f"Weighted kNN (K = {count_votes(reference.labels)}, temperature {TEMPERATURE}) of "
         f"{queries.describe('held-out')} against {reference.describe('training')}; of each class, "
         "in rows, the percent named as each column"
     )
