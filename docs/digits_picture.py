@@ -5,7 +5,7 @@ import sys
 import numpy as np
 
 import and_tf
-from and_tf.data.picture import save_grid
+from and_tf.data.picture import grid
 from and_tf.evaluation import extract
 from and_tf.search.nearest import nearest_rows
 
@@ -22,7 +22,8 @@ def main(run: str = "runs/digits", path: str = "docs/digits_neighbours.png") -> 
     indices, _ = nearest_rows(embeddings, queries, NEIGHBOURS)  # (10, NEIGHBOURS)
     near = train.load(indices.ravel(), side).reshape(10, NEIGHBOURS, side, side, 3)
     tiles = np.concatenate([test.load(first, side)[:, None], near], axis=1)
-    save_grid(tiles.reshape(-1, side, side, 3), path, columns=1 + NEIGHBOURS, scale=2)
+    tiles = tiles.reshape(-1, side, side, 3)
+    grid(tiles, columns=1 + NEIGHBOURS, scale=2).save(path)
     agree = 100 * np.mean(train.labels[indices] == np.arange(10)[:, None])
     print(f"{path}: {agree:.0f} % of the neighbours shown have the digit of their row")
 

@@ -3,14 +3,12 @@
 import io
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from and_tf.errors import UserError
-from and_tf.runs.places import check_local, expanded
 
 MIN_TILE = 64  # pixels: below this a 32x32 image is hard to see
 
@@ -48,18 +46,6 @@ def grid(
         top, left = number // columns * (height + gap), number % columns * (width + gap)
         canvas[top : top + height, left : left + width] = tile
     return Image.fromarray(canvas)
-
-
-def save_grid(
-    images: np.ndarray | Sequence[np.ndarray],
-    path: Path | str,
-    columns: int = 8,
-    scale: int | None = None,
-) -> None:
-    """Writes `grid(images)` to a file; the name's ending gives the format."""
-    path = expanded(path)
-    check_local("path", path)
-    grid(images, columns, scale=scale).save(path)
 
 
 def png(image: Image.Image, software: str | None = None) -> bytes:

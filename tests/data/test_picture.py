@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
-from PIL import Image
 
-from and_tf.data.picture import grid, save_grid
+from and_tf.data.picture import grid
 from and_tf.errors import UserError
 
 
@@ -39,8 +38,3 @@ def test_float_images_are_rounded_and_clipped():
 def test_what_is_not_a_batch_of_colour_images_is_refused(shape):
     with pytest.raises(UserError, match="Received"):
         grid(np.zeros(shape, "uint8"))
-
-
-def test_a_saved_grid_can_be_read_back(tmp_path):
-    save_grid(images(count=4, size=32), tmp_path / "grid.png", columns=2)
-    assert Image.open(tmp_path / "grid.png").size == (130, 130)

@@ -6,7 +6,6 @@ import pytest
 from and_tf.collection.clusters.copying import check_copies_place
 from and_tf.collection.duplicates.moving import check_target
 from and_tf.collection.table import write_table
-from and_tf.data.picture import save_grid
 from and_tf.errors import UserError
 from and_tf.runs.places import check_place, make_folder_of
 from and_tf.runs.workdir import open_run
@@ -68,7 +67,6 @@ def reported(address):
 
 WRITTEN = {
     "table": lambda address: write_table(f"{address}/x.npz", ["1.png"], np.ones((1, 3))),
-    "picture": lambda address: save_grid(np.zeros((1, 8, 8, 3)), f"{address}/x.png"),
     "moves": lambda address: check_target(pathlib.Path("photos"), pathlib.Path(address)),
     "copies": lambda address: check_copies_place(pathlib.Path(address), pathlib.Path("photos")),
     "records": packed,
