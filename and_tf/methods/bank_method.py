@@ -6,7 +6,11 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from and_tf.bank.settings import BankSettings
-from and_tf.methods.anchor_neighbourhoods.diagnostics import LABELLED_METRICS, METRIC_TITLES
+from and_tf.methods.anchor_neighbourhoods.diagnostics import (
+    LABELLED_METRICS,
+    METRIC_MEANINGS,
+    METRIC_TITLES,
+)
 from and_tf.methods.method import NEIGHBOURHOOD_ARRAYS, Method, TrainingContext
 from and_tf.methods.options import BankOptions
 
@@ -21,6 +25,7 @@ class BankMethod(Method):
 
     metric_titles = METRIC_TITLES
     labelled_metrics = LABELLED_METRICS
+    metric_meanings = METRIC_MEANINGS
     bank_array = "bank"
     neighbourhood_arrays = NEIGHBOURHOOD_ARRAYS
 

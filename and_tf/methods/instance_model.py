@@ -14,11 +14,11 @@ from and_tf.bank.sharded_bank import ShardedBank
 from and_tf.bank.shards import shard_size
 from and_tf.bank.softmax import rows_at_once
 from and_tf.errors import Argument
-from and_tf.methods.anchor_neighbourhoods.sharded_loss import sharded_loss_and_gradient
 from and_tf.methods.group_head import with_group_head
 from and_tf.methods.group_loss import group_losses_and_gradients
 from and_tf.methods.method_model import MethodModel
 from and_tf.methods.options import BankOptions
+from and_tf.methods.sharded_loss import sharded_loss_and_gradient
 from and_tf.methods.unification_entropy import softmax_and_entropy
 from and_tf.methods.views import flat_views, mean_over_views, of_each_view
 from and_tf.runs.checkpoint import Stored

@@ -78,6 +78,7 @@ class Method(Settings):
         metric_titles: the metrics that it adds to an epoch's logs, and their titles in the report,
             in order.
         labelled_metrics: those of them that need labels; they stand beside kNN.
+        metric_meanings: what those of them are whose titles do not tell, as after a colon.
         bank_array: name in the model's `state` of the array that `image_embeddings` returns; None
             for a method that keeps no embeddings.
         neighbourhood_arrays: which of `NEIGHBOURHOOD_ARRAYS` are in the model's `round_state`,
@@ -95,6 +96,7 @@ class Method(Settings):
     published_name: ClassVar[str]
     metric_titles: ClassVar[dict[str, str]] = {}
     labelled_metrics: ClassVar[tuple[str, ...]] = ()
+    metric_meanings: ClassVar[dict[str, str]] = {}
     bank_array: ClassVar[str | None] = None
     neighbourhood_arrays: ClassVar[tuple[str, ...]] = ()
     trains: ClassVar[bool] = True

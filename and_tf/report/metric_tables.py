@@ -1,8 +1,9 @@
 """Metrics by round, as tables of the page."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from and_tf.methods.method import Method
 from and_tf.report.record import Record
 
 NOTHING = "\N{EN DASH}"
@@ -49,3 +50,16 @@ def _cell(name: str, title: str, value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.1f}" if "%" in title or name in ONE_DIGIT else f"{value:.2f}"
+
+
+def metric_meanings(record: Record, method: Method, names: Iterable[str]) -> list[tuple[str, str]]:
+    """(title without a unit, what it is) of those metrics of a method that a run has logged.
+
+    Args:
+        record: of the run.
+        method: has the titles and the meanings.
+        names: of the metrics.
+    """
+    logged = [name for name in names if any(name in epoch for epoch in record.epochs)]
+    meanings, titles = method.metric_meanings, method.metric_titles
+    return [(titles[n].partition(" (")[0], meanings[n]) for n in logged if n in meanings]

@@ -66,6 +66,7 @@ def test_every_method_keeps_the_contract(name):
         assert rows.shape == (N, D)
     assert set(method.neighbourhood_arrays) <= set(NEIGHBOURHOOD_ARRAYS)
     assert set(method.labelled_metrics) <= set(method.metric_titles)
+    assert set(method.metric_meanings) <= set(method.metric_titles)
     assert all(isinstance(line, str) for line in model.describe_memory(BATCH))
     assert all(isinstance(c, keras.callbacks.Callback) for c in method.callbacks(context()))
 

@@ -8,7 +8,7 @@ from helpers.replicas_in_threads import on_each, shards_of
 from and_tf.bank.collectives import StrategyReplicas
 from and_tf.bank.shards import Shard, shard_size
 from and_tf.methods.anchor_neighbourhoods.loss import bank_loss, bank_loss_and_gradient
-from and_tf.methods.anchor_neighbourhoods.sharded_loss import sharded_loss_and_gradient
+from and_tf.methods.sharded_loss import sharded_loss_and_gradient
 
 B, D, K = 6, 8, 3
 

@@ -1,4 +1,4 @@
-"""Metrics of the rounds: their titles, and whether neighbours share their anchor's label."""
+"""Metrics of the rounds: what they are, and whether neighbours share their anchor's label."""
 
 import numpy as np
 
@@ -12,6 +12,16 @@ METRIC_TITLES = {
     "consistency": "consistency (%)",
 }
 LABELLED_METRICS = ("consistency",)
+METRIC_MEANINGS = {
+    "stability": "fraction of the previous round's neighbours that the round's start found again; "
+    "where only mutual pairs count, of these",
+    "mutual": "fraction of the anchors' neighbours that count, because the anchor is among "
+    "theirs; an anchor without any stands alone",
+    "entropy_mean": "of an image's similarities to all others, in nats; low: a clear neighbourhood "
+    "(Huang et al., ICML 2019)",
+    "consistency": "fraction of the neighbours at the round's start, of those that count in "
+    "training, that are of their anchor's class",
+}
 
 
 def consistency(

@@ -9,7 +9,11 @@ import numpy as np
 
 from and_tf.data.subsets import has_labels
 from and_tf.errors import Argument, UserError
-from and_tf.methods.deepcluster.metrics import LABELLED_METRICS, METRIC_TITLES
+from and_tf.methods.deepcluster.metrics import (
+    LABELLED_METRICS,
+    METRIC_MEANINGS,
+    METRIC_TITLES,
+)
 from and_tf.methods.method import Method, TrainingContext
 from and_tf.methods.rounds import SingleRound
 from and_tf.settings import SettingError, at_least, setting
@@ -35,6 +39,7 @@ class DeepCluster(Method):
     published_name = "DeepCluster"
     metric_titles = METRIC_TITLES
     labelled_metrics = LABELLED_METRICS
+    metric_meanings = METRIC_MEANINGS
     recipe: ClassVar = {"lr_policy": "constant"}
 
     plan: SingleRound = dataclasses.field(default_factory=SingleRound)

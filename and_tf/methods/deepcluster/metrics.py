@@ -1,4 +1,4 @@
-"""Metrics of the clusters: their titles, and how they compare with others and with labels."""
+"""Metrics of the clusters: what they are, and how they compare with others and with labels."""
 
 import numpy as np
 
@@ -13,6 +13,13 @@ METRIC_TITLES = {
     "refilled_clusters": "empty clusters refilled",
 }
 LABELLED_METRICS = ("nmi_labels",)
+METRIC_MEANINGS = {
+    "nmi_previous": "normalised mutual information of the clusters and those before them; 1: the "
+    "same clusters",
+    "nmi_labels": "normalised mutual information of the clusters and the labels; 1: each tells the "
+    "other",
+    "refilled_clusters": "clusters that k-means left empty, each of which got half of the largest",
+}
 
 
 def cluster_metrics(

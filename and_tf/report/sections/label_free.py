@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from and_tf.report.context import ReportContext
-from and_tf.report.metric_tables import by_round
+from and_tf.report.metric_tables import by_round, metric_meanings
 from and_tf.report.plots.label_free_curves import label_free_plot
 from and_tf.report.record import Record
 from and_tf.report.section import Section, fill
@@ -46,18 +46,15 @@ collapsed (RankMe, <a href="https://arxiv.org/abs/2210.02885">Garrido et al. 202
 image, 0 to 4; low: invariant (same paper)</dd>
 <dt>neighbour overlap</dt><dd>fraction of an image's {{ nearest }} that were among them at the
 previous evaluation</dd>
-<dt>stability</dt><dd>fraction of the previous round's neighbours that the round's start found
-again; where only mutual pairs count, of these</dd>
-<dt>mutual pairs of anchors</dt><dd>fraction of the anchors' neighbours that count, because the
-anchor is among theirs; an anchor without any stands alone</dd>
 <dt>mutual neighbours</dt><dd>fraction of an image's {{ nearest }} that have the image among
 their own</dd>
 <dt>bank agreement</dt><dd>fraction of an image's {{ nearest }} that are its nearest in the memory
 bank too</dd>
 <dt>hubness</dt><dd>large where a few images are near to very many
 (<a href="https://jmlr.org/papers/v11/radovanovic10a.html">Radovanović et al. 2010</a>)</dd>
-<dt>entropy</dt><dd>of an image's similarities to all others, in nats; low: a clear neighbourhood
-(<a href="https://arxiv.org/abs/1904.11567">Huang et al. 2019</a>)</dd>
+{% for term, meaning in meanings %}
+<dt>{{ term }}</dt><dd>{{ meaning }}</dd>
+{%- endfor %}
 </dl>
 </details>
 """
@@ -78,6 +75,7 @@ def label_free_section(context: ReportContext) -> Section:
         caption=_caption(context.record, of_method),
         embedding_dim=context.encoder.output_shape[-1],
         nearest=describe_nearest(context.record.metadata["images"]),
+        meanings=metric_meanings(context.record, method, of_method),
     )
     return Section("label-free", "What can be known without labels", html, link="Without labels")
 

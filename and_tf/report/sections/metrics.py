@@ -6,9 +6,10 @@ from and_tf.data.subsets import has_labels
 from and_tf.report.comparison import Comparison, comparison_of
 from and_tf.report.context import ReportContext
 from and_tf.report.measured import measured_rows, names_of_images, own_row, percent
-from and_tf.report.metric_tables import NOTHING, by_round
+from and_tf.report.metric_tables import NOTHING, by_round, metric_meanings
 from and_tf.report.section import Section, fill
 from and_tf.report.standard_error import standard_error
+from and_tf.search.votes import TEMPERATURE
 
 TITLES = {
     "knn_top1": "kNN, recomputed (%)",
@@ -115,8 +116,9 @@ def _rounds_caption(context: ReportContext) -> str:
         k = context.knn_images.votes(context.train.labels)
         has_bank = record.latest("knn_top1_bank") is not None
         sentences.append(
-            f"Top-1 by weighted kNN, K = {k}, temperature 0.1, of {len(labels):,} held-out images "
-            f"against clean features recomputed{', and against the memory bank' * has_bank}; "
+            f"Top-1 by weighted kNN, K = {k}, temperature {TEMPERATURE}, of "
+            f"{len(labels):,} held-out images against clean features recomputed"
+            f"{', and against the memory bank' * has_bank}; "
             f"standard error {standard_error(accuracy, len(labels)):.1f} points in the last row "
             "(Agresti and Coull 1998: never 0, not even at 100 %)."
         )
@@ -125,12 +127,10 @@ def _rounds_caption(context: ReportContext) -> str:
         largest = 100 * np.bincount(labels).max() / len(labels)
         sentences.append(f"Always naming the largest class: {largest:.1f} %.")
     sentences += _training_protocol(context)
-    if any("consistency" in epoch for epoch in record.epochs):
-        sentences.append(
-            "Consistency: fraction of the neighbours at the round's start, of those that count in "
-            "training, that are of their anchor's class."
-        )
-    if context.settings.method.learns_from_labels:
+    method = context.settings.method
+    for title, meaning in metric_meanings(record, method, method.labelled_metrics):
+        sentences.append(f"{title[0].upper()}{title[1:]}: {meaning}.")
+    if method.learns_from_labels:
         sentences.append("The labels of the training images are what this method learns.")
     else:
         sentences.append("Labels are never used in training.")

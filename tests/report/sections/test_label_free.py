@@ -17,6 +17,8 @@ def test_the_metrics_of_a_new_method_stand_on_the_page(tmp_path, monkeypatch):
     titles = {"novelty": "novelty (nats)", "purity": "purity of groups (%)"}
     monkeypatch.setattr(Instance, "metric_titles", titles)
     monkeypatch.setattr(Instance, "labelled_metrics", ("purity",))
+    meanings = {"novelty": "how new it is", "purity": "how pure they are"}
+    monkeypatch.setattr(Instance, "metric_meanings", meanings)
     data = save_images(tmp_path / "i.npz", 20, 2)
     run = make_run(tmp_path / "run", data, "--method=instance", "--rounds=1")
     records = [json.loads(line) for line in run.metrics.read_text().splitlines()]
@@ -30,6 +32,8 @@ def test_the_metrics_of_a_new_method_stand_on_the_page(tmp_path, monkeypatch):
     )
     assert "novelty (nats)" in label_free and "<td>0.12</td>" in label_free
     assert "purity of groups (%)" in labelled and "<td>87.5</td>" in labelled
+    assert "<dt>novelty</dt><dd>how new it is</dd>" in label_free
+    assert "Purity of groups: how pure they are." in labelled
     assert "purity" not in label_free and "novelty" not in labelled
     assert "anchors</th>" not in label_free and "Consistency" not in labelled
 
