@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers.browser import browser, chromium, console_errors, requested_urls  # noqa: F401
 from helpers.small_runs import skip_exports
 from helpers.thin_resnet import thin_resnets
 
@@ -33,6 +34,9 @@ for name in ("SIGINT", "SIGHUP"):
 # Traced graphs are hundreds of thousands of objects that live on: the collector goes through them
 # less often than by default.
 gc.set_threshold(50_000, 20, 20)
+
+# A program waits for the disk after each file that it replaces; no test cuts the power.
+os.fsync = lambda descriptor: None
 
 # Whole programs, what is measured with them, whole converters, and the pages' code blocks.
 SYSTEM_FOLDERS = ("system", "benchmarks", "export", "docs")

@@ -1,7 +1,7 @@
 """The page of a search on a phone and on a desk."""
 
 import pytest
-from helpers.browser import browser, console_errors, requested_urls, set_width  # noqa: F401
+from helpers.browser import set_width
 from helpers.pictures import write_images
 
 from and_tf.collection.search_page import Found, Near, write_search_page
@@ -24,11 +24,7 @@ def written(tmp_path):
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_fits_the_screen_and_its_links_open_photos(
-    browser,  # noqa: F811
-    console_errors,  # noqa: F811
-    requested_urls,  # noqa: F811
-    written,
-    width,
+    browser, console_errors, requested_urls, written, width
 ):
     set_width(browser, width)
     browser.get(written.as_uri())

@@ -23,9 +23,9 @@ SWITCHES = (
 )
 
 
-@pytest.fixture
-def browser(tmp_path):
-    """Selenium's Chrome on Debian's Chromium, with a new profile.
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """Selenium's Chrome on Debian's Chromium, with a new profile; a start takes seconds.
 
     Skips where it is missing, and fails there if the environment has AND_TF_BROWSER=required.
     """
@@ -36,14 +36,32 @@ def browser(tmp_path):
 
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for switch in (*SWITCHES, f"--user-data-dir={tmp_path / 'chromium'}"):
+    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
         options.add_argument(switch)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     service = webdriver.ChromeService(executable_path=CHROMEDRIVER)
     driver = webdriver.Chrome(options=options, service=service)
-    driver.set_window_size(1280, 900)
     yield driver
     driver.quit()
+
+
+@pytest.fixture
+def browser(chromium):
+    """The browser with a new tab, for which nothing is emulated or disabled, and empty logs.
+
+    Our pages store nothing that could outlive a tab.
+    """
+    chromium.switch_to.new_window("tab")
+    chromium.set_window_size(1280, 900)
+    chromium.set_script_timeout(30)
+    for kind in ("browser", "performance"):
+        chromium.get_log(kind)
+    yield chromium
+    first, *tabs = chromium.window_handles
+    for tab in tabs:
+        chromium.switch_to.window(tab)
+        chromium.close()
+    chromium.switch_to.window(first)
 
 
 @pytest.fixture

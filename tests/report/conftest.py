@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests that look at pages as a reader does."""
+"""TensorBoard for the tests that look at what it shows of a report."""
 
 import socket
 import subprocess
@@ -8,7 +8,6 @@ import urllib.error
 import urllib.request
 
 import pytest
-from helpers.browser import browser, console_errors, requested_urls  # noqa: F401  (fixtures)
 
 
 @pytest.fixture

@@ -58,7 +58,9 @@ def projector(tmp_path, browser, serve_tensorboard):
     return browser
 
 
-def test_the_projector_shows_the_points_of_the_report(projector, console_errors, tmp_path):
+def test_it_shows_the_points_of_the_report_and_of_a_label_that_is_searched_for_the_neighbours(
+    projector, console_errors, tmp_path
+):
     def text():
         return " ".join(e.text for e in find_all(projector, "vz-projector"))
 
@@ -75,13 +77,7 @@ def test_the_projector_shows_the_points_of_the_report(projector, console_errors,
         return all((pixels == 255 * np.eye(3)[i]).all(axis=1).any() for i in range(3))
 
     eventually(colours)
-    assert console_errors(projector) == []
 
-
-def test_a_search_for_a_label_lists_its_points_and_a_click_their_neighbours(
-    projector, console_errors
-):
-    eventually(lambda: "30" in " ".join(e.text for e in find_all(projector, ".numDataPoints")))
     (box,) = find_all(projector, "vz-projector-input#search-box")
     field = projector.execute_script(
         "return arguments[0].shadowRoot.querySelector('paper-input').inputElement.inputElement", box
