@@ -1,11 +1,13 @@
 """Folders of runs as training leaves them, made in a second without training."""
 
+import functools
 import json
 
 import numpy as np
 
 from and_tf.cli.train import flags as train_flags
 from and_tf.data.sources.opening import open_train_and_held_out
+from and_tf.encoders import ENCODERS
 from and_tf.encoders.build import build_encoder
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
@@ -78,15 +80,14 @@ def make_run(folder, *flags, rounds_done=None, label_free=True, method_arrays=Tr
 
 def encoder_arrays(settings, seed=0):
     """The variables of an untrained encoder."""
-    side = settings.augmentation.image_size
-    encoder = build_encoder(
-        settings.encoder.encoder,
-        (side, side, 3),
-        settings.encoder.embedding_dim,
-        [127.0] * 3,
-        [60.0] * 3,
-        seed=seed,
-    )
+    name, dim = settings.encoder.encoder, settings.encoder.embedding_dim
+    return dict(_arrays(ENCODERS[name], name, settings.augmentation.image_size, dim, seed))
+
+
+@functools.cache
+def _arrays(build, name, side, dim, seed):
+    """Made once of each `build`, which has the name meanwhile."""
+    encoder = build_encoder(name, (side, side, 3), dim, [127.0] * 3, [60.0] * 3, seed=seed)
     state = checkpoint.encoder_state(encoder)
     return {name: np.array(variable.numpy()) for name, variable in state.items()}
 
