@@ -1,7 +1,6 @@
 """The folder of a run: its flags, metrics, checkpoint, round ends and exports."""
 
 import contextlib
-import errno
 import importlib
 import io
 import json
@@ -16,18 +15,17 @@ import numpy as np
 
 from and_tf.data.manifest import Manifest
 from and_tf.errors import Argument, BrokenFile, NotFound, UserError
-from and_tf.runs import checkpoint, schema
+from and_tf.runs import checkpoint, metrics_file, schema
 from and_tf.runs.archives import check_size, check_unpacked_size, most_unpacked_bytes
-from and_tf.runs.atomic_files import replace_by_link, replace_file, sync_descriptor
-from and_tf.runs.flag_file import flag_file_text, is_same_text, read_flag_file
-from and_tf.runs.last_steps import last_steps
+from and_tf.runs.atomic_files import replace_by_link, replace_file
+from and_tf.runs.flag_file import flag_file_text, read_flag_file
 from and_tf.runs.lock import locked
+from and_tf.runs.own_checkpoint import check_checkpoint
 from and_tf.runs.places import check_local, expanded
 from and_tf.runs.weights_limit import weights_within
 from and_tf.settings import SettingError, Settings, build, parse_all
 
 S = TypeVar("S", bound=Settings)
-MOST_OF_METRICS = 1 << 30  # bytes: two million epochs
 MOST_OF_IMAGES = 4 << 30  # bytes: names, sizes and checksums of 100 million files
 
 
@@ -263,7 +261,7 @@ class Workdir:
         """
         if which == "last":
             found = checkpoint.load_newest([self.checkpoint, self.previous_checkpoint], prefix)
-            self._check_metadata(found[1], found[2])
+            self._check_checkpoint(found[1], found[2])
             return found
         kept = {f"round_{number}": self.round_file(number) for number in self.ended_rounds()}
         if self.best_checkpoint.is_file():
@@ -277,7 +275,7 @@ class Workdir:
             )
         arrays, metadata = checkpoint.load(kept[which], prefix)
         number = None if which == "best" else int(which.removeprefix("round_"))
-        self._check_metadata(metadata, kept[which], number)
+        self._check_checkpoint(metadata, kept[which], number)
         return arrays, metadata, kept[which]
 
     def origin(self, names: Collection[str], images: str) -> dict[str, Any]:
@@ -290,50 +288,13 @@ class Workdir:
         settings = {name: text for name, text in self.read_flags().items() if name in names}
         return {"images": images, "settings": settings}
 
-    def _check_metadata(
-        self, metadata: dict[str, Any], path: Path, number: int | None = None
+    def _check_checkpoint(
+        self, metadata: Mapping[str, Any], path: Path, number: int | None = None
     ) -> None:
-        """Refuses a checkpoint of another run; those of earlier versions do not tell.
-
-        Args:
-            metadata: of the checkpoint.
-            path: of the checkpoint.
-            number: of the round that it is the end of; None of none.
-
-        Raises:
-            BrokenFile: if its images or settings are not those of this run, or it has no step, or
-                one that the run, or the round, does not come to.
-        """
+        """Refuses one of another run; arguments as of `check_checkpoint`."""
         texts = self.read_flags() if self.flags.is_file() else {}
         known = self.read_metadata() if self.metadata.is_file() else {}
-        fault = "" if "step" in metadata else "there is no 'step'"
-        if not fault and number is not None and metadata.get("round", number) != number:
-            fault = f"it is of round {metadata['round']}"
-        if not fault and (last := last_steps(texts, known, number)):
-            fault = last.fault(metadata)
-        if fault:
-            raise BrokenFile(
-                f"The checkpoint {path} is corrupt ({fault}): restore it from a copy, or remove it."
-            )
-        self._check_origin(metadata.get("origin", {}), path, texts, known)
-
-    def _check_origin(
-        self,
-        origin: Mapping[str, Any],
-        path: Path,
-        texts: Mapping[str, str],
-        known: Mapping[str, Any],
-    ) -> None:
-        parts: list[Any] = []
-        for name, text in origin.get("settings", {}).items():
-            if name in texts and not is_same_text(text, texts[name]):
-                separator = ", " if parts else ""
-                parts += [separator, Argument(name, text), f", here {texts[name]}"]
-        content = known.get("content")
-        if content is not None and origin.get("images", content) != content:
-            parts = ["other images"]
-        if parts:
-            raise of_another_run(path, parts)
+        check_checkpoint(metadata, path, number, texts, known)
 
     def append_metrics(self, records: Sequence[dict]) -> None:
         """Adds lines to metrics.jsonl, all or none.
@@ -341,67 +302,17 @@ class Workdir:
         Raises:
             OSError: if they cannot be written, such as on a full disk.
         """
-        if not self.can_write():
-            return
-        text = "".join(json.dumps(record) + "\n" for record in records).encode()
-        with open(self.metrics, "ab", buffering=0) as file:
-            end = file.seek(0, os.SEEK_END)
-            try:
-                if file.write(text) < len(text):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics))
-                sync_descriptor(file.fileno())
-            except OSError:
-                file.truncate(end)  # no half a line for the next one to follow
-                raise
+        if self.can_write():
+            metrics_file.append(self.metrics, records)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Records of metrics.jsonl; a last line that a kill cut short is left out.
-
-        Raises:
-            BrokenFile: if another line is corrupt, and a continued run would drop what follows it;
-                or if it is no regular file, or larger than `MOST_OF_METRICS`.
-        """
-        try:
-            is_there = self.metrics.exists()
-            content = schema.read_regular(self.metrics, MOST_OF_METRICS) if is_there else b""
-        except ValueError as error:
-            raise BrokenFile(f"{self.metrics} cannot be read ({error}): restore it.") from error
-        lines = content.splitlines()
-        records: list[dict[str, Any]] = []
-        for number, line in enumerate(lines, start=1):
-            try:
-                record = schema.parse(line)
-                fault = schema.RECORD.fault(record)
-            except ValueError as error:
-                if number == len(lines) and not content.endswith(b"\n"):
-                    break
-                fault = str(error)
-            if fault:
-                raise BrokenFile(
-                    f"{self.metrics} is corrupt in line {number} ({fault}): restore it, or remove "
-                    "that line."
-                )
-            records.append(record)
-        return records
+        """Records of metrics.jsonl; raises as `metrics_file.read`."""
+        return metrics_file.read(self.metrics)
 
     def forget_after(self, step: int) -> None:
         """Drops the metrics after a step, which a continued run measures again."""
         kept = [record for record in self.read_metrics() if record["step"] <= step]
         self._replace(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
-
-
-def of_another_run(path: Path, parts: Sequence[Any]) -> BrokenFile:
-    """The error for a checkpoint that does not belong to the run in whose folder it lies.
-
-    Args:
-        path: of the checkpoint.
-        parts: of the message, on what differs.
-    """
-    return BrokenFile(
-        f"The checkpoint {path} is of another run (", *parts, "): put the run's own back (or its "
-        "flags.cfg and run.json, if they were changed), or remove it, to go on from an older one "
-        "if there is any.",
-    )  # fmt: skip
 
 
 def newest_run(root: str | Path = "runs") -> Workdir:

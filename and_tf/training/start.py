@@ -18,8 +18,9 @@ from and_tf.evaluation import extract
 from and_tf.runs import checkpoint
 from and_tf.runs.atomic_files import is_leftover, replace_file
 from and_tf.runs.flag_file import flag_file_text
+from and_tf.runs.own_checkpoint import of_another_run
 from and_tf.runs.places import check_local
-from and_tf.runs.workdir import Workdir, of_another_run
+from and_tf.runs.workdir import Workdir
 from and_tf.settings import differences, flat_values
 from and_tf.training.build import Experiment, total_steps
 from and_tf.training.callbacks import callback_metadata, restore_metadata
