@@ -27,9 +27,9 @@ from and_tf.report.tensorboard.writer import check_folder
 from and_tf.runs.flag_file import flag_file_text
 from and_tf.runs.places import check_local, check_place
 from and_tf.runs.workdir import Workdir
-from and_tf.training.build import check_unchanged
 from and_tf.training.start import check_run_folder
 from and_tf.training.strategy import check_last_batch
+from and_tf.training.unchanged import check_unchanged
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import tensorflow as tf
 from and_tf.bank.collectives import in_processes
 from and_tf.data import cache, statistics
 from and_tf.data.augmentation import on_device
-from and_tf.data.exchange import ALONE, Sharing
-from and_tf.data.manifest import Manifest, changes, manifest
+from and_tf.data.exchange import Sharing
+from and_tf.data.manifest import Manifest, manifest
 from and_tf.data.pipeline import steps_per_epoch
 from and_tf.data.sources import opening
 from and_tf.data.sources.source import Source
@@ -30,6 +30,7 @@ from and_tf.training.onednn import check_onednn, onednn
 from and_tf.training.optimizers import TorchSGD
 from and_tf.training.settings import ExperimentSettings
 from and_tf.training.strategy import check_last_batch
+from and_tf.training.unchanged import check_unchanged, label_metadata
 from and_tf.training.workers import Workers
 
 HELD_BYTES = 2 << 30  # of images that a GPU holds: a quarter of the 8 GB that the smaller ones have
@@ -131,7 +132,7 @@ def build_experiment(
         train, held_out = _open_images(settings, run, is_begun, workers.sharing)
     except BrokenImage as error:
         raise possible_remedy(error, run) from error
-    others = _label_metadata(train, held_out, workers.sharing)
+    others = label_metadata(train, held_out, workers.sharing)
     workers.agree("images", {"number": len(train), "fingerprint": train.fingerprint} | others)
     images = manifest(train, workers.sharing)
     if is_begun:
@@ -195,62 +196,11 @@ def _open_images(
     return train, held_out
 
 
-def _label_metadata(
-    train: Source, held_out: Source | None, sharing: Sharing = ALONE
-) -> dict[str, Any]:
-    """What tells labels and held-out images that changed: metrics would mix two data sets."""
-    metadata: dict[str, Any] = {"labels": _checksum_of(train)}
-    if (boxes := getattr(train, "boxes", None)) is not None:
-        metadata["boxes"] = zlib.crc32(np.ascontiguousarray(boxes).data)
-    if held_out is not None:
-        metadata["held_out_labels"] = _checksum_of(held_out)
-        metadata["held_out_fingerprint"] = held_out.fingerprint
-        metadata["held_out_content"] = manifest(held_out, sharing).content
-    return metadata
-
-
 def _checksum_of_weights(model: keras.Model) -> int:
     checksum = 0
     for weight in model.weights:
         checksum = zlib.crc32(np.ascontiguousarray(weight.numpy()).data, checksum)
     return checksum
-
-
-def _checksum_of(source: Source) -> int:
-    """Of the labels as their file has them: runs of older versions knew no others."""
-    labels, ids = source.labels, getattr(source, "class_ids", None)
-    if labels is None:
-        return 0
-    if ids is not None:
-        labels = np.where(labels >= 0, ids[labels], -1).astype(np.int32)
-    return zlib.crc32(np.ascontiguousarray(labels).data)
-
-
-def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict) -> None:
-    """Refuses images that are not those that the run began with: a row of a bank is an image.
-
-    Raises:
-        UserError: if they, their labels or the held-out ones differ; names what changed.
-    """
-    different = ""
-    if run.metadata.is_file():
-        known = run.read_metadata()
-        for name in ("labels", "boxes", "held_out_labels", "held_out_fingerprint"):
-            # Runs of older versions kept none of these.
-            if "labels" in known and known.get(name) != others.get(name):
-                different = f"{name.replace('_', ' ')} differ"
-        content = known.get("held_out_content")  # pixels under the same names and sizes
-        if not different and content not in (None, others.get("held_out_content")):
-            different = "held-out images were edited"
-    if run.images.is_file():
-        different = changes(run.read_images(), images) or different
-    elif run.metadata.is_file() and run.read_metadata().get("fingerprint") != train.fingerprint:
-        different = f"its fingerprint is another (and {run.images.name}, which would tell, is gone)"
-    if different:
-        raise UserError(
-            f"{train.name} has changed since the run in {run.path} began: {different}. "
-            "Restore the images or choose another ", Argument("workdir"), ".",
-        )  # fmt: skip
 
 
 def _image_metadata(train: Source, size: int, sharing: Sharing) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from helpers import programs
 
-import and_tf.training.loop
+import and_tf.training.fitting
 from and_tf import encoders
 from and_tf.bank.memory_bank import MemoryBank
 from and_tf.cli.messages import set_up_logging
@@ -146,7 +146,10 @@ def stopped(flags, run, capsys):
 
 def test_a_nan_batch_stops_the_run_in_its_step_and_the_run_can_go_on(tmp_path, capsys, monkeypatch):
     bad_step = 6
-    plain, images = and_tf.training.loop.train_pipeline, batch_indices(64, 16, 0, bad_step).numpy()
+    plain, images = (
+        and_tf.training.fitting.train_pipeline,
+        batch_indices(64, 16, 0, bad_step).numpy(),
+    )
 
     def with_nan(*args, **settings):
         def spoil(batch, indices):
@@ -156,7 +159,7 @@ def test_a_nan_batch_stops_the_run_in_its_step_and_the_run_can_go_on(tmp_path, c
 
     run = tmp_path / "run"
     with monkeypatch.context() as patch:
-        patch.setattr(and_tf.training.loop, "train_pipeline", with_nan)
+        patch.setattr(and_tf.training.fitting, "train_pipeline", with_nan)
         line, records = stopped(["--checkpoint_steps=1"], run, capsys)
     assert f"in step {bad_step + 1}, images {', '.join(map(str, images))}:" in line
     _, metadata, path = Workdir(run).load_checkpoint()

@@ -11,21 +11,21 @@ from and_tf.data.cache import cached
 from and_tf.data.photo_processes import PhotoProcesses
 from and_tf.data.sources.encoded import EncodedSource
 from and_tf.data.workers import num_cores
-from and_tf.training import loop
+from and_tf.training import fitting
 
 PHOTOS = EncodedSource([encoded(gradient(50, 40))] * 3, "photos")
 SMALL = cached(EncodedSource([encoded(gradient(8, 8))] * 3, "small"), 16)
 
 
 def chosen(source, wanted, monkeypatch, has_gpu=False, local_size=1):
-    monkeypatch.setattr(loop, "has_gpu", lambda: has_gpu)
+    monkeypatch.setattr(fitting, "has_gpu", lambda: has_gpu)
     settings = SimpleNamespace(
         augmentation=SimpleNamespace(image_size=16),
         devices=SimpleNamespace(input_processes=wanted),
     )
     workers = SimpleNamespace(local_size=local_size)
     experiment = SimpleNamespace(train=source, settings=settings, workers=workers)
-    found = loop.photo_processes(experiment)
+    found = fitting.photo_processes(experiment)
     assert isinstance(found, PhotoProcesses | contextlib.nullcontext)
     return found.number if isinstance(found, PhotoProcesses) else 1
 
@@ -41,7 +41,7 @@ def test_there_are_as_many_as_asked_for_or_one_for_each_core_beside_a_gpu(
 
 
 def test_processes_of_a_run_share_the_cores_of_their_machine(monkeypatch):
-    monkeypatch.setattr(loop, "num_cores", lambda: 16)
+    monkeypatch.setattr(fitting, "num_cores", lambda: 16)
     assert chosen(PHOTOS, 0, monkeypatch, has_gpu=True, local_size=4) == 4
     assert chosen(PHOTOS, 0, monkeypatch, has_gpu=True, local_size=40) == 1
 

@@ -19,7 +19,7 @@ from and_tf.data.sources.source import array_source
 from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.methods.replicas import steps_of_processes
 from and_tf.runs import checkpoint
-from and_tf.training import callbacks, loop
+from and_tf.training import callbacks, fitting
 from and_tf.training.callbacks import StepCounter, step_counter
 from and_tf.training.optimizers import TorchSGD
 
@@ -130,7 +130,7 @@ def test_a_value_that_is_no_number_names_its_step_and_images(
 
         return train_pipeline(*args, **kwargs).map(spoil)
 
-    monkeypatch.setattr(loop, "train_pipeline", spoiled)
+    monkeypatch.setattr(fitting, "train_pipeline", spoiled)
     flags = [*FLAGS, f"--workdir={tmp_path}", f"--steps_per_execution={steps_per_execution}"]
     assert programs.train(flags) == 2
     said = capsys.readouterr().err

@@ -10,7 +10,7 @@ from and_tf.data.manifest import manifest
 from and_tf.data.sources.opening import open_source
 from and_tf.errors import UserError
 from and_tf.runs.workdir import Workdir
-from and_tf.training.build import _label_metadata, check_unchanged
+from and_tf.training.unchanged import check_unchanged, label_metadata
 
 
 def test_boxes_that_changed_are_refused(tmp_path):
@@ -24,12 +24,12 @@ def test_boxes_that_changed_are_refused(tmp_path):
     source, run = opened(7), Workdir(tmp_path / "run")
     run.path.mkdir()
     known = {"mean": [0] * 3, "std": [1] * 3, "fingerprint": source.fingerprint}
-    run.metadata.write_text(json.dumps(known | _label_metadata(source, None)))
+    run.metadata.write_text(json.dumps(known | label_metadata(source, None)))
     np.savez(run.images, **manifest(source).arrays())
-    check_unchanged(run, source, manifest(source), _label_metadata(source, None))
+    check_unchanged(run, source, manifest(source), label_metadata(source, None))
     source = opened(6.5)
     with pytest.raises(UserError, match="boxes differ"):
-        check_unchanged(run, source, manifest(source), _label_metadata(source, None))
+        check_unchanged(run, source, manifest(source), label_metadata(source, None))
 
 
 def edit_within_its_size(path):
@@ -49,14 +49,14 @@ def test_held_out_images_with_other_bytes_of_the_same_length_are_refused(tmp_pat
     (train, held_out), run = opened(), Workdir(tmp_path / "run")
     run.path.mkdir()
     known = {"mean": [0] * 3, "std": [1] * 3, "fingerprint": train.fingerprint}
-    known |= _label_metadata(train, held_out)
+    known |= label_metadata(train, held_out)
     run.metadata.write_text(json.dumps(known))
-    check_unchanged(run, train, manifest(train), _label_metadata(train, held_out))
+    check_unchanged(run, train, manifest(train), label_metadata(train, held_out))
     edit_within_its_size(tmp_path / "test" / "c.png")
     train, edited = opened()
     assert edited.fingerprint == held_out.fingerprint
     with pytest.raises(UserError, match="held-out images were edited"):
-        check_unchanged(run, train, manifest(train), _label_metadata(train, edited))
+        check_unchanged(run, train, manifest(train), label_metadata(train, edited))
     del known["held_out_content"]  # of an earlier version
     run.metadata.write_text(json.dumps(known))
-    check_unchanged(run, train, manifest(train), _label_metadata(train, edited))
+    check_unchanged(run, train, manifest(train), label_metadata(train, edited))

@@ -82,7 +82,7 @@ def test_numbers_and_names_are_matched_by_number(tmp_path):
 def test_runs_that_knew_the_labels_of_the_file_go_on(tmp_path):
     from zlib import crc32
 
-    from and_tf.training.build import _checksum_of
+    from and_tf.training.unchanged import _checksum_of
 
     labels = np.array([0, 30_000, -1, 10_000], np.int32)
     source = open_source(write_npz(tmp_path / "a.npz", labels))
