@@ -1,6 +1,5 @@
 """Features of every image of a source, by a frozen encoder."""
 
-import math
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from and_tf.data.workers import one_ahead
 from and_tf.errors import Argument, UserError
 from and_tf.evaluation.feature_store import empty_features
 from and_tf.evaluation.on_replicas import split_over_replicas
+from and_tf.evaluation.pooling import feature_widths, pool
 
 # {model: {(size, max_values): function}}. Tracing anew in each call, of which an evaluation during
 # training has four, took 0.3 s more for resnet_small and 1.8 s for alexnet, beside 1.1 and 5.3 s
@@ -154,57 +154,6 @@ def layers_model(encoder: keras.Model, layers: Sequence[str]) -> keras.Model:
     with encoder.distribute_strategy.scope():
         outputs = [encoders.features(encoder, layer).output for layer in layers]
         return keras.Model(encoder.input, outputs, name=encoder.name)
-
-
-def pool(maps: tf.Tensor, max_values: int | None) -> tf.Tensor:
-    """Average-pools maps to the largest square that keeps to a number of values, at least 1 x 1.
-
-    Bins are those of adaptive average pooling: bin i of n covers floor(i H / n) to
-    ceil((i + 1) H / n), so that neighbours overlap where n does not divide H.
-
-    Args:
-        maps: (B, H, W, C) float32 with static H, W and C.
-        max_values: an image's values after pooling; None for no pooling.
-
-    Returns:
-        (B, side, side, C) float32, or the maps themselves where they are small enough.
-    """
-    _, height, width, channels = maps.shape
-    rows, columns = pooled_grid(height, width, channels, max_values)
-    if (rows, columns) == (height, width):
-        return maps
-    return tf.einsum(
-        "ih,bhwc,jw->bijc", _pooling_matrix(height, rows), maps, _pooling_matrix(width, columns)
-    )
-
-
-def pooled_grid(height: int, width: int, channels: int, max_values: int | None) -> tuple[int, int]:
-    """Rows and columns that `pool` leaves of a map."""
-    if max_values is None or height * width * channels <= max_values:
-        return height, width
-    side = max(1, math.isqrt(max_values // channels))
-    return min(side, height), min(side, width)
-
-
-def feature_widths(model: keras.Model, max_values: int | None) -> list[int]:
-    """F, the values of a feature, of each output of a model, without taking any."""
-    widths = []
-    for output in model.outputs:
-        shape = output.shape[1:]
-        if len(shape) == 3:
-            height, width, channels = shape
-            shape = (*pooled_grid(height, width, channels, max_values), channels)
-        widths.append(int(np.prod(shape, dtype=int)))
-    return widths
-
-
-def _pooling_matrix(length: int, num_bins: int) -> np.ndarray:
-    """(num_bins, length) float32 weights of the means over the bins."""
-    weights = np.zeros((num_bins, length), np.float32)
-    for i in range(num_bins):
-        start, stop = i * length // num_bins, -(-(i + 1) * length // num_bins)
-        weights[i, start:stop] = 1 / (stop - start)
-    return weights
 
 
 def feature_batches(

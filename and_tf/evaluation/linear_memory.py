@@ -1,10 +1,11 @@
-"""What a linear protocol takes of memory and disk, before it begins."""
+"""How much memory and disk a linear protocol needs, known before it begins."""
 
 import logging
 import shutil
 
 from and_tf.errors import Argument, UserError
-from and_tf.evaluation.features import feature_widths, layers_model
+from and_tf.evaluation.features import layers_model
+from and_tf.evaluation.pooling import feature_widths
 from and_tf.evaluation.protocols.protocol import EncoderInput
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ import pytest
 from and_tf import encoders
 from and_tf.evaluation import extract, feature_store
 from and_tf.evaluation import features as features_module
-from and_tf.evaluation.features import extract_layers, feature_widths, pool, pooled_grid
+from and_tf.evaluation.features import extract_layers
+from and_tf.evaluation.pooling import feature_widths, pool, pooled_grid
 
 SIZE = 8
 
