@@ -5,8 +5,8 @@ there; one that fails or takes too long is reported, and the next one runs. On a
 too: give small sizes (`--rows=2000 --steps=5 --product=1024`).
 
 - step:ENCODER:PRECISION: steps of `AND.fit` as train.py runs them on this device (on a GPU: XLA,
-  images held and augmented on the device, 50 steps a call); its share of the device's own rate of
-  matrix products in that precision;
+  images held and augmented on the device, 50 steps a call); its fraction of the device's own rate
+  of matrix products in that precision;
 - run: a short run of `--flagfile=configs/cifar10.cfg` with its kNN, if `--data_dir` holds the data;
   all 1,000 epochs: `--parts=run --epochs=200 --limit_s=3600 --run_flags=--checkpoint_epochs=0`;
 - discovery, knn: neighbourhoods among all rows; weighted kNN, K = 200, of the queries.
@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -123,7 +124,7 @@ def measure(part: str, options: argparse.Namespace) -> dict:
 
 
 def step(options: argparse.Namespace, name: str, precision: str) -> dict:
-    """Milliseconds a step of `fit`, and the share of what the device multiplies at best."""
+    """Milliseconds per step of `fit`, and its fraction of the device's best rate of products."""
     import keras
     import tensorflow as tf
 
@@ -135,11 +136,8 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
 
     is_gpu = main_device() == "GPU:0"
     keras.mixed_precision.set_global_policy(precision_policy(precision))
-    encoder = and_tf.encoders.build_encoder(name, (SIDE, SIDE, 3), DIM, seed=0)
-    model = and_tf.AND(encoder, num_samples=options.rows, seed=0)
-    rng = np.random.default_rng(0)
-    model.neighbours.assign(rng.integers(options.rows, size=(options.rows, 1)))
-    model.is_anchor.assign(rng.random(options.rows) < 0.5)  # the midst of training
+    model = _half_trained_model(options, name)
+    rng = np.random.default_rng(1)
     pixels = rng.integers(0, 256, (options.rows, SIDE, SIDE, 3), dtype=np.uint8)
     source, augmentation = array_source(pixels, name="random"), AugmentationSettings()
     at_once = min(50, options.steps // 2) if is_gpu else 1
@@ -163,13 +161,25 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
     seconds = (ends[-1] - ends[0]) / (min(options.steps, len(data)) - at_once)
     memory = _peak_memory()
     peak = product_rate(options, model.dtype_policy.compute_dtype)
-    return _step_figures(options, encoder, seconds, peak) | {
+    return _step_metrics(options, model.encoder, seconds, peak) | {
         "first call, s": ends[0] - began,
         **memory,
     }
 
 
-def _step_figures(options, encoder, seconds: float, peak: float) -> dict:
+def _half_trained_model(options: argparse.Namespace, name: str) -> Any:
+    """AND in the midst of training: half of the images are anchors."""
+    import and_tf
+
+    encoder = and_tf.encoders.build_encoder(name, (SIDE, SIDE, 3), DIM, seed=0)
+    model = and_tf.AND(encoder, num_samples=options.rows, seed=0)
+    rng = np.random.default_rng(0)
+    model.neighbours.assign(rng.integers(options.rows, size=(options.rows, 1)))
+    model.is_anchor.assign(rng.random(options.rows) < 0.5)
+    return model
+
+
+def _step_metrics(options, encoder, seconds: float, peak: float) -> dict:
     from benchmarks.flops import gflop_per_image
 
     rate = options.batch / seconds

@@ -5,7 +5,7 @@ import resource
 import time
 from pathlib import Path
 
-QUIET = 0.05  # share of the cores that others may take
+QUIET = 0.05  # fraction of the cores that others may take
 
 
 class Load:

@@ -82,7 +82,7 @@ def forge_metadata(run: Workdir, outside: Path, seed: int) -> None:
 
 
 def forge_arrays(run: Workdir, outside: Path, seed: int) -> None:
-    """An array of checkpoints, beside valid facts and checksums."""
+    """An array of checkpoints, beside valid metadata and checksums."""
     forge_checkpoints(_checkpoints(run), seed, arrays=True)
 
 
@@ -102,7 +102,7 @@ def forge_results(run: Workdir, outside: Path, seed: int) -> None:
 
 
 def forge_checkpoints(paths: Sequence[Path], seed: int, arrays: bool) -> None:
-    """Spoils the facts or an array of some checkpoints, of the second in the same way."""
+    """Spoils the metadata or an array of some checkpoints, of the second in the same way."""
     for path in paths[: 1 + seed % 2]:
         found, metadata = checkpoint.load(path)
         if arrays:
@@ -118,7 +118,7 @@ def _checkpoints(run: Workdir) -> list[Path]:
 
 FORGERIES: dict[str, Forgery] = {
     "links": plant_links,
-    "facts of checkpoints": forge_metadata,
+    "metadata of checkpoints": forge_metadata,
     "run.json": forge_run,
     "arrays of checkpoints": forge_arrays,
     "metrics.jsonl": forge_metrics,

@@ -1,4 +1,4 @@
-"""What the replicas of a strategy hand to one another."""
+"""What the replicas of a strategy exchange."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""How the memory bank is compared with and updated."""
+"""How embeddings are compared with the memory bank, and how it is updated."""
 
 import dataclasses
 

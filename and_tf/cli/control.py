@@ -1,4 +1,4 @@
-"""The command that trains the control of a run: what its neighbours gained is told by it."""
+"""The command that trains a run's control, which tells what its neighbours gained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user's environment holds for other programs: left out here, before anything reads it."""
+"""Environment variables of other programs: removed before anything reads them."""
 
 import contextlib
 import os

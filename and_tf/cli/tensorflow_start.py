@@ -1,4 +1,4 @@
-"""Starting TensorFlow for a program: without its greetings, but with its last words."""
+"""Starting TensorFlow for a program: without its start-up lines, but with its fatal errors."""
 
 import contextlib
 import os

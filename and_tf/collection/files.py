@@ -1,4 +1,4 @@
-"""The files that a table was made from: by what a later update tells that one has changed."""
+"""The files that a table was made from, with what tells a later update which have changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A short training on a folder of photos, for want of any encoder: sized to the folder."""
+"""A short run on a folder of photos for which there is no encoder, sized to the folder."""
 
 import logging
 from pathlib import Path

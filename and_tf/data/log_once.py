@@ -1,4 +1,4 @@
-"""Messages that are logged once, however often that is found which they tell of."""
+"""Messages that are logged once, however often their cause is found."""
 
 import functools
 import logging

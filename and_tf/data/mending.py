@@ -1,4 +1,4 @@
-"""Files that are broken beside their pixels, made into files that Pillow reads.
+"""Files that are corrupt outside their pixels, repaired so that Pillow reads them.
 
 Pillow has a switch for such files, but it is global, and it reads also those that lack pixels.
 """

@@ -1,6 +1,6 @@
 """Packs the images of a data set into a few large files, which are quicker to read and to copy.
 
-A file after the other is written under another name, read again and compared, and renamed: after
+File by file is written under another name, read again, compared and renamed: after
 a kill, or on a full disk, the same command goes on with the next one. Images are kept as they are,
 byte for byte, so that training gives the very same result.
 """
@@ -159,7 +159,7 @@ def _is_written(folder: Path, name: str, split: PackedSplit, number: int) -> boo
 def _report(folder: Path, plan: dict[str, PackedSplit], missing: dict[str, list[int]]) -> None:
     total, left = sum(len(s.ends) for s in plan.values()), sum(map(len, missing.values()))
     images = sum(split.ends[-1] for split in plan.values())
-    there = f"; {total - left} are there already" if left < total else ""
+    there = f", {total - left} of them there already" if left < total else ""
     logger.info("%s: %s images in %d file(s)%s.", folder, f"{images:,}", total, there)
 
 

@@ -1,4 +1,4 @@
-"""Work on many files in parts, by threads only where they help.
+"""Work on many files in parts, in threads only where they help.
 
 Looking at a file in the page cache takes a few microseconds, all of it under Python's global lock:
 two threads then wait for each other and take three times as long as one (12 s alone and 39 s by two

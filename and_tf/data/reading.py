@@ -1,4 +1,4 @@
-"""Bytes of files, read by descriptor, with patience for a disk that is away for a moment."""
+"""Bytes of files, read by descriptor; a disk that does not answer is tried again."""
 
 from __future__ import annotations
 

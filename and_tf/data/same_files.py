@@ -1,4 +1,4 @@
-"""Files that several processes see, each maybe on a disk of its own: whether they are the same."""
+"""Whether several processes see the same files, each perhaps on a disk of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A border of pixels that an encoder cuts off first, so that who feeds it only has to resize.
+"""A border of pixels that an encoder cuts off first, so that its callers only have to resize.
 
 Evaluation may resize an image to 256 pixels and keep the centre of 224. An encoder that is used
 elsewhere takes the 256 pixels and cuts off the rest by itself: in every export format, in `embed`,

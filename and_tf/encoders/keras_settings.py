@@ -1,4 +1,4 @@
-"""What Keras may be told by a user's environment, and what this package needs."""
+"""Settings of Keras that a user's environment may change, and those that this package needs."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The layers that all encoders are made of, started and padded as PyTorch does."""
+"""The layers that all encoders are made of, initialised and padded as in PyTorch."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""Encoders that give rows of unit length, around whatever network."""
+"""Encoders that give rows of unit length, whatever the network."""
 
 import functools
 from typing import Any

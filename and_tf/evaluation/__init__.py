@@ -1,4 +1,4 @@
-"""What an encoder is worth: classifiers, retrieval and clusters on its features."""
+"""How good an encoder is: classifiers, retrieval and clusters on its features."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The classes that linear classifiers on layers give images, streamed through the encoder."""
+"""The classes that linear classifiers predict for images streamed through the encoder."""
 
 from collections.abc import Mapping
 

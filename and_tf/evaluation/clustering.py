@@ -1,4 +1,4 @@
-"""k-means clusters of embeddings, and what they are worth with and without labels."""
+"""k-means clusters of embeddings, and their metrics with and without labels."""
 
 import logging
 import warnings

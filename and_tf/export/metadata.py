@@ -1,6 +1,6 @@
-"""What an export says about itself: how to prepare images for it, and how to check that one did.
+"""What an export says about itself: how to prepare images for it, and how to check the result.
 
-The metadata stand inside of each export, and beside each file as JSON under the file's name and
+The metadata are part of each export, and beside each file as JSON under the file's name and
 `.encoder.json`, so that they can be read without the runtime.
 """
 

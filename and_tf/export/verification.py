@@ -1,4 +1,4 @@
-"""Comparing an export with the encoder it was made of."""
+"""Comparing an export with the encoder it was made from."""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What processes that train together agree upon within a step, at the cost of no collective more.
+"""What processes that train together agree upon within a step, without an additional collective.
 
 A process must not stop or save alone, by its own clock or because a signal reached it: the others
 would wait for it in their next collective for ever.

@@ -1,4 +1,4 @@
-"""A second head on the trunk of an encoder, for the training alone."""
+"""A second head on the trunk of an encoder, used in training alone."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Random weights: the encoder as it is built, the lower line of every comparison."""
+"""Random weights: the encoder as it is built, the lower baseline of every comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Supervised training: cross-entropy of the labels, the upper line of every comparison."""
+"""Supervised training: cross-entropy of the labels, the upper baseline of every comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A step that stops before wrong indices or values not finite, compiled with XLA or not."""
+"""A step that stops at wrong indices and at values that are not finite, with or without XLA."""
 
 from collections.abc import Callable
 from typing import Any

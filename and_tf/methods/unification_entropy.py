@@ -1,4 +1,4 @@
-"""Unification entropy: an image's softmax over all others is to be sharp."""
+"""Unification entropy: a loss that sharpens an image's softmax over all others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images show what a run has learned, and what not."""
+"""Which images show what a run has learned, and what it has not."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Every result of a run by a protocol, with the published one that answers to it."""
+"""Every result of a run by a protocol, with the published one that corresponds to it."""
 
 import dataclasses
 from typing import Any

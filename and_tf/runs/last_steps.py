@@ -1,4 +1,4 @@
-"""The last step, epoch and round of a run: what its checkpoints tell may lie no further on."""
+"""The last step, epoch and round of a run: its checkpoints may claim no later one."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How far a comparison of all images with one another is, and early how long it will take."""
+"""Progress of a comparison of all images with one another, with an early estimate of its time."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Rows to compare: checked, at length 1, and without themselves among what they find."""
+"""Rows to compare: checked, scaled to length 1, and left out of their own neighbours."""
 
 import numpy as np
 

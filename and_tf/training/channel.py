@@ -1,7 +1,7 @@
 """What processes that train together tell one another besides numbers: over TCP, by the chief.
 
 TensorFlow's collectives wait for a process that is gone, and say little when they stop waiting. A
-closed connection tells at once that its process has ended, and a message before that why.
+closed connection tells at once that a process has ended, and a message before it tells why.
 """
 
 from __future__ import annotations

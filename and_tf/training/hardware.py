@@ -1,4 +1,4 @@
-"""What this machine trains on, found out before TensorFlow puts anything on a GPU."""
+"""What this machine trains on, determined before TensorFlow puts anything on a GPU."""
 
 import logging
 import platform

@@ -1,4 +1,4 @@
-"""oneDNN, which rounds otherwise than TensorFlow's own kernels: a run is to keep to one of them."""
+"""oneDNN, which rounds differently from TensorFlow's own kernels: a run keeps to one of them."""
 
 import logging
 import os

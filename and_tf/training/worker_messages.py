@@ -1,4 +1,4 @@
-"""What a process shows while the chief speaks for all: its warnings, which nobody else may have."""
+"""What a process logs while the chief logs for all: its warnings, which may be its own alone."""
 
 import contextlib
 import logging

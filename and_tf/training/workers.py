@@ -1,4 +1,4 @@
-"""The devices or processes of a run: found at its start, left at its end, missed between."""
+"""The devices or processes of a run: joined at its start, left at its end, missed if lost."""
 
 from __future__ import annotations
 

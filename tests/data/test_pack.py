@@ -140,7 +140,7 @@ def test_a_bit_that_flips_later_is_found_when_the_image_is_read(photos):
     path.write_bytes(content)
     source = open_source(f"records:{photos.output}", path.name.partition("-")[0])
     rows = np.flatnonzero(source.items.files == source.items.files[-1])
-    with pytest.raises(BrokenFile, match=rf"{path} is damaged .*remove the file"):
+    with pytest.raises(BrokenFile, match=rf"{path} is corrupt .*remove the file"):
         source.load(rows, 12)
     path.unlink()
     pack(photos)

@@ -1,4 +1,4 @@
-"""The cosine from which on an encoder proposes near-duplicates: from a folder's best matches."""
+"""The cosine above which an encoder proposes near-duplicates, by a folder's best matches."""
 
 import numpy as np
 

@@ -83,7 +83,7 @@ def _read(path: str, read: Callable[[Any], T]) -> T:
             pass
         reason = str(error).partition("\n")[0][:200]
         raise BrokenFile(
-            f"{path} is damaged ({reason}): remove the file, and write or copy it again."
+            f"{path} is corrupt ({reason}): remove the file, and write or copy it again."
         ) from error
     except OSError:
         close_readers()  # a file of a disk that was away has to be opened again

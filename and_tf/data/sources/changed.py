@@ -1,4 +1,4 @@
-"""Images that are replaced while a run reads them, found out by size and time."""
+"""Images that are replaced while a run reads them, detected by size and time."""
 
 from __future__ import annotations
 

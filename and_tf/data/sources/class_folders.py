@@ -1,4 +1,4 @@
-"""The classes that the sub-folders of a folder name, and what speaks against them."""
+"""The classes that the sub-folders of a folder name, and warnings where they may be none."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Records(Sequence[bytes]):
         content = self._read(path, row)
         if len(content) != self.sizes[row] or zlib.crc32(content) != self.checksums[row]:
             raise BrokenFile(
-                f"{path} is damaged, or was written anew: an image of {self.sizes[row]:,} bytes at "
+                f"{path} is corrupt, or was written anew: an image of {self.sizes[row]:,} bytes at "
                 f"{self.places[row]:,} has another checksum. Remove the file, and write or copy it "
                 "again."
             )

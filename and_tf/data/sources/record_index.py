@@ -1,4 +1,4 @@
-"""What lies where in the record files of a data set: found out once, and kept for the next start.
+"""What lies where in the record files of a data set: determined once, and kept for the next start.
 
 A file is read once from its beginning to its end, which checks it; of its records are kept the
 place, size, checksum and shape of the image, and all small numbers, such as labels and boxes. What
@@ -86,7 +86,7 @@ def index_of_files(paths: Sequence[str], key: str, description: str) -> list[Rec
         description: for the progress bar.
 
     Raises:
-        BrokenFile: names a file that is damaged.
+        BrokenFile: names a file that is corrupt.
     """
     close_readers()  # of files that were written anew since
     with progress_bar(len(paths), description, unit="file") as progress:
@@ -176,7 +176,7 @@ def _records(path: str) -> Iterator[tuple[int, bytes]]:
                 at += len(record) + HEADER_BYTES + FOOTER_BYTES
     except tf.errors.OpError as error:
         reason = str(error).partition("\n")[0][:200]
-        raise BrokenFile(f"{path} is damaged ({reason}): write or copy the file again.") from error
+        raise BrokenFile(f"{path} is corrupt ({reason}): write or copy the file again.") from error
 
 
 def _place_in(record: bytes, image: bytes) -> int:

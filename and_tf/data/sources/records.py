@@ -87,7 +87,7 @@ def read_plan(path: Path) -> dict[str, PackedSplit]:
 
     Raises:
         FileNotFoundError: there is none.
-        BrokenFile: it is damaged, or of another version.
+        BrokenFile: it is corrupt, or of another version.
     """
     if not path.exists():
         raise FileNotFoundError(path)
@@ -192,7 +192,7 @@ def read_index(file: Path, columns: dict[str, np.dtype], count: int) -> dict[str
         count: number of images.
 
     Raises:
-        BrokenFile: names the file, if it is missing or damaged.
+        BrokenFile: names the file, if it is missing or corrupt.
     """
     try:
         check_arrays(index_file(file))
@@ -207,7 +207,7 @@ def read_index(file: Path, columns: dict[str, np.dtype], count: int) -> dict[str
             raise ValueError(f"{size:,} bytes in place of {int(found['bytes']):,}")
     except Exception as error:  # corrupt files make NumPy raise nearly anything
         raise BrokenFile(
-            f"{file} is damaged or missing ({error}): pack the images again, which writes this "
+            f"{file} is corrupt or missing ({error}): pack the images again, which writes this "
             "file alone anew, or copy it again."
         ) from error
     return found

@@ -81,7 +81,7 @@ def read_split(info: Any, split: str, spec: str, key: str) -> SplitRecords:
 
     Raises:
         NotFound: there is no such split.
-        BrokenFile: names a file that is damaged.
+        BrokenFile: names a file that is corrupt.
         UserError: the files are of a format without random access.
         OSError: a file is not there.
     """

@@ -1,4 +1,4 @@
-"""The anchors of a round: the images that come first by a number."""
+"""The anchors of a round: the images of lowest entropy."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The selection of anchors, by a rule that has a name.
+"""The selection of anchors, by named rules.
 
 A new rule is a function like `lowest_entropy`, and a line in `RULES`.
 """

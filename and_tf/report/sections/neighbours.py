@@ -1,4 +1,4 @@
-"""Images beside their nearest training images: what the features hold to be alike."""
+"""Images beside their nearest training images: what the features make similar."""
 
 import dataclasses
 

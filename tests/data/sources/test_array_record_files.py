@@ -61,7 +61,7 @@ def test_what_is_no_such_file_is_named(file, content):
     with open(file, "wb") as broken:
         broken.write(content)
     for call in (lambda: count_records(file), lambda: read_records(file, [0])):
-        with pytest.raises(BrokenFile, match=f"{file} is damaged"):
+        with pytest.raises(BrokenFile, match=f"{file} is corrupt"):
             call()
 
 

@@ -113,9 +113,9 @@ def test_a_damaged_file_is_named(prepared, tmp_path, when):
     content[content.index(b"IDAT") + 9] ^= 1
     path.write_bytes(content)
     if when == "after":
-        assert f"{path} is damaged" in error_of(source.load, [row], 8)
+        assert f"{path} is corrupt" in error_of(source.load, [row], 8)
     message = error_of(open_source, SPEC, data_dir=tmp_path)
-    assert f"{path} is damaged" in message
+    assert f"{path} is corrupt" in message
 
 
 def test_a_file_that_holds_too_little_is_named(prepared, tmp_path):

@@ -1,4 +1,4 @@
-"""Random photos, each before its nearest: what the encoder holds to be alike."""
+"""Random photos, each before its nearest: what the encoder considers similar."""
 
 import numpy as np
 
