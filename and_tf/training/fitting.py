@@ -49,7 +49,8 @@ def fit(
         photo_processes(experiment) as processes,
     ):
         if interrupted is not None:
-            _end_epoch(experiment, callbacks, **interrupted)
+            # By name: a checkpoint of a later version may hold more.
+            _end_epoch(experiment, callbacks, interrupted["epoch"], interrupted["logs"])
         while experiment.step < experiment.total_steps and not stop.is_asked:
             _fit_part(experiment, callbacks, processes)
         is_finished = experiment.step == experiment.total_steps
