@@ -12,6 +12,7 @@ from helpers.stops import stop_after
 from and_tf import load_encoder
 from and_tf.encoders import layer_names, pooled_features
 from and_tf.export import load_exported
+from and_tf.export import run as export_run
 from and_tf.methods import METHODS
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
@@ -31,7 +32,9 @@ def finished(request, tmp_path_factory):
     """A run of two epochs of four steps, its flags and its method."""
     run = Workdir(tmp_path_factory.mktemp("runs") / request.param)
     flags = [*TINY, f"--method={request.param}"]
-    assert programs.train([*flags, f"--workdir={run.path}"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export_run, "FORMATS_AT_END", ("savedmodel",))
+        assert programs.train([*flags, f"--workdir={run.path}"]) == 0
     return run, flags, METHODS[request.param]
 
 
