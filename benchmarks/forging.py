@@ -6,7 +6,7 @@ programs forged copies of a run.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +54,22 @@ def forged(draw: Any, valid: Mapping[str, Any]) -> bytes:
 
 
 @st.composite
-def forged_arrays(draw: Any, valid: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays of a checkpoint, of which one has another shape, type or value, or is gone."""
+def forged_arrays(
+    draw: Any, valid: Mapping[str, np.ndarray], shapes: Sequence[tuple[int, ...]] = ()
+) -> dict[str, np.ndarray]:
+    """The arrays of a file, of which one has another shape, type or value, or is gone.
+
+    Args:
+        valid: arrays as they are written.
+        shapes: others that one may have.
+    """
     arrays = dict(valid)
     name = draw(st.sampled_from(sorted(arrays)))
-    shape = draw(st.sampled_from([arrays[name].shape, (), (8,), (0,), (8, 2), (7, 1)]))
-    dtype = draw(st.sampled_from([arrays[name].dtype, "f4", "i8", "?", "U3", "c8", "M8[s]", "V3"]))
+    of_it = arrays[name]
+    others = [of_it.shape, of_it.shape, (), (8,), (0,), (8, 2), (7, 1), *shapes]
+    shape = draw(st.sampled_from(others))
+    types = [of_it.dtype] * 4 + ["f4", "i8", "?", "U3", "c8", "M8[s]", "V3"]
+    dtype = draw(st.sampled_from(types))
     value = draw(st.sampled_from([0, 1, 7, 8, -1, 2**40, np.nan, np.inf]))
     with np.errstate(all="ignore"):
         try:
@@ -69,6 +79,18 @@ def forged_arrays(draw: Any, valid: Mapping[str, np.ndarray]) -> dict[str, np.nd
     if not draw(st.integers(0, 9)):
         del arrays[name]
     return arrays
+
+
+@st.composite
+def spoiled(draw: Any, content: bytes, start: int = 0) -> bytes:
+    """The bytes of a file, now and then cut, or with others in some places from `start` on."""
+    kind = draw(st.integers(0, 11))
+    if kind > 1 or len(content) <= start:
+        return content
+    place = draw(st.integers(start, len(content) - 1))
+    if kind == 0:
+        return content[:place]
+    return content[:place] + draw(st.binary(min_size=1, max_size=4)) + content[place + 1 :]
 
 
 RESULT = {  # of evaluate.py

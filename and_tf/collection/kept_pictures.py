@@ -7,11 +7,13 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from and_tf.collection.collection import Collection
+from and_tf.collection.duplicates.coarse_search import SIDE
+from and_tf.collection.duplicates.hashes import HASH_SIDE
 from and_tf.collection.files import FILE_COLUMNS, Files, file_columns
 from and_tf.collection.pictures import Pictures
 from and_tf.runs.archives import check_arrays
@@ -25,6 +27,15 @@ PACKAGES = (
     "scipy",
     "imagehash",
 )  # another version may decode or measure otherwise
+
+FORMS: dict[str, tuple[Any, ...]] = {  # kinds of the types, and the shapes after the first axis
+    "thumbnails": ("u", SIDE, SIDE, 3),
+    "hashes": ("b", HASH_SIDE, HASH_SIDE),
+    "sharpness": ("f",),
+    "brightness": ("f",),
+    "contrast": ("f",),
+    "pixel_checksums": ("U",),
+}
 
 logger = logging.getLogger(__name__)
 
@@ -126,9 +137,15 @@ def _kept(arrays: dict[str, np.ndarray], names: Sequence[str], files: Files) -> 
     keys = zip(names, files.sizes.tolist(), files.checksums.tolist(), strict=True)
     rows = np.array([places.get(key, -1) for key in keys], np.int64)
     measured = {name: arrays[name] for name in Pictures._fields if name != "shapes"}
-    if any(len(values) != len(before) for values in measured.values()):
-        raise ValueError("its columns do not belong together")
+    for name, (dtype, *sides) in FORMS.items():
+        values = measured[name]
+        if values.dtype.kind != dtype or values.shape != (len(before), *sides):
+            raise ValueError(f"{name} holds {values.dtype} of shape {values.shape}")
+        if dtype == "f" and not np.isfinite(values).all():
+            raise ValueError(f"{name} holds NaN or infinite values")
     ends = arrays["ends"].tolist()
+    if len(ends) not in (0, len(before)):
+        raise ValueError("its thumbnails are of other photos")
     encoded = arrays["encoded"].tobytes()
     parts = [encoded[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     shapes = np.zeros((len(before), 2), np.int32)  # known of the files' headers anyway

@@ -72,6 +72,8 @@ def read_table(
         table = read(path, columns, with_embeddings)
         if fault := fault_of_table(table):
             raise ValueError(fault)
+        if with_embeddings and (fault := _fault_of_embeddings(table.embeddings)):
+            raise ValueError(fault)
         return table
 
 
@@ -80,6 +82,8 @@ def fault_of_table(table: Table) -> str:
     if not all(isinstance(name, str) for name in table.paths):
         return "path holds other things than texts"
     found, count = table.embeddings, len(table)
+    if not count:
+        return "it names no image"
     if found.dtype != np.float32 or found.ndim != 2 or len(found) != count:
         return f"embedding holds {found.dtype} of shape {found.shape} for {count} paths"
     for name, values in table.columns.items():
@@ -88,6 +92,14 @@ def fault_of_table(table: Table) -> str:
             return f"{name} holds {len(values)} values for {count} paths"
         if name in FILE_COLUMNS and (array.dtype.kind not in "iu" or array.ndim != 1):
             return f"{name} holds {array.dtype} of shape {array.shape}, not whole numbers"
+    return ""
+
+
+def _fault_of_embeddings(found: np.ndarray) -> str:
+    if not found.size:
+        return f"embedding holds no numbers, its shape is {found.shape}"
+    if not (np.isfinite(found.min()) and np.isfinite(found.max())):  # NaN passes through both
+        return "embedding holds NaN or infinite values"
     return ""
 
 

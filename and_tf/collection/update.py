@@ -13,9 +13,10 @@ from and_tf.collection.columns import clean_texts
 from and_tf.collection.encoder import embed_source
 from and_tf.collection.files import FILE_COLUMNS, Files, read_checksums
 from and_tf.collection.origin import Origin, check_same, origin_of
+from and_tf.collection.table import fingerprint
 from and_tf.collection.table_reading import Table, read_table
 from and_tf.data.sources.source import Source
-from and_tf.errors import Argument, UserError
+from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.export import ExportedEncoder
 
 TOLERANCE = 1e-5  # of an embedding's value: machines round by less
@@ -102,6 +103,7 @@ def _check_origin(table: Table, encoder: ExportedEncoder, now: Origin) -> None:
             "leave out ", Argument("update", True), " to embed all photos anew.",
         )  # fmt: skip
     is_exact = check_same(table.path, before, encoder, TOLERANCE)
+    _check_rows(table, encoder)
     if before.images != now.images:
         logger.warning("%s was made from %s, not %s.", table.path, before.images, now.images)
     if before.batch_size != now.batch_size or not is_exact:
@@ -109,6 +111,20 @@ def _check_origin(table: Table, encoder: ExportedEncoder, now: Origin) -> None:
             "The last digits of what is kept may differ from embedding anew: it was embedded %s.",
             "on another machine" if before.batch_size == now.batch_size
             else f"{before.batch_size} images at once",
+        )  # fmt: skip
+
+
+def _check_rows(table: Table, encoder: ExportedEncoder) -> None:
+    """Refuses embeddings that are not those that were written."""
+    width, fault = table.embeddings.shape[1], ""
+    if width != encoder.embedding_dim:
+        fault = f"{width} values of each image, and its encoder gives {encoder.embedding_dim}"
+    elif table.metadata.get("rows") not in (None, fingerprint(table.embeddings)):
+        fault = "other embeddings than its metadata tell of"
+    if fault:
+        raise BrokenFile(
+            f"{table.path} holds {fault}: restore it, or leave out ", Argument("update", True),
+            " to embed all photos anew.",
         )  # fmt: skip
 
 

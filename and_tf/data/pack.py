@@ -48,6 +48,7 @@ from and_tf.runs.places import check_local, expanded
 
 logger = logging.getLogger(__name__)
 
+REMEDY = "remove the folder, or name another, and pack the images again"
 AT_ONCE = 64  # images that are read ahead of the one that is written
 
 
@@ -77,7 +78,11 @@ def pack(settings: PackSettings) -> Path:
     plan = {name: _planned(source, settings.file_bytes) for name, source in sources.items()}
     _begin(folder, plan, settings)
     missing = {
-        name: [n for n in range(len(split.ends)) if not _is_written(folder, name, split, n)]
+        name: [
+            number
+            for number in range(len(split.ends))
+            if not _is_written(folder, name, split, number, sources[name])
+        ]
         for name, split in plan.items()
     }
     _report(folder, plan, missing)
@@ -130,7 +135,7 @@ def _begin(folder: Path, plan: dict[str, PackedSplit], settings: PackSettings) -
     """
     output = Argument("output", settings.output)
     try:
-        known = read_plan(folder / PLAN)
+        known = read_plan(folder / PLAN, REMEDY)
     except FileNotFoundError:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise UserError(output, " holds something else: name another folder.") from None
@@ -148,12 +153,16 @@ def _begin(folder: Path, plan: dict[str, PackedSplit], settings: PackSettings) -
         )  # fmt: skip
 
 
-def _is_written(folder: Path, name: str, split: PackedSplit, number: int) -> bool:
+def _is_written(
+    folder: Path, name: str, split: PackedSplit, number: int, source: EncodedSource
+) -> bool:
+    """Whether a file of images is there, with the index that it is to have."""
     try:
-        read_index(split.file(folder, name, number), split.columns, split.count(number))
+        found = read_index(split.file(folder, name, number), split.columns, split.count(number))
     except BrokenFile:
         return False
-    return True
+    expected = _columns(source, split.rows(number))
+    return all(np.array_equal(found[key], values) for key, values in expected.items())
 
 
 def _report(folder: Path, plan: dict[str, PackedSplit], missing: dict[str, list[int]]) -> None:
@@ -177,7 +186,7 @@ def _check_room(
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"{folder} needs {needed / 1e9:.1f} GB more, of which its disk has {free / 1e9:.1f}: "
+            f"{folder} needs {needed / 1e6:,.1f} MB more, of which its disk has {free / 1e6:,.1f}: "
             "make room, or name another ", Argument("output"), "."
         )  # fmt: skip
 
@@ -208,14 +217,18 @@ def _written(path: Path, source: EncodedSource, rows: np.ndarray) -> dict[str, n
 
     write_records(path, records())
     _check_written(path, source.sizes[rows], checksums)
+    shapes = source.header_shapes()[rows]
+    return _columns(source, rows) | {"checksums": checksums, "shapes": shapes}
+
+
+def _columns(source: EncodedSource, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """The columns of an index that a source knows without its images being read."""
     names = "\0".join(source.names[row] for row in rows.tolist()) if source.names else ""
     labels = np.full(len(rows), -1, np.int32) if source.labels is None else source.labels[rows]
     columns = {
         "names": np.frombuffer(names.encode(errors="surrogateescape"), np.uint8),
         "labels": labels.astype(np.int32),
         "sizes": source.sizes[rows],
-        "checksums": checksums,
-        "shapes": source.header_shapes()[rows],
     }
     return columns if source.boxes is None else columns | {"boxes": source.boxes[rows]}
 

@@ -53,6 +53,9 @@ class BankMethod(Method):
             **dataclasses.asdict(self.options),
         }
 
+    def counters(self, epoch: int) -> dict[str, int]:
+        return {"round": self.plan.round_of(epoch)}
+
     def curriculum(self, context: TrainingContext, **of_method: Any) -> NeighbourhoodCurriculum:
         """The callback that discovers neighbourhoods, with what a method adds to its arguments."""
         from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum

@@ -168,6 +168,11 @@ class Method(Settings):
         """
         return "", {}
 
+    def counters(self, epoch: int) -> dict[str, int]:
+        """Whole numbers in the model's `state` that follow from the epoch of its last step, by name
+        there: a checkpoint that holds others is refused."""
+        return {}
+
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
         """What the method does between steps, in order; none by default.
 

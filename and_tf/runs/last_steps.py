@@ -1,4 +1,5 @@
-"""The last step, epoch and round of a run: its checkpoints may claim no later one."""
+"""The last step, epoch and round of a run: its checkpoints may claim no later one, and no epoch that
+ends with another step."""
 
 import math
 from collections.abc import Mapping
@@ -18,10 +19,14 @@ class Last(NamedTuple):
     round: int
 
     def fault(self, metadata: Mapping[str, Any]) -> str:
-        """What the metadata of a checkpoint tell that lies further on; empty if nothing does."""
+        """What the metadata of a checkpoint tell that lies further on, or does not fit together;
+        empty if all is well."""
         for name, last in self._asdict().items():
             if metadata.get(name, 0) > last:
                 return f"it is of {name} {metadata[name]}, and the run has {last}"
+        step, epoch = metadata["step"], metadata.get("epoch")  # the latter of a finished epoch
+        if epoch and step not in (0, epoch * self.step // self.epoch):  # 0 where none is taken
+            return f"epoch {epoch} does not end with its step, {step}"
         return ""
 
 

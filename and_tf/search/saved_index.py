@@ -161,6 +161,7 @@ def _read(path: Path, nprobe: int, num_rows: int) -> Any:
         raise ValueError("its lists are of other rows")
     _check_lists(lists, path.stat().st_size)
     index.nprobe = nprobe
+    index.search(np.zeros((1, index.d), np.float32), 1)  # whether faiss takes what else it holds
     return index
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from and_tf.data.picture import grid, png
 from and_tf.data.pipeline import sample_augmented
@@ -24,6 +25,7 @@ from and_tf.runs.workdir import Workdir
 from and_tf.settings import differences, flat_values
 from and_tf.training.build import Experiment, total_steps
 from and_tf.training.callbacks import callback_metadata, restore_metadata
+from and_tf.training.contradictions import contradiction, epochs_without_metrics
 from and_tf.training.encoder import size_of_start
 from and_tf.training.hardware import precision_policy
 from and_tf.training.online_evaluation import Monitor
@@ -207,7 +209,7 @@ def continue_run(
             "version of this program that wrote it, or train anew in another ",
             Argument("workdir"), ".",
         )  # fmt: skip
-    _check_place(experiment, metadata, path)
+    _check_place(experiment, metadata, arrays, path)
     state = checkpoint.training_state(experiment.model) | monitor.state
     checkpoint.restore(state, arrays, path, _ranges(experiment, monitor))
     if experiment.step != metadata["step"]:
@@ -221,14 +223,21 @@ def continue_run(
         run.write_flags(dataclasses.replace(kept, data=experiment.settings.data))
     monitor.best = metadata["best"]
     run.forget_after(metadata["step"])
+    if without := epochs_without_metrics(metadata, run.read_metrics(), experiment.steps_per_epoch):
+        logger.warning(
+            "%s holds no metrics of %d of the epochs before step %d, the first: epoch %d.",
+            run.metrics, len(without), metadata["step"], without[0],
+        )  # fmt: skip
     logger.info(
         "Continuing %s after step %d of %d.", run.path, metadata["step"], experiment.total_steps
     )
     return metadata.get("interrupted")
 
 
-def _check_place(experiment: Experiment, metadata: dict[str, Any], path: Path) -> None:
-    """Refuses a checkpoint of other images, or in an epoch that does not end with its step.
+def _check_place(
+    experiment: Experiment, metadata: dict[str, Any], arrays: dict[str, np.ndarray], path: Path
+) -> None:
+    """Refuses a checkpoint of other images, or of another step than it names.
 
     Raises:
         BrokenFile: before anything is changed.
@@ -239,9 +248,8 @@ def _check_place(experiment: Experiment, metadata: dict[str, Any], path: Path) -
     step, last = metadata["step"], experiment.total_steps
     if step > last:  # where flags.cfg does not tell, or the method takes fewer than it tells
         raise _corrupt(path, f"it is of step {step}, and the run has {last}")
-    interrupted = metadata.get("interrupted")
-    if interrupted and last and (interrupted["epoch"] + 1) * experiment.steps_per_epoch != step:
-        raise _corrupt(path, f"epoch {interrupted['epoch'] + 1} does not end with its step, {step}")
+    if fault := contradiction(experiment, metadata, arrays):
+        raise _corrupt(path, fault)
 
 
 def _ranges(experiment: Experiment, monitor: Monitor) -> dict[str, tuple[float, float]]:

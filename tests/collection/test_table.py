@@ -232,6 +232,10 @@ FORGED = {
         {"file_size": np.ones((2, 2), int)},
         "file_size holds int64 of shape (2, 2)",
     ),
+    "no image": ({"path": NAMES[:0], "embedding": ROWS[:0]}, "it names no image"),
+    "no numbers": ({"embedding": ROWS[:, :0]}, "embedding holds no numbers"),
+    "a NaN": ({"embedding": ROWS * np.float32("nan")}, "embedding holds NaN or infinite"),
+    "infinite": ({"embedding": ROWS / np.float32(0)}, "embedding holds NaN or infinite"),
     "one size": ({"file_size": np.array(3)}, "cannot be read as a table"),
     "lists": ({"reasons": NAMES, "reasons__offsets": NAMES}, "the ends of lists are <U5"),
 }

@@ -109,6 +109,26 @@ def test_a_change_that_sets_size_and_time_back_is_found(embed, photos, embedded)
     assert changes.changed == 1 and changes.rows[1] == -1
 
 
+@pytest.mark.parametrize(
+    ("forge", "words"),
+    [
+        (lambda rows: rows[:, :2], "holds 2 values of each image, and its encoder gives 4"),
+        (lambda rows: rows[::-1], "holds other embeddings than its metadata tell of"),
+    ],
+)
+def test_embeddings_that_were_not_written_so_are_refused(embed, photos, forge, words):
+    """Of another width, or of other images: also where no photo is new."""
+    path = embed().path
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez(path, **arrays | {"embedding": forge(arrays["embedding"])})
+    for _ in range(2):
+        with pytest.raises(UserError) as caught:
+            embed(update=True)
+        assert words in str(caught.value) and "leave out update=True" in str(caught.value)
+        write_images(photos / "new", ["z.png"])
+
+
 def _now(photos):
     from and_tf.data.sources.folder import open_folder
 
@@ -327,7 +347,10 @@ def _pictures_of(page, table):
     return re.findall(r"data:image/jpeg;base64,[\w+/=]+", page) + [x.read_bytes() for x in beside]
 
 
-@pytest.mark.parametrize("spoil", ["other versions", "corrupt", "gone", "other columns"])
+@pytest.mark.parametrize(
+    "spoil",
+    ["other versions", "corrupt", "gone", "other columns", "not a number", "fewer thumbnails"],
+)
 def test_what_was_kept_is_done_without_where_it_cannot_be_trusted(
     embed, photos, decoded, monkeypatch, spoil
 ):
@@ -342,8 +365,13 @@ def test_what_was_kept_is_done_without_where_it_cannot_be_trusted(
     else:
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files}
+        forged = {
+            "other columns": {"sharpness": np.zeros(2)},
+            "not a number": {"sharpness": arrays["sharpness"] * np.nan},
+            "fewer thumbnails": {"ends": arrays["ends"][:-1]},
+        }[spoil]
         with open(path, "wb") as file:
-            np.savez(file, **arrays | {"sharpness": np.zeros(2)})
+            np.savez(file, **arrays | forged)
     decoded.clear()
     embed(update=True)
     assert len([name for name in decoded if isinstance(name, str)]) == 7 * 2  # measured, and shown

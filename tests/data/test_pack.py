@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pickle
 import runpy
+import shutil
 import sys
 
 import numpy as np
@@ -218,6 +219,11 @@ def test_boxes_are_kept_for_those_who_crop_to_them(photos, tmp_path):
             assert packed.fingerprint == expected.fingerprint
             np.testing.assert_array_equal(packed.image_shapes, expected.image_shapes)
             np.testing.assert_array_equal(packed.load([7, 2], 8), expected.load([7, 2], 8))
+    for index in packing.Path(again.output).glob("*.npz"):
+        arrays = dict(np.load(index))
+        np.savez(index, **arrays | {"boxes": arrays["boxes"] * np.nan})
+    message = error_of(open_source, f"records:{again.output}", crop_to_box=True)
+    assert "boxes hold NaN" in message
     table.write_text(table.read_text().replace(",1,3,9", ",2,3,9"))
     assert "with other labels, boxes" in error_of(pack, settings)
 
@@ -264,6 +270,15 @@ def test_a_forged_plan_is_refused_in_a_line(photos, old, new):
     assert photos.output in message and "pack the images again" in message
 
 
+def test_a_forged_plan_is_no_plan_to_go_on_by_and_the_remedy_works(photos):
+    pack(photos)
+    (packing.Path(photos.output) / "plan.json").write_text("{")
+    message = error_of(pack, photos)
+    assert "plan.json cannot be read" in message and "remove the folder, or name another" in message
+    shutil.rmtree(photos.output)
+    pack(photos)
+
+
 def test_what_a_later_version_adds_is_passed_over(photos):
     pack(photos)
     plan = packing.Path(photos.output) / "records.json"
@@ -279,6 +294,28 @@ def test_names_and_labels_of_another_index_are_refused(photos):
         np.savez(first, **(arrays | {name: value}))
         message = error_of(open_source, f"records:{photos.output}", "train")
         assert "split train, cannot be read" in message and "pack the images again" in message
+        pack(photos)  # which writes this file anew
+        assert len(open_source(f"records:{photos.output}", "train")) == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "forge", "words"),
+    [
+        ("names", lambda old: np.uint8(0), "names holds uint8 of shape ()"),
+        ("labels", lambda old: np.stack([old, old], axis=1), "labels holds int32 of shape"),
+        ("labels", lambda old: old - 2, "labels hold -2"),
+        ("sizes", lambda old: -old, "sizes hold -"),
+        ("shapes", lambda old: old[:, :1], "shapes holds int32 of shape"),
+        ("shapes", lambda old: -old, "shapes hold -12"),
+    ],
+)
+def test_an_index_of_other_shapes_or_values_is_refused(photos, name, forge, words):
+    pack(photos)
+    (first, *_) = sorted(packing.Path(photos.output).glob("train-*.npz"))
+    arrays = dict(np.load(first))
+    np.savez(first, **(arrays | {name: forge(arrays[name])}))
+    message = error_of(open_source, f"records:{photos.output}", "train")
+    assert words in message and "pack the images again" in message
 
 
 def test_without_array_record_nothing_is_begun(photos, monkeypatch):

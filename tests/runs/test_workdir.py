@@ -180,6 +180,18 @@ def test_the_end_of_a_round_lies_within_the_round(run, further):
         run.load_checkpoint("round_0")
 
 
+@pytest.mark.parametrize(("step", "is_taken"), [(15, True), (0, True), (14, False), (9, False)])
+def test_an_epoch_of_a_round_or_best_encoder_ends_with_its_step(run, step, is_taken):
+    run.write_flags(experiment_settings({"rounds": 1, "epochs_per_round": 5, "batch_size": 4}))
+    run.write_metadata({"mean": [1.0], "std": [1.0], "images": 12})
+    run.save_best({}, {"step": step, "epoch": 5})
+    if is_taken:  # step 0 where a method takes none
+        assert run.load_checkpoint("best")[1]["step"] == step
+    else:
+        with pytest.raises(BrokenFile, match=f"epoch 5 does not end with its step, {step}"):
+            run.load_checkpoint("best")
+
+
 def test_a_setting_that_is_written_otherwise_is_no_other_one(run):
     begun(run)
     run.flags.write_text(run.flags.read_text().replace("temperature=0.1", "temperature=0.10"))

@@ -93,7 +93,9 @@ def test_an_index_of_which_forged_things_are_told_is_built_anew(built, tmp_path,
     assert "cannot be read as an index" in caplog.text and "built anew" in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["another index", "junk", "cut", "other rows", "length", "pipe"])
+@pytest.mark.parametrize(
+    "kind", ["another index", "junk", "cut", "other rows", "length", "pipe", "untrained"]
+)
 def test_an_index_of_another_body_is_built_anew(built, rows, tmp_path, caplog, kind):
     path = save_index(tmp_path / "t.faiss", built)
     content = path.read_bytes()
@@ -102,6 +104,11 @@ def test_an_index_of_another_body_is_built_anew(built, rows, tmp_path, caplog, k
         flat = faiss.IndexFlatIP(16)
         flat.add(rows)
         faiss.write_index(flat, str(path))
+        content = path.read_bytes() + end
+    elif kind == "untrained":
+        untrained = faiss.clone_index(built.index)
+        untrained.is_trained = False
+        faiss.write_index(untrained, str(path))
         content = path.read_bytes() + end
     elif kind == "junk":
         content = content[:4] + bytes(range(256)) * 4 + end

@@ -34,6 +34,8 @@ COLUMNS: dict[str, np.dtype] = {  # of the .npz file beside each file of images
     "shapes": np.dtype(np.int32),
     "boxes": np.dtype(np.float64),  # where the data set has any
 }
+WIDTHS = {"shapes": (2,), "boxes": (4,)}  # of the columns of several numbers for each image
+LOWEST = {"labels": -1, "sizes": 1, "shapes": 0}
 OF_ANY_VERSION = schema.Schema({"version": schema.whole(1)}, required=("version",))
 REMEDY = "pack the images again"
 
@@ -82,8 +84,12 @@ def index_file(file: Path) -> Path:
     return file.with_suffix(".npz")
 
 
-def read_plan(path: Path) -> dict[str, PackedSplit]:
+def read_plan(path: Path, remedy: str = REMEDY) -> dict[str, PackedSplit]:
     """The splits of a packed folder, by their names.
+
+    Args:
+        path: of the plan.
+        remedy: what to do where it is damaged.
 
     Raises:
         FileNotFoundError: there is none.
@@ -91,13 +97,13 @@ def read_plan(path: Path) -> dict[str, PackedSplit]:
     """
     if not path.exists():
         raise FileNotFoundError(path)
-    version = schema.read_object(path, OF_ANY_VERSION, REMEDY)["version"]
+    version = schema.read_object(path, OF_ANY_VERSION, remedy)["version"]
     if version != VERSION:
         raise BrokenFile(
             f"{path} is of form {version}, while this version of and_tf reads form {VERSION}: "
             "remove the folder, and pack the images again."
         )
-    found = schema.read_object(path, schema.PACK, REMEDY)["splits"]
+    found = schema.read_object(path, schema.PACK, remedy)["splits"]
     fields = [field.name for field in dataclasses.fields(PackedSplit)]
     splits = {
         name: PackedSplit(**{field: split[field] for field in fields})
@@ -105,7 +111,7 @@ def read_plan(path: Path) -> dict[str, PackedSplit]:
     }
     for name, split in splits.items():
         if min(np.diff(split.ends, prepend=0)) < 1:
-            raise BrokenFile(f"{path} cannot be read (a file of {name} has no images): {REMEDY}.")
+            raise BrokenFile(f"{path} cannot be read (a file of {name} has no images): {remedy}.")
     return splits
 
 
@@ -183,6 +189,20 @@ def _fault(
     return ""
 
 
+def _fault_of_index(found: dict[str, Any], columns: dict[str, np.dtype], count: int) -> str:
+    """What is wrong with the columns of an index of so many images; empty if nothing is."""
+    for key, dtype in columns.items():
+        rows = (found[key].size,) if key == "names" else (count, *WIDTHS.get(key, ()))
+        if found[key].dtype != dtype or found[key].shape != rows:
+            return f"{key} holds {found[key].dtype} of shape {found[key].shape} for {count} images"
+    if not np.isfinite(found.get("boxes", 0.0)).all():
+        return "boxes hold NaN or infinite values"
+    for key, lowest in LOWEST.items():
+        if (value := found[key].min()) < lowest:
+            return f"{key} hold {value}"
+    return ""
+
+
 def read_index(file: Path, columns: dict[str, np.dtype], count: int) -> dict[str, np.ndarray]:
     """What is known of the images of a file.
 
@@ -198,10 +218,8 @@ def read_index(file: Path, columns: dict[str, np.dtype], count: int) -> dict[str
         check_arrays(index_file(file))
         with np.load(index_file(file), allow_pickle=False) as arrays:
             found: dict[str, Any] = {key: arrays[key] for key in (*columns, "bytes")}
-        types = {key: found[key].dtype for key in columns}
-        lengths = {len(found[key]) for key in columns if key != "names"}
-        if types != columns or lengths != {count}:
-            raise ValueError(f"{lengths} images in place of {count}")
+        if fault := _fault_of_index(found, columns, count):
+            raise ValueError(fault)
         size = file.stat().st_size
         if size != int(found["bytes"]):
             raise ValueError(f"{size:,} bytes in place of {int(found['bytes']):,}")

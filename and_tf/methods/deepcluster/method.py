@@ -66,6 +66,9 @@ class DeepCluster(Method):
 
         return DeepClusterModel(encoder, len(train), self._number_of_clusters(train), seed=seed)
 
+    def counters(self, epoch: int) -> dict[str, int]:
+        return {"assigned_epoch": epoch - epoch % self.reassign_epochs}
+
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
         from and_tf.methods.deepcluster.reassignment import ClusterReassignment
 

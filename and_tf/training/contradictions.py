@@ -1,0 +1,51 @@
+"""Whether what a checkpoint tells twice agrees: its step, and what follows from the step."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from and_tf.training.build import Experiment
+
+
+def contradiction(
+    experiment: "Experiment", metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> str:
+    """What in a checkpoint is of another step than the one it names, in words; empty if nothing is.
+
+    Args:
+        experiment: that is to be continued.
+        metadata: of the checkpoint.
+        arrays: of the checkpoint.
+    """
+    step, per_epoch = metadata["step"], experiment.steps_per_epoch
+    interrupted = metadata.get("interrupted")
+    if interrupted and experiment.total_steps and (interrupted["epoch"] + 1) * per_epoch != step:
+        return f"epoch {interrupted['epoch'] + 1} does not end with its step, {step}"
+    counters = experiment.settings.method.counters((step - 1) // per_epoch) if step else {}
+    for name, value in counters.items():
+        found = arrays.get(name)  # of another type or shape it is refused when it is restored
+        if found is not None and (found.dtype.kind, found.ndim) == ("i", 0) and found != value:
+            return f"its {name} is {found}, while step {step} lies in {name} {value}"
+    told, is_anchor = metadata.get("curriculum", {}).get("anchors"), arrays.get("is_anchor")
+    if told is None or is_anchor is None or is_anchor.dtype != bool:
+        return ""
+    return "" if is_anchor.sum() == told else f"it names {told} anchors and holds {is_anchor.sum()}"
+
+
+def epochs_without_metrics(
+    metadata: Mapping[str, Any], records: list[dict[str, Any]], steps_per_epoch: int
+) -> list[int]:
+    """Epochs, from 1, that a checkpoint comes after and metrics.jsonl tells nothing of.
+
+    Lines may have been removed, as they are where they are corrupt; or the step was forged.
+
+    Args:
+        metadata: of the checkpoint.
+        records: of metrics.jsonl.
+        steps_per_epoch: of the run.
+    """
+    ended = metadata["step"] // steps_per_epoch - ("interrupted" in metadata)
+    logged = {record.get("epoch") for record in records if "loss" in record}
+    return [epoch for epoch in range(1, ended + 1) if epoch not in logged]
