@@ -1,5 +1,4 @@
-"""The last step, epoch and round of a run: its checkpoints may claim no later one, and no epoch that
-ends with another step."""
+"""The last step, epoch and round of a run: its checkpoints may claim no later one."""
 
 import math
 from collections.abc import Mapping

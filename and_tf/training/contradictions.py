@@ -1,5 +1,6 @@
 """Whether what a checkpoint tells twice agrees: its step, and what follows from the step."""
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,8 @@ def contradiction(
 
 def epochs_without_metrics(
     metadata: Mapping[str, Any], records: list[dict[str, Any]], steps_per_epoch: int
-) -> list[int]:
-    """Epochs, from 1, that a checkpoint comes after and metrics.jsonl tells nothing of.
+) -> tuple[int, int]:
+    """How many epochs that a checkpoint comes after metrics.jsonl tells nothing of, and the first.
 
     Lines may have been removed, as they are where they are corrupt; or the step was forged.
 
@@ -45,7 +46,11 @@ def epochs_without_metrics(
         metadata: of the checkpoint.
         records: of metrics.jsonl.
         steps_per_epoch: of the run.
+
+    Returns:
+        Their number, and the first of them, from 1.
     """
     ended = metadata["step"] // steps_per_epoch - ("interrupted" in metadata)
-    logged = {record.get("epoch") for record in records if "loss" in record}
-    return [epoch for epoch in range(1, ended + 1) if epoch not in logged]
+    logged = {r["epoch"] for r in records if "loss" in r and 1 <= r.get("epoch", 0) <= ended}
+    first = next(epoch for epoch in itertools.count(1) if epoch not in logged)
+    return ended - len(logged), first

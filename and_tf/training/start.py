@@ -223,10 +223,11 @@ def continue_run(
         run.write_flags(dataclasses.replace(kept, data=experiment.settings.data))
     monitor.best = metadata["best"]
     run.forget_after(metadata["step"])
-    if without := epochs_without_metrics(metadata, run.read_metrics(), experiment.steps_per_epoch):
+    count, first = epochs_without_metrics(metadata, run.read_metrics(), experiment.steps_per_epoch)
+    if count > 0:
         logger.warning(
             "%s holds no metrics of %d of the epochs before step %d, the first: epoch %d.",
-            run.metrics, len(without), metadata["step"], without[0],
+            run.metrics, count, metadata["step"], first,
         )  # fmt: skip
     logger.info(
         "Continuing %s after step %d of %d.", run.path, metadata["step"], experiment.total_steps

@@ -18,6 +18,7 @@ from helpers.report_runs import settings_of
 from hypothesis import given
 from hypothesis import strategies as st
 
+from and_tf.errors import BrokenFile
 from and_tf.evaluation import results
 from and_tf.export.metadata import from_json
 from and_tf.export.savedmodel_files import DESCRIPTION, read_description
@@ -132,17 +133,24 @@ def variables():
     }
 
 
+EXPERIMENT = types.SimpleNamespace(
+    images=types.SimpleNamespace(content="c"), total_steps=4, steps_per_epoch=1, settings=SETTINGS
+)
+
+
+def test_a_step_within_the_plan_is_not_believed_where_the_round_is_another(tmp_path):
+    arrays = {"round": np.int32(0)}
+    _check_place(EXPERIMENT, {"step": 2}, arrays, tmp_path)
+    with pytest.raises(BrokenFile, match="its round is 0, while step 3 lies in round 1"):
+        _check_place(EXPERIMENT, {"step": 3}, arrays, tmp_path)
+
+
 @cases(10)
 @given(text=forged(FACTS), arrays=st.one_of(st.just(ARRAYS), forged_arrays(ARRAYS)))
 def test_checkpoints_and_ends_of_rounds(run, variables, text, arrays):
-    experiment = types.SimpleNamespace(
-        images=types.SimpleNamespace(content="c"), total_steps=4, steps_per_epoch=1,
-        settings=SETTINGS,
-    )  # fmt: skip
-
     def read():
         found, metadata, path = run.load_checkpoint()
-        _check_place(experiment, metadata, found, path)
+        _check_place(EXPERIMENT, metadata, found, path)
         checkpoint.restore(variables, found, path, {"neighbours": (0, 7), "optimizer/0000": (0, 4)})
         assert variables["neighbours"].numpy().max() <= 7
         look_at(read_record(run))

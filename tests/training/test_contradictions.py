@@ -67,7 +67,8 @@ def test_an_interrupted_epoch_ends_with_the_step():
 def test_epochs_that_nothing_was_logged_of_are_found():
     records = [{"step": 3 * epoch, "epoch": epoch, "loss": 1.0} for epoch in (1, 3)]
     records.append({"step": 6, "epoch": 2, "knn_top1": 5.0})  # an evaluation alone
-    assert epochs_without_metrics({"step": 10}, records, 3) == [2]
-    assert epochs_without_metrics({"step": 5}, records, 3) == []
+    assert epochs_without_metrics({"step": 10}, records, 3) == (1, 2)
+    assert epochs_without_metrics({"step": 5}, records, 3)[0] == 0
+    assert epochs_without_metrics({"step": 2**31 - 1}, records, 1) == (2**31 - 3, 2)
     interrupted = {"step": 12, "interrupted": {"epoch": 3, "logs": {}}}
-    assert epochs_without_metrics(interrupted, records, 3) == [2]
+    assert epochs_without_metrics(interrupted, records, 3) == (1, 2)
