@@ -1,4 +1,4 @@
-"""A method of one's own, in one file, goes through all programs as those of the package do."""
+"""A method and an encoder of one's own, in one file, go through all programs as the package's."""
 
 import json
 import os
@@ -21,8 +21,17 @@ import os
 import signal
 import sys
 
+from and_tf.encoders import ENCODERS
 from and_tf.methods import METHODS, Method
 from and_tf.settings import at_least, setting
+
+
+def build_two_stages(layers, x, embedding_dim, large=False):
+    """Two convolutions."""
+    for name in ("stem", "stage1"):
+        x = layers.convolution(x, 8, 3, 2, name=f"{name}_conv")
+        x = layers.relu(layers.batch_norm(x, name=f"{name}_bn"), name=name)
+    return layers.embedding(layers.average_pool(x, name="average"), embedding_dim)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +97,7 @@ class Parity(Method):
         return [Counter()]
 
 
+ENCODERS["two_stages"] = build_two_stages
 METHODS["parity"] = Parity
 
 if __name__ == "__main__":
@@ -100,7 +110,7 @@ if __name__ == "__main__":
 '''
 
 TINY = [
-    "--data=digits", "--method=parity", "--classes=3", "--encoder=resnet_small",
+    "--data=digits", "--method=parity", "--classes=3", "--encoder=two_stages",
     "--image_size=16", "--train_split=train[:150]", "--eval_split=test[:50]", "--rounds=1",
     "--epochs_per_round=2", "--batch_size=50", "--embedding_dim=8", "--deterministic",
 ]  # fmt: skip
@@ -122,7 +132,7 @@ def program(tmp_path):
     return run
 
 
-def test_a_method_of_ones_own_goes_through_all_programs(program, tmp_path):
+def test_a_method_and_an_encoder_of_ones_own_go_through_all_programs(program, tmp_path):
     run = Workdir(tmp_path / "run")
     folder = f"--workdir={run.path}"
     stopped = program("train", *TINY, folder, STOP_AFTER="4")  # within the second of four epochs

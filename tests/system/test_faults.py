@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from helpers import programs
+from helpers.cluster import WORKER, environment
 from PIL import Image
 
 from and_tf.data.manifest import Manifest, changes
@@ -215,8 +216,8 @@ def test_the_second_of_two_processes_on_one_workdir_is_refused(stopped, capsys):
 def test_a_workdir_deleted_under_the_run_ends_it_in_one_line(tmp_path, flags):
     run = tmp_path / "run"
     started = subprocess.Popen(
-        [sys.executable, "train.py", *TINY, "--epochs_per_round=500", *flags, f"--workdir={run}"],
-        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", WORKER, *TINY, "--epochs_per_round=500", *flags, f"--workdir={run}"],
+        cwd=ROOT, env=environment(""), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     while not (run / "checkpoints" / "last.npz").is_file():
         assert started.poll() is None, started.communicate()

@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from helpers import programs
+from helpers.cluster import WORKER, environment
 from helpers.small_runs import skip_exports
 from helpers.stops import stop_after
 from PIL import Image
@@ -257,10 +258,10 @@ def test_a_real_process_refuses_in_one_line_on_stderr(command):
 
 
 def training(run, **streams):
-    """A real train.py, in a process group of its own like one that a shell starts."""
+    """A real train.py, but for its encoder, in a process group like one that a shell starts."""
     words = [*TINY, "--epochs_per_round=500", "--checkpoint_steps=4", f"--workdir={run}"]
     words += ["--image_size=8", "--eval_every=0"]
-    return process("train.py", *words, process_group=0, **streams)
+    return process("-m", WORKER, *words, env=environment(""), process_group=0, **streams)
 
 
 def wait_for_step(started, run, step):
