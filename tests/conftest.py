@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers.browser import browser, chromium, console_errors, requested_urls  # noqa: F401
-from helpers.small_runs import skip_exports
+from helpers.small_runs import export_keras_alone, skip_exports
 from helpers.thin_resnet import thin_resnets
 
 cpus = tf.config.list_physical_devices("CPU")
@@ -117,6 +117,14 @@ def no_exports():
     """Runs of a module end without exports, which take most of the time of a short one."""
     with pytest.MonkeyPatch.context() as patch:
         skip_exports(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def keras_exports():
+    """Runs of a module end without a SavedModel."""
+    with pytest.MonkeyPatch.context() as patch:
+        export_keras_alone(patch)
         yield
 
 

@@ -200,6 +200,7 @@ def test_an_unknown_method_is_refused(tmp_path):
         table(tmp_path, "--methods=and,simclr")
 
 
+@pytest.mark.usefixtures("no_exports", "thin_resnet")
 def test_the_real_programs_fill_the_table(tmp_path, monkeypatch):
     commands = []
 

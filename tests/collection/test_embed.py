@@ -18,6 +18,8 @@ from and_tf.data.sources.source import array_source
 from and_tf.errors import BrokenFile, BrokenImage, NotFound, UserError
 from and_tf.export import export_encoder
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):

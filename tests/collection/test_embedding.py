@@ -10,6 +10,8 @@ import and_tf
 from and_tf.encoders import build_encoder, pooled_features
 from and_tf.errors import NotFound, UserError
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 SIDE = 16
 
 

@@ -18,6 +18,8 @@ from and_tf.collection.table_reading import read_table
 from and_tf.errors import BrokenImage, NotFound, UserError
 from and_tf.export import export_encoder
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 NAMES = [f"{kind}/{number}.png" for kind in ("cats", "dogs") for number in range(10)]
 
 

@@ -24,6 +24,8 @@ from and_tf.data.sources.encoded import EncodedSource
 from and_tf.errors import UserError
 from and_tf.export import export_encoder
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):

@@ -12,6 +12,8 @@ import and_tf
 from and_tf.bank.settings import BankSettings
 from and_tf.methods.method import TrainingContext
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 TEXT = (ROOT / "docs" / "contributing.md").read_text()
 
 

@@ -12,6 +12,8 @@ from and_tf.evaluation import features as features_module
 from and_tf.evaluation.features import extract_layers
 from and_tf.evaluation.pooling import feature_widths, pool, pooled_grid
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 SIZE = 8
 
 

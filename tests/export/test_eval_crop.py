@@ -20,6 +20,8 @@ from and_tf.runs.restore import load_encoder
 from and_tf.runs.settings import RunChoice
 from and_tf.runs.workdir import Workdir
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 SHAPES = [(30, 20), (12, 41), (97, 96), (8, 8)]
 
 

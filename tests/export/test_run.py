@@ -17,6 +17,8 @@ from and_tf.export.settings import ExportSettings
 from and_tf.runs.settings import RunChoice
 from and_tf.runs.workdir import Workdir
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
 
 

@@ -10,5 +10,10 @@ def make_runs_small(patch):
     skip_exports(patch)
 
 
+def export_keras_alone(patch):
+    """Runs end with the .keras file: a SavedModel, which decodes photos, is traced for seconds."""
+    patch.setattr("and_tf.export.run.FORMATS_AT_END", ("keras",))
+
+
 def skip_exports(patch):
     patch.setattr("and_tf.export.run.export_finished_run", lambda *others: None)

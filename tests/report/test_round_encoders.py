@@ -9,6 +9,8 @@ from and_tf.errors import BrokenFile
 from and_tf.report.record import read_record
 from and_tf.report.round_encoders import encoders_by_round
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 
 @pytest.fixture
 def run(tmp_path):

@@ -29,7 +29,7 @@ from and_tf.training.online_evaluation import Monitor
 from and_tf.training.optimizers import TorchSGD
 from and_tf.training.stopping import StopRequest
 
-pytestmark = pytest.mark.usefixtures("no_exports")
+pytestmark = pytest.mark.usefixtures("no_exports", "thin_resnet")
 
 TEMPERATURES = [0.005, 0.07, 1.0]
 TINY = [

@@ -8,6 +8,8 @@ from helpers.stops import stop_after
 from and_tf.collection import quick_run
 from and_tf.training import heartbeat
 
+pytestmark = pytest.mark.usefixtures("keras_exports", "thin_resnet")
+
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):

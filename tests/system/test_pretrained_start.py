@@ -14,6 +14,8 @@ from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
 from and_tf.training import callbacks
 
+pytestmark = pytest.mark.usefixtures("keras_exports")
+
 DATA = ["--data=digits", "--train_split=train[:160]", "--eval_split=test[:60]", "--batch_size=64"]
 TINY = [*DATA, "--image_size=16", "--color_jitter=0", "--grey=0", "--checkpoint_steps=1"]
 ROUNDS = ["--rounds=1", "--epochs_per_round=2", "--freeze=stem,stage1", "--init_rate=0.1"]

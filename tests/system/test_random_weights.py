@@ -15,6 +15,8 @@ from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
 from and_tf.training.online_evaluation import Monitor
 
+pytestmark = pytest.mark.usefixtures("keras_exports", "thin_resnet")
+
 TINY = [
     "--data=digits", "--method=random", "--encoder=resnet_small", "--image_size=16",
     "--train_split=train[:150]", "--eval_split=test[:50]", "--rounds=1", "--epochs_per_round=2",
@@ -35,7 +37,7 @@ def test_the_encoder_is_exported_as_it_is_built(finished):
     for one, other in zip(load_encoder(finished.path).weights, built.weights, strict=True):
         np.testing.assert_array_equal(one, other)
     images = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
-    exported = load_exported(finished.exports / "encoder")
+    exported = load_exported(finished.exports / "encoder.keras")
     np.testing.assert_allclose(
         exported(images), pooled_features(built).predict(images, verbose=0), atol=1e-5
     )

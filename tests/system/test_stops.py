@@ -22,7 +22,7 @@ from and_tf.search.rows import unit_rows
 from and_tf.training.online_evaluation import Monitor
 from and_tf.training.stopping import StopRequest
 
-pytestmark = pytest.mark.usefixtures("thin_resnet")
+pytestmark = pytest.mark.usefixtures("keras_exports", "thin_resnet")
 
 NUM_ROWS = 50_000  # seconds of work
 

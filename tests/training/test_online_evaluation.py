@@ -15,6 +15,8 @@ from and_tf.methods.anchor_neighbourhoods.model import AND
 from and_tf.training import online_evaluation
 from and_tf.training.online_evaluation import METRICS, Monitor
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 MILD = AugmentationSettings(image_size=16, crop_min_area=0.5, color_jitter=0, grey=0)
 
 

@@ -10,6 +10,8 @@ from and_tf.methods import METHODS
 from and_tf.methods.method import TrainingContext
 from and_tf.methods.split_brain.grey import are_grey
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 
 def source(colour):
     """40 grey images, of which one has one spot that differs by `colour` between channels."""

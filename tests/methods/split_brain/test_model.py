@@ -14,6 +14,8 @@ from and_tf.methods.split_brain.loss import split_brain_losses
 from and_tf.methods.split_brain.model import SplitBrainModel
 from and_tf.training.optimizers import TorchSGD
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 N, BATCH = 24, 8
 
 split_encoder = functools.partial(encoders.build_encoder, split=True)

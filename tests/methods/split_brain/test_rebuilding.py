@@ -1,6 +1,7 @@
 """Images rebuilt from what both halves of an encoder predict."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from skimage import color
 
@@ -10,6 +11,8 @@ from and_tf.methods.split_brain.loss import area_means
 from and_tf.methods.split_brain.method import SplitBrain
 from and_tf.methods.split_brain.model import HEADS, build_predictor, head_state
 from and_tf.methods.split_brain.rebuilding import rebuilt_images
+
+pytestmark = pytest.mark.usefixtures("thin_resnet")
 
 SIDE, PLACES = 16, 8
 
