@@ -13,8 +13,8 @@ def in_processes(strategy: tf.distribute.Strategy) -> bool:
 
 def local_devices(strategy: tf.distribute.Strategy) -> tuple[str, ...]:
     """Names of the devices of one process that the replicas of a strategy are; none where it has
-    no strategy, or where its replicas are processes."""
-    if not isinstance(strategy, tf.distribute.MirroredStrategy):
+    one replica, or where its replicas are processes."""
+    if strategy.num_replicas_in_sync == 1 or in_processes(strategy):
         return ()
     return tuple(strategy.extended.worker_devices)
 

@@ -283,7 +283,7 @@ CHECKPOINTS = [
      run(with_(monitor__neighbours=np.full((64, 10), -2, "int32"))), CONTINUED,
      ["{here}/run/checkpoints/last.npz", "monitor/neighbours holds -2", "Restore it"]),
     ("a round that the run has not", "train", run(with_(round=np.int32(99))),
-     CONTINUED, ["{here}/run/checkpoints/last.npz", "round holds 99", "Restore it"]),
+     CONTINUED, ["{here}/run/checkpoints/last.npz", "its round is 99", "restore it"]),
     ("weights that are not finite", "export",
      run(with_(encoder__fc__bias=np.full(8, np.nan, "float32"))), CONTINUED,
      ["{here}/run/checkpoints/last.npz", "encoder/fc/bias holds NaN", "Restore it"]),
