@@ -35,7 +35,6 @@ def test_a_running_fit_does_a_step_a_call_and_none_in_between():
 
 def test_an_error_within_fit_is_raised_by_the_call():
     fit = step_cases.fit_step("resnet_small", TINY)
-    fit.model.train_function = None
     fit.model.bank.rows.assign(np.full((40, 128), np.nan))
     with pytest.raises(Exception, match="NaN or infinite"):
         fit()
