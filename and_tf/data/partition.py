@@ -22,6 +22,12 @@ def share(count: Any, number: Any, size: Any) -> tuple[Any, Any]:
     return number * count // size, (number + 1) * count // size
 
 
+def leaves_some_empty(count: int, size: int) -> bool:
+    """Whether one of several devices gets nothing of a batch of so many as TensorFlow cuts it:
+    equally many for each until none are left."""
+    return 0 < count <= -(-count // size) * (size - 1)
+
+
 def share_of_batches(count: int, number: int, size: int, batch_size: int) -> tuple[int, int]:
     """`share` in whole batches but for the last one: each batch is then what one process makes."""
     first, last = share(-(-count // batch_size), number, size)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from and_tf.data.augmentation.augment import augment_others
 from and_tf.data.augmentation.noise import augmentation_noise
 from and_tf.data.failures import recorded
-from and_tf.data.partition import share
+from and_tf.data.partition import leaves_some_empty, share
 from and_tf.data.photo_processes import PhotoProcesses, crops_of_step
 from and_tf.data.settings import AugmentationSettings
 from and_tf.data.sources.source import Source
@@ -42,6 +42,7 @@ def train_pipeline(
     views: int = 1,
     part: tuple[int, int] | None = None,
     processes: PhotoProcesses | None = None,
+    replicas: int = 1,
 ) -> tf.data.Dataset:
     """The shuffled, augmented batches of one epoch: from a global step to the end of its epoch.
 
@@ -73,12 +74,16 @@ def train_pipeline(
             where each image counts 1 / R: no process has a step without images.
         processes: that decode and augment photos beside this one; by default its threads do. The
             images are the same.
+        replicas: R, devices of this process for which TensorFlow cuts each batch. If it would leave
+            one of them without images, whose convolutions fail, the last batch comes R times over,
+            one after the other, so that each device gets all of it and each image counts 1 / R.
 
     Returns:
         Dataset of (inputs, indices (B,) int64). The inputs are augmented images (B, S, S, 3)
         float32 in 0..255; or images (B, S, S, 3) uint8 and noise (B, VALUES_PER_IMAGE) float32, for
         images that are crops already without a crop; or noise. Where V is above 1, they have a
-        second axis V. With `part`, of (inputs, indices (b,), weights (b,) float32).
+        second axis V. With `part`, or with copies for `replicas`, of (inputs, indices (b,), weights
+        (b,) float32).
 
     Raises:
         UserError: if the source has fewer images than a batch, or `yields` is unknown.
@@ -119,6 +124,8 @@ def train_pipeline(
     batches = steps.map(choose, num_parallel_calls=tf.data.AUTOTUNE)
     if part is not None:
         batches = batches.map(functools.partial(_part_of_batch, part))
+    elif leaves_some_empty(num_samples % batch_size, replicas):
+        batches = batches.map(functools.partial(_on_all_if_last, batch_size, replicas))
     if yields != "noise":
         batches = batches.map(load, num_parallel_calls=tf.data.AUTOTUNE)
     if yields == "augmented":
@@ -140,6 +147,17 @@ def _part_of_batch(
     rows = slice(tf.where(is_shared, start, 0), tf.where(is_shared, stop, count))
     weights = tf.fill(tf.shape(indices), tf.where(is_shared, 1.0, 1 / size))  # (B,)
     return noise[rows], indices[rows], weights[rows]
+
+
+def _on_all_if_last(
+    batch_size: int, replicas: int, noise: tf.Tensor, indices: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Noise and indices of a batch, the last one as often as there are replicas, and the weight of
+    each image."""
+    copies = tf.where(tf.shape(indices)[0] < batch_size, replicas, 1)
+    weights = tf.fill(tf.shape(indices), 1 / tf.cast(copies, tf.float32))  # (B,)
+    noise = tf.tile(noise, [copies] + [1] * (noise.shape.rank - 1))
+    return noise, tf.tile(indices, [copies]), tf.tile(weights, [copies])
 
 
 def _load(

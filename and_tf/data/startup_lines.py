@@ -18,7 +18,8 @@ from typing import Any
 LINES = (
     r"^WARNING: All log messages before absl::InitializeLog\(\)"
     r"|^[IWE]0000 .*(port|cudart_stub|cuda_platform|cpu_feature_guard)\.cc:"
-    r"|^E0000 .*(grpc_server_lib|context_distributed_manager)\.cc:"  # and raised as well
+    r"|^E0000 .*(grpc_server_lib|context_distributed_manager|base_collective_executor)\.cc:"
+    r"|^(Additional GRPC error information|:UNKNOWN:|RPC: /tensorflow)"  # and raised as well
 )
 SECONDS = 5  # to wait for the last lines, should another process hold the descriptor
 SHOWN = ("0", "1")  # log levels at which a user wants to see them

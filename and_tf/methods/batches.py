@@ -60,7 +60,7 @@ def images_and_targets(data: Any, kind: str = "indices") -> tuple[Any, tf.Tensor
 
 
 def without_weights(data: Any) -> tuple[Any, tf.Tensor]:
-    """A batch of `train_pipeline(part=...)` without the weights of its images, and these, (B,).
+    """A batch of `train_pipeline` for replicas without the weights of its images, and these, (B,).
 
     Of a batch that comes without, each image counts 1.
     """

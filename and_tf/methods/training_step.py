@@ -93,7 +93,7 @@ class TrainingStep(keras.Model):
         as one.
         """
         weights = None
-        if self.agreement is not None:
+        if self.agreement is not None or self.distribute_strategy.num_replicas_in_sync > 1:
             data, weights = batches.without_weights(data)
         inputs, indices = batches.images_and_targets(data)
         # Keras runs a step into the end of data of unknown length, where the optimizer's counter,
@@ -149,15 +149,19 @@ class TrainingStep(keras.Model):
         self, inputs: Any, indices: tf.Tensor, weights: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
         # The optimizer sums the gradients of all replicas, so each divides by the global batch.
-        if self.agreement is not None:
-            global_batch = self.agreement.total_weight(weights)
-            weights = self.optimizer.scale_loss(weights / global_batch)  # (B,)
-        else:
-            context = tf.distribute.get_replica_context()
-            global_batch = context.all_reduce("SUM", tf.cast(tf.shape(indices)[0], tf.float32))
-            scale = self.optimizer.scale_loss(1.0 / global_batch)
+        if weights is None:
+            scale = self.optimizer.scale_loss(1.0 / tf.cast(tf.shape(indices)[0], tf.float32))
             weights = tf.fill(tf.shape(indices), scale)  # (B,)
+        else:
+            global_batch = self._total_weight(weights)
+            weights = self.optimizer.scale_loss(weights / global_batch)  # (B,)
         return self.losses_and_gradients(self._make_images(inputs, indices), indices, weights)
+
+    def _total_weight(self, weights: tf.Tensor) -> tf.Tensor:
+        """The sum of the weights (B,) of the images of all replicas."""
+        if self.agreement is not None:
+            return self.agreement.total_weight(weights)
+        return tf.distribute.get_replica_context().all_reduce("SUM", tf.reduce_sum(weights))
 
     def _are_finite(self, losses: tf.Tensor, gradients: list[tf.Tensor]) -> tf.Tensor:
         are_finite = tf.math.is_finite(tf.linalg.global_norm(gradients))
@@ -177,7 +181,7 @@ class TrainingStep(keras.Model):
             # A step that is skipped counts: data, learning rate and rounds follow the counter.
             iterations.assign(step + 1)
         if self.agreement is None:
-            self.loss_tracker.update_state(losses)
+            self.loss_tracker.update_state(losses, weights)
         else:  # what all have measured, in the tracker of each
             self.loss_tracker.update_state(*self.agreement.mean(losses, weights))
 

@@ -261,9 +261,8 @@ def _build_model(
     strategy: tf.distribute.Strategy,
 ) -> MethodModel:
     replicas = strategy.num_replicas_in_sync
-    is_even = in_processes(strategy)
-    # A small batch goes to all processes, of which clusters of its views would count the copies.
-    if not is_even or settings.method.views > 1:
+    if settings.method.views > 1:  # clusters of views would count the copies of a small batch
+        is_even = in_processes(strategy)
         check_last_batch(len(train), settings.optimizer.batch_size, replicas, is_even)
     with strategy.scope():
         encoder = run_encoder(settings, run, metadata, start, synchronized_batch_norm=replicas > 1)

@@ -134,7 +134,8 @@ def _pipeline(
         processes=processes,
     )
     if sharing.size == 1:
-        return pipeline()
+        strategy = experiment.model.distribute_strategy
+        return pipeline(replicas=strategy.num_replicas_in_sync)
     # TensorFlow would cut batches itself, and share out the files, of which it knows nothing.
     return experiment.model.distribute_strategy.distribute_datasets_from_function(
         lambda context: pipeline(part=(sharing.number, sharing.size))

@@ -4,6 +4,7 @@ import contextlib
 
 import tensorflow as tf
 
+from and_tf.data.partition import leaves_some_empty
 from and_tf.errors import Argument, UserError
 from and_tf.training.cluster import JOBS, Cluster
 
@@ -78,7 +79,7 @@ def abort_collectives(reason: str) -> None:
 def check_last_batch(
     num_samples: int, batch_size: int, replicas: int, is_even: bool = False
 ) -> None:
-    """Refuses a last batch that leaves a device without images: oneDNN's convolutions fail there.
+    """Refuses a last batch of fewer images than devices can share: copies would have to do.
 
     Args:
         is_even: whether all get an equal number of images, give or take one; else, as TensorFlow
@@ -88,8 +89,8 @@ def check_last_batch(
         UserError: if so.
     """
     last_batch = num_samples % batch_size
-    of_each = 1 if is_even else -(-last_batch // replicas)
-    if 0 < last_batch <= of_each * (replicas - 1):
+    is_few = 0 < last_batch < replicas if is_even else leaves_some_empty(last_batch, replicas)
+    if is_few:
         raise UserError(
             Argument("batch_size", batch_size), f" leaves {last_batch} image(s) in the last batch "
             f"of {num_samples}, for {replicas} devices: choose another.",

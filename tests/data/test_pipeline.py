@@ -315,6 +315,31 @@ def test_the_parts_of_processes_are_the_batch(size, options):
             np.testing.assert_array_equal(np.concatenate(found), whole)
 
 
+# TensorFlow gives two of four devices 2 of 5 images each, the third one, and the last none.
+@pytest.mark.parametrize(("count", "replicas"), [(21, 4), (17, 2)])
+@pytest.mark.parametrize("options", [{}, {"yields": "images"}])
+def test_a_batch_that_leaves_a_device_without_images_goes_to_all_and_counts_once(
+    count, replicas, options
+):
+    *whole, (last, last_indices) = pipeline(count=count, **options)
+    *others, (inputs, indices, weights) = pipeline(count=count, replicas=replicas, **options)
+    for (images, own), (expected, expected_indices) in zip(
+        [batch[:2] for batch in others], whole, strict=True
+    ):
+        np.testing.assert_array_equal(own, expected_indices)
+        for found, of_one in zip(*map(tf.nest.flatten, (images, expected)), strict=True):
+            np.testing.assert_array_equal(found, of_one)
+    assert all((batch[2].numpy() == 1).all() for batch in others)
+    parts = zip(*map(tf.nest.flatten, (inputs, last)), strict=True)
+    for found, expected in [(indices, last_indices), *parts]:
+        np.testing.assert_array_equal(found, np.concatenate([expected] * replicas))
+    np.testing.assert_array_equal(weights, np.full(replicas * (count % BATCH), 1 / replicas))
+
+
+def test_other_batches_for_devices_stay_as_they_are():
+    assert len(next(iter(pipeline(count=23, replicas=4)))) == 2
+
+
 def test_a_batch_of_fewer_images_than_processes_goes_to_all_and_counts_once():
     parts = [list(pipeline(count=10, part=(number, 4)))[-1] for number in range(4)]
     images, indices = list(pipeline(count=10))[-1]

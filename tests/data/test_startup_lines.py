@@ -15,13 +15,21 @@ I0000 00:00:1795680089.655094   28015 port.cc:153] oneDNN custom operations are 
 I0000 00:00:1795680089.655499   28015 cudart_stub.cc:31] Could not find cuda drivers.
 E0000 00:00:1795680108.971204   28015 cuda_platform.cc:52] failed call to cuInit: INTERNAL.
 """
+# Which are raised as well, where TensorFlow does not connect processes.
+OF_CONNECTING = """\
+E0000 00:00:1795739287.397914   14933 base_collective_executor.cc:252] BaseCollectiveExecutor::StartAbort DEADLINE_EXCEEDED
+RPC: /tensorflow.CoordinationService/RegisterTask
+E0000 00:00:1795739287.397979   14933 context_distributed_manager.cc:1124] Deadline Exceeded
+Additional GRPC error information from remote target /job:worker/replica:0/task:0 while calling:
+:UNKNOWN:Error received from peer  {grpc_status:4, grpc_message:"Deadline Exceeded"}
+"""  # noqa: E501
 OTHERS = b"a warning \xff of another library\nE0000 00:00:1.2 34 cuda_dnn.cc:5] no cuDNN\n"
 
 
 def test_greetings_are_left_out_and_nothing_else(capfd):
     os.write(2, b"before\n")
     with startup_lines_dropped():
-        os.write(2, GREETINGS.encode() + OTHERS)
+        os.write(2, (GREETINGS + OF_CONNECTING).encode() + OTHERS)
     os.write(2, b"after\n")
     expected = b"before\n" + OTHERS + b"after\n"
     assert capfd.readouterr().err == expected.decode(errors="replace")

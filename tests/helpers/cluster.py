@@ -37,7 +37,8 @@ def started(flags, size=1, program=WORKER, ports=None):
     files: from pipes that nobody reads while they run, they would wait for ever.
     """
     own = flags if flags and isinstance(flags[0], list) else [flags] * size
-    configs = tf_configs(ports or free_ports(size)) if size > 1 else [""]
+    alone = ["{}"]  # TensorFlow's own strategies read it too
+    configs = tf_configs(ports or free_ports(size)) if size > 1 else alone
     strategy = ["--strategy=multiworker"] if size > 1 else []
     workers = []
     with contextlib.ExitStack() as files:

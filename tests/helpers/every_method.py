@@ -1,6 +1,7 @@
-"""Trains by each method in one start, alone or as one of the processes that `TF_CONFIG` names.
+"""Trains by each method in one start: alone, on four logical devices of the CPU, or as one of the
+processes that `TF_CONFIG` names.
 
-Usage: python -m helpers.every_method FOLDER [--strategy=multiworker]
+Usage: python -m helpers.every_method FOLDER RUN,... --strategy=none|mirrored|multiworker
 """
 
 import pathlib
@@ -9,6 +10,7 @@ import sys
 from and_tf.training import encoder  # isort: skip  (sets what TensorFlow reads)
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers import programs
 from helpers.small_runs import skip_exports
 from helpers.small_worker import small_encoder
@@ -21,10 +23,12 @@ TO_BE_CONTINUED = [
     "--deterministic", "--checkpoint_steps=2", "--epochs_per_round=4", "--eval_every=4",
 ]  # fmt: skip
 
-# Method, number of images and flags of each run. The last batch of 21 images holds 5, that of 17 a
-# single one. Each way to keep the bank comes once: whole in each process, and in parts.
+# Method, number of images and flags of each run. The last batch of 23 images holds 7, that of 21
+# holds 5, of which TensorFlow gives the last of four devices none, and that of 17 a single one.
+# Each way to keep the bank comes once: whole in each process, and in parts.
+COUNTS = (17, 21, 23)
 FLAGS = {
-    "instance": ["instance", 21, "--views=2", "--group_weight=0.5", "--entropy_weight=0.2"],
+    "instance": ["instance", 23, "--views=2", "--group_weight=0.5", "--entropy_weight=0.2"],
     "bank_in_parts": ["and", 17, "--shard_bank", "--entropy_weight=0.2", "--steps_per_execution=2"],
     "deepcluster": ["deepcluster", 17, "--num_clusters=4"],
     "split_brain": ["split_brain", 21],
@@ -53,10 +57,12 @@ def flags(folder, run, method, count, *others):
     ]  # fmt: skip
 
 
-def train_all(folder, *strategy):
+def train_all(folder, names=tuple(FLAGS), strategy="none"):
     runs = [
-        programs.read_settings([*flags(folder, folder / name, *more), *strategy])
-        for name, more in FLAGS.items()
+        programs.read_settings(
+            [*flags(folder, folder / name, *FLAGS[name]), f"--strategy={strategy}"]
+        )
+        for name in names
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoder, "build_encoder", small_encoder)
@@ -67,5 +73,13 @@ def train_all(folder, *strategy):
                 loop.run_by(workers, settings, lambda *others: None)
 
 
+def make_four_devices():
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 4)
+
+
 if __name__ == "__main__":
-    train_all(pathlib.Path(sys.argv[1]), *sys.argv[2:])
+    folder, names, strategy = sys.argv[1:]
+    if strategy == "--strategy=mirrored":
+        make_four_devices()
+    train_all(pathlib.Path(folder), names.split(","), strategy.removeprefix("--strategy="))

@@ -1,4 +1,5 @@
-"""Processes on loopback train what one alone trains, by every method; and what ends them."""
+"""Processes on loopback, and devices, train what one alone trains, by every method; and what ends
+processes."""
 
 import json
 import re
@@ -8,10 +9,14 @@ import time
 import numpy as np
 import pytest
 from helpers.cluster import END, outputs, started
-from helpers.every_method import FLAGS, flags, train_all, write_images
+from helpers.every_method import COUNTS, FLAGS, flags, train_all, write_images
 from tensorflow.python.framework.config import disable_op_determinism
 
 METADATA = "facts"
+BY_FOUR = ["bank_in_parts"]  # by as many processes; the other runs are by two
+# Two replicas have trained by labels in `test_mirrored_methods`, and parts of a bank on four
+# devices in `test_shard_bank`.
+BY_FOUR_DEVICES = ["instance", "deepcluster", "split_brain", "random", "deterministic"]
 
 
 def arrays(run):
@@ -37,22 +42,34 @@ def assert_close(run, other):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """The folder of the runs of every method, by how many processes trained them."""
-    folders = {size: tmp_path_factory.mktemp(f"by_{size}") for size in (1, 2)}
+    """The folder of the runs of every method, by how many processes or devices trained them."""
+    folders = {by: tmp_path_factory.mktemp(f"by_{by}") for by in (1, 2, 4, "four_devices")}
     for folder in folders.values():
-        for count in (17, 21):
+        for count in COUNTS:
             write_images(folder, count)
-    with started([str(folders[2])], 2, program="helpers.every_method") as workers:
-        for status, output in outputs(workers):
-            assert status == 0, output
+    train_by(folders[2], 2, [run for run in FLAGS if run not in BY_FOUR])
+    train_by(folders[4], 4, BY_FOUR)
+    train_by(folders["four_devices"], 1, BY_FOUR_DEVICES, "--strategy=mirrored")
     train_all(folders[1])
     disable_op_determinism()
     return folders
 
 
+def train_by(folder, size, runs, *strategy):
+    words = [str(folder), ",".join(runs), *strategy]
+    with started(words, size, program="helpers.every_method") as workers:
+        for status, output in outputs(workers):
+            assert status == 0, output
+
+
 @pytest.mark.parametrize("run", FLAGS)
-def test_two_processes_train_as_one(trained, run):
-    assert_close(trained[1] / run, trained[2] / run)
+def test_processes_train_as_one(trained, run):
+    assert_close(trained[1] / run, trained[4 if run in BY_FOUR else 2] / run)
+
+
+@pytest.mark.parametrize("run", BY_FOUR_DEVICES)
+def test_four_devices_train_as_one(trained, run):
+    assert_close(trained[1] / run, trained["four_devices"] / run)
 
 
 def test_a_killed_process_ends_the_other_and_the_same_commands_continue_to_the_same_bits(
