@@ -26,7 +26,7 @@ from and_tf.data.sources.loading import (
     load_crops,
     members_at,
 )
-from and_tf.data.workers import in_threads
+from and_tf.data.workers import decoding_threads, in_threads
 from and_tf.errors import Argument, BrokenImage
 
 if TYPE_CHECKING:
@@ -124,8 +124,14 @@ class EncodedSource:
                 content, box = self.content(index), self.box(index)
                 images[row] = load_square(content, size, box, self.eval_crop)
 
-        in_threads(fill, len(indices))
+        in_threads(fill, len(indices), self._most_threads())
         return images
+
+    def _most_threads(self) -> int | None:
+        """That decode; of files no limit is known, since they may have to be waited for."""
+        if holds_paths(self.items) or not len(self):
+            return None
+        return decoding_threads(self.sizes.mean())
 
     def load_crops(
         self,
