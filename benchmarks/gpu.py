@@ -4,9 +4,10 @@ Each part runs in a process of its own within `--limit_s`, and its line is print
 there; one that fails or takes too long is reported, and the next one runs. On a CPU all parts run,
 too: give small sizes (`--rows=2000 --steps=5 --product=1024`).
 
-- step:ENCODER:PRECISION: steps of `AND.fit` as train.py runs them on this device (on a GPU: XLA,
-  images held and augmented on the device, 50 steps a call); its fraction of the device's own rate
-  of matrix products in that precision;
+- step:ENCODER:PRECISION: steps of `AND.fit` as train.py runs them on this device (on a GPU: images
+  held and augmented on the device, 50 steps a call); its fraction of the device's own rate of
+  matrix products in that precision. With :host behind, the host augments; with :xla, the step is
+  compiled, which may take minutes before the first one;
 - run: a short run of `--flagfile=configs/cifar10.cfg` with its kNN, if `--data_dir` holds the data;
   all 1,000 epochs: `--parts=run --epochs=200 --limit_s=3600 --run_flags=--checkpoint_epochs=0`;
 - discovery, knn: neighbourhoods among all rows; weighted kNN, K = 200, of the queries.
@@ -34,6 +35,7 @@ SIDE, DIM = 32, 128
 CHAIN = 10  # matrix products in a call: one alone would measure the launch
 PARTS = (
     "step:alexnet:mixed",
+    "step:alexnet:mixed:host",
     "run",
     "step:alexnet:float32",
     "step:resnet18:mixed",
@@ -42,7 +44,9 @@ PARTS = (
     "knn",
     "step:resnet18:float32",
     "step:resnet_small:float32",
+    "step:alexnet:mixed:xla",
 )
+VARIANTS = ("", "host", "xla")  # of a step
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -123,8 +127,10 @@ def measure(part: str, options: argparse.Namespace) -> dict:
     return metrics | {"device": found[0] if found else "CPU"}
 
 
-def step(options: argparse.Namespace, name: str, precision: str) -> dict:
+def step(options: argparse.Namespace, name: str, precision: str, variant: str = "") -> dict:
     """Milliseconds per step of `fit`, and its fraction of the device's best rate of products."""
+    if variant not in VARIANTS:
+        raise SystemExit(f"A step has {', '.join(VARIANTS[1:])} behind, or nothing: not {variant}.")
     import keras
     import tensorflow as tf
 
@@ -141,16 +147,17 @@ def step(options: argparse.Namespace, name: str, precision: str) -> dict:
     pixels = rng.integers(0, 256, (options.rows, SIDE, SIDE, 3), dtype=np.uint8)
     source, augmentation = array_source(pixels, name="random"), AugmentationSettings()
     at_once = min(50, options.steps // 2) if is_gpu else 1
+    is_on_device = is_gpu and variant != "host"
     with tf.device(main_device()):
-        make_images = on_device.from_noise(pixels, augmentation) if is_gpu else None
+        make_images = on_device.from_noise(pixels, augmentation) if is_on_device else None
     model.compile(
         and_tf.TorchSGD(0.03, momentum=0.9, nesterov=True, weight_decay=5e-4),
-        jit_compile=is_gpu,
+        jit_compile=variant == "xla",
         steps_per_execution=at_once,
         make_images=make_images,
     )
     data = and_tf.data.train_pipeline(
-        source, options.batch, augmentation, yields="noise" if is_gpu else "augmented"
+        source, options.batch, augmentation, yields="noise" if is_on_device else "augmented"
     )
     ends = []  # of executions: `fit` has waited for the device there
     note = keras.callbacks.LambdaCallback(

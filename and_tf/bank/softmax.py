@@ -176,10 +176,10 @@ def softmax_over_others(
 
     Reference: Han et al., Super-AND, ECCV 2020, for the entropy.
     """
-    own = tf.cast(own, tf.int32)[:, None]  # (B, 1)
+    own = tf.cast(own, tf.int64)[:, None]  # (B, 1); with int32 a GPU would be waited for
 
     def add(start, size, *sums):
-        is_own = start + tf.range(size) == own  # (B, block)
+        is_own = tf.cast(start + tf.range(size), tf.int64) == own  # (B, block)
         return OthersSums(*sums).with_rows(queries, read_block(bank, start, size), is_own)
 
     sums = over_blocks(add, no_sums_of_others(queries), int(bank.shape[0]), block_size)
@@ -261,8 +261,9 @@ def rows_at_once(num_rows: int, batch_size: int | tf.Tensor, budget_mb: float) -
         batch_size: B, on this replica.
         budget_mb: memory in MiB for logits in float32.
     """
-    images = tf.maximum(tf.cast(batch_size, tf.int64), 1)  # a replica may be left without any
-    fitting = tf.minimum(int(budget_mb * 2**18) // images, num_rows)
-    fitting = tf.cast(fitting, tf.int32)
-    block = tf.clip_by_value(fitting, 1, BANK_BLOCK)
-    return tf.where(fitting >= num_rows, num_rows, block)
+    with tf.device("CPU:0"):  # where a loop over blocks needs it; a GPU would be waited for
+        images = tf.maximum(tf.cast(batch_size, tf.int64), 1)  # a replica may be left without any
+        fitting = tf.minimum(int(budget_mb * 2**18) // images, num_rows)
+        fitting = tf.cast(fitting, tf.int32)
+        block = tf.clip_by_value(fitting, 1, BANK_BLOCK)
+        return tf.where(fitting >= num_rows, num_rows, block)

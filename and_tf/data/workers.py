@@ -48,8 +48,8 @@ def in_threads(work: Callable[[int], object], count: int, most: int | None = Non
 
     if most == 1:
         return work_on(np.arange(count))
-    is_limited = most is not None and most < NUM_THREADS
-    chunks = np.array_split(np.arange(count), most if is_limited else 4 * NUM_THREADS)
+    parts = 4 * NUM_THREADS if most is None or most >= NUM_THREADS else most
+    chunks = np.array_split(np.arange(count), parts)
     list(thread_pool().map(work_on, [rows for rows in chunks if len(rows)]))
 
 

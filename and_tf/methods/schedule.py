@@ -56,7 +56,8 @@ class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
         if self.policy == "constant":
             return ops.convert_to_tensor(self.learning_rate, "float32")
         total = self.plan.total_epochs * self.steps_per_epoch
-        step = ops.minimum(ops.cast(step, "int32"), total - 1)
+        # Not int32, with which TensorFlow computes on the host alone: it would wait for a GPU.
+        step = ops.minimum(ops.cast(step, "int64"), total - 1)
         if self.policy == "cosine_run":
             done = ops.cast(step, "float32") / total
             return self.learning_rate * 0.5 * (1 + ops.cos(math.pi * done))

@@ -110,8 +110,8 @@ class TrainingStep(keras.Model):
         """An operation that fails unless `indices` are images, each once or as the method may."""
         with tf.device("CPU:0"):  # where a pipeline yields them; a GPU would be waited for
             found = batches.summary(indices)  # (3,)
-        with tf.control_dependencies([self._indices_found.assign(found)]):
             is_valid = batches.are_valid(found, self.num_samples, self.may_repeat_images)
+        with tf.control_dependencies([self._indices_found.assign(found)]), tf.device("CPU:0"):
             return tf.debugging.Assert(is_valid, ["Indices that are not of the images."])
 
     def _checked_step(

@@ -25,7 +25,7 @@ from and_tf.methods.schedule import RoundSchedule
 from and_tf.runs.workdir import Workdir
 from and_tf.settings import of_result
 from and_tf.training.encoder import normalisation, open_start, run_encoder
-from and_tf.training.hardware import has_gpu, main_device, steps_per_execution, use_xla
+from and_tf.training.hardware import has_gpu, main_device, steps_per_execution
 from and_tf.training.onednn import check_onednn, onednn
 from and_tf.training.optimizers import TorchSGD
 from and_tf.training.settings import ExperimentSettings
@@ -290,7 +290,7 @@ def _compile(
             sgd.scale_rate(layer.trainable_variables, settings.encoder.init_rate)
         model.compile(
             optimizer=sgd,
-            jit_compile=use_xla(devices.jit_compile, replicas),
+            jit_compile=devices.jit_compile == "on",
             steps_per_execution=steps_per_execution(devices.steps_per_execution, replicas),
             make_images=make_images,
         )

@@ -42,17 +42,6 @@ def main_device() -> str:
     return "GPU:0" if has_gpu() else "CPU:0"
 
 
-def use_xla(jit_compile: str, replicas: int) -> bool:
-    """Whether to compile the step with XLA.
-
-    Args:
-        jit_compile: `on`, `off`, or `auto`: on one GPU, and not on a CPU, where oneDNN does 1.5 to
-            1.8 times as many images per second (`python -m benchmarks.step`).
-        replicas: devices that share a batch.
-    """
-    return jit_compile == "on" or (jit_compile == "auto" and has_gpu() and replicas == 1)
-
-
 def steps_per_execution(wanted: int, replicas: int) -> int:
     """Steps that TensorFlow runs in one call; 0 asks for the number that suits the device."""
     return wanted or (50 if has_gpu() and replicas == 1 else 1)

@@ -17,7 +17,7 @@ from and_tf.runs.workdir import Workdir
 from and_tf.training.build import Experiment, build_experiment, start_devices
 from and_tf.training.callbacks import run_callbacks
 from and_tf.training.fitting import fit
-from and_tf.training.hardware import has_gpu, log_devices, use_xla
+from and_tf.training.hardware import has_gpu, log_devices
 from and_tf.training.heartbeat import Heartbeat
 from and_tf.training.online_evaluation import Monitor
 from and_tf.training.settings import ExperimentSettings
@@ -124,9 +124,8 @@ def _train(
             heartbeat.describe("embedding the images by the weights that the run starts from")
             start_from_weights(experiment, monitor)
             heartbeat.describe("preparing the first step")
-    replicas = experiment.model.distribute_strategy.num_replicas_in_sync
     if experiment.workers.is_chief:
-        log_devices(settings.devices.precision, use_xla(settings.devices.jit_compile, replicas))
+        log_devices(settings.devices.precision, settings.devices.jit_compile == "on")
         log_estimates(experiment, monitor)
     callbacks = run_callbacks(experiment, of_method, monitor, stop, heartbeat)
     return fit(experiment, callbacks, stop, interrupted)

@@ -118,7 +118,8 @@ class DeviceSettings(Settings):
     )
     jit_compile: str = setting(
         "auto",
-        "Compile with XLA; auto: on one GPU, and not on a CPU, where oneDNN is faster.",
+        "Compile with XLA; auto: off. On a CPU oneDNN is faster; on the GPU that was tried the "
+        "first step took over 3 minutes, and one of two runs crashed.",
         choices=("auto", "on", "off"),
         moves_rounding=True,
     )

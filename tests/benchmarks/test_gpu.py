@@ -40,6 +40,25 @@ def test_a_step_is_held_against_the_devices_own_matrix_products():
     )
 
 
+@pytest.mark.parametrize(("variant", "is_xla"), [("", False), (":host", False), (":xla", True)])
+def test_the_step_is_compiled_where_asked_for(monkeypatch, variant, is_xla):
+    class Asked(Exception):
+        pass
+
+    class Model:
+        def compile(self, optimizer, jit_compile, **others):
+            raise Asked(jit_compile)
+
+    monkeypatch.setattr(gpu, "_half_trained_model", lambda options, name: Model())
+    with pytest.raises(Asked, match=str(is_xla)):
+        measured(f"step:alexnet:mixed{variant}")
+
+
+def test_an_unknown_variant_of_the_step_is_refused():
+    with pytest.raises(SystemExit, match="not sideways"):
+        measured("step:alexnet:mixed:sideways")
+
+
 def test_the_short_run_tells_its_knn(monkeypatch):
     monkeypatch.setattr(export_run, "export_finished_run", lambda run, *others: run.exports)
     metrics = measured("run", f"--run_flags={RUN}")

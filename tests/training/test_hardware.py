@@ -82,21 +82,6 @@ def test_the_slowdown_of_half_precision_is_that_of_steps_of_these_types(monkeypa
 
 
 @pytest.mark.parametrize(
-    ("wanted", "gpus", "replicas", "expected"),
-    [
-        ("on", 0, 1, True),
-        ("off", 1, 1, False),
-        ("auto", 0, 1, False),
-        ("auto", 1, 1, True),
-        ("auto", 2, 2, False),
-    ],
-)
-def test_xla_is_on_where_wanted_and_else_on_one_gpu(monkeypatch, wanted, gpus, replicas, expected):
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [None] * gpus)
-    assert hardware.use_xla(wanted, replicas) is expected
-
-
-@pytest.mark.parametrize(
     ("gpus", "replicas", "wanted", "expected"),
     [(0, 1, 0, 1), (1, 1, 0, 50), (2, 2, 0, 1), (1, 1, 3, 3)],
 )

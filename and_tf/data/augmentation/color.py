@@ -23,7 +23,7 @@ def color_jitter(planes: tf.Tensor, noise: tf.Tensor, strength: float) -> tf.Ten
     operations = operation_order(noise)  # (B, 4)
     factors, shift = jitter_amounts(noise, strength)  # (B, 3), (B,)
     pixels = tf.reshape(planes, [-1, 3, tf.shape(planes)[2] * tf.shape(planes)[3]])
-    hue_place = tf.argmax(tf.equal(operations, SHIFT_HUE), axis=1, output_type=tf.int32)  # (B,)
+    hue_place = tf.argmax(operations == SHIFT_HUE, axis=1)  # (B,) int64
     for place in range(3):
         pixels = affine_step(pixels, operations[:, place], factors, place < hue_place)
     pixels = shift_hue(pixels, shift)
@@ -33,9 +33,12 @@ def color_jitter(planes: tf.Tensor, noise: tf.Tensor, strength: float) -> tf.Ten
 
 
 def operation_order(noise: tf.Tensor) -> tf.Tensor:
-    """(B, 4) int32: the jitter's operations in the order in which they act on each image."""
-    order = tf.cast(noise[:, ORDER] * len(ORDERS), tf.int32)
-    return tf.gather(ORDERS, tf.minimum(order, len(ORDERS) - 1))
+    """(B, 4): the jitter's operations in the order in which they act on each image.
+
+    In float32, since TensorFlow computes with int32 on the host alone, which would wait for a GPU.
+    """
+    order = tf.minimum(noise[:, ORDER] * len(ORDERS), len(ORDERS) - 1.0)
+    return tf.gather(tf.constant(ORDERS, tf.float32), tf.cast(order, tf.int32))
 
 
 def affine_step(
@@ -47,9 +50,10 @@ def affine_step(
 
     Args:
         pixels: (B, 3, M) float32 in 0..255.
-        operation: (B,) int32. factors: (B, 3). active: (B,) bool.
+        operation: (B,), of `operation_order`. factors: (B, 3). active: (B,) bool.
     """
-    factor = tf.gather(factors, tf.minimum(operation, ADJUST_SATURATION), batch_dims=1)  # (B,)
+    column = tf.cast(tf.minimum(operation, ADJUST_SATURATION), tf.int32)  # hue has no factor
+    factor = tf.gather(factors, column, batch_dims=1)  # (B,)
     factor = tf.where(active, factor, 1.0)[:, None, None]
     rest = 1.0 - factor  # (B, 1, 1)
     saturation = (operation == ADJUST_SATURATION)[:, None, None]

@@ -31,9 +31,10 @@ def crop_boxes(
     width: int | tf.Tensor,
     settings: AugmentationSettings,
 ) -> tf.Tensor:
-    """(B, 4) int32: top, left, height and width of each crop, in pixels of the source image.
+    """(B, 4): top, left, height and width of each crop, in whole pixels of the source image.
 
     The first of ten (area, ratio) pairs that fits, else the largest centre crop of allowed ratio.
+    In float32, since TensorFlow computes with int32 on the host alone, which would wait for a GPU.
     """
     height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     smallest, (narrow, wide) = settings.crop_min_area, CROP_RATIOS
@@ -44,30 +45,31 @@ def crop_boxes(
     crop_height = tf.round(tf.sqrt(area / ratio))
     fits = (crop_width > 0) & (crop_width <= width) & (crop_height > 0) & (crop_height <= height)
     # reduce_min, because argmax leaves open which of equal values it returns.
-    first = tf.reduce_min(tf.where(fits, tf.range(ATTEMPTS), ATTEMPTS), axis=1)  # (B,)
+    attempts = tf.range(ATTEMPTS, dtype=tf.float32)
+    first = tf.reduce_min(tf.where(fits, attempts, float(ATTEMPTS)), axis=1)  # (B,)
     fallback = tf.minimum(
         tf.stack([height, width]), tf.round(tf.stack([width / narrow, height * wide]))
     )
     tried = tf.stack([crop_height, crop_width], axis=2)  # (B, ATTEMPTS, 2)
-    tried = tf.gather(tried, tf.minimum(first, ATTEMPTS - 1), batch_dims=1)  # (B, 2)
+    chosen = tf.cast(tf.minimum(first, ATTEMPTS - 1.0), tf.int32)  # (B,)
+    tried = tf.gather(tried, chosen, batch_dims=1)  # (B, 2)
     found = (first < ATTEMPTS)[:, None]  # (B, 1)
     crop = tf.where(found, tried, fallback)  # (B, 2)
     room = tf.stack([height, width]) - crop  # (B, 2)
     corner = noise[:, TOP : LEFT + 1] * (room + 1.0)  # uniform over 0..room once rounded down
     corner = tf.floor(tf.where(found, tf.minimum(corner, room), room / 2.0))
-    return tf.cast(tf.concat([corner, crop], axis=1), tf.int32)
+    return tf.concat([corner, crop], axis=1)
 
 
 def interpolation(
     start: tf.Tensor, length: tf.Tensor, source_size: int | tf.Tensor, size: int
 ) -> tf.Tensor:
-    """The matrices (B, size, source_size) that resize `length` pixels from `start` to `size`.
+    """The matrices (B, size, source_size) that resize `length` (B,) pixels from `start` to `size`.
 
     The triangle filter of PIL's BILINEAR: half-pixel centres, a support that grows with the scale
     when shrinking, weights that sum to 1. Pixels outside the crop have weight 0.
     """
-    start = tf.cast(start, tf.float32)[:, None, None]
-    length = tf.cast(length, tf.float32)[:, None, None]
+    start, length = start[:, None, None], length[:, None, None]
     scale = length / size  # (B, 1, 1) source pixels per output pixel
     centre = start + (tf.range(size, dtype=tf.float32)[:, None] + 0.5) * scale  # (B, size, 1)
     pixel = tf.cast(tf.range(source_size), tf.float32) + 0.5  # (source_size,)

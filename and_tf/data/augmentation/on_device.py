@@ -44,13 +44,16 @@ def from_noise(images: np.ndarray, augmentation: AugmentationSettings) -> MakeIm
         Function (noise (B, VALUES_PER_IMAGE), indices (B,)) to augmented images (B, S, S, 3)
         float32 in 0..255; or (B, V, VALUES_PER_IMAGE) to (B, V, S, S, 3), for V views.
     """
-    # A constant: TensorFlow keeps uint8 variables on the host, and checkpoints hold variables.
-    held = tf.constant(images)  # (N, S, S, 3) uint8
+    # A constant, since checkpoints hold variables. TensorFlow gathers uint8 on the host alone, to
+    # which it would copy all images in each step: the device holds their bytes as wider numbers.
+    rows = images.reshape(len(images), -1)  # (N, S * S * 3)
+    size = rows.shape[1]
+    held = tf.constant(np.pad(rows, [(0, 0), (0, -size % 8)]).view(np.int64))
 
     def make_images(noise: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-        chosen = tf.gather(held, indices)  # (B, S, S, 3)
-        if len(noise.shape) == 3:
-            chosen = tf.repeat(chosen[:, None], noise.shape[1], axis=1)  # (B, V, S, S, 3)
-        return augment(chosen, noise, augmentation)
+        views = noise.shape[1:-1]  # (), or (V,)
+        chosen = tf.gather(held, tf.repeat(indices, views.num_elements()))  # (B * V, M)
+        found = tf.reshape(tf.bitcast(chosen, tf.uint8), [-1, 8 * held.shape[1]])[:, :size]
+        return augment(tf.reshape(found, [-1, *views, *images.shape[1:]]), noise, augmentation)
 
     return make_images

@@ -37,25 +37,26 @@ def _cube_surface() -> np.ndarray:
 
 @functools.cache
 def _nearest_bins() -> np.ndarray:
-    """(25, 25) int32: the bin nearest to each multiple of `SPACING` of a and b, its own if any."""
+    """(25, 25) int64: the bin nearest to each multiple of `SPACING` of a and b, its own if any."""
     steps = np.arange(-FURTHEST, FURTHEST + 1, SPACING)
     cells = np.stack(np.meshgrid(steps, steps, indexing="ij"), axis=-1)  # (25, 25, 2)
     distances = np.square(cells[:, :, None] - colour_bins()).sum(axis=-1)  # (25, 25, Q)
-    return distances.argmin(axis=-1).astype(np.int32)
+    return distances.argmin(axis=-1)
 
 
 def colour_bin_of(ab: tf.Tensor) -> tf.Tensor:
-    """(...) int32, the bins of colours (..., 2); of one that sRGB lacks, such as a mean, the bin
+    """(...) int64, the bins of colours (..., 2); of one that sRGB lacks, such as a mean, the bin
     nearest to its own."""
-    table = tf.constant(_nearest_bins())  # (25, 25)
-    cells = tf.cast(tf.round(ab / SPACING), tf.int32) + FURTHEST // SPACING  # (..., 2)
-    cells = tf.clip_by_value(cells, 0, len(_nearest_bins()) - 1)
-    return tf.gather(tf.reshape(table, [-1]), cells[..., 0] * table.shape[1] + cells[..., 1])
+    table = _nearest_bins()  # (25, 25)
+    # Not in int32, with which TensorFlow computes on the host alone: it would wait for a GPU.
+    cells = tf.cast(tf.round(ab / SPACING), tf.int64) + FURTHEST // SPACING  # (..., 2)
+    cells = tf.clip_by_value(cells, 0, len(table) - 1)  # NaN becomes any bin, its loss stays NaN
+    return tf.gather(tf.constant(table.ravel()), cells[..., 0] * table.shape[1] + cells[..., 1])
 
 
 def lightness_bin_of(lightness: tf.Tensor) -> tf.Tensor:
-    """(...) int32, the bins of L (...) in 0..100."""
-    return tf.clip_by_value(tf.cast(tf.floor(lightness), tf.int32), 0, LIGHTNESS_BINS - 1)
+    """(...) int64, the bins of L (...) in 0..100."""
+    return tf.clip_by_value(tf.cast(tf.floor(lightness), tf.int64), 0, LIGHTNESS_BINS - 1)
 
 
 def lightness_bins() -> np.ndarray:

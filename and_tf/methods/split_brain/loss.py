@@ -29,8 +29,10 @@ def split_brain_losses(
 
 def _cross_entropy(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """(B,) float32 of logits (B, h, w, C) and targets (B, h, w)."""
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, tf.cast(logits, tf.float32))
-    return tf.reduce_mean(losses, axis=(1, 2))
+    rows = tf.reshape(tf.cast(logits, tf.float32), [-1, logits.shape[-1]])  # (B h w, C)
+    # In this form TensorFlow compares no shapes in the step, for which it would wait for a GPU.
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(targets, [-1]), rows)
+    return tf.reduce_mean(tf.reshape(losses, [-1, *logits.shape[1:3]]), axis=(1, 2))
 
 
 def area_means(images: tf.Tensor, places: tuple[int, int]) -> tf.Tensor:

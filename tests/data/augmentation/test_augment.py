@@ -150,7 +150,8 @@ def test_pixels_outside_the_crop_do_not_count():
     images, noise = photos(16), noise_of(16)
     settings = AugmentationSettings(image_size=8, **CROP_ONLY)
     outside = np.ones(images.shape, bool)
-    for mask, (top, left, h, w) in zip(outside, crop_boxes(noise, 32, 32, settings), strict=True):
+    boxes = crop_boxes(noise, 32, 32, settings).numpy().astype(int)
+    for mask, (top, left, h, w) in zip(outside, boxes, strict=True):
         mask[top : top + h, left : left + w] = False
     changed = np.where(outside, 255 - images, images)
     np.testing.assert_array_equal(
@@ -264,7 +265,7 @@ def test_without_a_crop_the_whole_square_stays_bit_for_bit(size, smallest):
 
 def test_crop_corners_are_uniform_over_the_room_left():
     settings = AugmentationSettings(crop_min_area=0.2)
-    boxes = crop_boxes(noise_of(40_000), 32, 32, settings).numpy()
+    boxes = crop_boxes(noise_of(40_000), 32, 32, settings).numpy().astype(int)
     for start, length in [(0, 2), (1, 3)]:
         corners = boxes[boxes[:, length] == 24][:, start]
         fractions = np.bincount(corners, minlength=9) / len(corners)
