@@ -96,11 +96,11 @@ def sums_over_others(
         own: (B,) int, row of the bank that each query leaves out.
     """
     on_all, has_more = _rows_on_all(shard)
-    own = tf.cast(own, tf.int32)
+    own = tf.cast(own, tf.int64)  # with int32 a GPU would be waited for
     own = tf.where(shard.has(own), shard.places(own), -1)[:, None]  # (B, 1)
 
     def add(start, size, *sums):
-        is_own = start + tf.range(size) == own  # (B, block)
+        is_own = tf.cast(start + tf.range(size), tf.int64) == own  # (B, block)
         return OthersSums(*sums).with_rows(queries, read_block(shard.rows, start, size), is_own)
 
     sums = no_sums_of_others(queries)

@@ -69,7 +69,8 @@ def test_each_device_takes_its_share_of_each_batch(two_replicas, count, by_devic
     features = extract(shared, Images(count), SIZE, batch_size=4, progress=False)
     assert (COUNTS["CPU:0"], COUNTS["CPU:1"]) == by_device
     expected = extract(convolutional(), Images(count), SIZE, 4, progress=False)
-    np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-6)
+    # Values of up to 110, of which float32 keeps 1e-5.
+    np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-4)
 
 
 def test_new_weights_are_those_of_each_device(two_replicas):
