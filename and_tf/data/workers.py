@@ -57,7 +57,7 @@ def decoding_threads(mean_bytes: float) -> int:
     """How many threads decode images of this encoded size faster than fewer would.
 
     Opening an image takes 0.2 ms whatever its size, for which Python's lock is held. On 16 cores
-    one thread a core took 0.8 ms for a CIFAR-10 image of 2.2 KiB, where a single one takes 0.3.
+    one thread a core took up to 0.8 ms for an image of CIFAR-10, 2.2 KiB; a single one takes 0.3.
     """
     return 1 + int(mean_bytes) // DECODED_BESIDE
 
