@@ -28,7 +28,10 @@ class Copy(NamedTuple):
 
 
 def copies_to_host(step: Callable[..., Any], *specs: Any) -> list[Copy]:
-    """Those of a function whose inputs come from the host, as from a pipeline."""
+    """Those of a function whose inputs come from the host, as from a pipeline.
+
+    What the functions that it calls in turn are given counts as lying on the host.
+    """
     graph = tf.function(step, autograph=False).get_concrete_function(*specs).graph
     captured = set(map(id, graph.internal_captures))
     return [

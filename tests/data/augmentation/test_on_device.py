@@ -31,7 +31,9 @@ def maker(yields):
     ]
 
 
-ways = pytest.mark.parametrize(("yields", "jit_compile"), [("images", False), ("noise", True)])
+ways = pytest.mark.parametrize(
+    ("yields", "jit_compile"), [("images", False), ("noise", False), ("noise", True)]
+)
 
 
 @ways
