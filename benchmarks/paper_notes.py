@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from and_tf.data.pipeline import steps_per_epoch
 from and_tf.report.published import Setting, departures, differences
 from and_tf.report.standard_error import standard_error
 from and_tf.settings import flat_values
@@ -27,13 +28,21 @@ def notes(
         f"[published]. The standard error of one value on {ours.held_out_images:,} images is "
         f"up to {error:.1f} points.",
         f"The rows may be compared with each other: {ours.images:,} training images, "
-        f"{epochs:,} epochs, encoder {ours.encoder}, {ours.image_size} pixels. Random "
-        "weights are not trained, and supervised training reads labels; in what else the "
-        "methods differ is listed below.",
+        f"{epochs:,} epochs{of_steps(results, ours.images)}, encoder {ours.encoder}, "
+        f"{ours.image_size} pixels. Random weights are not trained, and supervised training reads "
+        "labels; in what else the methods differ is listed below.",
         beside_published(results, ours),
         f"All runs: {' '.join(of_all)}",
         *(of_method(results, method, epochs, own[method]) for method in results.methods),
     ]
+
+
+def of_steps(results: Results, images: int) -> str:
+    """The steps of an epoch, or that the methods differ in them."""
+    workdirs = filter(None, map(results.workdir, results.methods))
+    batch_sizes = {read_settings(workdir).optimizer.batch_size for workdir in workdirs}
+    steps = {steps_per_epoch(images, batch_size) for batch_size in batch_sizes}
+    return f" of {steps.pop():,} steps" if len(steps) == 1 else ", not of the same number of steps"
 
 
 def beside_published(results: Results, ours: Setting) -> str:

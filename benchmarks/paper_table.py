@@ -1,9 +1,9 @@
 """The paper's first table on images of one's own: python -m benchmarks.paper_table
 
-Trains every method for the same number of epochs, by the same encoder and on the same images, and
-measures each as the paper does: weighted kNN on the embedding (fc), and a linear classifier on the
-last convolutional layer (conv5). The table has the mean over seeds, in parentheses the standard
-deviation, and in brackets what is published for the data set.
+Trains every method for the same number of epochs and steps, with the same encoder and on the same
+images, and measures each as the paper does: weighted kNN on the embedding (fc), and a linear
+classifier on the last convolutional layer (conv5). The table has the mean over seeds, in
+parentheses the standard deviation, and in brackets what is published for the data set.
 
 The images, encoder and input are those of a card and of flags after `--`. Each method adds what its
 original asks for; what that is stands below the table. The last checkpoint is evaluated, and
@@ -44,9 +44,11 @@ CARDS = {
     "instance": "", "and": "", "supervised": "cifar10_supervised",
 }  # fmt: skip
 OF_AND = "cifar10"
-# What the table sets itself, and what depends on the images.
+# What the table sets itself, and what depends on the images. The batch size is the card's for all
+# methods: with larger batches one would take fewer steps in as many epochs.
 SET_HERE = {
     "name", "data", "method", "rounds", "epochs_per_round", "first_round_epochs", "num_clusters",
+    "batch_size",
 }  # fmt: skip
 
 

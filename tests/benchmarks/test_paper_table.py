@@ -78,7 +78,14 @@ def test_the_notes_say_what_may_be_compared(programs, tmp_path):
         assert reason in notes
     assert "AND: --rounds=4 --epochs_per_round=1 (not as published: 5 epochs, not 1,000)" in notes
     assert "on 2,000 images is up to 1.1 points" in notes
-    assert "DeepCluster: --rounds=0 --epochs_per_round=5 --batch_size=256" in notes
+    assert "DeepCluster: --rounds=0 --epochs_per_round=5 --learning_rate=0.05" in notes
+    assert "5 epochs of 40 steps, encoder" in notes
+
+
+def test_the_notes_say_where_the_methods_take_other_steps(programs, tmp_path):
+    methods = "--methods=and,deepcluster"
+    notes = carried_out(tmp_path, methods, "--of=deepcluster --batch_size=256").notes()
+    assert "5 epochs, not of the same number of steps, encoder" in "\n".join(notes)
 
 
 def test_nothing_stands_in_brackets_for_other_images(programs, tmp_path):
@@ -104,6 +111,7 @@ def test_every_method_trains_for_as_many_epochs(tmp_path):
     assert plans["and"] == plans["instance"] and plans["and"].rounds == 4
     assert {name for name, plan in plans.items() if plan.rounds} == {"and", "instance"}
     assert settings["and"].optimizer == settings["instance"].optimizer
+    assert {one.optimizer.batch_size for one in settings.values()} == {128}
     assert {one.data for one in settings.values()} == {settings["and"].data}
     assert {one.encoder for one in settings.values()} == {settings["and"].encoder}
 
@@ -151,6 +159,12 @@ def test_each_method_has_what_its_original_asks_for(tmp_path):
     assert deepcluster.lr_policy == "constant" and deepcluster.learning_rate == 0.05
     assert read["deepcluster"].method.num_clusters == 0  # by the number of classes
     assert read["supervised"].optimizer.weight_decay == 0.1
+
+
+def test_the_batch_size_of_the_card_serves_all_methods(tmp_path):
+    found = table(tmp_path, "--card=configs/folder_quick.cfg", of_all=["--epochs=5"])
+    read = [real.read_settings(found.run(name, 0).flags) for name in module.CARDS]
+    assert {one.optimizer.batch_size for one in read} == {64}
 
 
 def test_the_last_checkpoint_is_evaluated(programs, tmp_path):

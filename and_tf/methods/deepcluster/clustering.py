@@ -59,7 +59,7 @@ def kmeans_library() -> str:
 
 
 def kmeans(rows: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
-    """(N,) int64, clusters of rows (N, C) after 20 iterations from drawn rows; some may be empty.
+    """(N,) int64, clusters of rows (N, C) after 20 iterations from random rows; some may be empty.
 
     The same rows and seed give the same clusters, with the same library.
     """
@@ -91,11 +91,16 @@ def _by_scikit_learn(rows: np.ndarray, num_clusters: int, seed: int) -> np.ndarr
     found = KMeans(
         num_clusters, init="random", n_init=1, max_iter=ITERATIONS, tol=0.0, random_state=seed
     )
-    # On one thread: several add up their sums in the order in which they end, which would leave a
-    # run that is continued in another assignment.
-    with threadpool_limits(1), warnings.catch_warnings():
+
+    def assign() -> np.ndarray:
+        # On one thread: several add up their sums in the order in which they finish, and a resumed
+        # run could land in another assignment. OpenMP keeps its limit per thread, so it is set here.
+        with threadpool_limits(1):
+            return found.fit_predict(rows)
+
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return call_natively(found.fit_predict, rows).astype(np.int64)
+        return call_natively(assign).astype(np.int64)
 
 
 def refill(features: np.ndarray, found: np.ndarray, num_clusters: int) -> np.ndarray:

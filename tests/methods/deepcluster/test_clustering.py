@@ -4,8 +4,10 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import normalized_mutual_info_score
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 from and_tf.methods.deepcluster import clustering
 from and_tf.methods.deepcluster.clustering import cluster, kmeans, refill, whiten
@@ -70,6 +72,20 @@ def test_separate_groups_are_found(library):
         normalized_mutual_info_score(truth, kmeans(rows, 4, seed)) for seed in range(5)
     )  # from drawn rows, two of which may lie in one group
     assert best == pytest.approx(1)
+
+
+def test_scikit_learn_adds_up_on_one_thread(monkeypatch):
+    """Of several threads the last to finish decides how sums are rounded."""
+    threads, fit_predict = [], KMeans.fit_predict
+
+    def recorded(self, rows):
+        threads.append(_openmp_effective_n_threads())
+        return fit_predict(self, rows)
+
+    monkeypatch.setattr(KMeans, "fit_predict", recorded)
+    monkeypatch.setattr(clustering, "kmeans_library", lambda: "scikit-learn")
+    kmeans(whiten(features()), 4, seed=0)
+    assert threads == [1]
 
 
 def test_clusters_follow_from_rows_and_seed(library):
