@@ -29,7 +29,7 @@ from and_tf.training.hardware import has_gpu, main_device, steps_per_execution
 from and_tf.training.onednn import check_onednn, onednn
 from and_tf.training.optimizers import TorchSGD
 from and_tf.training.settings import ExperimentSettings
-from and_tf.training.strategy import check_last_batch
+from and_tf.training.strategy import check_batch, check_last_batch
 from and_tf.training.unchanged import check_unchanged, label_metadata
 from and_tf.training.workers import Workers
 
@@ -260,10 +260,11 @@ def _build_model(
     start: Network | None,
     strategy: tf.distribute.Strategy,
 ) -> MethodModel:
-    replicas = strategy.num_replicas_in_sync
+    replicas, batch_size = strategy.num_replicas_in_sync, settings.optimizer.batch_size
+    is_even = in_processes(strategy)
+    check_batch(batch_size, replicas, is_even)
     if settings.method.views > 1:  # clusters of views would count the copies of a small batch
-        is_even = in_processes(strategy)
-        check_last_batch(len(train), settings.optimizer.batch_size, replicas, is_even)
+        check_last_batch(len(train), batch_size, replicas, is_even)
     with strategy.scope():
         encoder = run_encoder(settings, run, metadata, start, synchronized_batch_norm=replicas > 1)
         return settings.method.build_model(encoder, train, settings.run.seed)

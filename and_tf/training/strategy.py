@@ -76,6 +76,22 @@ def abort_collectives(reason: str) -> None:
         context.context().abort_collective_ops(tf.errors.UNAVAILABLE, reason)
 
 
+def check_batch(batch_size: int, replicas: int, is_even: bool = False) -> None:
+    """Refuses a batch size of which every batch leaves a device without images.
+
+    Args:
+        is_even: as for `check_last_batch`.
+
+    Raises:
+        UserError: if so.
+    """
+    if _leaves_some_empty(batch_size, replicas, is_even):
+        raise UserError(
+            Argument("batch_size", batch_size), f" leaves some of {replicas} devices without "
+            f"images: choose a multiple of {replicas}.",
+        )  # fmt: skip
+
+
 def check_last_batch(
     num_samples: int, batch_size: int, replicas: int, is_even: bool = False
 ) -> None:
@@ -89,9 +105,12 @@ def check_last_batch(
         UserError: if so.
     """
     last_batch = num_samples % batch_size
-    is_few = 0 < last_batch < replicas if is_even else leaves_some_empty(last_batch, replicas)
-    if is_few:
+    if _leaves_some_empty(last_batch, replicas, is_even):
         raise UserError(
             Argument("batch_size", batch_size), f" leaves {last_batch} image(s) in the last batch "
             f"of {num_samples}, for {replicas} devices: choose another.",
         )  # fmt: skip
+
+
+def _leaves_some_empty(count: int, replicas: int, is_even: bool) -> bool:
+    return 0 < count < replicas if is_even else leaves_some_empty(count, replicas)

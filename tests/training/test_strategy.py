@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from and_tf.errors import UserError
-from and_tf.training.strategy import check_last_batch, choose_strategy
+from and_tf.training.strategy import check_batch, check_last_batch, choose_strategy
 
 
 def test_mirrored_takes_all_devices_and_none_the_default(monkeypatch):
@@ -14,6 +14,16 @@ def test_mirrored_takes_all_devices_and_none_the_default(monkeypatch):
     assert choose_strategy("none") is tf.distribute.get_strategy()
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: devices[:1])
     assert choose_strategy("mirrored") is tf.distribute.get_strategy()
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "replicas", "is_even"),
+    [(20, 8, False), (100, 16, False), (3, 4, False), (3, 4, True)],
+)  # fmt: skip
+def test_a_batch_size_that_leaves_a_device_without_images_is_refused(batch_size, replicas, is_even):
+    with pytest.raises(UserError, match=rf"batch_size={batch_size} .* a multiple of {replicas}"):
+        check_batch(batch_size, replicas, is_even)
+    check_batch(batch_size - batch_size % replicas or replicas, replicas, is_even)
 
 
 @pytest.mark.parametrize(("images", "replicas"), [(65, 2), (66, 3), (129, 4), (69, 4)])

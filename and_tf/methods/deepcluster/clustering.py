@@ -94,7 +94,7 @@ def _by_scikit_learn(rows: np.ndarray, num_clusters: int, seed: int) -> np.ndarr
 
     def assign() -> np.ndarray:
         # On one thread: several add up their sums in the order in which they finish, and a resumed
-        # run could land in another assignment. OpenMP keeps its limit per thread, so it is set here.
+        # run could land in another assignment. OpenMP keeps its limit per thread: it is set here.
         with threadpool_limits(1):
             return found.fit_predict(rows)
 

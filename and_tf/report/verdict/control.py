@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,11 @@ from and_tf.training.settings import ExperimentSettings, read_settings
 
 METHOD = "instance"  # of a control, in METHODS
 OF_EVALUATION = ("eval_data", "eval_images")  # may change in a run, but differ in no control
+# What run.json has of the images; those of earlier versions have less.
+OF_IMAGES = (
+    "fingerprint", "content", "labels", "boxes", "held_out_fingerprint", "held_out_content",
+    "held_out_labels",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +76,13 @@ def _is_same_without_neighbours(record: Record, other: Workdir) -> bool:
         return False
     ours, theirs = (_decisive(each) for each in (record.settings, settings))
     is_same = all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())
-    images = record.metadata.get("fingerprint")
-    return is_same and images is not None and other.read_metadata().get("fingerprint") == images
+    return is_same and _are_same_images(record.metadata, other.read_metadata())
+
+
+def _are_same_images(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    """Whether two runs have trained and are measured on the same images and labels."""
+    known = [name for name in OF_IMAGES if name in ours and name in theirs]
+    return "fingerprint" in known and all(ours[name] == theirs[name] for name in known)
 
 
 def _decisive(settings: ExperimentSettings) -> dict[str, Any]:

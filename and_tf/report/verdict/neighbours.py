@@ -69,7 +69,7 @@ def describe_stability(record: Record) -> str:
         f"The last round began with {value:.1f} % of the {_pairs(record)} of the round before"
     )
     if value < SETTLED:
-        return f"{sentence}: the neighbourhoods have not settled, and longer rounds may help."
+        return f"{sentence}: the neighbourhoods have not settled."
     return f"{sentence}."
 
 

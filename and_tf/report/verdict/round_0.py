@@ -60,8 +60,11 @@ def last_points(record: Record, name: str) -> Points:
 def _losses(record: Record) -> Points:
     """The loss in the last third of round 0, at the learning rate of its last epoch.
 
-    It falls with the rate, so only epochs of one rate are compared; empty if there are few.
+    It falls with the rate, so only epochs of one rate are compared; empty if there are few, or if
+    part of the loss is an entropy whose weight changes within the round.
     """
+    if record.settings.method.options.entropy_weight:
+        return []
     length = record.plan.start_of(1)
     epochs = [e for e in record.epochs if e["round"] == 0 and e["epoch"] > LAST_PART * length]
     rates = [e.get("learning_rate") for e in epochs]
@@ -78,7 +81,7 @@ def _by_accuracy(record: Record, points: Points, title: str, count: int) -> str:
         f"{title} changed by {after - before:+.1f} points {_epochs(points)}, error {error:.1f}"
     )
     if after - before > SURE * error:
-        return _still_improving(details)
+        return _still_improving(record, points, details)
     if after - before > error:
         return (
             "Whether Instance, which is round 0, had stopped improving is not certain: in its last "
@@ -91,7 +94,7 @@ def _by_rank(record: Record, points: Points) -> str:
     (_, before), (_, after) = points[0], points[-1]
     details = f"its effective rank went from {before:.1f} to {after:.1f} {_epochs(points)}"
     if 100 * (after / before - 1) > RANK_RISE:
-        return _still_improving(details)
+        return _still_improving(record, points, details)
     return _level(record, details)
 
 
@@ -102,7 +105,7 @@ def _by_loss(record: Record, points: Points) -> str:
         "the loss is a weak sign of accuracy"
     )
     if 100 * (1 - after / before) > LOSS_FALL:
-        return _still_improving(details)
+        return _still_improving(record, points, details)
     return _level(record, details)
 
 
@@ -121,7 +124,17 @@ def _epochs(points: Points) -> str:
     return f"from epoch {points[0][0]} to {points[-1][0]}"
 
 
-def _still_improving(details: str) -> str:
+def _still_improving(record: Record, points: Points, details: str) -> str:
+    """Unless the learning rate fell between the first and the last point, which alone can do it."""
+    rates = {e["epoch"]: e["learning_rate"] for e in record.epochs if "learning_rate" in e}
+    before, after = (rates.get(epoch) for epoch, _ in (points[0], points[-1]))
+    if before and after is not None and after < before / 2:
+        return (
+            "Whether Instance, which is round 0, had stopped improving is not certain: in its last "
+            f"third {details}, but its learning rate fell to {after / before:.2g} of what it was "
+            "there, which alone improves features. A longer round 0 (first_round_epochs) would "
+            "tell."
+        )
     return (
         "Instance, which is round 0, was still improving when the first neighbours were chosen: "
         f"lengthen round 0 (first_round_epochs). In its last third {details}."

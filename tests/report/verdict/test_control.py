@@ -104,6 +104,23 @@ def test_a_run_on_other_images_is_not(run):
     assert control_of(run) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "ours", "theirs"),
+    [("content", "a", "b"), ("labels", 1, 2), ("held_out_fingerprint", "a", "b"),
+     ("held_out_content", "a", "b"), ("held_out_labels", 1, 2)],
+)  # fmt: skip
+def test_a_run_that_is_measured_on_other_images_or_labels_is_not(run, name, ours, theirs):
+    control = other(run)
+    known = run.read_metadata()
+    run.write_metadata(known | {name: ours})
+    control.write_metadata(known | {name: ours})
+    assert control_of(run) is not None
+    control.write_metadata(known | {name: theirs})
+    assert control_of(run) is None
+    control.write_metadata(known)  # of an earlier version, which did not keep it
+    assert control_of(run) is not None
+
+
 @pytest.mark.parametrize("epochs", [0, 3])
 def test_an_unfinished_run_is_not(run, epochs):
     other(run, epochs=epochs)

@@ -5,6 +5,7 @@ import types
 import pytest
 
 from and_tf.methods import METHODS
+from and_tf.methods.options import BankOptions
 from and_tf.methods.rounds import RoundPlan
 from and_tf.report.record import Record
 from and_tf.report.verdict.round_0 import describe_round_0, last_points
@@ -14,7 +15,7 @@ STEP = [0.03] * 18 + [0.003] * 6 + [0.0003] * 6  # of 30 epochs, as `step` has t
 FLAT = [0.03] * 30
 
 
-def record(every=2, first=0, rates=STEP, loss=lambda epoch: 5.0, **metrics):
+def record(every=2, first=0, rates=STEP, loss=lambda epoch: 5.0, options=None, **metrics):
     """A run of two rounds of 30 epochs; metrics by a function of the epoch, every so many."""
     plan = RoundPlan(1, 30, first)
     length = plan.start_of(1)
@@ -28,7 +29,8 @@ def record(every=2, first=0, rates=STEP, loss=lambda epoch: 5.0, **metrics):
         for e in range(1, plan.total_epochs + 1)
         if e % every == 0 or plan.ends_round(e - 1)
     ]
-    settings = types.SimpleNamespace(method=METHODS["and"](plan=plan))
+    options = BankOptions(**options or {})
+    settings = types.SimpleNamespace(method=METHODS["and"](plan=plan, options=options))
     return Record(settings, {}, epochs, evaluations, [], [])
 
 
@@ -42,11 +44,22 @@ def level(epoch):
 
 @pytest.mark.parametrize(("name", "error"), [("knn_top1", 1.6), ("knn_top1_train", 2.2)])
 def test_knn_that_rises_to_the_end_asks_for_a_longer_round_0(name, error):
-    said = describe_round_0(record(**{name: rising}), COUNTS)
+    said = describe_round_0(record(rates=FLAT, **{name: rising}), COUNTS)
     assert said.startswith("Instance, which is round 0, was still improving when the first neigh")
     assert "lengthen round 0 (first_round_epochs)" in said
     assert f"changed by +10.0 points from epoch 20 to 30, error {error}." in said
     assert ("among the training images" in said) == (name == "knn_top1_train")
+
+
+@pytest.mark.parametrize("name", ["knn_top1", "effective_rank"])
+def test_a_rise_while_the_learning_rate_falls_is_no_proof(name):
+    def drop(epoch):  # level but for the fall of the rate
+        return 40.0 + 10.0 * (epoch > 24)
+
+    said = describe_round_0(record(**{name: drop}), COUNTS)
+    assert "had stopped improving is not certain" in said and "still improving" not in said
+    assert "learning rate fell to 0.1 of what it was there, which alone improves features" in said
+    assert "still improving" in describe_round_0(record(rates=FLAT, **{name: drop}), COUNTS)
 
 
 def test_knn_that_stays_is_no_proof_where_the_rate_has_fallen():
@@ -63,7 +76,8 @@ def test_a_rise_within_the_error_is_not_called_one():
         (10_000, "had stopped improving is not certain: in its last third kNN changed by +1.0"),
         (200_000, "was still improving"),
     ):
-        said = describe_round_0(record(knn_top1=lambda e: 40 + e / 10), {"knn_top1": count})
+        slow = record(rates=FLAT, knn_top1=lambda e: 40 + e / 10)
+        said = describe_round_0(slow, {"knn_top1": count})
         assert words in said
 
 
@@ -91,7 +105,7 @@ def test_few_evaluations_say_nothing(every, epochs):
 
 
 def test_without_labels_the_effective_rank_tells():
-    ranks = {"effective_rank": rising, "knn_top1": rising}
+    ranks = {"effective_rank": rising, "knn_top1": rising, "rates": FLAT}
     said = describe_round_0(record(**ranks), {})
     assert "still improving" in said and "effective rank went from 40.0 to 50.0" in said
     ranks["effective_rank"] = level
@@ -105,6 +119,13 @@ def test_where_no_metric_was_measured_often_enough_the_loss_at_one_rate_tells():
     assert "its loss went from 4.950 to 4.500 from epoch 21 to 30, at one learning rate" in said
     falling["loss"] = lambda epoch: 5.0 - epoch / 1000
     assert "not seen to improve" in describe_round_0(record(every=50, **falling), COUNTS)
+
+
+def test_a_loss_with_an_entropy_whose_weight_changes_says_nothing():
+    falling = {"rates": FLAT, "loss": lambda epoch: 6.0 - epoch / 20}
+    assert "still improving" in describe_round_0(record(every=50, **falling), COUNTS)
+    said = describe_round_0(record(every=50, options={"entropy_weight": 0.2}, **falling), COUNTS)
+    assert "had stopped improving is unknown" in said
 
 
 def test_a_loss_that_falls_with_the_rate_says_nothing():
