@@ -121,10 +121,9 @@ def test_a_model_is_saved_and_loaded_with_its_top_and_classes(tmp_path):
     )
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_supervised_training_learns_the_labels(jit_compile):
+def test_supervised_training_learns_the_labels():
     made = Supervised().build_model(encoder(), source(), seed=0)
-    made.compile(TorchSGD(0.1, momentum=0.9), jit_compile=jit_compile)
+    made.compile(TorchSGD(0.1, momentum=0.9))
     fit = {"batch_size": BATCH, "verbose": 0, "shuffle": False}
     losses = made.fit(images(), np.arange(N), epochs=60, **fit).history["loss"]
     assert losses[0] > 0.9 and losses[-1] < 0.3

@@ -71,8 +71,7 @@ def test_every_method_keeps_the_contract(name):
     assert all(isinstance(c, keras.callbacks.Callback) for c in method.callbacks(context()))
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("logits_mb", [64, 1e-4])  # the latter: blocks of 3 rows
+@pytest.mark.parametrize(("jit_compile", "logits_mb"), [(True, 64), (False, 1e-4)])  # whole, blocks
 def test_instance_is_and_without_anchors(jit_compile, logits_mb):
     models = []
     for cls in (InstanceModel, AND):

@@ -122,14 +122,17 @@ def assert_equal_training(model, network, steps, tolerance=1e-5):
         np.testing.assert_allclose(ours, naive, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("cls", [InstanceModel, AND])
 @pytest.mark.parametrize(
-    ("options", "jit_compile", "budget"),
-    [*((options, False, 256) for options in ALL), (GROUPS | ENTROPY, True, 0)],
+    ("cls", "options", "jit_compile", "budget"),
+    [
+        *((AND, options, False, 256) for options in ALL),
+        (AND, GROUPS | ENTROPY, True, 0),
+        (InstanceModel, GROUPS | ENTROPY, False, 256),
+    ],
     ids=str,
 )
 def test_training_equals_a_loop_over_images_and_views(
-    monkeypatch, cls, jit_compile, budget, options
+    monkeypatch, cls, options, jit_compile, budget
 ):
     monkeypatch.setattr(and_tf.bank.softmax, "BANK_BLOCK", 7)  # does not divide 22
     network = encoder()
@@ -207,9 +210,8 @@ def test_batches_without_two_views_are_refused(shape):
 
 
 @pytest.mark.parametrize("cls", [InstanceModel, AND])
-@pytest.mark.parametrize("options", ALL, ids=str)
-def test_options_survive_serialisation_and_saving(tmp_path, cls, options):
-    options = options | ({"mutual_neighbours": True} if cls is AND else {})
+def test_options_survive_serialisation_and_saving(tmp_path, cls):
+    options = GROUPS | ENTROPY | ({"mutual_neighbours": True} if cls is AND else {})
     model = compiled(cls, **options)
     steps = batches(model.views)
     fit(model, steps)

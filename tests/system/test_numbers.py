@@ -172,7 +172,6 @@ def test_a_nan_batch_stops_the_run_in_its_step_and_the_run_can_go_on(tmp_path, c
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--learning_rate=1e30"], ["in step 2, images ", "--learning_rate=1e+30"]),
         (["--learning_rate=1e37"], ["in step 2, images ", "--learning_rate=1e+37"]),
         (["--learning_rate=1e30", "--batch_size=64"], ["after step 1", "images 0 to 63", "rate"]),
         (["--temperature=1e-30"], ["in step 1, images ", "--temperature=1e-30"]),

@@ -75,8 +75,6 @@ def test_no_checkpoint_is_called_best_by_labels_that_were_learned(finished, caps
         assert "--checkpoint=best is not in" in capsys.readouterr().err
 
 
-# Of Instance by tests/training/test_options_resume.py.
-@pytest.mark.parametrize("finished", ["deepcluster", "supervised"], indirect=True)
 def test_a_stopped_run_continues_as_if_never_stopped(finished, tmp_path, monkeypatch):
     whole, flags, _ = finished
     stop_at = 5  # within an epoch of four steps

@@ -11,6 +11,8 @@ from and_tf.runs.workdir import Workdir
 from and_tf.training.build import build_experiment
 from and_tf.training.fitting import _pipeline
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 FLAGS = [
     "--encoder=resnet_small", "--image_size=16", "--embedding_dim=8", "--batch_size=32",
     "--rounds=1", "--epochs_per_round=2", "--augment_on=device",

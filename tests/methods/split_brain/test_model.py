@@ -68,6 +68,13 @@ def test_gradients_are_those_of_the_weighted_losses():
         np.testing.assert_allclose(gradient, other, atol=1e-4)
 
 
+def test_grey_images_give_finite_losses_and_gradients():
+    grey = np.repeat(images()[..., :1], 3, axis=-1)
+    weights = tf.fill([N], 1 / N)
+    losses, _, gradients = model().losses_and_gradients(tf.constant(grey), tf.range(N), weights)
+    assert all(np.isfinite(array).all() for array in (losses, *gradients))
+
+
 @pytest.mark.parametrize("what", ["colour", "lightness"])
 def test_a_head_trains_the_half_that_does_not_see_what_it_predicts(what):
     made = model()
