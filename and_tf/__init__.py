@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.4.0"
 
-# Read by TensorFlow when it is imported. A value that the user has set wins, here and below.
+# Read by TensorFlow on import. A value that the user has set takes precedence, here and below.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"  # not keras.json's
-# Off by default on AVX2 machines, where it makes the whole training step 1.5 to 2.5 times faster.
+# Off by default on AVX2 machines, where it makes a whole training step 1.5 to 2.5 times faster.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-# Read by Pillow: blocks of 16 MB that it keeps for the next image. New memory would cost page
-# faults, a quarter of the time in which a photo is decoded.
+# Read by Pillow: how many blocks of 16 MB it keeps for the next image. Newly allocated memory would
+# cause page faults, which take a quarter of the time needed to decode a photo.
 os.environ.setdefault("PILLOW_BLOCKS_MAX", "4")
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 
 def lazy_attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A package's `__getattr__`, which imports each public name at its first use.
+    """Returns a package's `__getattr__`, which imports each public name at its first use.
 
-    Packages load nothing by themselves: a mistyped flag is answered without the seconds of
-    TensorFlow's import, although the flags are made from settings that lie in these packages.
+    Importing a package loads nothing else: a mistyped flag is reported without the seconds that
+    TensorFlow takes to import, although flags are made from settings inside these packages.
 
     Args:
         package: its `__name__`.
-        homes: the module that holds each name, relative to the package; empty for a module itself.
+        homes: the module that defines each name, relative to the package; empty for a submodule.
     """
 
     def attribute(name: str) -> Any:
@@ -58,7 +58,7 @@ def lazy_attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], A
     return attribute
 
 
-# The module that holds each public name.
+# The module that defines each public name.
 _HOMES = {
     "AND": "methods.anchor_neighbourhoods.model",
     "MemoryBank": "bank.memory_bank",
@@ -111,7 +111,7 @@ __all__ = [
 
 _attribute = lazy_attributes(__name__, _HOMES)
 
-# The names whose modules import TensorFlow.
+# Names whose modules import TensorFlow.
 _WITH_TENSORFLOW = {
     "AND",
     "MemoryBank",

@@ -1,7 +1,7 @@
-"""What a user can mend: errors of this package's own, which derive from `UserError`.
+"""Errors that a user can fix, all of which derive from `UserError`.
 
-The programs turn these, `OSError` and a lack of memory into one line and exit status 2. Any other
-exception is a bug and keeps its traceback.
+The programs report these, `OSError` and running out of memory in one line and end with status 2.
+Any other exception is a bug and keeps its traceback.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ NAME_ALONE = object()
 
 
 class Argument(NamedTuple):
-    """An argument that a message names, so that the programs can name the flag instead."""
+    """An argument named in a message, so that the programs can write its flag instead."""
 
     name: str
     value: Any = NAME_ALONE
@@ -23,11 +23,11 @@ class Argument(NamedTuple):
 
 
 class UserError(ValueError):
-    """Something that the user gave or has does not fit; the message names it and the remedy.
+    """Something that the user passed or has is invalid; the message names it and the remedy.
 
     Args:
-        *parts: of the message, put together as they are: text, and each argument that the message
-            names as an `Argument`, with its value or alone.
+        *parts: of the message, concatenated as they are: text, and an `Argument`, with or without
+            its value, for each argument that the message names.
 
     Example:
 
@@ -39,13 +39,13 @@ class UserError(ValueError):
         super().__init__(self.message(str))
 
     def message(self, name_argument: Callable[[Argument], str]) -> str:
-        """The message, with each argument as `name_argument` writes it."""
+        """The message, with each argument formatted by `name_argument`."""
         return "".join(
             name_argument(part) if isinstance(part, Argument) else str(part) for part in self.parts
         )
 
     def renamed(self, names: Mapping[str, str]) -> Self:
-        """The same error, where an argument has another name, as the data of an evaluation has."""
+        """The same error with other names for its arguments, as the data of an evaluation needs."""
         parts = (
             Argument(names.get(part.name, part.name), part.value)
             if isinstance(part, Argument)
@@ -59,47 +59,47 @@ class UserError(ValueError):
 
 
 class NotFound(UserError, FileNotFoundError):
-    """A file, folder, split or run that was named does not exist."""
+    """A file, folder, split or run that the user named does not exist."""
 
 
 class MissingPackage(UserError, ImportError):
-    """An optional package is not installed; the message holds the install line."""
+    """An optional package is not installed; the message contains the command that installs it."""
 
 
 class BrokenImage(UserError):
     """An image cannot be decoded; the first part of the message says which and why."""
 
     def with_remedy(self, *parts: object) -> Self:
-        """The same error with another remedy, where the one that it names is not possible."""
+        """The same error with another remedy, for where the original one is not possible."""
         return type(self)(self.parts[0], *parts)
 
 
 class ImageChanged(UserError):
-    """An image is another one than when the run began to read it."""
+    """An image has changed since the run first read it."""
 
 
 class Unreachable(UserError, OSError):
-    """A disk is away, and was for as long as is worth waiting for."""
+    """A disk is unreachable, and has been for as long as it is worth waiting."""
 
 
 class BrokenFile(UserError):
-    """A file of a run, a data set or an export cannot be read, or does not hold what it should."""
+    """A file of a run, a data set or an export cannot be read, or its contents are invalid."""
 
 
 class NoBoxes(UserError):
-    """A data set has no bounding boxes that images could be cropped to."""
+    """A data set has no bounding boxes to which images could be cropped."""
 
 
 class WorkerLost(UserError):
-    """Another of the processes that train together has ended, so that this one cannot go on."""
+    """Another of the processes that train together has ended, so this one cannot continue."""
 
 
 class StepNotFinite(UserError):
-    """The loss or a gradient of a training step is NaN or infinite; nothing of it was applied."""
+    """The loss or a gradient of a training step is NaN or infinite; the step was not applied."""
 
 
 class Stopped(Exception):
-    """Long work ended early because a stop was asked for: not an error, and not a result.
+    """Long work ended early because a stop was requested: neither an error nor a result.
 
-    Whoever raises it leaves nothing half done, so that the work can be repeated from its start.
+    The code that raises it leaves nothing half done, so the work can be repeated from its start.
     """

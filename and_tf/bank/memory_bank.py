@@ -26,13 +26,13 @@ class MemoryBank(keras.layers.Layer):
         dim: length D of an embedding.
         rate: fraction of the new embedding in an update, eta of the paper, in (0, 1].
         temperature: tau of the paper, above 0.
-        seed: integer that makes the start reproducible, or None.
-        rows_dtype: float32; or float16, in which rows are stored alone: they are read and updated
-            in float32, and rounded to the nearest when they are written.
+        seed: integer that makes the initial rows reproducible, or None.
+        rows_dtype: float32 or float16. With float16 rows are only stored in it: they are read and
+            updated in float32, and rounded to the nearest value when written.
 
     Attributes:
-        rows: (N, D), a weight; a bank in parts (`ShardedBank`) has none.
-        is_sharded: whether each replica keeps a part of the rows only.
+        rows: (N, D), a weight; a sharded bank (`ShardedBank`) has none.
+        is_sharded: whether each replica keeps only a part of the rows.
 
     Reference: Wu et al., CVPR 2018, section 3.1; Huang et al., ICML 2019, eq. 2 and 8.
     """
@@ -73,40 +73,40 @@ class MemoryBank(keras.layers.Layer):
             name="rows",
             shape=(self.num_samples, self.dim),
             dtype=self.rows_dtype,
-            # Drawn in float32 whatever the type: float16 would draw other, coarser numbers.
+            # Always drawn in float32: float16 would give different, coarser numbers.
             initializer=lambda shape, dtype: keras.ops.cast(start(shape, "float32"), dtype),
             trainable=False,
             autocast=False,
         )
 
     def read_all(self) -> np.ndarray:
-        """All rows (N, D), of the type in which they are stored."""
+        """All rows (N, D), in the dtype in which they are stored."""
         return self.rows.numpy()
 
     def read_rows(self, indices: np.ndarray) -> np.ndarray:
-        """Rows (n, D) at `indices` (n,), of the type in which they are stored."""
+        """Rows (n, D) at `indices` (n,), in the dtype in which they are stored."""
         return self.rows.numpy()[indices]
 
     def assign_all(self, rows: np.ndarray) -> None:
-        """Takes rows (N, D) in place of all."""
+        """Replaces all rows by `rows` (N, D)."""
         self.rows.assign(np.asarray(rows, self.rows_dtype))
 
     @property
     def stored(self) -> Stored:
-        """What a checkpoint keeps: shape (N, D), whatever holds it."""
+        """What a checkpoint stores: all rows (N, D), however they are held."""
         return self.rows
 
     def logits(self, embeddings: tf.Tensor) -> tf.Tensor:
-        """Dot products with all rows over the temperature: (B, D) to (B, N) float32."""
+        """Dot products with all rows, divided by the temperature: (B, D) to (B, N) float32."""
         embeddings = tf.cast(embeddings, tf.float32)
         rows = in_float32(self.rows.value)
         return tf.matmul(embeddings, rows, transpose_b=True) / self.temperature
 
     def update(self, indices: tf.Tensor, embeddings: tf.Tensor) -> None:
-        """Moves the rows of a batch towards its embeddings and back to unit length.
+        """Moves the rows of a batch towards its embeddings and rescales them to unit length.
 
         row <- normalise((1 - rate) row + rate embedding). Under a `tf.distribute` strategy every
-        replica applies the rows of all replicas, so that its copies of the bank stay identical.
+        replica applies the rows of all replicas, so all copies of the bank stay identical.
 
         Args:
             indices: (B,) int, the rows of this replica's images, each at most once.
@@ -117,12 +117,12 @@ class MemoryBank(keras.layers.Layer):
     def updated_rows(
         self, indices: tf.Tensor, embeddings: tf.Tensor, is_applied: bool | tf.Tensor = True
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """What `update` would write; reads only the rows concerned, also within XLA.
+        """Computes what `update` would write; reads only the rows concerned, even within XLA.
 
         Args:
             indices: (B,) int, as in `update`.
             embeddings: (B, D) float.
-            is_applied: scalar bool; where False the rows are as they were.
+            is_applied: scalar bool; if False, the rows are returned unchanged.
 
         Returns:
             Indices (B,) and rows (B, D) float32, of the images of all replicas.
@@ -135,15 +135,17 @@ class MemoryBank(keras.layers.Layer):
     def moved(
         self, rows: tf.Tensor, embeddings: tf.Tensor, is_applied: bool | tf.Tensor
     ) -> tf.Tensor:
-        """Rows (B, D) float32 after their update by embeddings (B, D), where it is applied."""
+        """Rows (B, D) float32 updated by embeddings (B, D), or unchanged if not `is_applied`."""
         updated = tf.math.l2_normalize((1 - self.rate) * rows + self.rate * embeddings, axis=1)
         if is_applied is not True:
             updated = tf.where(is_applied, updated, rows)
         return updated
 
     def write(self, indices: tf.Tensor, rows: tf.Tensor) -> None:
-        """Puts rows (B, D) at `indices` (B,), each at most once. Not within XLA, which would copy
-        the whole bank."""
+        """Writes rows (B, D) at `indices` (B,), each at most once.
+
+        Not to be called within XLA, which would copy the whole bank.
+        """
         rows = tf.cast(rows, self.rows_dtype)
         self.rows.value.scatter_update(tf.IndexedSlices(rows, indices))
 

@@ -1,13 +1,13 @@
-"""Rows of a large variable, read without a copy of all of it."""
+"""Reads rows of a large variable without copying all of it."""
 
 import tensorflow as tf
 
 
 def read_rows(variable: tf.Variable, indices: tf.Tensor) -> tf.Tensor:
-    """Rows of this replica's copy of a variable: (N, ...) and (B,) to (B, ...).
+    """Reads rows of this replica's copy of a variable: (N, ...) and (B,) to (B, ...).
 
-    A dense read of a variable that was scattered to copies all of it; this one does not. It is what
-    `tf.Variable.sparse_read` does, which the variables of a `tf.distribute` strategy lack.
+    A dense read copies the whole variable once it has been scattered to; this read does not. It
+    does what `tf.Variable.sparse_read` does, which variables of a `tf.distribute` strategy lack.
     """
     return tf.raw_ops.ResourceGather(
         resource=variable.handle, indices=indices, dtype=variable.dtype
@@ -28,5 +28,5 @@ def gather_rows(bank: tf.Tensor | tf.Variable, indices: tf.Tensor) -> tf.Tensor:
 
 
 def in_float32(rows: tf.Tensor) -> tf.Tensor:
-    """Rows as all arithmetic takes them: float16 is how they are stored, nothing more."""
-    return tf.cast(rows, tf.float32)  # of float32 the very tensor
+    """Rows as float32, which all arithmetic uses; float16 is for storage only."""
+    return tf.cast(rows, tf.float32)  # returns a float32 tensor itself

@@ -7,9 +7,9 @@ from and_tf.settings import SettingError, Settings, above, at_least, between, se
 
 DTYPES = ("float32", "float16")
 
-# With float16 a row stops short of its embedding where what an update adds is below half of the
-# distance of two float16 values, 2**-11 of the value: by 2**-11 / rate of it. From this rate on
-# that is 1 %.
+# In float16 a row stops moving towards its embedding once an update adds less than half the spacing
+# of float16 values, 2**-11 of the value. The remaining error is 2**-11 / rate of the value: 1 % at
+# this rate.
 LOWEST_RATE_FLOAT16 = 0.05
 
 

@@ -1,4 +1,4 @@
-"""The memory bank in parts: each replica of a strategy keeps the rows of some of the images."""
+"""The sharded memory bank: each replica of a strategy keeps the rows of some of the images."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,24 +15,24 @@ from and_tf.data.exchange import row_blocks
 from and_tf.errors import Argument, UserError
 
 BLOCK_BYTES = 64 << 20  # of rows that are drawn or sent at once
-COUNTED_AT_ONCE = 4  # random numbers of one count of the generator
+COUNTED_AT_ONCE = 4  # random numbers for each step of the generator's counter
 
 
 @keras.saving.register_keras_serializable("and_tf")
 class ShardedBank(MemoryBank):
     """A `MemoryBank` of which replica r keeps the rows i with i mod R = r.
 
-    It is made in the scope of a strategy, whose R replicas are the devices of one process or one
-    device of each of several processes. Rows, updates and checkpoints are those of the whole bank:
-    row i starts at the same numbers, and what is stored does not depend on R. There is no weight
-    `rows`; `read_all` gives them.
+    It is created in the scope of a strategy, whose R replicas are the devices of one process, or
+    one device in each of several processes. Rows, updates and checkpoints are those of the whole
+    bank: row i has the same initial values, and what is stored does not depend on R. There is no
+    weight `rows`; `read_all` returns them.
 
     Args:
         Those of `MemoryBank`.
 
     Attributes:
-        part: variable (`shard_size`, D) with another content on each replica; not a weight for
-            Keras, which takes all copies of a weight for equal.
+        part: variable (`shard_size`, D) with different contents on each replica. It is not a Keras
+            weight, since Keras assumes that all copies of a weight are equal.
     """
 
     is_sharded = True
@@ -67,7 +67,7 @@ class ShardedBank(MemoryBank):
     def updated_rows(
         self, indices: tf.Tensor, embeddings: tf.Tensor, is_applied: bool | tf.Tensor = True
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """As in `MemoryBank`; rows that do not lie on this replica hold arbitrary values."""
+        """As in `MemoryBank`; rows that this replica does not keep have arbitrary values."""
         embeddings = tf.cast(embeddings, tf.float32)
         indices, embeddings = gather_replicas(indices, embeddings).values
         shard = self.shard()
@@ -76,7 +76,7 @@ class ShardedBank(MemoryBank):
         return indices, self.moved(rows, embeddings, is_applied)
 
     def write(self, indices: tf.Tensor, rows: tf.Tensor) -> None:
-        """As in `MemoryBank`: each replica writes those that it keeps."""
+        """As in `MemoryBank`; each replica writes only the rows that it keeps."""
         shard = self.shard()
         is_here = shard.has(indices)
         places = tf.boolean_mask(shard.places(indices), is_here)
@@ -92,18 +92,18 @@ class ShardedBank(MemoryBank):
         return rows
 
     def give_parts(self) -> None:
-        """What `read_all` of another process needs of this one, which keeps no whole bank."""
+        """Takes part in another process's `read_all`, without building the whole bank here."""
         if len(self.own_numbers) < self.num_shards:
             whole = np.broadcast_to(np.zeros((), self.rows_dtype), (self.num_samples, self.dim))
             for block in row_blocks(whole):
                 self.read(block)
 
     def read(self, rows: slice) -> np.ndarray:
-        """A block of rows (n, D), of the type in which they are stored."""
+        """A block of rows (n, D), in the dtype in which they are stored."""
         return self.read_rows(np.arange(rows.start, rows.stop))
 
     def read_rows(self, indices: np.ndarray) -> np.ndarray:
-        """Rows (n, D) at `indices` (n,), as they are stored, on all processes: each calls it."""
+        """Rows (n, D) at `indices` (n,), as stored. All processes must call this together."""
         found = np.zeros((len(indices), self.dim), self.rows_dtype)
         for number, part in self._own_parts():
             is_here = indices % self.num_shards == number
@@ -114,8 +114,8 @@ class ShardedBank(MemoryBank):
         return found
 
     def _of_all_processes(self, rows: np.ndarray) -> np.ndarray:
-        """Rows of which each process has some, and zeros for the others."""
-        # As integers: of floats, -0 plus 0 would be 0.
+        """Combines rows of which each process has some, and zeros for the others."""
+        # Summed as integers: with floats, -0 plus 0 would become 0.
         width = np.dtype(self.rows_dtype).itemsize
         bits = rows.view(f"int{8 * width}").astype(np.int32)
         with tf.device("CPU:0"):
@@ -130,7 +130,7 @@ class ShardedBank(MemoryBank):
             self.assign_rows(block.start, rows[block])
 
     def assign_rows(self, start: int, rows: np.ndarray) -> None:
-        """Takes rows (n, D) in place of those from `start` on; every process is given all."""
+        """Replaces the rows from `start` on by `rows` (n, D), which every process must pass."""
         rows = np.asarray(rows, self.rows_dtype)
         for number, part in self._own_parts():
             first = (number - start) % self.num_shards
@@ -148,7 +148,7 @@ class ShardedBank(MemoryBank):
     def stored(self) -> "WholeBank":
         return WholeBank(self)
 
-    # What Keras writes into files of models: the whole bank.
+    # What Keras writes to model files: the whole bank.
 
     def save_own_variables(self, store: Any) -> None:
         store["0"] = self.read_all()
@@ -158,7 +158,7 @@ class ShardedBank(MemoryBank):
 
 
 class WholeBank:
-    """All rows of a bank in parts, as if they were a variable; also read in blocks."""
+    """All rows of a sharded bank with the interface of a variable; can also be read in blocks."""
 
     def __init__(self, bank: ShardedBank):
         self.bank, self.dtype = bank, bank.rows_dtype
@@ -180,13 +180,13 @@ class WholeBank:
 def start_in_blocks(
     start: keras.initializers.RandomUniform, num_rows: int, dim: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """What an initializer with a seed draws for a variable (N, D), without an array of that size.
+    """Draws what a seeded initializer draws for a variable (N, D), without an array of that size.
 
     Yields:
-        The first row of a block, and its rows (n, D) float32: those of `start((N, D))`, bit for
-        bit, since the generator of random numbers counts.
+        The index of the first row of a block, and its rows (n, D) float32. They equal those of
+        `start((N, D))` bit for bit, since the random number generator is counter-based.
     """
-    # The seed as Keras hands it to TensorFlow.
+    # The seed as Keras passes it to TensorFlow.
     seed = tf.cast(
         tf.math.floormod(tf.constant([start.seed, 0], tf.int64), tf.int32.max - 1), tf.int32
     )

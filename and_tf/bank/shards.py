@@ -1,8 +1,8 @@
-"""The softmax over a bank whose rows are split over replicas: row i lies on replica i mod R.
+"""The softmax over a bank whose rows are split over replicas: row i is on replica i mod R.
 
-Each replica takes the queries of the whole batch and sums over its own rows. The sums are combined
-by two collectives, of the largest logits and of everything else, whose size depends on batch and
-width, and not on the number of rows.
+Each replica takes the queries of the whole batch and sums over its own rows. Two collectives, one
+for the largest logits and one for everything else, combine the sums. Their size depends on batch
+size and width, not on the number of rows.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from and_tf.bank.softmax import (
 
 
 class Replicas(Protocol):
-    """What the replicas do together; each calls the same in the same order."""
+    """Reductions over replicas; all must make the same calls in the same order."""
 
     def maximum(self, value: tf.Tensor) -> tf.Tensor:
-        """The largest of each element over all replicas."""
+        """The maximum of each element over all replicas."""
 
     def total(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
         """Each value, summed over all replicas."""
 
 
 def shard_size(num_rows: int, num_shards: int) -> int:
-    """Rows of a shard; the last one of it is none where there are fewer."""
+    """Rows of a shard; in a shard with one row fewer, the last is padding."""
     return -(-num_rows // num_shards)
 
 
@@ -43,7 +43,7 @@ class Shard(NamedTuple):
 
     Attributes:
         rows: (`shard_size`, D) float32 or float16, a variable or a tensor: row j of it is row
-            j R + r of the bank. Where R does not divide N, the last row of some shards is none;
+            j R + r of the bank. Where R does not divide N, the last row of some shards is padding;
             it may hold any finite values.
         number: r, an int or a scalar int32 tensor.
         num_shards: R.
@@ -56,11 +56,11 @@ class Shard(NamedTuple):
     num_rows: int
 
     def has(self, indices: tf.Tensor) -> tf.Tensor:
-        """Whether rows of the bank at `indices`, of any shape, lie here: bool of that shape."""
+        """Whether the bank's rows at `indices`, of any shape, are here: bool of that shape."""
         return indices % self.num_shards == tf.cast(self.number, indices.dtype)
 
     def places(self, indices: tf.Tensor) -> tf.Tensor:
-        """Where they lie among `rows`; also of others, to be left out afterwards."""
+        """Their positions in `rows`; meaningless for rows that are not here."""
         return indices // self.num_shards
 
 
@@ -68,7 +68,7 @@ def sums_over_shard(shard: Shard, queries: tf.Tensor, block_size: int | tf.Tenso
     """The sums of the softmax over the rows of one shard.
 
     Args:
-        shard: of this replica.
+        shard: this replica's.
         queries: (B, D) float32, embeddings over the temperature, of all replicas.
         block_size: rows compared at once, as in `softmax_over_bank`.
     """
@@ -89,14 +89,14 @@ def sums_over_shard(shard: Shard, queries: tf.Tensor, block_size: int | tf.Tenso
 def sums_over_others(
     shard: Shard, queries: tf.Tensor, own: tf.Tensor, block_size: int | tf.Tensor
 ) -> OthersSums:
-    """`sums_over_shard` without each query's own row, for the entropy too.
+    """`sums_over_shard` without each query's own row, with the sums that the entropy needs.
 
     Args:
         shard, queries, block_size: as in `sums_over_shard`.
         own: (B,) int, row of the bank that each query leaves out.
     """
     on_all, has_more = _rows_on_all(shard)
-    own = tf.cast(own, tf.int64)  # with int32 a GPU would be waited for
+    own = tf.cast(own, tf.int64)  # int32 would make the host wait for the GPU
     own = tf.where(shard.has(own), shard.places(own), -1)[:, None]  # (B, 1)
 
     def add(start, size, *sums):
@@ -113,7 +113,10 @@ def sums_over_others(
 
 
 def _rows_on_all(shard: Shard) -> tuple[int, tf.Tensor | None]:
-    """Rows that every shard has, and whether this one has one more; None where none has."""
+    """The number of rows that every shard has, and whether this one has one more.
+
+    The latter is None if R divides N.
+    """
     on_all, more = divmod(shard.num_rows, shard.num_shards)
     return on_all, tf.less(shard.number, more) if more else None
 
@@ -121,12 +124,12 @@ def _rows_on_all(shard: Shard) -> tuple[int, tf.Tensor | None]:
 def sums_over_chosen(
     shard: Shard, queries: tf.Tensor, chosen: tf.Tensor, is_counted: tf.Tensor
 ) -> SoftmaxSums:
-    """The sums over a few rows of each query, those of them that lie here.
+    """The sums over a few rows chosen for each query, restricted to this shard.
 
     Args:
         shard, queries: as in `sums_over_shard`.
         chosen: (B, n) int, rows of the bank.
-        is_counted: (B, n) bool; at least one of each query must count.
+        is_counted: (B, n) bool, which of them count; at least one for each query.
     """
     is_here = tf.logical_and(shard.has(chosen), is_counted)  # (B, n)
     places = tf.where(is_here, shard.places(chosen), 0)
@@ -138,16 +141,16 @@ def sums_over_chosen(
 
 
 def combined(sums: Sequence[SoftmaxSums | OthersSums], replicas: Replicas) -> list[Any]:
-    """The sums over the rows of all replicas, of several passes at once.
+    """Combines the sums of all replicas, for several passes at once.
 
     Args:
-        sums: of this replica, of n passes for queries (B, D) each.
-        replicas: do it together, with 4 n B bytes of each in the first collective, R times as
-            many where they are summed as a table, and about 4 n B (D + 1) bytes in the
-            second, or twice as many for `OthersSums`.
+        sums: of this replica, from n passes for queries (B, D) each.
+        replicas: perform the two collectives. Each replica sends 4 n B bytes in the first, R times
+            as many where a maximum is computed as the sum of a table, and about 4 n B (D + 1)
+            bytes in the second, or twice as many for `OthersSums`.
 
     Returns:
-        As many sums of the same types, equal on all replicas.
+        The combined sums, of the same types and in the same order, equal on all replicas.
     """
     largest = replicas.maximum(tf.stack([found.largest for found in sums]))  # (n, B)
     relative = [

@@ -11,11 +11,11 @@ import tensorflow as tf
 from and_tf.bank.rows import gather_rows, read_block
 
 BANK_BLOCK = 16_384  # rows compared at once where the (B, N) logits would exceed their budget
-LEFT_OUT = -1e30  # as a logit: finite, for an infinite one times its weight 0 would be NaN
+LEFT_OUT = -1e30  # a logit; not -inf, which times its weight 0 would be NaN
 
 
 class BankSoftmax(NamedTuple):
-    """What one pass over the bank gives.
+    """The result of one pass over the bank.
 
     Attributes:
         log_total: (B,) float32, logsumexp of an image's similarities to all rows.
@@ -30,13 +30,13 @@ class BankSoftmax(NamedTuple):
 def softmax_over_bank(
     bank: tf.Tensor | tf.Variable, queries: tf.Tensor, block_size: int | tf.Tensor
 ) -> BankSoftmax:
-    """One pass over the bank in blocks of rows, with a running logsumexp and mean row.
+    """Passes over the bank once, in blocks of rows, with a running logsumexp and mean row.
 
     Nothing is stored for the gradient and nothing is computed twice.
 
     Args:
-        bank: (N, D) float32, or float16, which is widened block by block; a variable is read block
-            by block, never as a whole.
+        bank: (N, D) float32, or float16, which is cast block by block; a variable is read block by
+            block, never as a whole.
         queries: (B, D) float32, embeddings over the temperature.
         block_size: rows compared at once, an int or a scalar int32 tensor; need not divide N.
 
@@ -51,12 +51,12 @@ def softmax_over_bank(
 
 
 class SoftmaxSums(NamedTuple):
-    """What is kept of a softmax while rows pass, relative to the largest logit so far.
+    """Running sums of a softmax over the rows seen so far, relative to their largest logit.
 
     Attributes:
         largest: (B,) float32, that logit.
         total: (B,) float32, sum of the weights, exp(logit - largest).
-        weighted: (B, D) float32, sum of the rows by their weights.
+        weighted: (B, D) float32, weighted sum of the rows.
     """
 
     largest: tf.Tensor
@@ -66,12 +66,12 @@ class SoftmaxSums(NamedTuple):
     def with_rows(
         self, queries: tf.Tensor, rows: tf.Tensor, is_left_out: tf.Tensor | None = None
     ) -> SoftmaxSums:
-        """The sums with more rows.
+        """The sums after adding more rows.
 
         Args:
             queries: (B, D) float32, embeddings over the temperature.
             rows: (n, D) float32.
-            is_left_out: bool, (B, n) or of a shape that fits it, which rows do not count.
+            is_left_out: bool, which rows do not count: (B, n), or a shape that broadcasts to it.
         """
         logits = tf.matmul(queries, rows, transpose_b=True)  # (B, n)
         if is_left_out is not None:
@@ -81,7 +81,10 @@ class SoftmaxSums(NamedTuple):
     def with_logits(
         self, logits: tf.Tensor, weigh: Callable[[tf.Tensor], tf.Tensor]
     ) -> SoftmaxSums:
-        """The sums with rows of logits (B, n); `weigh` sums these rows by weights (B, n)."""
+        """The sums after adding rows with logits (B, n).
+
+        `weigh` returns the sum (B, D) of these rows weighted by (B, n).
+        """
         largest = tf.maximum(self.largest, tf.reduce_max(logits, axis=1))  # (B,)
         before = self.relative_to(largest)
         weights = tf.exp(logits - largest[:, None])  # (B, n)
@@ -92,19 +95,19 @@ class SoftmaxSums(NamedTuple):
         )
 
     def relative_to(self, largest: tf.Tensor) -> SoftmaxSums:
-        """The same sums relative to another logit (B,), at least as large."""
+        """The same sums relative to another logit (B,) that is at least as large."""
         kept = tf.exp(self.largest - largest)  # (B,)
         return SoftmaxSums(largest, kept * self.total, kept[:, None] * self.weighted)
 
     def softmax(self) -> BankSoftmax:
-        """What `softmax_over_bank` gives of these rows."""
+        """The result of `softmax_over_bank` for these rows."""
         return BankSoftmax(
             self.largest + tf.math.log(self.total), self.weighted / self.total[:, None]
         )
 
 
 def no_sums(queries: tf.Tensor) -> SoftmaxSums:
-    """Those of no rows yet, for queries (B, D)."""
+    """The sums over no rows yet, for queries (B, D)."""
     batch = tf.shape(queries)[0]
     return SoftmaxSums(tf.fill([batch], -np.inf), tf.zeros([batch]), tf.zeros_like(queries))
 
@@ -112,7 +115,7 @@ def no_sums(queries: tf.Tensor) -> SoftmaxSums:
 def over_blocks(
     add: Callable[..., tuple], sums: tuple, num_rows: int, block_size: int | tf.Tensor
 ) -> Any:
-    """`sums` after `add(start, size, *sums)` of one block of rows after the other."""
+    """Applies `sums = add(start, size, *sums)` to each block of rows in turn; returns `sums`."""
     block_size = (tf.minimum if tf.is_tensor(block_size) else min)(block_size, num_rows)
     num_blocks = num_rows // block_size
     _, *sums = tf.while_loop(
@@ -126,7 +129,7 @@ def over_blocks(
 
 
 class OthersSoftmax(NamedTuple):
-    """What one pass over the bank gives where each query's own row is left out.
+    """The result of one pass over the bank that leaves out each query's own row.
 
     Attributes:
         log_total: (B,) float32, logsumexp of an image's similarities to all rows but its own.
@@ -143,12 +146,12 @@ class OthersSoftmax(NamedTuple):
     def with_own_row(
         self, bank: tf.Tensor | tf.Variable, queries: tf.Tensor, own: tf.Tensor
     ) -> BankSoftmax:
-        """The softmax over all rows, from the same pass. Arguments of `softmax_over_others`."""
+        """The softmax over all rows, from the same pass. Arguments as in `softmax_over_others`."""
         row = gather_rows(bank, own)  # (B, D)
         return self.with_row(row, tf.reduce_sum(queries * row, axis=1))
 
     def with_row(self, row: tf.Tensor, logit: tf.Tensor) -> BankSoftmax:
-        """The softmax over all rows, of the own ones (B, D) and their logits (B,)."""
+        """The softmax over all rows, given the own rows (B, D) and their logits (B,)."""
         log_total = tf.maximum(logit, self.log_total) + tf.math.log1p(
             tf.exp(-tf.abs(logit - self.log_total))
         )
@@ -165,8 +168,8 @@ def softmax_over_others(
 ) -> OthersSoftmax:
     """`softmax_over_bank` without each query's own row, with the entropy and its gradient.
 
-    The entropy takes one more accumulator of a number and a row for each query, and so a third
-    matrix product beside the two of the softmax.
+    For the entropy each query needs another accumulator of a number and a row, and hence a third
+    matrix product in addition to the two of the softmax.
 
     Args:
         bank: as in `softmax_over_bank`.
@@ -176,7 +179,7 @@ def softmax_over_others(
 
     Reference: Han et al., Super-AND, ECCV 2020, for the entropy.
     """
-    own = tf.cast(own, tf.int64)[:, None]  # (B, 1); with int32 a GPU would be waited for
+    own = tf.cast(own, tf.int64)[:, None]  # (B, 1); int32 would make the host wait for the GPU
 
     def add(start, size, *sums):
         is_own = tf.cast(start + tf.range(size), tf.int64) == own  # (B, block)
@@ -187,12 +190,12 @@ def softmax_over_others(
 
 
 class OthersSums(NamedTuple):
-    """`SoftmaxSums`, with what the entropy needs; a row that is left out counts next to nothing.
+    """`SoftmaxSums` with what the entropy needs; the weight of a left-out row is negligible.
 
     Attributes:
         largest, total, weighted: of `SoftmaxSums`.
         total_logit: (B,) float32, sum of weight x (logit - largest).
-        weighted_logit: (B, D) float32, sum of the rows by these products.
+        weighted_logit: (B, D) float32, sum of the rows weighted by these products.
     """
 
     largest: tf.Tensor
@@ -202,7 +205,7 @@ class OthersSums(NamedTuple):
     weighted_logit: tf.Tensor
 
     def with_rows(self, queries: tf.Tensor, rows: tf.Tensor, is_left_out: tf.Tensor) -> OthersSums:
-        """The sums with more rows; arguments of `SoftmaxSums.with_rows`."""
+        """The sums after adding more rows; arguments as in `SoftmaxSums.with_rows`."""
         logits = tf.matmul(queries, rows, transpose_b=True)  # (B, n)
         logits = tf.where(is_left_out, LEFT_OUT, logits)
         largest = tf.maximum(self.largest, tf.reduce_max(logits, axis=1))  # (B,)
@@ -219,7 +222,7 @@ class OthersSums(NamedTuple):
         )
 
     def relative_to(self, largest: tf.Tensor) -> OthersSums:
-        """The same sums relative to another logit (B,), at least as large."""
+        """The same sums relative to another logit (B,) that is at least as large."""
         shift = self.largest - largest  # (B,)
         kept = tf.exp(shift)
         return OthersSums(
@@ -231,7 +234,7 @@ class OthersSums(NamedTuple):
         )
 
     def softmax(self) -> OthersSoftmax:
-        """What `softmax_over_others` gives of these rows."""
+        """The result of `softmax_over_others` for these rows."""
         mean_row = self.weighted / self.total[:, None]  # (B, D)
         mean_logit = self.total_logit / self.total  # (B,)
         return OthersSoftmax(
@@ -244,25 +247,25 @@ class OthersSums(NamedTuple):
 
 
 def no_sums_of_others(queries: tf.Tensor) -> OthersSums:
-    """Those of no rows yet, for queries (B, D)."""
+    """The sums over no rows yet, for queries (B, D)."""
     batch = tf.shape(queries)[0]
     zeros, zero_rows = tf.zeros([batch]), tf.zeros_like(queries)
     return OthersSums(tf.fill([batch], LEFT_OUT), zeros, zero_rows, zeros, zero_rows)
 
 
 def rows_at_once(num_rows: int, batch_size: int | tf.Tensor, budget_mb: float) -> tf.Tensor:
-    """Rows of the bank that a step compares at once with a batch: a scalar int32.
+    """How many rows of the bank a step compares with a batch at once: a scalar int32.
 
-    All where their logits fit the budget, else blocks that do, of at most `BANK_BLOCK` rows: larger
-    ones would not stay in a processor's cache.
+    All if their logits fit the budget, otherwise a block that does, of at most `BANK_BLOCK` rows:
+    larger blocks would not stay in a processor's cache.
 
     Args:
         num_rows: N.
         batch_size: B, on this replica.
         budget_mb: memory in MiB for logits in float32.
     """
-    with tf.device("CPU:0"):  # where a loop over blocks needs it; a GPU would be waited for
-        images = tf.maximum(tf.cast(batch_size, tf.int64), 1)  # a replica may be left without any
+    with tf.device("CPU:0"):  # a loop over blocks needs it there; a copy would wait for the GPU
+        images = tf.maximum(tf.cast(batch_size, tf.int64), 1)  # a replica may have no images
         fitting = tf.minimum(int(budget_mb * 2**18) // images, num_rows)
         fitting = tf.cast(fitting, tf.int32)
         block = tf.clip_by_value(fitting, 1, BANK_BLOCK)

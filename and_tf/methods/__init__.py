@@ -1,6 +1,6 @@
-"""Ways to learn an encoder, one file or folder each.
+"""Methods that train an encoder, one file or folder each.
 
-A new method is a file with a subclass of `Method`, and a line in `METHODS`.
+To add a method, write a subclass of `Method` in a new file and add a line to `METHODS`.
 """
 
 from and_tf.methods.anchor_neighbourhoods.method import AnchorNeighbourhoods

@@ -1,7 +1,7 @@
-"""What processes that train together agree upon within a step, without an additional collective.
+"""Agreement within a step between processes that train together, without an extra collective.
 
-A process must not stop or save alone, by its own clock or because a signal reached it: the others
-would wait for it in their next collective for ever.
+A process must not stop or save alone, because of its own clock or a signal: the others would wait
+for it forever in their next collective.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ import tensorflow as tf
 
 
 class Asked(NamedTuple):
-    """What at least one of the processes asks for."""
+    """What at least one of the processes has requested."""
 
     stop: bool
     save: bool
 
 
 class Agreement:
-    """What a model keeps under a strategy whose replicas are processes; made in its scope."""
+    """Requests shared by the processes of a strategy, in whose scope it is created."""
 
     def __init__(self) -> None:
         self._wishes = of_each_replica(np.zeros(2, np.float32))
         self._agreed = of_each_replica(np.zeros(2, np.float32))
 
     def wish(self, stop: bool, save: bool) -> None:
-        """What this process asks for from the next step on."""
+        """Sets what this process requests from the next step on."""
         self._wishes.assign(np.array([stop, save], np.float32))
 
     def agreed(self) -> Asked:
-        """What any process had asked for when the last step began: the same on all."""
+        """What any process had requested when the last step began; equal on all processes."""
         return Asked(*(bool(value) for value in self._agreed.numpy() > 0))
 
     def total_weight(self, weights: tf.Tensor) -> tf.Tensor:
-        """The sum of the weights (b,) of all processes; within a step, once."""
+        """The sum of the weights (b,) of all processes; to be called once in each step."""
         context = tf.distribute.get_replica_context()
         own = tf.concat([[tf.reduce_sum(weights)], self._wishes.read_value()], axis=0)
         total = context.all_reduce("SUM", own)  # (3,)
@@ -51,7 +51,7 @@ class Agreement:
 
 
 def of_each_replica(value: object) -> tf.Variable:
-    """A variable with a copy on each replica, which the replica assigns."""
+    """A variable with a separate copy on each replica, which that replica assigns."""
     return tf.Variable(
         value,
         trainable=False,

@@ -1,4 +1,4 @@
-"""What the methods on a memory bank, AND and Instance, have in common."""
+"""The common base of the methods on a memory bank, AND and Instance."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class BankMethod(Method):
         return self.options.variations
 
     def model_arguments(self, train: Source, seed: int | None) -> dict[str, Any]:
-        """What `InstanceModel` and `AND` take beside the encoder."""
+        """Arguments of `InstanceModel` and `AND` other than the encoder."""
         return {
             "num_samples": len(train),
             "temperature": self.bank.temperature,
@@ -57,7 +57,7 @@ class BankMethod(Method):
         return {"round": self.plan.round_of(epoch)}
 
     def curriculum(self, context: TrainingContext, **of_method: Any) -> NeighbourhoodCurriculum:
-        """The callback that discovers neighbourhoods, with what a method adds to its arguments."""
+        """The callback that discovers neighbourhoods; a method may pass it further arguments."""
         from and_tf.methods.anchor_neighbourhoods.curriculum import NeighbourhoodCurriculum
 
         return NeighbourhoodCurriculum(

@@ -1,7 +1,7 @@
-"""What `fit` and `evaluate` are given: batches of images and their indices, checked.
+"""Checks the batches of images and indices that are passed to `fit` and `evaluate`.
 
-A Keras user may well pass labels where indices belong, or none, and everything would run: the loss
-would be that of other images' rows.
+A Keras user may easily pass labels instead of indices, and everything would run, but with the loss
+of other images' rows.
 """
 
 from typing import Any
@@ -19,17 +19,17 @@ REMEDY = (
 
 
 def images_and_targets(data: Any, kind: str = "indices") -> tuple[Any, tf.Tensor]:
-    """The two parts of a batch, if it has two.
+    """Splits a batch into images and targets, and checks it.
 
     Args:
-        data: a batch, as Keras hands it to a step.
+        data: a batch, as Keras passes it to a step.
         kind: what the targets are: `indices` or `labels`.
 
     Returns:
-        Images, or whatever they are made of within the step, and (B,) int targets.
+        Images, or whatever the step makes them from, and (B,) int targets.
 
     Raises:
-        UserError: targets that are missing or no integers, or weights beside them.
+        UserError: if targets are missing or not integers, or if there are weights.
     """
     inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
     if targets is None:
@@ -38,7 +38,7 @@ def images_and_targets(data: Any, kind: str = "indices") -> tuple[Any, tf.Tensor
         raise UserError(
             Argument("sample_weight"), " is not used: every image counts alike. Leave it out."
         )
-    if isinstance(targets, np.ndarray):  # of a step that is called outside `fit`
+    if isinstance(targets, np.ndarray):  # the step is called outside `fit`
         targets = tf.convert_to_tensor(targets)
     if not isinstance(targets, tf.Tensor) or not targets.dtype.is_integer:
         found = getattr(targets, "dtype", type(targets))
@@ -46,7 +46,7 @@ def images_and_targets(data: Any, kind: str = "indices") -> tuple[Any, tf.Tensor
             f"The {kind} of a batch must be integers. Received {getattr(found, 'name', found)}: "
             f"cast them, and {REMEDY}."
         )
-    if targets.shape.rank is None:  # of a step that was traced for columns and for vectors
+    if targets.shape.rank is None:  # the step was traced for columns and for vectors
         targets = tf.reshape(targets, [-1])
     if targets.shape.rank == 2 and targets.shape[1] == 1:
         targets = targets[:, 0]
@@ -55,14 +55,14 @@ def images_and_targets(data: Any, kind: str = "indices") -> tuple[Any, tf.Tensor
             f"The {kind} of a batch must be one integer for each image. Received shape "
             f"{targets.shape}: {REMEDY}."
         )
-    # TensorFlow gathers by these two types alone.
+    # TensorFlow can only gather by these two types.
     return inputs, targets if targets.dtype == tf.int32 else tf.cast(targets, tf.int64)
 
 
 def without_weights(data: Any) -> tuple[Any, tf.Tensor]:
-    """A batch of `train_pipeline` for replicas without the weights of its images, and these, (B,).
+    """Separates a batch of `train_pipeline` for replicas from the weights (B,) of its images.
 
-    Of a batch that comes without, each image counts 1.
+    If a batch has no weights, each image counts as 1.
     """
     inputs, targets, weights = keras.utils.unpack_x_y_sample_weight(data)
     if weights is None:
@@ -78,13 +78,16 @@ def summary(indices: tf.Tensor) -> tf.Tensor:
 
 
 def are_valid(found: tf.Tensor | np.ndarray, num_samples: int, may_repeat: bool = False) -> Any:
-    """Whether indices of that `summary` are images, each at most once or not; True of none."""
+    """Whether the indices summarised in `found` are images, each at most once unless `may_repeat`.
+
+    Without indices it is True.
+    """
     are_images = (found[0] >= 0) & (found[1] < num_samples)
     return are_images if may_repeat else are_images & (found[2] == 0)
 
 
 def refuse(found: np.ndarray, num_samples: int, cause: Exception) -> None:
-    """Raises what is wrong with indices of that `summary`.
+    """Raises an error that describes what is wrong with the indices summarised in `found`.
 
     Raises:
         UserError: always.

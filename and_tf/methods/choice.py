@@ -1,4 +1,4 @@
-"""Which method a run trains by."""
+"""The setting that chooses a run's method."""
 
 import dataclasses
 
@@ -14,5 +14,5 @@ class MethodChoice(Settings):
 
     @property
     def method_class(self) -> type[Method]:
-        """What the name stands for in `METHODS`."""
+        """The class of that name in `METHODS`."""
         return METHODS[self.method]

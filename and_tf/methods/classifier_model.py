@@ -1,4 +1,4 @@
-"""A softmax classifier on an encoder's features as a Keras model: of labels, or of clusters."""
+"""A Keras model with a softmax classifier on an encoder's features: of labels, or of clusters."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from and_tf.bank.rows import read_rows
 from and_tf.encoders import before_normalisation
 from and_tf.methods.method_model import MethodModel
 
-TOP_STD = 0.01  # of the first weights of the top layer
+TOP_STD = 0.01  # of the initial weights of the top layer
 
 
 @keras.saving.register_keras_serializable("and_tf")
 class ClassifierModel(MethodModel):
-    """An encoder, and a layer `top` on its features that gives a logit for each class.
+    """An encoder, and a layer `top` on its features that computes a logit for each class.
 
-    The top stands on the vectors that the encoder brings to unit length, on `fc` that is: logits of
-    unit vectors would need a scale of their own. It is thrown away after training; embeddings, kNN
-    and exports are those of the encoder, as of every method.
+    The top takes the vectors of `fc` before the encoder normalises them: logits of unit vectors
+    would need a scale of their own. The top is discarded after training; embeddings, kNN and
+    exports use the encoder, as with every method.
 
     Args:
         encoder: any built `keras.Model` from images to rows (B, D), see `MethodModel`.
         num_samples: number of training images N.
         num_classes: C.
-        seed: of the top's first weights, or None.
+        seed: of the top's initial weights, or None.
         **kwargs: of `keras.Model`.
 
     Attributes:
@@ -33,7 +33,7 @@ class ClassifierModel(MethodModel):
         features: keras.Model from images to the vectors (B, F) before the top and its ReLU; shares
             the encoder's layers.
         top: the last layer.
-        relu: whether the top sees the features after a ReLU.
+        relu: whether the top takes the features after a ReLU.
     """
 
     relu = False
@@ -51,27 +51,27 @@ class ClassifierModel(MethodModel):
         self.seed = int(np.random.default_rng().integers(2**31)) if seed is None else seed
         vectors = before_normalisation(self.encoder)  # (B, F)
         self.features = keras.Model(self.encoder.input, vectors, name="features")
-        # In float32 under every policy, as the softmax over a bank.
+        # In float32 under every policy, like the softmax over a bank.
         self.top = keras.layers.Dense(num_classes, dtype="float32", name="top")
         self.top.build(vectors.shape)
         self.draw_top()
         self.classes = self.add_weight(
             name="classes",
             shape=(num_samples,),
-            dtype="int64",  # int32 would lie on the host, see `AND`
+            dtype="int64",  # int32 would be on the host, see `AND`
             initializer="zeros",
             trainable=False,
             autocast=False,
         )
 
     def draw_top(self, *number: int) -> None:
-        """Draws the top anew, as DeepCluster does: a pure function of the seed and the numbers."""
+        """Redraws the top, as DeepCluster does: a pure function of the seed and the numbers."""
         rng = np.random.default_rng([self.seed, *number])
         self.top.kernel.assign(rng.normal(0, TOP_STD, self.top.kernel.shape).astype(np.float32))
         self.top.bias.assign(np.zeros(self.num_classes, np.float32))
 
     def class_losses(self, features: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-        """Cross-entropy (B,) float32 in nats of features (B, F) of the images at `indices` (B,)."""
+        """Cross-entropy (B,) float32, in nats, of features (B, F) of the images `indices` (B,)."""
         features = tf.cast(features, tf.float32)
         logits = self.top(tf.nn.relu(features) if self.relu else features)  # (B, C)
         classes = read_rows(self.classes.value, indices)  # (B,)

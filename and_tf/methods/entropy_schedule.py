@@ -1,4 +1,4 @@
-"""When unification entropy counts, and how much."""
+"""The schedule of the weight of unification entropy."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from and_tf.methods.rounds import RoundPlan
 
 
 def entropy_factor(plan: RoundPlan, epoch: int) -> int:
-    """How many times its weight the entropy counts in an epoch.
+    """The factor of the entropy's weight in an epoch.
 
-    0 at the start of each round, 1 from 40 % of its epochs on, 2 from 80 % on: floor(epoch / 80) of
-    rounds of 200 epochs, at any length.
+    0 at the start of each round, 1 from 40 % of its epochs on, 2 from 80 % on: in rounds of 200
+    epochs floor(epoch / 80), and in proportion at any other length.
 
     Reference: Han et al., Super-AND, ECCV 2020.
     """
@@ -24,8 +24,8 @@ def entropy_factor(plan: RoundPlan, epoch: int) -> int:
 class EntropySchedule(keras.callbacks.Callback):
     """Sets the weight of unification entropy at the start of each epoch.
 
-    It follows from the optimizer's step, so that a resumed run goes on as if never stopped. Without
-    this callback a model's `entropy_weight` counts from the start to the end.
+    The weight follows from the optimizer's step, so a resumed run continues as if never stopped.
+    Without this callback a model's `entropy_weight` applies throughout.
 
     Args:
         plan: which epoch belongs to which round.

@@ -1,4 +1,4 @@
-"""What `evaluate` and `validation_data` measure: the loss of clean images, or kNN accuracy."""
+"""Evaluation by `evaluate` and `validation_data`: the loss of clean images, or kNN accuracy."""
 
 from typing import Any
 
@@ -14,27 +14,28 @@ from and_tf.search.votes import NEIGHBOURS, TEMPERATURE, class_votes
 
 
 class EvaluationStep(TrainingStep):
-    """How a `MethodModel` is evaluated, by the encoder in inference mode; nothing is changed.
+    """How a `MethodModel` is evaluated, with the encoder in inference mode; nothing changes.
 
-    Batches of (images, indices) give `loss`, the method's loss of clean images. Of a method that
-    keeps a bank of embeddings, batches of (images, labels) of other images, with `train_labels`
-    given to `compile`, give `knn_top1_bank` instead: the percentage that weighted kNN against the
-    bank classifies rightly.
+    Batches of (images, indices) give `loss`, the method's loss of clean images. For a method that
+    keeps a bank of embeddings, if `train_labels` were given to `compile`, batches of (images,
+    labels) of other images give `knn_top1_bank` instead: the percentage that weighted kNN against
+    the bank classifies correctly.
     """
 
     _is_measuring_knn = False
-    _rows: np.ndarray | None = None  # of an evaluation: those of `image_embeddings`
+    _rows: np.ndarray | None = None  # during `evaluate`: the result of `image_embeddings`
 
     def compile(self, *args: Any, train_labels: np.ndarray | None = None, **kwargs: Any) -> None:
-        """As `TrainingStep.compile`, with the labels by which `evaluate` measures kNN.
+        """As `TrainingStep.compile`, with the labels that `evaluate` needs to measure kNN.
 
         Args:
             *args, **kwargs: of `TrainingStep.compile`.
-            train_labels: (N,) int labels of the training images, -1 where unknown; they change
-                nothing in training. None to evaluate the loss.
+            train_labels: (N,) int labels of the training images, -1 where unknown; they do not
+                affect training. None to evaluate the loss.
 
         Raises:
-            UserError: as there, or if the labels are not N integers.
+            UserError: as there; or if the method keeps no bank, or the labels are not N integers
+                of which at least one is known.
         """
         super().compile(*args, **kwargs)
         self._train_labels = self._checked_labels(train_labels)
@@ -62,13 +63,13 @@ class EvaluationStep(TrainingStep):
 
     @property
     def metrics(self) -> list[keras.Metric]:
-        # Keras sums over replicas those metrics alone that a step returns, all or none.
+        # Keras sums metrics over replicas only if a step returns all of them.
         return [self._accuracy if self._is_measuring_knn else self.loss_tracker]
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`; see the class for what is measured."""
         self._is_measuring_knn = self._train_labels is not None
-        # Read once, and by all processes together where a bank is split over them.
+        # Read once, by all processes together if a bank is split over them.
         self._rows = self.image_embeddings() if self._is_measuring_knn else None
         try:
             return super().evaluate(*args, **kwargs)
@@ -91,7 +92,7 @@ class EvaluationStep(TrainingStep):
         return None
 
     def test_step(self, data: Any) -> Logs:
-        """The mean loss of (images, indices), or kNN top-1 of (images, labels), so far."""
+        """The running mean loss of (images, indices), or kNN top-1 of (images, labels)."""
         if self._train_labels is not None:
             return self._labelled_step(*batches.images_and_targets(data, "labels"))
         inputs, indices = batches.images_and_targets(data)
@@ -107,7 +108,7 @@ class EvaluationStep(TrainingStep):
         return {"knn_top1_bank": self._accuracy.result()}
 
     def _hits(self, embeddings: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """100 for each labelled image that is classified rightly, 0 for the others."""
+        """100 for each labelled image that is classified correctly, 0 for the others."""
         rows = self.image_embeddings() if self._rows is None else self._rows
         voters = self._train_labels
         if rows is None or voters is None:

@@ -1,4 +1,4 @@
-"""A second head on the trunk of an encoder, used in training alone."""
+"""A second head on the trunk of an encoder, used only in training."""
 
 from collections.abc import Callable
 
@@ -14,18 +14,18 @@ NAME = "group_head"
 def with_group_head(
     encoder: keras.Model, seed: int | None
 ) -> tuple[keras.layers.Dense, Callable[..., list[tf.Tensor]]]:
-    """A head beside the encoder's own: a dense layer as wide, on the same features, unit rows.
+    """Adds a second head to an encoder: a dense layer on the same features, then unit rows.
 
     Args:
         encoder: a functional or `Sequential` model that ends in a dense layer and unit rows.
         seed: of the head's weights.
 
     Returns:
-        The dense layer; and a function like the encoder that gives both its embeddings (B, D) and
-        those of the head, (B, D) float32.
+        The head's dense layer, as wide as the encoder's; and a function called like the encoder
+        that returns its embeddings (B, D) and those of the head, (B, D) float32.
 
     Raises:
-        UserError: if the encoder has no dense layer at its end.
+        UserError: if the encoder does not end in a dense layer.
     """
     before_rows = encoder.layers[-2] if len(encoder.layers) > 1 else None
     if not isinstance(before_rows, keras.layers.Dense):
@@ -37,5 +37,5 @@ def with_group_head(
     trunk = before_rows.input  # (B, F)
     rows = TorchLayers(seed).dense(trunk, encoder.output_shape[-1], name=NAME, dtype="float32")
     both = keras.Model(encoder.inputs, [encoder.outputs[0], unit_rows(rows, f"{NAME}_rows")])
-    # A function, for Keras would track the model as another part of what is trained and saved.
+    # A function: Keras would track a model attribute and train and save it as well.
     return both.get_layer(NAME), lambda images, training: both(images, training=training)

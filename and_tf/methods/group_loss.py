@@ -14,7 +14,7 @@ def group_loss(
     iterations: int = ITERATIONS,
     temperature: float = TEMPERATURE,
 ) -> tf.Tensor:
-    """The mean over the batch of how badly an image is found in its group of the other view.
+    """Mean cross-entropy of assigning each image to its cluster in the other view.
 
     Args:
         first: (B, D) float, unit features of one view of a batch.
@@ -24,7 +24,7 @@ def group_loss(
         temperature: of the softmax over the centroids, above 0.
 
     Returns:
-        Scalar in nats, with gradients to both views, those through the centroids included.
+        Scalar in nats, with gradients to both views, including those through the centroids.
 
     Reference: Wang, Liu, Yu, "Unsupervised Feature Learning by Cross-Level Instance-Group
     Discrimination", CVPR 2021.
@@ -39,7 +39,7 @@ def group_losses(
     iterations: int = ITERATIONS,
     temperature: float = TEMPERATURE,
 ) -> tf.Tensor:
-    """`group_loss` of each image, (B,) float32: the mean of both directions."""
+    """`group_loss` for each image, (B,) float32: the mean of both directions."""
     first, second = tf.cast(first, tf.float32), tf.cast(second, tf.float32)
     groups, centroids = clusters(first, num_clusters, iterations)  # (B,), (K, D)
     other_groups, other_centroids = clusters(second, num_clusters, iterations)
@@ -55,7 +55,7 @@ def group_losses(
 def clusters(
     features: tf.Tensor, num_clusters: int | tf.Tensor, iterations: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """k-means within a batch, from its first images on.
+    """k-means within a batch; the first images are the initial centroids.
 
     Args:
         features: (B, D) float32.
@@ -63,12 +63,12 @@ def clusters(
         iterations: at least 1.
 
     Returns:
-        The cluster (B,) int64 of each image; and the centroids (K, D), plain means, through which
-        gradients go to the features. That of an empty cluster is 0.
+        The cluster (B,) int64 of each image; and the centroids (K, D), plain means through which
+        gradients flow to the features. The centroid of an empty cluster is 0.
     """
     centroids = features[:num_clusters]  # (K, D)
     for _ in range(iterations):
-        # The squared distances to all centroids, less the image's own square.
+        # The squared distances to all centroids, minus the image's own squared norm.
         distances = tf.reduce_sum(tf.square(centroids), axis=1) - 2 * tf.matmul(
             features, centroids, transpose_b=True
         )  # (B, K)
@@ -80,14 +80,14 @@ def clusters(
 
 
 def group_losses_and_gradients(features: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """`group_losses` of this replica's images, in clusters of the images of all replicas.
+    """`group_losses` of this replica's images, with clusters of the images of all replicas.
 
     There are half as many clusters as images in the global batch. Every replica computes the losses
-    of all images, which is little work, and so has all that a gradient through the centroids needs.
+    of all images, which is little work, so it has all that a gradient through the centroids needs.
 
     Args:
-        features: (2 B, D) float32, unit features of this replica's images, both views of an image
-            one after the other.
+        features: (2 B, D) float32, unit features of this replica's images; the two views of an
+            image follow each other.
 
     Returns:
         Losses (B,), and the gradient (2 B, D) of the sum of the losses of all replicas.

@@ -1,4 +1,4 @@
-"""The method Instance: every image is a class of its own, for good."""
+"""The method Instance: every image remains its own class."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Instance(BankMethod):
         from and_tf.methods.anchor_neighbourhoods.model import AND
         from and_tf.methods.instance_model import InstanceModel
 
-        # Without an anchor AND is Instance, and holds what is discovered.
+        # Without anchors, AND equals Instance, and it can store what discovery finds.
         model = AND if self.diagnostics else InstanceModel
         return model(encoder, **self.model_arguments(train, seed))
 

@@ -1,4 +1,4 @@
-"""Instance discrimination as a Keras model: every image is a class of its own, a row of a bank."""
+"""Instance discrimination as a Keras model: every image is its own class, a row of a bank."""
 
 from typing import Any
 
@@ -26,32 +26,32 @@ from and_tf.runs.checkpoint import Stored
 
 @keras.saving.register_keras_serializable("and_tf")
 class InstanceModel(MethodModel):
-    """An encoder and the bank that it is trained against.
+    """An encoder and the bank against which it is trained.
 
-    A step is the non-parametric softmax of a batch against all rows: an image is to be nearest to
-    its own. A subclass defines another `embedding_loss`, and other `positives` against a bank in
-    parts.
+    A step computes the non-parametric softmax of a batch against all rows: an image should be
+    nearest to its own. A subclass overrides `embedding_loss` and, for a sharded bank, `positives`.
 
     Args:
         encoder: any built `keras.Model` from images to rows (B, D), see `MethodModel`.
         num_samples: number of training images N.
         temperature: tau of the paper.
         rate: eta of the paper, the fraction of the new embedding in a bank update.
-        seed: makes the bank's start reproducible, or None.
+        seed: makes the bank's initial rows reproducible, or None.
         logits_budget_mb: memory in MiB for a replica's logits (B, N) float32; beyond it the loss
-            runs over the bank in blocks. Their exponentials take as much.
+            passes over the bank in blocks. Their exponentials take as much again.
         views: V, augmented views of each image in a step, 1 or 2. With 2, `fit` takes images
-            (B, 2, H, W, 3), as `train_pipeline(views=2)` yields them. They go through the encoder
+            (B, 2, H, W, 3), as `train_pipeline(views=2)` yields them. They pass through the encoder
             together; the loss of an image is the mean over its views, and its row moves once,
             towards their mean embedding.
-        group_weight: of cross-level discrimination (`group_loss`) between two views, which is
-            computed by a second head on the layer before the encoder's last; 0 for none. The head
-            is no part of the encoder. On several replicas, clusters span the global batch.
-        entropy_weight: of `unification_entropy`; 0 for none. `EntropySchedule` lets it begin later
-            in each round.
-        bank_dtype: float32, or float16, in which the bank takes half of the memory.
-        shard_bank: whether each replica of the strategy in whose scope the model is made keeps a
-            part of the bank only (`ShardedBank`); on one replica that part is the whole.
+        group_weight: weight of cross-level discrimination (`group_loss`) between two views, on the
+            embeddings of a second head that takes the input of the encoder's last layer; 0 for
+            none. The head is not part of the encoder. On several replicas, clusters span the global
+            batch.
+        entropy_weight: weight of `unification_entropy`; 0 for none. `EntropySchedule` makes it
+            start later in each round.
+        bank_dtype: float32, or float16, which halves the memory of the bank.
+        shard_bank: whether each replica of the strategy in whose scope the model is created keeps
+            only a part of the bank (`ShardedBank`); with one replica that is the whole bank.
         **kwargs: of `keras.Model`.
 
     Reference: Wu et al., CVPR 2018, in its full softmax form.
@@ -118,8 +118,11 @@ class InstanceModel(MethodModel):
     def sharded_loss(
         self, embeddings: tf.Tensor, indices: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """`embedding_loss` against a bank in parts: every replica computes what its part adds to
-        the losses of all images of the step, and gets those of its own back."""
+        """`embedding_loss` against a sharded bank.
+
+        Every replica computes what its part contributes to the losses of all images of the step,
+        and returns the combined losses of its own images.
+        """
         size = tf.shape(indices)[0]
         (indices, embeddings), start = gather_replicas(indices, tf.cast(embeddings, tf.float32))
         positives, is_counted = self.positives(indices)
@@ -138,7 +141,7 @@ class InstanceModel(MethodModel):
         return losses, gradient
 
     def positives(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Rows besides the own one that images (B,) are to be near to: none, of shape (B, 0).
+        """Rows, other than their own, that images (B,) should be near to: none, shape (B, 0).
 
         Returns:
             (B, k) int, and (B, k) bool, which of them count.
@@ -170,7 +173,7 @@ class InstanceModel(MethodModel):
         return losses, mean_over_views(embeddings, views), gradients
 
     def _outputs(self, images: tf.Tensor) -> list[tf.Tensor]:
-        """Embeddings of images in training, and those of the second head where there is one."""
+        """Embeddings of images in training mode, and those of the second head if there is one."""
         if self.group_weight:
             return self._both_heads(images, training=True)
         return [self.encoder(images, training=True)]
@@ -187,27 +190,30 @@ class InstanceModel(MethodModel):
         self.bank.write(*update)
 
     def bank_rows(self) -> tf.Variable | tf.Tensor:
-        """The rows (N, D) as a loss should take them: XLA reads them where they lie, otherwise a
-        dense read would copy them all, and a variable is read block by block."""
+        """The rows (N, D) in the form that a loss should take.
+
+        XLA reads a tensor in place; without XLA a dense read would copy all rows, while a variable
+        is read block by block.
+        """
         rows = self.bank.rows.value
         return rows if self._compiled_step is None else rows.read_value()
 
     def rows_at_once(self, batch_size: int | tf.Tensor) -> tf.Tensor:
-        """Rows of the bank that a replica compares at once with so many images: a scalar int32."""
+        """How many rows of the bank a replica compares with a batch at once: a scalar int32."""
         return rows_at_once(self.num_rows_here, batch_size, self.logits_budget_mb)
 
     @property
     def num_rows_here(self) -> int:
-        """Rows that one replica keeps, and compares with the images of a step."""
+        """The number of rows that one replica keeps and compares with the images of a step."""
         return shard_size(self.num_samples, self.num_shards)
 
     @property
     def num_shards(self) -> int:
-        """Parts of the bank."""
+        """The number of parts of the bank."""
         return self.distribute_strategy.num_replicas_in_sync if self.bank.is_sharded else 1
 
     def weight_of_entropy(self) -> tf.Tensor | None:
-        """The weight of unification entropy in this step; None without it."""
+        """The weight of unification entropy in this step; None if it is not used."""
         return self.current_entropy_weight.value if self.entropy_weight else None
 
     def state(self) -> dict[str, Stored]:
@@ -228,7 +234,7 @@ class InstanceModel(MethodModel):
         )
 
     def start_from(self, embeddings: np.ndarray) -> None:
-        # Random rows would pull apart what was learned before.
+        # Random rows would destroy what was learned before.
         self.bank.assign_all(embeddings)
 
     def image_embeddings(self, indices: np.ndarray | None = None) -> np.ndarray:
@@ -236,7 +242,7 @@ class InstanceModel(MethodModel):
         return rows.astype(np.float32, copy=False)
 
     def describe_memory(self, batch_size: int) -> list[str]:
-        batch_size *= self.views * self.num_shards  # a part is compared with those of all devices
+        batch_size *= self.views * self.num_shards  # a part meets the images of all devices
         num_rows, at_once = self.num_rows_here, int(self.rows_at_once(batch_size))
         bytes_per_value = np.dtype(self.bank.rows_dtype).itemsize
         bank_mb = 1e-6 * bytes_per_value * num_rows * self.bank.dim

@@ -1,8 +1,8 @@
-"""The contract of a method's model: what a method defines beside the training step.
+"""The interface of a method's model: what a method defines in addition to the training step.
 
-A method adds what is its own: `losses_and_gradients`, what it keeps (`state`), and, if a batch
-changes more than weights, `prepare_update` and `apply_update`; `losses` and `image_embeddings` are
-what `evaluate` asks for. The steps are in `training_step` and `evaluation_step`.
+A method defines `losses_and_gradients`, its `state`, and, if a batch changes more than weights,
+`prepare_update` and `apply_update`; `evaluate` needs `losses` and `image_embeddings`. The steps are
+in `training_step` and `evaluation_step`.
 """
 
 from collections.abc import Callable
@@ -25,21 +25,21 @@ class MethodModel(EvaluationStep):
 
     Args:
         encoder: built `keras.Model` from images to rows (B, D) or maps (B, H, W, D), which are
-            averaged over their places: one of `build_encoder`, any functional, `Sequential` or
+            averaged over their positions: from `build_encoder`, or any functional, `Sequential` or
             subclassed model.
         num_samples: number of training images N.
         **kwargs: of `keras.Model`.
 
     Attributes:
-        encoder: the same, its rows brought to unit length unless they had it (`with_unit_rows`).
+        encoder: the same, with its rows normalised unless they already were (`with_unit_rows`).
         temperature: of the softmax in metrics on the embeddings.
-        loss_tracker: metric, the mean loss per image since an epoch's start.
-        order: function from an epoch to the images (N,) int64 that its steps show, in order, of a
-            method that chooses them, see `train_pipeline`: a pure function of the epoch and of what
-            `state` holds. None where an epoch shows each image once, shuffled.
+        loss_tracker: metric, the mean loss per image since the start of an epoch.
+        order: for a method that chooses its images, a function from an epoch to the images (N,)
+            int64 that its steps show, in order, see `train_pipeline`: a pure function of the epoch
+            and of `state`. None if an epoch shows each image once, shuffled.
 
     Example:
-        model.compile(optimizer, train_labels=labels)  # (N,), for `evaluate` alone
+        model.compile(optimizer, train_labels=labels)  # (N,), only for `evaluate`
         model.fit(images, np.arange(N), validation_data=(others, their_labels))
     """
 
@@ -58,13 +58,13 @@ class MethodModel(EvaluationStep):
     def losses_and_gradients(
         self, images: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor
     ) -> tuple[tf.Tensor, Any, list[tf.Tensor]]:
-        """The loss of a batch and its gradients; nothing is applied yet.
+        """Computes the loss of a batch and its gradients, without applying them.
 
         Args:
-            images: (B, H, W, 3) float, augmented, in 0..255.
+            images: (B, H, W, 3) float, augmented, from 0 to 255.
             indices: (B,) int, of the images in the source.
-            weights: (B,) float32, of each image's loss in the gradients: one over the number of
-                images in the global batch, times the loss scale of float16.
+            weights: (B,) float32, weight of each image's loss in the gradients: one over the number
+                of images in the global batch, times the loss scale of float16.
 
         Returns:
             Losses (B,) float32; whatever `prepare_update` takes, such as the embeddings; and the
@@ -77,38 +77,38 @@ class MethodModel(EvaluationStep):
 
         Args:
             indices: (B,) int.
-            outputs: of `losses_and_gradients`.
-            is_finite: scalar bool; where False, the rows as they were.
+            outputs: from `losses_and_gradients`.
+            is_finite: scalar bool; if False, the rows must be unchanged.
         """
         return ()
 
     def apply_update(self, update: Any) -> None:
-        """Writes what `prepare_update` gave, outside of XLA, which would copy a large variable."""
+        """Writes the result of `prepare_update`, outside XLA, which would copy a large variable."""
 
     def state(self) -> dict[str, Stored]:
-        """All that training changes besides encoder, optimizer and loss, by name in checkpoints."""
+        """What training changes besides encoder, optimizer and loss, by its name in checkpoints."""
         return self.round_state()
 
     def round_state(self) -> dict[str, Stored]:
-        """The part of `state` that is kept for good at the end of each round."""
+        """The part of `state` that is stored permanently at the end of each round."""
         return {}
 
     def state_ranges(self) -> dict[str, tuple[float, float]]:
-        """The lowest and the highest value of what in `state` is no plain number, by name.
+        """The lowest and highest valid value, by name, of indices and the like in `state`.
 
-        Rows of images, numbers of rounds and the like: a checkpoint that holds others is refused,
-        for it would be read beyond an array's end.
+        A checkpoint with values outside, such as rows that do not exist, is refused: they would be
+        used to read beyond the end of an array.
         """
         return {}
 
     def start_from(self, embeddings: np.ndarray) -> None:
-        """Takes the embeddings (N, D) of the training images by weights that were learned before.
+        """Initialises state from the embeddings (N, D) of the training images by given weights.
 
-        By default nothing depends on them.
+        Called when a run starts from weights learned before. By default nothing depends on them.
         """
 
     def describe_memory(self, batch_size: int) -> list[str]:
-        """Lines for the start of a run: what the method holds besides encoder and optimizer.
+        """Lines for the start of a run on the memory used besides encoder and optimizer.
 
         Args:
             batch_size: images in a step, on one device.
@@ -121,13 +121,13 @@ class MethodModel(EvaluationStep):
         others = [v for v in self.trainable_variables if id(v) not in of_encoder]
         return [*self.encoder.variables, *others]
 
-    # What Keras asks for.
+    # What Keras requires.
 
     def call(self, images: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         return self.encoder(images, training=training)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        # Keras leaves a loaded model uncompiled where `compile` is overridden.
+        # Keras leaves a loaded model uncompiled if `compile` is overridden.
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def get_config(self) -> dict[str, Any]:
@@ -144,14 +144,14 @@ class MethodModel(EvaluationStep):
 
 
 def _mean_loss() -> keras.metrics.Mean:
-    """The mean since an epoch's start; of processes each keeps that of all, see `Agreement`."""
+    """The mean since an epoch's start; each process tracks that of all, see `Agreement`."""
     if in_processes(tf.distribute.get_strategy()):
         return _MeanOfEach(name="loss")
     return keras.metrics.Mean(name="loss")
 
 
 class _MeanOfEach(keras.metrics.Mean):
-    """A mean that is not summed over the replicas when it is read."""
+    """A mean that is not summed over replicas when read."""
 
     def add_variable(self, *args: Any, **kwargs: Any) -> keras.Variable:
         return super().add_variable(*args, **{**kwargs, "aggregation": "only_first_replica"})

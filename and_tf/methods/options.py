@@ -46,7 +46,7 @@ class BankOptions(Settings):
 
     @property
     def variations(self) -> tuple[str, ...]:
-        """The options that are on, in words."""
+        """Descriptions of the options that are on."""
         options = {
             f"{self.views} views": self.views != 1,
             f"group weight {self.group_weight:g}": self.group_weight,
@@ -55,7 +55,7 @@ class BankOptions(Settings):
         return tuple(words for words, is_on in options.items() if is_on)
 
     def callbacks(self, plan: RoundPlan, steps_per_epoch: int) -> list[keras.callbacks.Callback]:
-        """What the options do between steps."""
+        """Callbacks for what the options do between steps."""
         if not self.entropy_weight:
             return []
         from and_tf.methods.entropy_schedule import EntropySchedule

@@ -1,4 +1,4 @@
-"""Random weights: the encoder as it is built, the lower baseline of every comparison."""
+"""Random weights: the encoder as built, the lower baseline of every comparison."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class RandomWeights(Method):
     """Random weights.
 
-    No step is taken, whatever the plan: the encoder is evaluated and exported as it is built.
+    No step is taken, whatever the plan: the encoder is evaluated and exported as built.
     """
 
     title = "Random weights"

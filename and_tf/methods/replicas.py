@@ -13,7 +13,7 @@ def check_xla(strategy: tf.distribute.Strategy) -> None:
     """Checks that XLA can compile the steps of a strategy.
 
     Raises:
-        UserError: if not: it places a program on one device.
+        UserError: if it cannot, since XLA compiles for one device.
     """
     replicas = strategy.num_replicas_in_sync
     if replicas > 1 or isinstance(strategy, tf.distribute.MirroredStrategy):
@@ -27,8 +27,8 @@ def check_xla(strategy: tf.distribute.Strategy) -> None:
 def overflow_on_all(gradients: list[tf.Tensor]) -> list[tf.Tensor]:
     """Gradients of this replica, all NaN if those of any replica are not finite.
 
-    A `LossScaleOptimizer` looks at the gradients of one replica, or each at its own, to decide
-    whether a step is skipped and the scale is halved; the replicas must decide alike.
+    A `LossScaleOptimizer` examines the gradients of one replica, or of each replica separately, to
+    decide whether to skip a step and halve the scale; all replicas must decide alike.
     """
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
@@ -45,12 +45,12 @@ def steps_on_replicas(
 
     Args:
         strategy: in whose replicas a step runs.
-        step: of a model, from a batch to its logs: the loss, a scalar float32.
-        count: steps of a call, or as many as there are batches left.
+        step: a model's function from a batch to its logs: the loss, a scalar float32.
+        count: steps per call, or fewer if no batches are left.
 
     Returns:
         Function from a distributed iterator to the logs of the last step, on the first replica.
-        It raises StopIteration where no batch is left.
+        It raises StopIteration if no batch is left.
     """
 
     @tf.function(reduce_retracing=True)
@@ -58,7 +58,7 @@ def steps_on_replicas(
         def one_more(number: tf.Tensor, has_batch: tf.Tensor, logs: dict) -> tuple:
             batch = iterator.get_next_as_optional()
             has_batch = batch.has_value()
-            # Not `get_next`: TensorFlow would count the step that runs into the end.
+            # Not `get_next`: TensorFlow would count the step that reaches the end of the data.
             logs = tf.cond(has_batch, lambda: run(batch.get_value()), lambda: logs)
             return number + tf.cast(has_batch, tf.int32), has_batch, logs
 
@@ -86,16 +86,16 @@ def steps_on_replicas(
 def steps_of_processes(
     step: Callable[[Any], dict[str, tf.Tensor]], count: int
 ) -> Callable[[Any], dict[str, tf.Tensor]]:
-    """A train function of several steps on processes, each a call of TensorFlow of its own.
+    """A train function that runs several steps on processes, each in its own call of TensorFlow.
 
-    In one call they wait for each other for ever: the collectives of a loop have one number for all
-    its turns. What Keras and the callbacks do after a step, such as reading what was agreed, is
-    left out between them.
+    In a single call the processes would wait for each other forever: the collectives of a loop have
+    the same number in all its iterations. Between the steps, Keras and the callbacks do nothing,
+    such as reading what was agreed.
 
     Args:
-        step: from a distributed iterator to the logs of one step; raises OutOfRangeError where no
-            batch is left, on all processes alike.
-        count: steps, or as many as there are batches left.
+        step: function from a distributed iterator to the logs of one step; raises OutOfRangeError
+            on all processes alike if no batch is left.
+        count: steps per call, or fewer if no batches are left.
 
     Returns:
         Function from a distributed iterator to the logs of the last step; raises as `step`.

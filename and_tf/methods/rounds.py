@@ -19,7 +19,7 @@ class RoundPlan(Settings):
         rounds: R, the curriculum rounds after the initial round 0.
         epochs_per_round: epochs of each round.
         first_round_epochs: epochs of round 0; 0 means the same as the others.
-        of_curriculum: names of the settings above that have to be 0, for want of a curriculum.
+        of_curriculum: names of those settings that must be 0, because there is no curriculum.
     """
 
     of_curriculum: ClassVar[tuple[str, ...]] = ()
@@ -39,7 +39,7 @@ class RoundPlan(Settings):
             )  # fmt: skip
 
     def start_of(self, number: int) -> int:
-        """The first epoch of a round; of round R + 1, which there is not, the number of epochs."""
+        """The first epoch of a round; for R + 1, after the last round, the number of epochs."""
         if number == 0:
             return 0
         first = self.first_round_epochs or self.epochs_per_round
@@ -85,5 +85,5 @@ class SingleRound(RoundPlan):
 
 
 def _listed(arguments: list[Argument]) -> list[Any]:
-    """Parts of a message, with commas between."""
+    """Parts of a message, separated by commas."""
     return [part for argument in arguments for part in (", ", argument)][1:]

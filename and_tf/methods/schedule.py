@@ -11,7 +11,7 @@ from keras import ops
 from and_tf.errors import Argument, UserError
 from and_tf.methods.rounds import LR_POLICIES, RoundPlan
 
-MOST_STEPS = 2**31 - 1  # a step is counted in 32 bits
+MOST_STEPS = 2**31 - 1  # steps are counted in 32 bits
 
 
 @keras.saving.register_keras_serializable("and_tf")
@@ -56,7 +56,7 @@ class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
         if self.policy == "constant":
             return ops.convert_to_tensor(self.learning_rate, "float32")
         total = self.plan.total_epochs * self.steps_per_epoch
-        # Not int32, with which TensorFlow computes on the host alone: it would wait for a GPU.
+        # Not int32, which TensorFlow computes on the host: it would wait for the GPU.
         step = ops.minimum(ops.cast(step, "int64"), total - 1)
         if self.policy == "cosine_run":
             done = ops.cast(step, "float32") / total
@@ -73,7 +73,7 @@ class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return self.learning_rate * ops.power(0.1, drops)
 
     def _round_of(self, step: Any) -> tuple[Any, Any]:
-        """The first step of a step's round, and of the next one; each () int32."""
+        """The first step of a step's round, and of the next round; each () int64."""
         first = self.plan.start_of(1) * self.steps_per_epoch
         if not self.plan.rounds:
             return ops.zeros_like(step), first * ops.ones_like(step)

@@ -27,18 +27,18 @@ def sharded_loss_and_gradient(
     replicas: Replicas,
     entropy_weight: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """What `bank_loss_and_gradient` gives of the whole bank, of the images of all replicas.
+    """`bank_loss_and_gradient` over all parts of a sharded bank, for the images of all replicas.
 
     Args:
-        embeddings: (B, D) float, of all replicas, as `gather_replicas` gives them.
+        embeddings: (B, D) float, of all replicas, as `gather_replicas` returns them.
         shard: the rows of the bank that this replica keeps.
         indices: (B,) int, bank row of each image.
         neighbours: (B, k) int, rows of the bank; k may be 0.
         is_counted: (B, k) bool, which of them count.
         temperature: tau, above 0.
         block_size: rows compared at once.
-        replicas: combine their sums.
-        entropy_weight: of `unification_entropy`, which is added; None for none.
+        replicas: combine the sums of all replicas.
+        entropy_weight: weight of `unification_entropy`, which is added; None to leave it out.
 
     Returns:
         Losses (B,) float32 in nats, and the gradient (B, D) float32 of each with respect to its
@@ -65,7 +65,7 @@ def sharded_loss_and_gradient(
 
 
 def _with_entropy(own_row: SoftmaxSums, others: OthersSums, weight: tf.Tensor) -> BankSoftmax:
-    """The softmax over all rows and the entropy over the others, of combined sums."""
+    """The softmax over all rows plus the entropy over the others, from combined sums."""
     of_others = others.softmax()
-    own = own_row.softmax()  # over a single row: its logit, and itself
+    own = own_row.softmax()  # over a single row, so its logit and the row itself
     return with_entropy(of_others.with_row(own.mean_row, own.log_total), of_others, weight)

@@ -41,10 +41,10 @@ class Supervised(Method):
 
 
 def checked_labels(train: Source) -> np.ndarray:
-    """(N,) int64, the label of each training image.
+    """Returns the label of each training image, (N,) int64.
 
     Raises:
-        UserError: if an image has none, or all have the same.
+        UserError: if an image has no label, or all have the same.
     """
     method = Argument("method", "supervised")
     if train.labels is None:

@@ -1,4 +1,4 @@
-"""A step that stops at wrong indices and at values that are not finite, with or without XLA."""
+"""A training step that stops at invalid indices and non-finite values, with or without XLA."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,8 +30,8 @@ class TrainingStep(keras.Model):
 
     num_samples: int
     temperature: float
-    agreement: Agreement | None = None  # of processes that train together
-    may_repeat_images = False  # whether a batch may hold an image twice: a bank has one row for it
+    agreement: Agreement | None = None  # between processes that train together
+    may_repeat_images = False  # may a batch contain an image twice? A bank has only one row for it
 
     def compile(
         self,
@@ -40,20 +40,21 @@ class TrainingStep(keras.Model):
         make_images: MakeImages | None = None,
         **kwargs: Any,
     ) -> None:
-        """As `keras.Model.compile`, with two arguments of its own.
+        """As `keras.Model.compile`, with two additional arguments.
 
         Under the policy `mixed_float16` Keras wraps the optimizer in a `LossScaleOptimizer`.
 
         Args:
             optimizer: a Keras optimizer, such as `TorchSGD`.
-            jit_compile: compile the step with XLA, all but `apply_update`.
-            make_images: function (what the pipeline yields, indices (B,)) to images (B, H, W, 3),
-                run within the step, on its device; by default the pipeline yields the images.
+            jit_compile: compile the step with XLA, except for `apply_update`.
+            make_images: function from (what the pipeline yields, indices (B,)) to images
+                (B, H, W, 3), run within the step on its device; by default the pipeline yields the
+                images.
             **kwargs: of `keras.Model.compile`, such as `steps_per_execution`.
 
         Raises:
-            UserError: if a loss or metrics are given, which are the method's own; if `jit_compile`
-                is asked for under a strategy.
+            UserError: if a loss or metrics are given, which the method itself defines; if
+                `jit_compile` is requested under a strategy.
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
@@ -78,8 +79,8 @@ class TrainingStep(keras.Model):
         self._compile_config.config["jit_compile"] = jit_compile
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Built since __init__. Keras would draw a batch to build the model under a strategy, and
-        # with it use up an epoch of the pipeline.
+        # Built in __init__. Under a strategy Keras would draw a batch to build the model, and that
+        # would use up an epoch of the pipeline.
         return
 
     # The step.
@@ -88,16 +89,16 @@ class TrainingStep(keras.Model):
         """One step on (images (B, H, W, 3), indices (B,)): gradients, weights, then the update.
 
         A step whose loss or gradient is not finite ends `fit` with `StepNotFinite` and changes
-        nothing but, where it is not compiled, BatchNorm's averages. Under loss scaling a gradient
-        that overflowed leaves weights and momenta alone and halves the scale; such a step counts
-        as one.
+        nothing, except for BatchNorm's averages if the step is not compiled. Under loss scaling, a
+        gradient that overflows leaves weights and momenta unchanged and halves the scale; such a
+        step is still counted.
         """
         weights = None
         if self.agreement is not None or self.distribute_strategy.num_replicas_in_sync > 1:
             data, weights = batches.without_weights(data)
         inputs, indices = batches.images_and_targets(data)
-        # Keras runs a step into the end of data of unknown length, where the optimizer's counter,
-        # which needs no data, would count it.
+        # With data of unknown length Keras starts one more step at the end. The optimizer's counter
+        # needs no data and would count it.
         with tf.control_dependencies([self.check_indices(indices)]):
             if self._compiled_step is not None:
                 update = self._compiled_step(inputs, indices)
@@ -107,8 +108,8 @@ class TrainingStep(keras.Model):
             return {"loss": self.loss_tracker.result()}
 
     def check_indices(self, indices: tf.Tensor) -> tf.Operation:
-        """An operation that fails unless `indices` are images, each once or as the method may."""
-        with tf.device("CPU:0"):  # where a pipeline yields them; a GPU would be waited for
+        """An operation that fails unless `indices` are valid, and unique unless they may repeat."""
+        with tf.device("CPU:0"):  # where a pipeline yields them; a copy would wait for the GPU
             found = batches.summary(indices)  # (3,)
             is_valid = batches.are_valid(found, self.num_samples, self.may_repeat_images)
         with tf.control_dependencies([self._indices_found.assign(found)]), tf.device("CPU:0"):
@@ -117,10 +118,10 @@ class TrainingStep(keras.Model):
     def _checked_step(
         self, inputs: Any, indices: tf.Tensor, weights: tf.Tensor | None = None
     ) -> Any:
-        """A step that fails in the graph, before it applies anything that is not finite."""
+        """A step that fails in the graph before it applies a non-finite value."""
         losses, outputs, gradients = self._forward_and_backward(inputs, indices, weights)
         is_finite = self._are_finite(losses, gradients)
-        # One NaN would spread from a row of a bank to all weights.
+        # A single NaN would spread from a row of the bank to all weights.
         with tf.control_dependencies([self._is_finite.assign(is_finite)]):
             check = tf.debugging.Assert(is_finite, ["The loss or a gradient is not finite."])
         with tf.control_dependencies([check]):
@@ -128,10 +129,10 @@ class TrainingStep(keras.Model):
             return self.prepare_update(indices, tf.nest.map_structure(tf.identity, outputs), True)
 
     def _gated_step(self, inputs: Any, indices: tf.Tensor) -> Any:
-        """A step for XLA, which knows no assertions, and waits for nothing on the host.
+        """A step for XLA, which has no assertions, without waiting for the host.
 
-        One that is not finite, and all after it, puts back what it found; the train function
-        raises once the device has ended what it was given.
+        A non-finite step, and every one after it, restores the previous values; the train function
+        raises once the device has finished.
         """
         variables = [
             *self.step_variables(), *self.optimizer.variables, *self.loss_tracker.variables
@@ -178,14 +179,14 @@ class TrainingStep(keras.Model):
             gradients = overflow_on_all(gradients)
         self.optimizer.apply(gradients, self.trainable_variables)
         if self._scales_loss:
-            # A step that is skipped counts: data, learning rate and rounds follow the counter.
+            # A skipped step is counted too: data, learning rate and rounds follow the counter.
             iterations.assign(step + 1)
         if self.agreement is None:
             self.loss_tracker.update_state(losses, weights)
-        else:  # what all have measured, in the tracker of each
+        else:  # the tracker of each process gets the mean of all
             self.loss_tracker.update_state(*self.agreement.mean(losses, weights))
 
-    # The execution of one or several steps.
+    # Execution of one or several steps.
 
     train_function: Any
 
@@ -204,8 +205,10 @@ class TrainingStep(keras.Model):
         return self.train_function
 
     def _function_of_processes(self) -> Callable[[Any], Logs]:
-        """What Keras makes of `train_step`, but for the reduction of its logs over all replicas,
-        which fails where these are processes, and which the step has done."""
+        """Keras's function for `train_step`, without the reduction of its logs over replicas.
+
+        That reduction fails between processes, and the step has already done it.
+        """
         strategy = self.distribute_strategy
 
         @tf.function(reduce_retracing=True)
@@ -224,13 +227,13 @@ class TrainingStep(keras.Model):
         return self.test_function
 
     def _raising(self, run: Callable[[Any], Logs]) -> Callable[[Any], Logs]:
-        """`run`, which executes steps, with the errors that a user can mend."""
+        """Wraps `run`, which executes steps, to raise the errors that a user can fix."""
 
         def execute(iterator: Any) -> Logs:
             try:
                 logs = run(iterator)
             except tf.errors.OpError as error:
-                if cause := cause_of(error):  # such as a broken image, in a pipeline of ours
+                if cause := cause_of(error):  # such as a corrupt image in our pipeline
                     raise cause from None
                 if isinstance(error, tf.errors.InvalidArgumentError):
                     self._raise_if_not_rows(error)
@@ -245,7 +248,7 @@ class TrainingStep(keras.Model):
     def _raise_if_not_rows(self, cause: Exception) -> None:
         for copy in self.distribute_strategy.experimental_local_results(self._indices_found):
             found = copy.numpy()
-            copy.assign(np.zeros(3, np.int64))  # the next `fit` may go on
+            copy.assign(np.zeros(3, np.int64))  # so that the next `fit` can run
             if not batches.are_valid(found, self.num_samples, self.may_repeat_images):
                 batches.refuse(found, self.num_samples, cause)
 
@@ -254,7 +257,7 @@ class TrainingStep(keras.Model):
         if all(bool(copy.numpy()) for copy in copies):
             return
         for copy in copies:
-            copy.assign(True)  # the next `fit` may go on
+            copy.assign(True)  # so that the next `fit` can run
         step = int(self.optimizer.iterations.numpy()) + 1
         raise StepNotFinite(
             f"The loss or a gradient is NaN or infinite in step {step}: ",
@@ -262,5 +265,5 @@ class TrainingStep(keras.Model):
         ) from cause  # fmt: skip
 
     def remedies(self, learning_rate: Argument) -> list[Any]:
-        """What keeps loss and gradients finite, as parts of a message."""
+        """Remedies that keep loss and gradients finite, as parts of a message."""
         return ["lower ", learning_rate]

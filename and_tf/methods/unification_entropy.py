@@ -22,7 +22,7 @@ def unification_entropy(
 ) -> tf.Tensor:
     """The entropy of each image's softmax over the bank without its own row.
 
-    Its gradient comes out of the same pass over the bank, and goes to the embeddings alone.
+    The same pass over the bank computes the gradient, which flows to the embeddings only.
 
     Args:
         embeddings: (B, D) float.
@@ -63,8 +63,8 @@ def softmax_and_entropy(
         weight: of the entropy, a number or scalar tensor; None for the softmax alone.
 
     Returns:
-        A total (B,) and its gradient (B, D) with respect to the queries, for a loss to take in
-        place of those of the softmax alone.
+        A total (B,) and its gradient (B, D) with respect to the queries, which a loss uses instead
+        of those of the softmax alone.
     """
     if weight is None:
         return softmax_over_bank(bank, queries, block_size)

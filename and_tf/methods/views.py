@@ -1,4 +1,4 @@
-"""Several augmented views of each image of a batch, which go through an encoder together."""
+"""Several augmented views of each image of a batch, which pass through an encoder together."""
 
 import tensorflow as tf
 
@@ -6,13 +6,12 @@ from and_tf.errors import Argument, UserError
 
 
 def flat_views(images: tf.Tensor, views: int) -> tf.Tensor:
-    """The views of a batch as a batch of images: (B, V, H, W, 3) to (B V, H, W, 3).
+    """Flattens the views of a batch into a batch of images: (B, V, H, W, 3) to (B V, H, W, 3).
 
-    The views of an image follow one another. A single view comes without the axis V, and is given
-    back as it is.
+    The views of an image follow one another. A single view has no axis V and is returned unchanged.
 
     Raises:
-        UserError: if there is another number of views.
+        UserError: if the number of views differs.
     """
     if views == 1:
         return images
@@ -27,12 +26,12 @@ def flat_views(images: tf.Tensor, views: int) -> tf.Tensor:
 
 
 def of_each_view(values: tf.Tensor, views: int) -> tf.Tensor:
-    """What images have, (B, ...), for each of their views: (B V, ...)."""
+    """Repeats a value of each image, (B, ...), for each of its views: (B V, ...)."""
     return values if views == 1 else tf.repeat(values, views, axis=0)
 
 
 def mean_over_views(values: tf.Tensor, views: int) -> tf.Tensor:
-    """The mean of what the views of each image have: (B V, ...) to (B, ...)."""
+    """Averages values over the views of each image: (B V, ...) to (B, ...)."""
     if views == 1:
         return values
     return tf.reduce_mean(tf.reshape(values, [-1, views, *values.shape[1:]]), axis=1)

@@ -1,4 +1,4 @@
-"""Zip archives, as of .npz and .keras files, that may come from elsewhere."""
+"""Checks of zip archives from untrusted sources, such as .npz and .keras files."""
 
 import math
 import os
@@ -8,29 +8,29 @@ from typing import IO
 
 import numpy as np
 
-ALWAYS_BYTES = 1 << 30  # an archive may unpack to so much, however small it is
-HIGHEST_RATIO = 20  # names of files pack to a tenth, arrays hardly
-WEIGHTS = "model.weights."  # what the names of Keras's files of weights begin with
-TEXT_BYTES = 64 << 20  # of a text in an archive, such as a network's layers, of far below 1 MB
+ALWAYS_BYTES = 1 << 30  # an archive may always unpack to this, however small it is
+HIGHEST_RATIO = 20  # file names compress to a tenth, arrays hardly at all
+WEIGHTS = "model.weights."  # how the names of Keras's weight files begin
+TEXT_BYTES = 64 << 20  # of a text in an archive; a network's layers take far below 1 MB
 
 
 def check_size(path: Path, most_bytes: int) -> None:
-    """Refuses a file that is larger than any of its kind.
+    """Refuses a file that is larger than any valid one.
 
     Raises:
         ValueError: if it is.
-        OSError: if there is none.
+        OSError: if it does not exist.
     """
     if path.stat().st_size > most_bytes:
         raise ValueError(f"it has more than {most_bytes >> 20:,} MB")
 
 
 def check_unpacked_size(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
-    """Refuses an archive that would take far more memory than its size tells.
+    """Refuses an archive that would take far more memory than its size suggests.
 
     Args:
         path: of the archive.
-        always_bytes: that it may unpack to in any case.
+        always_bytes: how much it may unpack to in any case.
 
     Raises:
         ValueError: if it does.
@@ -45,7 +45,7 @@ def check_unpacked_size(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
 
 
 def most_unpacked_bytes(path: Path) -> int:
-    """What an archive unpacks to, as far as one that is read may; its size where it is none."""
+    """Unpacked size of an archive, at most what is ever read; the file's size if it is none."""
     size = path.stat().st_size
     try:
         with zipfile.ZipFile(path) as archive:
@@ -56,14 +56,14 @@ def most_unpacked_bytes(path: Path) -> int:
 
 
 def check_arrays(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
-    """Refuses an .npz file that takes far more memory than its size tells, or arrays that claim to.
+    """Refuses an .npz file that needs far more memory than its size suggests, or claims to.
 
     Args:
         path: of the file.
         always_bytes: as in `check_unpacked_size`.
 
     Raises:
-        ValueError: if it does, or an array is not as long as its head tells.
+        ValueError: if it does, or an array is shorter than its header says.
         OSError, zipfile.BadZipFile: if it cannot be read.
     """
     check_unpacked_size(path, always_bytes)
@@ -79,7 +79,7 @@ def check_arrays(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
 
 
 def _told_bytes(file: IO[bytes]) -> int | None:
-    """The bytes that the head of an array tells; None of a form that has no such head."""
+    """The size in bytes according to an array's header; None for an unknown format."""
     version = np.lib.format.read_magic(file)
     heads = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -88,11 +88,11 @@ def _told_bytes(file: IO[bytes]) -> int | None:
     if version not in heads:
         return None
     shape, _, dtype = heads[version](file)
-    return None if dtype.hasobject else math.prod(shape) * dtype.itemsize  # a pickle: not read
+    return None if dtype.hasobject else math.prod(shape) * dtype.itemsize  # pickles are not read
 
 
 def memory_bytes() -> int:
-    """Of this machine's memory; `ALWAYS_BYTES` where the system does not tell."""
+    """Bytes of this machine's memory; `ALWAYS_BYTES` if the system does not report them."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -100,12 +100,16 @@ def memory_bytes() -> int:
 
 
 def check_keras_archive(path: Path) -> int:
-    """Refuses a .keras file whose texts, above all the network's layers, are beyond all measure.
+    """Refuses a .keras file whose texts, above all the network's layers, are excessively large.
 
-    Keras reads and parses them whole, in a multiple of their size. Raises as `check_unpacked_size`.
+    Keras reads and parses them whole, which takes a multiple of their size.
 
     Returns:
         Bytes of its weights.
+
+    Raises:
+        ValueError, OSError, zipfile.BadZipFile: as in `check_unpacked_size`; if a text is too
+            large.
     """
     check_unpacked_size(path)
     with zipfile.ZipFile(path) as archive:

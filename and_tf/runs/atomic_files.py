@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all."""
+"""Atomic writes: a file or folder is written completely or not at all."""
 
 import contextlib
 import ctypes
@@ -14,19 +14,19 @@ from pathlib import Path
 
 from and_tf.runs.folder_lock import try_lock
 
-OLD = 24 * 3600  # seconds: where no locks are known, as on some network disks
-LONGEST_NAME = 200  # bytes of a path's name that stand in that of its scratch folder
+OLD = 24 * 3600  # seconds; used where locks are not supported, as on some network disks
+LONGEST_NAME = 200  # bytes of a path's name that the name of its scratch folder contains
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
 def replace_file(path: Path, content: str | bytes) -> Path:
-    """Writes a file beside `path` and renames it: a kill or a full disk leaves the old one.
+    """Writes a file next to `path` and renames it: a kill or a full disk leaves the old one.
 
     Args:
-        path: of the file; its folder is made if it is missing, but not what that lies in.
-        content: text, written as UTF-8 with "?" for what UTF-8 cannot hold, or bytes.
+        path: of the file; its folder is created if missing, but not that folder's parents.
+        content: text, written as UTF-8 with "?" for what UTF-8 cannot represent, or bytes.
 
     Returns:
         The path.
@@ -41,17 +41,18 @@ def replace_by(
     previous: Path | None = None,
     is_durable: bool = True,
 ) -> Path:
-    """Has a file or a folder written beside `path` and renames it, as `replace_file` does.
+    """Calls `write` for a path next to `path` and renames the result, as `replace_file` does.
 
-    What stood there is there until the new one is. Where a system cannot exchange two folders, a
-    kill between two renames leaves neither: the next call for this path puts the old one back.
+    The old file or folder stays until the new one takes its place. On a system that cannot exchange
+    two folders, a kill between two renames leaves neither; the next call for this path then puts
+    the old one back.
 
     Args:
-        path: of the file or folder; what it lies in is made as in `replace_file`.
-        write: writes a file, or a folder with what is in it, at the path that it is given.
-        previous: where the file that stood at `path` is kept; None to replace it.
-        is_durable: whether to wait until the disk has each file; False for thousands of files
-            that can be made again.
+        path: of the file or folder; its parent is created as in `replace_file`.
+        write: writes a file, or a folder with its contents, at the path that it is given.
+        previous: where to keep the old file of `path`; None to discard it.
+        is_durable: whether to wait until each file is on the disk; False for thousands of files
+            that can be recreated.
 
     Returns:
         The path.
@@ -66,7 +67,7 @@ def replace_by(
             if previous is not None and path.exists():
                 _keep(path, previous)
             if partial.is_dir() and path.is_symlink():
-                path.unlink()  # which a folder does not replace, as a file does
+                path.unlink()  # a file would replace the link, a folder cannot
             if partial.is_dir() and path.is_dir():
                 _replace_folder(path, partial, _aside(folder, path))
             else:
@@ -80,11 +81,11 @@ def replace_by(
 
 
 def replace_by_link(path: Path, other: Path) -> bool:
-    """Gives a file a second name, in place of what stood there: nothing is written twice.
+    """Replaces a file by a hard link to another, so that nothing is written twice.
 
     Args:
-        path: the second name; it keeps the content when `other` is replaced later.
-        other: a file on the same disk, that is never changed in place.
+        path: the second name; it keeps the content if `other` is replaced later.
+        other: a file on the same disk that is never changed in place.
 
     Returns:
         Whether it was done; False on a file system without hard links.
@@ -103,18 +104,18 @@ def replace_by_link(path: Path, other: Path) -> bool:
 
 @contextlib.contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """A new, empty folder beside a path, in which what is to stand there is made.
+    """Creates a new, empty folder next to a path, in which to prepare what will replace it.
 
-    Its name is random, and it is made where nothing stood: whatever links a folder from elsewhere
-    holds, nothing is written through them. Those of the same path whose processes were killed are
-    removed, and nothing else; what they had moved away from the path is put back first. The folder
-    of a process that lives is locked.
+    Its name is random and did not exist before, so nothing is written through links in a folder
+    from an untrusted source. Scratch folders of the same path whose processes were killed are
+    removed, and nothing else; what they had moved away from the path is put back first. A running
+    process locks its folder.
 
     Args:
-        path: of what is made; the folder that it lies in exists.
+        path: of what is prepared; its parent must exist.
 
     Yields:
-        A folder on the disk of `path`, removed at the end with what is left in it.
+        A folder on the same disk as `path`, removed at the end with its contents.
     """
     _remove_leftovers(path)
     folder, lock = _locked_scratch(path)
@@ -126,7 +127,7 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
 
 def _names_no_other(error: OSError) -> bool:
-    """Whether an error names nothing, as of a write on a full disk, or a scratch folder."""
+    """Whether an error names no file, as when a disk is full, or one in a scratch folder."""
     if not isinstance(error.filename, str | bytes) or not error.filename:  # none, or a descriptor
         return True
     named = Path(os.fsdecode(error.filename))
@@ -134,7 +135,7 @@ def _names_no_other(error: OSError) -> bool:
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether a name is one of `scratch_folder`, which a process that was killed leaves."""
+    """Whether a path is named like a scratch folder, which a killed process leaves behind."""
     return re.fullmatch(r"\..+\.[a-z0-9_]{8}\.partial", path.name, re.DOTALL) is not None
 
 
@@ -144,7 +145,7 @@ def _locked_scratch(path: Path) -> tuple[Path, int]:
         folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=_prefix(path), suffix=".partial"))
         try:
             lock = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:  # taken for a leftover before it was locked
+        except FileNotFoundError:  # removed as a leftover before it was locked
             continue
         if try_lock(lock) is not False and folder.is_dir():
             return folder, lock
@@ -152,12 +153,12 @@ def _locked_scratch(path: Path) -> tuple[Path, int]:
 
 
 def _prefix(path: Path) -> str:
-    """What the names of a path's scratch folders begin with, by its own name."""
+    """The prefix of the names of a path's scratch folders."""
     return f".{os.fsencode(path.name)[:LONGEST_NAME].decode(errors='ignore')}."
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Removes the scratch folders of a path that no process holds, but for what stood there."""
+    """Removes scratch folders of a path that no process holds; what they moved away is put back."""
     ours = re.compile(rf"{re.escape(_prefix(path))}[a-z0-9_]{{8}}\.partial")
     for entry in os.scandir(path.parent):
         if not ours.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
@@ -173,12 +174,12 @@ def _remove_leftovers(path: Path) -> None:
 
 
 def _is_old(descriptor: int) -> bool:
-    """Whether nothing was made in a folder for so long that no process can be at work there."""
+    """Whether a folder has not changed for so long that no process can be using it."""
     return time.time() - os.fstat(descriptor).st_mtime > OLD
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes a rename in a folder outlast a power cut."""
+    """Makes a rename in a folder survive a power cut."""
     _sync(folder)
 
 
@@ -191,10 +192,10 @@ def _sync(path: Path) -> None:
 
 
 def sync_descriptor(descriptor: int) -> None:
-    """Waits until the disk has a file or folder, where its file system offers that.
+    """Waits until a file or folder is on the disk, if its file system supports that.
 
-    Some network and FUSE file systems refuse it, of folders above all; what was written is as safe
-    there as they make it.
+    Some network and FUSE file systems do not, especially for folders; data is then as safe as the
+    file system makes it.
     """
     try:
         os.fsync(descriptor)
@@ -204,35 +205,38 @@ def sync_descriptor(descriptor: int) -> None:
 
 
 def _keep(path: Path, previous: Path) -> None:
-    """Gives a file a second name, so that at no moment there is none at `path`."""
-    if not replace_by_link(previous, path):  # a reader then looks at both names
+    """Gives a file a second name, so that there is a file at `path` at every moment."""
+    if not replace_by_link(previous, path):  # readers then try both names
         os.replace(path, previous)
 
 
 def _replace_folder(path: Path, newer: Path, older: Path) -> None:
-    """A folder cannot be renamed onto one that holds files: they change places, or one by one."""
+    """Replaces a folder that contains files, by an exchange or by two renames.
+
+    A folder cannot be renamed onto one that is not empty.
+    """
     if _exchange(path, newer):
         return
-    os.replace(path, older)  # put back at the scratch folder's end, should the next one fail
+    os.replace(path, older)  # `_clear` puts it back if the next rename fails
     os.replace(newer, path)
 
 
 def _aside(folder: Path, path: Path) -> Path:
-    """Where a scratch folder holds what stood at a path; what is to stand there has its name."""
+    """Where a scratch folder keeps what was moved away; its replacement has the path's name."""
     return folder / ("older" if path.name != "older" else "old")
 
 
 def _clear(folder: Path, path: Path) -> None:
-    """Removes a scratch folder; what had been moved there is put back if nothing took its place."""
+    """Removes a scratch folder; what was moved there is put back if nothing took its place."""
     older = _aside(folder, path)
-    with contextlib.suppress(OSError):  # then it stays where it is, for the next start
+    with contextlib.suppress(OSError):  # then it stays for the next start
         if older.is_dir() and not older.is_symlink() and not os.path.lexists(path):
             os.rename(older, path)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _exchange(first: Path, second: Path) -> bool:
-    """Whether two folders have changed places in one step, which Linux can on most file systems."""
+    """Exchanges two folders atomically, as Linux can on most file systems; returns success."""
     rename = getattr(_LIBC, "renameat2", None)
     if rename is None:
         return False

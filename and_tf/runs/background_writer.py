@@ -1,4 +1,4 @@
-"""Files that are written while training goes on, by one thread, one after the other."""
+"""Writes files while training continues, in one thread, one after the other."""
 
 import contextlib
 import logging
@@ -14,10 +14,10 @@ THREAD = "background writer"
 
 
 class BackgroundWriter:
-    """Writes in a thread of its own what it is given; its errors are raised by the next call.
+    """Runs write functions in its own thread; the next call raises their errors.
 
-    One piece of work is done at a time: the next waits for it. A process that ends at once, as by a
-    second Ctrl-C, does not wait: what is written then must be harmless when it is left half done.
+    One function runs at a time; the next waits for it. A process that ends at once, such as at a
+    second Ctrl-C, does not wait, so a write must be harmless if it is left half done.
     """
 
     def __init__(self) -> None:
@@ -30,25 +30,25 @@ class BackgroundWriter:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self, write: Callable[[], object]) -> None:
-        """Begins to write, after what was begun before.
+        """Starts a write once the previous one has finished.
 
         Args:
-            write: has all that it needs, in memory that nobody else changes.
+            write: must have all that it needs, in memory that nothing else changes.
 
         Raises:
-            Exception: whatever the work before raised; the new one is not begun then.
+            Exception: whatever the previous write raised; the new one is then not started.
         """
         self.wait()
         self._thread = threading.Thread(target=self._run, args=(write,), name=THREAD, daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Raises what the work has raised, if it has ended; waits for nothing."""
+        """Raises the error of the last write if it has ended; does not wait."""
         if not self.is_busy:
             self.wait()
 
     def wait(self) -> None:
-        """Waits for the end of the work, and raises what it has raised."""
+        """Waits for the end of the last write and raises its error."""
         if self._thread is None:
             return
         self._thread.join()
@@ -58,11 +58,11 @@ class BackgroundWriter:
 
     @contextlib.contextmanager
     def ended(self) -> Iterator[None]:
-        """A block at whose end all is written, also where it ends by an error.
+        """A block that waits for the last write at its end, even if it ends with an error.
 
         Raises:
-            Exception: of the work, unless the block raises an error of its own: the other is then
-                logged. `Stopped` is none.
+            Exception: the error of the write. If the block itself raises one, that of the write is
+                only logged, except if the block's is `Stopped`, which counts as no error.
         """
         try:
             yield
@@ -79,12 +79,12 @@ class BackgroundWriter:
     def _run(self, write: Callable[[], object]) -> None:
         try:
             write()
-        except BaseException as error:  # raised again where it is waited for
+        except BaseException as error:  # raised again by `wait`
             self._error = error
 
 
 def wait_for_writers(seconds: float) -> bool:
-    """Waits, at most so long, for what all writers of this process write; whether any did."""
+    """Waits, for at most `seconds`, for all writers of this process; returns whether any wrote."""
     threads = [thread for thread in threading.enumerate() if thread.name == THREAD]
     deadline = time.monotonic() + seconds
     for thread in threads:

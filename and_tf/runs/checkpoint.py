@@ -17,33 +17,33 @@ from and_tf.runs import schema
 from and_tf.runs.archives import check_unpacked_size
 from and_tf.runs.atomic_files import replace_by
 
-if TYPE_CHECKING:  # methods lie above
+if TYPE_CHECKING:  # methods are a higher layer
     from and_tf.methods.method_model import MethodModel
 
 logger = logging.getLogger(__name__)
 
-METADATA = "facts"  # its name in the file, from the first version on
-ENCODER = "encoder/"  # the names of an encoder's arrays begin so
+METADATA = "facts"  # its name in the file, since the first version
+ENCODER = "encoder/"  # prefix of the names of an encoder's arrays
 
 
 class Stored(Protocol):
-    """What a checkpoint writes and restores: a `keras.Variable`, or what stands for one.
+    """What a checkpoint writes and restores: a `keras.Variable`, or an object like one.
 
-    Where several processes train together, all of them ask for the values at the same time.
+    If several processes train together, all of them read the values at the same time.
     """
 
     shape: tuple[int, ...]
     dtype: str
 
     def numpy(self) -> np.ndarray:
-        """The values; a later step changes them, unless they own their memory."""
+        """The values; a later step may change them unless they own their memory."""
 
     def assign(self, value: np.ndarray) -> Any:
-        """Takes others, of the same shape and type."""
+        """Replaces the values by others of the same shape and dtype."""
 
 
 def encoder_state(encoder: keras.Model) -> dict[str, keras.Variable]:
-    """All variables of an encoder by a name that does not depend on what was built before."""
+    """All variables of an encoder, by names that do not depend on what was built before."""
     state = {}
     for layer in encoder.layers:
         for name, variable in layer_state(layer).items():
@@ -52,19 +52,19 @@ def encoder_state(encoder: keras.Model) -> dict[str, keras.Variable]:
 
 
 def layer_state(layer: keras.layers.Layer) -> dict[str, keras.Variable]:
-    """The variables of a layer by names that do not depend on what was built before."""
+    """The variables of a layer, by names that do not depend on what was built before."""
     state = {}
     names: collections.Counter[str] = collections.Counter()
     for variable in layer.variables:
         name = re.sub(r"^variable_\d+$", "variable", variable.name)  # Keras counts unnamed ones
         names[name] += 1
-        count = names[name]  # above 1 where the layer is a model of several layers
+        count = names[name]  # above 1 if the layer is a model of several layers
         state[f"{name}_{count}" if count > 1 else name] = variable
     return state
 
 
 def round_state(model: "MethodModel") -> dict[str, Stored]:
-    """What a finished round leaves: the encoder, and what the method keeps of a round."""
+    """What is saved of a finished round: the encoder and the method's `round_state`."""
     return encoder_state(model.encoder) | model.round_state()
 
 
@@ -86,13 +86,13 @@ def state_bytes(state: dict[str, Stored]) -> int:
 def values(state: dict[str, Stored]) -> dict[str, np.ndarray]:
     """Copies of the variables' values, which no later step changes."""
     arrays = {name: np.asarray(variable.numpy()) for name, variable in state.items()}
-    return {  # TensorFlow copies already: a second time would be 660 MB of a bank of ImageNet
+    return {  # usually already a copy: a second one of ImageNet's bank would take 660 MB
         name: array if array.flags.owndata else array.copy() for name, array in arrays.items()
     }
 
 
 def take_part(state: dict[str, Stored]) -> None:
-    """What another process's `values` of a state needs of this one: its parts of a bank."""
+    """Takes part in another process's `values` of a state, with this one's part of a bank."""
     for variable in state.values():
         if hasattr(variable, "take_part"):
             variable.take_part()
@@ -101,13 +101,13 @@ def take_part(state: dict[str, Stored]) -> None:
 def save(
     path: Path, arrays: dict[str, np.ndarray], metadata: dict, previous: Path | None = None
 ) -> None:
-    """Writes arrays and metadata beside `path`, then renames: a kill leaves the old file.
+    """Writes arrays and metadata next to `path`, then renames: a kill leaves the old file.
 
     Args:
         path: of the checkpoint.
         arrays: `values` of a state.
-        metadata: what JSON can hold.
-        previous: where the file that stood at `path` is kept; None to replace it.
+        metadata: what JSON can represent.
+        previous: where to keep the old file of `path`; None to discard it.
 
     Raises:
         StepNotFinite: if an array is not finite; the old file stays.
@@ -119,14 +119,14 @@ def save(
     named: dict[str, Any] = {METADATA: np.array(json.dumps(metadata)), **arrays}
 
     def write(partial: Path) -> None:
-        with open(partial, "wb") as file:  # given a path, NumPy would add .npz to it
+        with open(partial, "wb") as file:  # NumPy would add .npz to a path
             np.savez(file, **named)
 
     replace_by(path, write, previous)
 
 
 def _is_finite(array: np.ndarray) -> bool:
-    """Whether all values are; NaN passes through minimum and maximum, without a mask as large."""
+    """Whether all values are finite; minimum and maximum propagate NaN and need no large mask."""
     array = np.asarray(array)
     return array.size == 0 or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
@@ -134,7 +134,7 @@ def _is_finite(array: np.ndarray) -> bool:
 def load_newest(
     paths: Sequence[Path], prefix: str | tuple[str, ...] = ""
 ) -> tuple[dict[str, np.ndarray], dict[str, Any], Path]:
-    """Arrays, metadata and path of the first checkpoint that is valid; corrupt ones are logged.
+    """Loads the first valid checkpoint: arrays, metadata and path; corrupt ones are logged.
 
     Args:
         paths: from the newest to the oldest.
@@ -142,7 +142,7 @@ def load_newest(
 
     Raises:
         NotFound: if there is none.
-        BrokenFile: if all are corrupt.
+        BrokenFile: if all of them are corrupt.
     """
     found = [path for path in paths if path.is_file()] or list(paths[:1])
     for path, older in itertools.pairwise(found):
@@ -156,15 +156,16 @@ def load_newest(
 def load(
     path: Path, prefix: str | tuple[str, ...] = ""
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays by name and the metadata of a checkpoint; each array read is checked by its CRC.
+    """Loads the arrays, by name, and the metadata of a checkpoint; arrays are checked by CRC.
 
     Args:
         path: of the file.
-        prefix: only arrays whose names begin so, or by one of several, are read, as `ENCODER`.
+        prefix: one or several prefixes, such as `ENCODER`; only arrays whose names begin with one
+            are read.
 
     Raises:
-        NotFound: if there is none.
-        BrokenFile: if it is corrupt or no checkpoint.
+        NotFound: if the file does not exist.
+        BrokenFile: if it is corrupt or not a checkpoint.
     """
     if not path.is_file():
         raise NotFound(f"{path} holds no checkpoint: train first, or name another run.")
@@ -176,7 +177,7 @@ def load(
                 raise ValueError(fault)
             names = [name for name in file.files if name != METADATA and name.startswith(prefix)]
             return {name: file[name] for name in names}, metadata
-    except Exception as error:  # corruption shows in a dozen kinds of zipfile, numpy and json
+    except Exception as error:  # zipfile, numpy and json raise a dozen kinds
         raise BrokenFile(
             f"The checkpoint {path} is corrupt ({error}): restore it from a copy, or train anew in "
             "another ", Argument("workdir"), ".",
@@ -189,18 +190,18 @@ def restore(
     path: Path,
     ranges: Mapping[str, tuple[float, float]] | None = None,
 ) -> None:
-    """Assigns arrays to the variables of the same names, and to what stands for one.
+    """Assigns arrays to the variables, or objects like them, of the same names.
 
     Args:
         state: variables by name.
         arrays: of a checkpoint.
         path: of the checkpoint.
-        ranges: the lowest and the highest value that an array may hold, by name; of the others any
-            that is finite.
+        ranges: by name, the lowest and highest value that an array may contain; the others may
+            contain any finite values.
 
     Raises:
-        BrokenFile: before anything is assigned, if a name, shape or dtype differs, or a value is
-            none that training leaves.
+        BrokenFile: before anything is assigned, if an array is missing, has another shape or dtype,
+            or contains values that training cannot have produced.
     """
     for name, variable in state.items():
         found = arrays[name].shape if name in arrays else "none"
@@ -227,7 +228,7 @@ def restore(
 
 
 def fault_of_values(array: np.ndarray, lowest: float = -np.inf, highest: float = np.inf) -> str:
-    """What an array of numbers holds that it may not, in words; empty if there is nothing."""
+    """Describes the invalid values in an array; empty if there are none."""
     if not _is_finite(array):
         return "NaN or infinite values"
     if array.size == 0 or (lowest <= array.min() and array.max() <= highest):

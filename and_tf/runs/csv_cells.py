@@ -1,9 +1,9 @@
-"""Rows of CSV files that a spreadsheet shows as they are: no name in them becomes a formula.
+"""Rows of CSV files that a spreadsheet shows as they are, so that no name becomes a formula.
 
-Spreadsheets take a cell that begins with = + - or @ for a formula, also one of a file or class that
-somebody else named. An apostrophe before the sign makes it text. Where a semicolon or a tab parts
-cells, as in many countries, what follows one in a name begins a cell, too. Reading takes the
-apostrophe away again, and only that one.
+Spreadsheets treat a cell that begins with = + - or @ as a formula, even if it is the name of a file
+or class that someone else chose. An apostrophe before the sign makes it text. Where a semicolon or
+a tab separates cells, as in many countries, the part of a name after one begins a cell, too.
+Reading removes that apostrophe again, and no other.
 
 Reference: OWASP, CSV Injection.
 """
@@ -21,11 +21,11 @@ NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
 def row_writer(file: TextIO, line_end: str = "\r\n") -> Callable[[Iterable[object]], None]:
-    """A function that writes a row of cells to a file that was opened with `newline=""`.
+    """Returns a function that writes a row of cells to a file opened with `newline=""`.
 
     Args:
-        file: for text.
-        line_end: after each row.
+        file: a text file.
+        line_end: written after each row.
 
     Example:
         >>> row_writer(sys.stdout, "\\n")(["=1+1", -2, "-2.5", "a, b"])
@@ -40,16 +40,16 @@ def row_writer(file: TextIO, line_end: str = "\r\n") -> Callable[[Iterable[objec
 
 
 def read_rows(file: Iterable[str]) -> Iterator[list[str]]:
-    """The rows of a file that `row_writer` wrote, with the cells that it was given as texts."""
+    """The rows of a file written by `row_writer`, with the original cells as text."""
     for cells in csv.reader(file):
         yield [original(cell) for cell in cells]
 
 
 def plain(text: str) -> str:
-    """A text as a cell that no spreadsheet calculates; a number stays one."""
+    """A text as a cell that no spreadsheet evaluates; a number stays a number."""
     return text if NUMBER.fullmatch(text) else FORMULA.sub(r"\1'", text)
 
 
 def original(cell: str) -> str:
-    """The text of which `plain` made a cell."""
+    """The text that `plain` converted to this cell."""
     return MARKED.sub(r"\1", cell)

@@ -1,4 +1,4 @@
-"""The blocks of a discovery that are done, kept in the folder of a run until they are used."""
+"""Complete blocks of a discovery, saved in a run's folder until they are used."""
 
 import contextlib
 import io
@@ -17,19 +17,19 @@ from and_tf.runs.workdir import Workdir
 
 logger = logging.getLogger(__name__)
 
-ROUNDING = 1e-3  # by which an entropy may exceed its largest value, the logarithm of N
+ROUNDING = 1e-3  # how far an entropy may exceed its largest value, the logarithm of N
 
 
 class DiscoveryBlocks:
-    """Files of blocks, each with what it was computed from; one that does not fit is none.
+    """Files of blocks, each with a description of what it was computed from.
 
-    A file is worth its computing time and no more: one that is corrupt, or forged, is removed, and
-    its block is computed again.
+    A file only saves computing time: one that does not match, or is corrupt or forged, is removed,
+    and its block is computed again.
 
     Args:
-        run: folder.
-        origin: what a block depends on besides the settings of the search, when it is begun: the
-            step, and the `Workdir.origin`.
+        run: the run's folder.
+        origin: returns what a block depends on besides the settings of the search: the step and
+            `Workdir.origin`.
     """
 
     def __init__(self, run: Workdir, origin: Callable[[], dict[str, Any]]):
@@ -40,7 +40,7 @@ class DiscoveryBlocks:
         """Removes the blocks of another discovery.
 
         Args:
-            settings: of the search, and a checksum of all rows.
+            settings: of the search, including a checksum of all rows.
         """
         self.made_from = json.dumps(settings | self.origin(), sort_keys=True)
         for path in self._files():
@@ -48,11 +48,11 @@ class DiscoveryBlocks:
                 self._remove(path)
 
     def read(self, rows: slice, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
-        """Entropy (n,) float32 in nats and neighbours (n, k) int32 of a block, if they were kept.
+        """Entropy (n,) float32 in nats and neighbours (n, k) int32 of a block, if they were saved.
 
         Args:
             rows: of the block.
-            shape: (N, k), of the neighbours of all.
+            shape: (N, k), of the neighbours of all rows.
         """
         path = self._path(rows)
         if not path.exists():
@@ -69,7 +69,7 @@ class DiscoveryBlocks:
         return entropy, neighbours
 
     def keep(self, rows: slice, entropy: np.ndarray, neighbours: np.ndarray) -> None:
-        """Writes the file of a block; where it cannot be written, discovery goes on without it."""
+        """Writes the file of a block; if that fails, discovery continues without it."""
         file = io.BytesIO()
         np.savez(file, entropy=entropy, neighbours=neighbours, made_from=np.array(self.made_from))
         try:
@@ -78,10 +78,10 @@ class DiscoveryBlocks:
             logger.warning("A block of discovery is not kept: %s", error)
 
     def remove(self) -> None:
-        """Removes all blocks: what they are for is done."""
+        """Removes all blocks, which are no longer needed."""
         for path in self._files():
             self._remove(path)
-        with contextlib.suppress(OSError):  # there is none, or it holds something else
+        with contextlib.suppress(OSError):  # missing, or not empty
             self.run.discovery.rmdir()
 
     def _path(self, rows: slice) -> Path:
@@ -91,12 +91,12 @@ class DiscoveryBlocks:
         return sorted(self.run.discovery.glob("rows_*.npz")) if self.run.can_write() else []
 
     def _remove(self, path: Path) -> None:
-        with contextlib.suppress(OSError):  # as of a folder of that name
+        with contextlib.suppress(OSError):  # such as a folder of that name
             path.unlink()
 
 
 def _made_from(path: Path) -> str:
-    """What the file of a block says that it was computed from; empty where it cannot be read."""
+    """What the block in a file was computed from; empty if the file cannot be read."""
     try:
         check_unpacked_size(path)
         with np.load(path, allow_pickle=False) as arrays:
@@ -106,14 +106,14 @@ def _made_from(path: Path) -> str:
 
 
 def _unpacked(rows: slice, shape: tuple[int, ...]) -> int:
-    """Bytes that a block takes at most."""
+    """Most bytes that a block can take."""
     return 4 * (rows.stop - rows.start) * (1 + shape[1]) + schema.MOST_BYTES
 
 
 def _check(
     entropy: np.ndarray, neighbours: np.ndarray, rows: slice, shape: tuple[int, ...]
 ) -> None:
-    """Raises a ValueError unless arrays can be what a discovery has found."""
+    """Raises a ValueError unless the arrays can be the result of a discovery."""
     count = rows.stop - rows.start
     if entropy.shape != (count,) or neighbours.shape != (count, shape[1]):
         raise ValueError(f"it holds {entropy.shape} and {neighbours.shape} values")

@@ -1,4 +1,4 @@
-"""TensorBoard's scalars: always those of metrics.jsonl, each step once."""
+"""TensorBoard's scalars, which always equal those of metrics.jsonl, with each step once."""
 
 import tensorflow as tf
 
@@ -11,11 +11,11 @@ PLACE = ("step", "epoch", "round")
 class EventLog:
     """Writes the metrics of a run to its event file.
 
-    A run that was killed has events of steps that it repeats when it continues. Therefore a start
-    deletes its event files and writes them anew from metrics.jsonl.
+    A run that was killed has events of steps that it repeats when it continues, so every start
+    deletes its event files and rewrites them from metrics.jsonl.
 
     Args:
-        run: folder; its metrics hold nothing beyond the step where training goes on.
+        run: the run's folder; its metrics must not go beyond the step where training continues.
 
     Raises:
         OSError: here and in each method, if the file cannot be written.
@@ -38,6 +38,6 @@ class EventLog:
                     tf.summary.scalar(name, value)
 
     def close(self) -> None:
-        """Writes what is left and ends the file."""
+        """Writes what is pending and closes the file."""
         with system_errors(self.folder):
             self.writer.close()

@@ -1,4 +1,4 @@
-"""A run's flags.cfg: every setting with its value, one a line, readable by `--flagfile`."""
+"""A run's flags.cfg: every setting with its value, one per line, readable by `--flagfile`."""
 
 from pathlib import Path
 from typing import Any
@@ -7,14 +7,14 @@ from and_tf.errors import Argument, BrokenFile, UserError
 from and_tf.runs.schema import read_regular
 from and_tf.settings import Settings, flat_values
 
-MOST_BYTES = 1 << 20  # a hundred times what is written
+MOST_BYTES = 1 << 20  # a hundred times as large as a real one
 
 
 def flag_file_text(settings: Settings) -> str:
     """The text of flags.cfg.
 
     Raises:
-        UserError: for a value that the file would not give back.
+        UserError: if reading the file would not return the same value.
     """
     lines = []
     for name, value in flat_values(settings).items():
@@ -44,11 +44,11 @@ def _is_unicode(text: str) -> bool:
 
 
 def read_flag_file(path: Path) -> dict[str, str]:
-    """Texts by the name of their setting, for `settings.parse_all`.
+    """Reads the text of each setting by its name, for `settings.parse_all`.
 
     Raises:
-        BrokenFile: if the file cannot be read, is no regular one or too large, or a line is none
-            of a flag.
+        BrokenFile: if the file is not a regular one, is too large or not UTF-8, or if a line is not
+            a flag.
     """
     texts = {}
     try:
@@ -63,7 +63,7 @@ def read_flag_file(path: Path) -> dict[str, str]:
 
 
 def is_same_text(one: str, other: str) -> bool:
-    """Whether two texts of a setting mean the same, as 0.1 and 0.10 do."""
+    """Whether two texts of a setting have the same meaning, as 0.1 and 0.10 do."""
     if one == other:
         return True
     try:

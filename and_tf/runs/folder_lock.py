@@ -1,4 +1,4 @@
-"""One writer at a time in a folder, without a file that stays in it."""
+"""A lock that allows one writer at a time in a folder and leaves no file behind."""
 
 import contextlib
 import logging
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Waits until no other process holds the lock of a folder, and holds it.
+    """Waits until no other process holds the lock of a folder, then holds it.
 
-    The system releases it however the process ends. Where a file system knows no locks of folders,
-    as some network ones, nothing is waited for.
+    The system releases it however the process ends. If the file system does not support locks on
+    folders, like some network ones, it does not wait.
 
     Args:
-        folder: an existing one.
+        folder: must exist.
     """
     if fcntl is None:
         yield
@@ -38,7 +38,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
 
 def try_lock(descriptor: int) -> bool | None:
-    """Locks an open folder, unless another process has; None where no locks are known."""
+    """Locks an open folder; False if another process has, None if locks are not supported."""
     if fcntl is None:
         return None
     try:

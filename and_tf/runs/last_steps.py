@@ -1,4 +1,4 @@
-"""The last step, epoch and round of a run: its checkpoints may claim no later one."""
+"""The last step, epoch and round of a run, which its checkpoints cannot exceed."""
 
 import math
 from collections.abc import Mapping
@@ -6,25 +6,27 @@ from typing import Any, NamedTuple
 
 from and_tf.runs import schema
 
-# Of flags.cfg: from them follows how many steps a run has, whatever its method.
+# Settings in flags.cfg that determine how many steps a run has, whatever its method.
 _PLAN = ("rounds", "epochs_per_round", "first_round_epochs", "batch_size")
 
 
 class Last(NamedTuple):
-    """The last of what a run, or one of its rounds, comes to; a method may take fewer steps."""
+    """The last step, epoch and round of a run or of a round; a method may take fewer steps."""
 
     step: int
     epoch: int
     round: int
 
     def fault(self, metadata: Mapping[str, Any]) -> str:
-        """What the metadata of a checkpoint tell that lies further on, or does not fit together;
-        empty if all is well."""
+        """Describes what in a checkpoint's metadata is later than this, or inconsistent.
+
+        Empty if nothing is.
+        """
         for name, last in self._asdict().items():
             if metadata.get(name, 0) > last:
                 return f"it is of {name} {metadata[name]}, and the run has {last}"
-        step, epoch = metadata["step"], metadata.get("epoch")  # the latter of a finished epoch
-        if epoch and step not in (0, epoch * self.step // self.epoch):  # 0 where none is taken
+        step, epoch = metadata["step"], metadata.get("epoch")  # `epoch` only if one is finished
+        if epoch and step not in (0, epoch * self.step // self.epoch):  # 0 if no step is taken
             return f"epoch {epoch} does not end with its step, {step}"
         return ""
 
@@ -37,10 +39,10 @@ def last_steps(
     Args:
         flags: texts of flags.cfg by the names of the settings.
         metadata: of run.json.
-        number: of a round, for what is known at its end; None for the end of the run.
+        number: of the round for whose end to compute them; None for the end of the run.
 
     Returns:
-        None where they do not tell, as of an earlier version.
+        None if `flags` and `metadata` do not determine them, as in earlier versions.
     """
     try:
         rounds, each, first, batch = (int(float(flags[name])) for name in _PLAN)

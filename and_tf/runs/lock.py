@@ -1,4 +1,4 @@
-"""One training process per run folder: a lock that dies with its owner."""
+"""One training process per run folder: a lock that is released when its owner ends."""
 
 import contextlib
 import functools
@@ -17,7 +17,7 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
     """Holds the lock of a run's folder, which the system releases however the process ends.
 
     Args:
-        folder: of the run; created where it is missing.
+        folder: of the run; created if missing.
 
     Yields:
         A function that raises `NotFound` once the folder has been deleted or replaced: another
@@ -38,7 +38,7 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
             "for its end, stop it, or choose another.",
         ) from error  # fmt: skip
     try:
-        with contextlib.suppress(OSError):  # some systems let nobody write to a locked file
+        with contextlib.suppress(OSError):  # some systems refuse writes to a locked file
             path.write_text(str(os.getpid()))
         yield functools.partial(_check_held, path, path.stat().st_ino)
     finally:
@@ -46,10 +46,10 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
 
 
 def _check_own(path: Path) -> None:
-    """Refuses a lock that is a link, of either kind: another file would be written to.
+    """Refuses a lock file that is a symbolic or hard link: another file would be written to.
 
     Raises:
-        UserError: if it is one, or no regular file.
+        UserError: if it is a link, or not a regular file.
     """
     with contextlib.suppress(FileNotFoundError):
         found = path.lstat()
@@ -63,7 +63,7 @@ def _check_own(path: Path) -> None:
 def _holder(path: Path) -> str:
     try:
         with open(path) as file:
-            number = file.read(20).strip()  # it may come from elsewhere, of any size
+            number = file.read(20).strip()  # a foreign file may have any size
     except (OSError, ValueError):
         return ""
     return f" (pid {number})" if number.isdigit() else ""

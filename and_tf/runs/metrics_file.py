@@ -1,4 +1,4 @@
-"""metrics.jsonl of a run: a JSON object on a line for each epoch and each evaluation."""
+"""A run's metrics.jsonl: one line with a JSON object for each epoch and each evaluation."""
 
 import errno
 import json
@@ -11,7 +11,7 @@ from and_tf.errors import BrokenFile
 from and_tf.runs import schema
 from and_tf.runs.atomic_files import sync_descriptor
 
-MOST_OF_METRICS = 1 << 30  # bytes: two million epochs
+MOST_OF_METRICS = 1 << 30  # bytes; enough for two million epochs
 
 
 def append(path: Path, records: Sequence[dict]) -> None:
@@ -28,16 +28,16 @@ def append(path: Path, records: Sequence[dict]) -> None:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             sync_descriptor(file.fileno())
         except OSError:
-            file.truncate(end)  # no half a line for the next one to follow
+            file.truncate(end)  # or the next line would follow half a line
             raise
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The records; a last line that a kill cut short is left out.
+    """Reads the records; a last line that was truncated by a kill is left out.
 
     Raises:
-        BrokenFile: if another line is corrupt, and a continued run would drop what follows it;
-            or if it is no regular file, or larger than `MOST_OF_METRICS`.
+        BrokenFile: if another line is corrupt, since a continued run would drop what follows it;
+            or if it is not a regular file, or is larger than `MOST_OF_METRICS`.
     """
     try:
         is_there = path.exists()

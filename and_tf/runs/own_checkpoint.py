@@ -1,4 +1,4 @@
-"""Whether a checkpoint is of the run in whose folder it lies."""
+"""Checks that a checkpoint belongs to the run in whose folder it is."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,18 +16,18 @@ def check_checkpoint(
     texts: Mapping[str, str],
     known: Mapping[str, Any],
 ) -> None:
-    """Refuses a checkpoint of another run; those of earlier versions do not tell.
+    """Refuses a checkpoint of another run; those of earlier versions cannot be told apart.
 
     Args:
         metadata: of the checkpoint.
         path: of the checkpoint.
-        number: of the round that it is the end of; None of none.
-        texts: of the run's settings, by name; empty where there are none.
-        known: what run.json holds; empty where there is none.
+        number: the round that ends with it; None for any other checkpoint.
+        texts: the run's settings as text, by name; empty if there are none.
+        known: the contents of run.json; empty if there is none.
 
     Raises:
-        BrokenFile: if its images or settings are not those of this run, or it has no step, or
-            one that the run, or the round, does not come to.
+        BrokenFile: if its images or settings are not those of this run, or if it has no step or one
+            that the run, or the round, does not reach.
     """
     fault = "" if "step" in metadata else "there is no 'step'"
     if not fault and number is not None and metadata.get("round", number) != number:
@@ -57,11 +57,11 @@ def _check_origin(
 
 
 def of_another_run(path: Path, parts: Sequence[Any]) -> BrokenFile:
-    """The error for a checkpoint that does not belong to the run in whose folder it lies.
+    """The error for a checkpoint that does not belong to the run in whose folder it is.
 
     Args:
         path: of the checkpoint.
-        parts: of the message, on what differs.
+        parts: parts of the message that describe what differs.
     """
     return BrokenFile(
         f"The checkpoint {path} is of another run (", *parts, "): put the run's own back (or its "

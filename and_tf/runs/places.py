@@ -1,4 +1,4 @@
-"""Places that the user names for what is written, checked before the work."""
+"""Checks the output paths that a user names before any work is done."""
 
 import os
 import re
@@ -11,14 +11,14 @@ def check_place(name: str, path: Path) -> Path:
     """Refuses a file that could not be written; its folder need not exist, see `make_folder_of`.
 
     Args:
-        name: of the argument that names it.
+        name: of the argument that contains it.
         path: of the file.
 
     Returns:
         The path.
 
     Raises:
-        UserError: if it is a directory, lies below a file, or where nothing may be written.
+        UserError: if it is a directory, is below a file, or cannot be written to.
     """
     check_local(name, path)
     if path.is_dir():
@@ -35,11 +35,11 @@ def check_local(name: str, path: str | os.PathLike) -> None:
     """Refuses an address such as gs://bucket, which as a path would be a local folder `gs:`.
 
     Args:
-        name: of the argument that names it.
-        path: that is to be written to, or read.
+        name: of the argument that contains it.
+        path: to be written to or read.
 
     Raises:
-        UserError: if it is one.
+        UserError: if it is an address.
     """
     first = Path(path).parts[:1]
     if (
@@ -54,15 +54,15 @@ def check_local(name: str, path: str | os.PathLike) -> None:
 
 
 def expanded(path: str | os.PathLike) -> Path:
-    """A path with the home folder for `~`; as it is where there is none, as for an unknown user.
+    """A path with `~` replaced by the home folder; unchanged if there is none.
 
-    `Path.expanduser` raises there, as in a container whose user has neither HOME nor an entry in
-    /etc/passwd.
+    `Path.expanduser` would raise an error then, for instance in a container whose user has neither
+    HOME nor an entry in /etc/passwd.
     """
     return Path(os.path.expanduser(path))
 
 
 def make_folder_of(path: Path) -> Path:
-    """The path, whose folder is made if it is missing."""
+    """Returns the path after creating its folder if that is missing."""
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
     return path

@@ -1,4 +1,4 @@
-"""The encoder of a run, rebuilt and restored from one of its checkpoints."""
+"""Rebuilds the encoder of a run and restores it from one of the run's checkpoints."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -18,19 +18,19 @@ from and_tf.runs.places import expanded
 from and_tf.runs.weights_limit import TooManyWeights, weights_within
 from and_tf.runs.workdir import Workdir
 
-# Bytes of the weights of any network that flags.cfg can name, but for its embedding: one that is
-# not that of the checkpoint is then found out by its name.
+# Bytes of the weights of the largest network that flags.cfg can name, without its embedding. Below
+# this, a network that does not match the checkpoint is recognised by its arrays' names instead.
 LARGEST_NETWORK = 1 << 28
 
 
 class RestoredEncoder(NamedTuple):
-    """An encoder, and what it has seen.
+    """An encoder, and the checkpoint that it was restored from.
 
     Attributes:
         encoder: keras.Model from images (B, H, W, 3) in 0..255 to unit embeddings (B, D).
         step: optimiser steps of the checkpoint.
         path: of the checkpoint.
-        others: the other arrays that were asked for, of the same moment.
+        others: the other requested arrays of the same checkpoint.
     """
 
     encoder: keras.Model
@@ -40,7 +40,7 @@ class RestoredEncoder(NamedTuple):
 
 
 def load_encoder(path: str | Path, checkpoint: str = "last") -> keras.Model:
-    """The encoder of a run's folder or of a `.keras` file.
+    """Loads the encoder of a run or of a `.keras` file.
 
     Args:
         path: a run's folder, or a `.keras` file.
@@ -49,11 +49,11 @@ def load_encoder(path: str | Path, checkpoint: str = "last") -> keras.Model:
 
     Returns:
         keras.Model from images (B, H, W, 3) in 0..255 to unit embeddings (B, D), for `predict`.
-        With `eval_crop` below 1 it takes the images that are resized, and crops them by itself.
+        If the run's `eval_crop` is below 1, it takes resized images and crops them itself.
 
     Raises:
         NotFound: if there is no such file, run or checkpoint.
-        BrokenFile: if file or checkpoint is corrupt or of another model.
+        BrokenFile: if the file or checkpoint is corrupt or of another model.
     """
     look_for_devices()
     path = expanded(path)
@@ -71,7 +71,7 @@ def _load_keras_file(path: Path) -> keras.Model:
     try:
         with weights_within(check_keras_archive(path)):
             return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # a corrupt file shows in many exceptions
+    except Exception as error:  # a corrupt file causes many kinds
         reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
         raise BrokenFile(
             f"{path} cannot be read as a Keras model and may be corrupt ({reason}). Export the "
@@ -80,16 +80,16 @@ def _load_keras_file(path: Path) -> keras.Model:
 
 
 def restore_encoder(run: Workdir, which: str = "last", also: str = "") -> RestoredEncoder:
-    """The encoder of a run's checkpoint.
+    """Restores the encoder of a run's checkpoint.
 
     Args:
-        run: the folder.
+        run: the run's folder.
         which: `last`, `best` or `round_N`, as in `load_encoder`.
-        also: what the names of other arrays begin with that are read, too: a run that goes on may
-            have replaced the checkpoint before a second reading.
+        also: prefix of the names of other arrays to read at the same time: a running training may
+            replace the checkpoint before a second read.
 
     Raises:
-        NotFound, BrokenFile: as `load_encoder`.
+        NotFound, BrokenFile: as in `load_encoder`.
     """
     settings = run.read_settings(EncoderSettings)
     size = run.read_settings(AugmentationSettings).image_size

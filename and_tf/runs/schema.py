@@ -1,8 +1,8 @@
-"""What the files of runs and exports may hold: names, types and ranges, in one place.
+"""Schemas of the files of runs and exports: names, types and ranges, in one place.
 
-A folder may come from elsewhere, or have been edited: what is read from it is data, not trust.
-Fields that a schema does not name are taken where `others` takes them: later versions may write
-more. Those that earlier versions did not write may be missing.
+A folder may come from an untrusted source or have been edited, so whatever is read from it is
+validated. Fields that a schema does not name must follow `others`: later versions may write more.
+Fields that earlier versions did not write may be missing.
 """
 
 import base64
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from and_tf.errors import BrokenFile
 
-MOST = 2**31 - 1  # of whole numbers, as of settings
-LARGEST = 1e30  # of other numbers: beyond it float32 overflows in what is computed from them
+MOST = 2**31 - 1  # the largest integer, as in settings
+LARGEST = 1e30  # the largest other number: beyond it, computations in float32 overflow
 # Of a JSON file. The largest that is written, a run's network, has less than 1 MB.
 MOST_BYTES = 64 << 20
 SHOWN = 60  # characters of a value in a message
@@ -26,8 +26,8 @@ class Rule(NamedTuple):
     """What one value may be.
 
     Attributes:
-        words: what it is to be, as after "not".
-        takes: whether a value is that.
+        words: description of valid values, worded to follow "not".
+        takes: whether a value is valid.
     """
 
     words: str
@@ -35,12 +35,12 @@ class Rule(NamedTuple):
 
 
 class Schema(NamedTuple):
-    """What an object of named values may hold.
+    """What an object of named values may contain.
 
     Attributes:
         fields: rules by name.
-        required: names that may not be missing.
-        others: rule for the fields that are not named; None for all.
+        required: names that must not be missing.
+        others: rule for fields that are not in `fields`; None to accept anything.
     """
 
     fields: Mapping[str, Rule]
@@ -48,7 +48,7 @@ class Schema(NamedTuple):
     others: Rule | None = None
 
     def fault(self, found: object) -> str:
-        """What is wrong with an object, in words that name field and value; empty if nothing is."""
+        """Describes what is wrong with an object, with field and value; empty if nothing is."""
         if not isinstance(found, dict):
             return f"it holds {_shown(found)}, not an object of named values"
         for name in self.required:
@@ -62,7 +62,7 @@ class Schema(NamedTuple):
 
 
 def whole(lowest: int = 0, highest: int = MOST) -> Rule:
-    """A whole number in a range."""
+    """An integer in a range."""
     return Rule(
         f"a whole number from {lowest} to {highest}",
         lambda v: isinstance(v, int) and not isinstance(v, bool) and lowest <= v <= highest,
@@ -88,7 +88,7 @@ def list_of(rule: Rule, shortest: int = 0, longest: int = MOST) -> Rule:
 
 
 def object_of(schema: Schema) -> Rule:
-    """An object that follows a schema of its own."""
+    """An object that follows its own schema."""
     names = ", ".join(schema.fields) or "values"
     return Rule(f"an object of {names}", lambda v: not schema.fault(v))
 
@@ -125,8 +125,8 @@ TEXT = Rule("a text", lambda v: isinstance(v, str))
 FLAG = Rule("true or false", lambda v: isinstance(v, bool))
 CHECKSUM = or_null(whole(0, 2**32 - 1))
 NUMBER = number()
-PERCENT = number(-1e-6, 100 + 1e-6)  # rounding
-# A metric that is NaN or infinite, as of embeddings that are all equal, was measured as such.
+PERCENT = number(-1e-6, 100 + 1e-6)  # allows for rounding
+# NaN and infinity are valid results of a metric, for instance if all embeddings are equal.
 METRIC = Rule(
     "a number", lambda v: NUMBER.takes(v) or (isinstance(v, float) and not math.isfinite(v))
 )
@@ -156,7 +156,7 @@ RUN = Schema(
     required=("mean", "std"),
 )
 
-# Of a run's origin in its checkpoints: its images, and the settings that change its result.
+# A run's origin in its checkpoints: its images, and the settings that change its result.
 ORIGIN = Schema({"images": TEXT, "settings": object_of(Schema({}, others=TEXT))})
 
 CHECKPOINT = Schema(
@@ -232,17 +232,17 @@ PACK = Schema(  # of a packed folder
     required=("version", "splits"),
 )
 
-INDEX = Schema(  # of a faiss index beside a table, after what faiss has written
+INDEX = Schema(  # of a faiss index next to a table, after what faiss has written
     {"fingerprint": TEXT, "recall": number(0, 100 + 1e-6), "nprobe": whole(1)},
     required=("fingerprint", "recall", "nprobe"),
 )
 
 
 def evaluation(numbers: Collection[str]) -> Schema:
-    """Of a file of evaluate.py.
+    """The schema of a results file of evaluate.py.
 
     Args:
-        numbers: names of the settings and metrics that it may hold.
+        numbers: names of the settings and metrics that it may contain.
     """
     measured = dict.fromkeys(numbers, NUMBER)
     row = Schema({"layer": TEXT, "values": whole(), **measured})
@@ -263,10 +263,10 @@ def evaluation(numbers: Collection[str]) -> Schema:
 
 
 def parse(text: str | bytes) -> Any:
-    """What JSON holds.
+    """Parses JSON.
 
     Raises:
-        ValueError: whatever is wrong with it.
+        ValueError: if the text is not valid JSON.
     """
     try:
         return json.loads(text)
@@ -275,10 +275,10 @@ def parse(text: str | bytes) -> Any:
 
 
 def read_object(path: Path, schema: Schema, remedy: str = "restore it") -> dict[str, Any]:
-    """The object of a JSON file, which follows a schema.
+    """Reads the object in a JSON file and checks it against a schema.
 
     Raises:
-        BrokenFile: if it does not, or cannot be read; names the file, the field and the value.
+        BrokenFile: if it is invalid or cannot be read; names the file, the field and the value.
     """
     try:
         found = parse(read_regular(path))
@@ -291,15 +291,15 @@ def read_object(path: Path, schema: Schema, remedy: str = "restore it") -> dict[
 
 
 def read_regular(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
-    """The bytes of a file; a pipe or a device, which may never end, is refused.
+    """Reads the bytes of a file; refuses a pipe or a device, which may never end.
 
     Args:
         path: of the file.
-        most_bytes: that it may have; of a larger one nothing is read.
+        most_bytes: largest size to read; a larger file is refused.
 
     Raises:
-        OSError: if there is none.
-        ValueError: if it is no regular file, or larger than any that is written.
+        OSError: if the file does not exist.
+        ValueError: if it is not a regular file, or is larger than `most_bytes`.
     """
     if path.exists() and not path.is_file():
         raise ValueError("it is no regular file")

@@ -1,4 +1,4 @@
-"""Which run a program looks at, and in which state."""
+"""Settings that select a run and one of its checkpoints."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""TensorFlow's errors of files as those of the system."""
+"""Converts TensorFlow's file errors to those of the operating system."""
 
 import contextlib
 import errno
@@ -9,15 +9,16 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def system_errors(path: Path | str) -> Iterator[None]:
-    """Within it, TensorFlow writes to a path: a full disk is no lack of memory.
+    """A block in which TensorFlow writes to a path and its errors become `OSError`.
 
-    TensorFlow has one error for both. So nothing is computed within it that could lack memory.
+    TensorFlow has the same error for a full disk and a lack of memory, so the block must not
+    compute anything that could run out of memory.
 
     Args:
         path: of the file or folder, which the error names.
 
     Raises:
-        OSError: in place of an error of TensorFlow.
+        OSError: in place of a TensorFlow error.
     """
     import tensorflow as tf
 

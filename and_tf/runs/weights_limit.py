@@ -1,4 +1,4 @@
-"""Networks whose layers ask for more memory than the file that they come with can fill."""
+"""Refuses networks whose layers need more memory than the weights in their file can fill."""
 
 import contextlib
 import math
@@ -14,21 +14,21 @@ _lock = threading.Lock()
 
 
 class TooManyWeights(ValueError):
-    """The layers of a network ask for more weights than there can be."""
+    """The layers of a network need more weights than their file can contain."""
 
 
 @contextlib.contextmanager
 def weights_within(most_bytes: int) -> Iterator[None]:
-    """Within it, layers are refused weights beyond a number of bytes, before these take memory.
+    """A block in which layers cannot create more than a number of bytes of weights.
 
-    A layer of any size is a few bytes of a network's config. Its weights are not: the file that
-    holds them tells how many there can be.
+    A layer of any size takes only a few bytes in a network's config, but the size of the file with
+    its weights limits how many there can be. The check comes before memory is allocated.
 
     Args:
-        most_bytes: of the weights of all layers that are built within.
+        most_bytes: of the weights of all layers that are built within the block.
 
     Raises:
-        TooManyWeights: if they ask for more.
+        TooManyWeights: if they need more.
     """
     most_bytes = max(most_bytes, ALWAYS_BYTES)
     asked = 0
@@ -48,7 +48,7 @@ def weights_within(most_bytes: int) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            if asked > most_bytes:  # Keras may have put it into words of its own
+            if asked > most_bytes:  # Keras may have replaced our error
                 raise _too_many(asked, most_bytes) from error
             raise
         finally:

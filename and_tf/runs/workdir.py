@@ -30,11 +30,11 @@ MOST_OF_IMAGES = 4 << 30  # bytes: names, sizes and checksums of 100 million fil
 
 
 class Workdir:
-    """Paths and files of one run; everything that a run keeps is written through it.
+    """Paths and files of one run; everything that a run stores is written through this class.
 
     Args:
         path: folder of the run; created when something is written.
-        is_writable: False in a process that is not the chief: whatever it writes is dropped.
+        is_writable: False in a process that is not the chief, whose writes are dropped.
     """
 
     def __init__(self, path: str | Path, is_writable: bool = True):
@@ -59,9 +59,9 @@ class Workdir:
         self._check_held: Callable[[], None] = lambda: None
 
     def holds_state(self) -> bool:
-        """Whether something is kept that was trained: a checkpoint, even a corrupt one, or metrics.
+        """Whether results of training are stored: a checkpoint, even a corrupt one, or metrics.
 
-        A start that ended before that has left nothing of worth.
+        A start that ended before that left nothing worth keeping.
         """
         kept = [*self.checkpoint.parent.glob("*"), *self.rounds.glob("*")]
         if any(path.suffix != ".partial" for path in kept) or self.summary.is_file():
@@ -72,7 +72,7 @@ class Workdir:
         return self.rounds / f"round_{number}.npz"
 
     def ended_rounds(self) -> list[int]:
-        """Numbers of the rounds whose end is kept, rising; other files are ignored."""
+        """Numbers of the rounds whose end is stored, ascending; other files are ignored."""
         names = [re.fullmatch(r"round_(0|[1-9]\d*)\.npz", p.name) for p in self.rounds.glob("*")]
         numbers = sorted(int(name[1]) for name in names if name)
         return [number for number in numbers if self.round_file(number).is_file()]
@@ -125,10 +125,10 @@ class Workdir:
         self._replace(self.flags, flag_file_text(settings))
 
     def read_flags(self) -> dict[str, str]:
-        """Texts by the names of the settings that the run was started with.
+        """The settings that the run was started with, as text by name.
 
         Raises:
-            NotFound: if the folder holds no run.
+            NotFound: if the folder contains no run.
             BrokenFile: if they cannot be read.
         """
         if not self.flags.is_file():
@@ -139,10 +139,11 @@ class Workdir:
         return read_flag_file(self.flags)
 
     def read_settings(self, cls: type[S]) -> S:
-        """The settings of one kind that the run was started with, such as `DataSettings`.
+        """The settings of one class, such as `DataSettings`, that the run was started with.
 
         Raises:
-            NotFound, BrokenFile: as `read_flags`; if a value is not taken.
+            NotFound: as in `read_flags`.
+            BrokenFile: as in `read_flags`, or if a value is invalid.
         """
         try:
             return build(cls, parse_all([cls], self.read_flags()))
@@ -150,15 +151,14 @@ class Workdir:
             raise BrokenFile(f"{self.flags} is corrupt ({error}): restore it.") from error
 
     def write_metadata(self, metadata: dict[str, Any]) -> None:
-        """Writes run.json: what was measured once of the images, and the versions used."""
+        """Writes run.json: properties of the images that are measured once, and versions used."""
         self._replace(self.metadata, json.dumps(metadata, indent=2) + "\n")
 
     def read_metadata(self) -> dict[str, Any]:
-        """What `write_metadata` wrote.
+        """Reads what `write_metadata` wrote.
 
         Raises:
-            BrokenFile: if it is missing or corrupt, above all the numbers that pixels are
-                normalised by.
+            BrokenFile: if it is missing or corrupt, including the mean and std for normalisation.
         """
         metadata = schema.read_object(self.metadata, schema.RUN)
         if len(metadata["mean"]) != len(metadata["std"]):
@@ -169,49 +169,49 @@ class Workdir:
         return metadata
 
     def write_network(self, encoder: keras.Model) -> None:
-        """Keeps the layers of an encoder that is not built by its name alone."""
+        """Stores the layers of an encoder that its name alone does not define."""
         self._replace(self.network, encoder.to_json() + "\n")
 
     def read_network(self) -> keras.Model:
-        """An encoder of the layers that `write_network` kept, with fresh weights.
+        """An encoder with the layers that `write_network` stored, and newly initialised weights.
 
         Raises:
             BrokenFile: if they cannot be read.
         """
         try:
             config = schema.parse(schema.read_regular(self.network))
-            if "keras_hub>" in json.dumps(config):  # knows the layers of its backbones
+            if "keras_hub>" in json.dumps(config):  # registers the layers of its backbones
                 importlib.import_module("keras_hub")
             with weights_within(self.most_weights()):
                 return keras.saving.deserialize_keras_object(config, safe_mode=True)
-        except Exception as error:  # corruption shows in many exceptions
+        except Exception as error:  # corruption causes many kinds
             reason = str(error).strip().partition("\n")[0][:200]
             raise BrokenFile(
                 f"{self.network}, the layers of the encoder, cannot be read ({reason}): restore it."
             ) from error
 
     def most_weights(self) -> int:
-        """Bytes of the weights that the run's checkpoints can fill."""
+        """The most bytes of weights that the run's checkpoints can contain."""
         paths = [*self.checkpoint.parent.glob("*.npz"), *self.rounds.glob("*.npz")]
         sizes = [most_unpacked_bytes(path) for path in paths if path.is_file()]
-        return max(sizes, default=1 << 62)  # without one none is read
+        return max(sizes, default=1 << 62)  # without a checkpoint none is read
 
     def write_summary(self, text: str) -> None:
         """Writes summary.txt, which marks the run as finished."""
         self._replace(self.summary, text)
 
     def write_discovered(self, path: Path, content: bytes) -> None:
-        """Writes a file in the folder of discovery."""
+        """Writes a file to the folder of discovery."""
         self._replace(path, content)
 
     def write_images(self, images: Manifest) -> None:
-        """Keeps names, sizes and checksums of the training images."""
+        """Stores names, sizes and checksums of the training images."""
         file, arrays = io.BytesIO(), dict[str, Any](images.arrays())
         np.savez_compressed(file, **arrays)
         self._replace(self.images, file.getvalue())
 
     def read_images(self) -> Manifest:
-        """What `write_images` kept.
+        """Reads what `write_images` stored.
 
         Raises:
             BrokenFile: if it cannot be read.
@@ -225,39 +225,39 @@ class Workdir:
             raise BrokenFile(f"{self.images} cannot be read ({error}): restore it.") from error
 
     def save_checkpoint(self, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
-        """Writes the last checkpoint and keeps the one before it; raises as `checkpoint.save`."""
+        """Writes the last checkpoint and keeps the one before; raises as `checkpoint.save` does."""
         if self.can_write():
             checkpoint.save(self.checkpoint, arrays, metadata, self.previous_checkpoint)
 
     def save_best(self, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
-        """Writes best.npz; raises as `checkpoint.save`."""
+        """Writes best.npz; raises as `checkpoint.save` does."""
         if self.can_write():
             checkpoint.save(self.best_checkpoint, arrays, metadata)
 
     def link_best(self, number: int) -> bool:
-        """Makes the end of a round the best checkpoint, too; False where it must be written."""
+        """Links the end of a round as the best checkpoint; False if it must be written instead."""
         return not self.can_write() or replace_by_link(
             self.best_checkpoint, self.round_file(number)
         )
 
     def save_round(self, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
-        """Keeps the end of the round `metadata["round"]` for good; raises as `checkpoint.save`."""
+        """Stores the end of round `metadata["round"]` permanently; raises as `checkpoint.save`."""
         if self.can_write():
             checkpoint.save(self.round_file(metadata["round"]), arrays, metadata)
 
     def load_checkpoint(
         self, which: str = "last", prefix: str | tuple[str, ...] = ""
     ) -> tuple[dict[str, np.ndarray], dict[str, Any], Path]:
-        """Arrays, metadata and path of a checkpoint; a corrupt last one gives way to the previous.
+        """Loads a checkpoint: arrays, metadata and path; the previous one if the last is corrupt.
 
         Args:
             which: `last`, `best` or `round_N`.
-            prefix: only arrays whose names begin so, or by one of several, are read, such as
-                `checkpoint.ENCODER`.
+            prefix: one or several prefixes, such as `checkpoint.ENCODER`; only arrays whose names
+                begin with one are read.
 
         Raises:
             NotFound: if there is none.
-            BrokenFile: if all that are left are corrupt, or it is of another run.
+            BrokenFile: if none is valid, or it is of another run.
         """
         if which == "last":
             found = checkpoint.load_newest([self.checkpoint, self.previous_checkpoint], prefix)
@@ -279,7 +279,7 @@ class Workdir:
         return arrays, metadata, kept[which]
 
     def origin(self, names: Collection[str], images: str) -> dict[str, Any]:
-        """What tells the checkpoints of this run from those of others, to be kept in each.
+        """What distinguishes the checkpoints of this run from those of others; stored in each.
 
         Args:
             names: of the settings that change the result.
@@ -291,7 +291,7 @@ class Workdir:
     def _check_checkpoint(
         self, metadata: Mapping[str, Any], path: Path, number: int | None = None
     ) -> None:
-        """Refuses one of another run; arguments as of `check_checkpoint`."""
+        """Refuses a checkpoint of another run; arguments as in `check_checkpoint`."""
         texts = self.read_flags() if self.flags.is_file() else {}
         known = self.read_metadata() if self.metadata.is_file() else {}
         check_checkpoint(metadata, path, number, texts, known)
@@ -306,17 +306,17 @@ class Workdir:
             metrics_file.append(self.metrics, records)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Records of metrics.jsonl; raises as `metrics_file.read`."""
+        """The records of metrics.jsonl; raises as `metrics_file.read` does."""
         return metrics_file.read(self.metrics)
 
     def forget_after(self, step: int) -> None:
-        """Drops the metrics after a step, which a continued run measures again."""
+        """Discards the metrics after a step, which a continued run measures again."""
         kept = [record for record in self.read_metrics() if record["step"] <= step]
         self._replace(self.metrics, "".join(json.dumps(record) + "\n" for record in kept))
 
 
 def newest_run(root: str | Path = "runs") -> Workdir:
-    """The run under `root` whose checkpoint is the newest.
+    """The run under `root` with the newest checkpoint.
 
     Raises:
         NotFound: if there is none.
@@ -332,7 +332,7 @@ def newest_run(root: str | Path = "runs") -> Workdir:
 
 
 def open_run(path: str) -> Workdir:
-    """The run in a folder, or the newest one where the path is empty.
+    """The run in a folder, or the newest run if the path is empty.
 
     Raises:
         UserError: if the path is an address such as gs://bucket.

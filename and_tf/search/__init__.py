@@ -1,1 +1,1 @@
-"""Nearest rows: all pairs, the k nearest, an index. Nothing else in the package searches."""
+"""Nearest-neighbour search: all pairs, the k nearest rows, a faiss index."""

@@ -1,4 +1,4 @@
-"""What is kept of rows while blocks of others pass: sums of their softmax, and their nearest."""
+"""Accumulators over blocks of columns: the sums of each row's softmax, and its nearest rows."""
 
 import threading
 from typing import Any
@@ -9,12 +9,12 @@ from and_tf.data.exchange import Sharing, row_blocks
 
 
 class Accumulators:
-    """Of some rows, among the columns that have passed so far.
+    """Sums and nearest rows of some rows, over the columns seen so far.
 
     Attributes:
         totals: (N,) float64, sums of weights, the exponentials of logits.
-        moments: (N,) float64, sums of weight x logit. Logits are relative to that of a row with
-            itself.
+        moments: (N,) float64, sums of weight x logit. Logits are relative to the logit of a row
+            with itself.
         nearest: the k nearest rows.
     """
 
@@ -23,14 +23,14 @@ class Accumulators:
         self.nearest = Nearest(num_rows, num_neighbours)
 
     def offer_others(self, rows: slice, logits: np.ndarray, first_column: int) -> None:
-        """Offers what is near to rows in a block, (m, m), of the same rows: all but themselves."""
+        """Offers a block (m, m) of some rows with the same rows, leaving out its diagonal."""
         own = logits.diagonal().copy()
         np.fill_diagonal(logits, -np.inf)  # a row is not its own neighbour
         self.nearest.offer(rows, logits, first_column)
         np.fill_diagonal(logits, own)
 
     def combine(self, sharing: Sharing) -> None:
-        """Puts together what several processes have found, each among other columns."""
+        """Combines the results of several processes, each over different columns."""
         if sharing.size == 1:
             return
         self.totals, self.moments = sharing.total(np.stack([self.totals, self.moments]))
@@ -38,11 +38,11 @@ class Accumulators:
             self.nearest.combine(block, sharing)
 
     def entropy(self, is_zero: Any, num_columns: int) -> np.ndarray:
-        """Log of the total, less the mean logit.
+        """Entropy of each row's softmax: the log of the total minus the mean logit.
 
         Args:
-            is_zero: (N,) bool, rows of zeros, which are equally far from all.
-            num_columns: that have passed.
+            is_zero: (N,) bool, rows of zeros, which are equally far from all rows.
+            num_columns: how many columns have been seen.
 
         Returns:
             (N,) float64 in nats.
@@ -50,7 +50,7 @@ class Accumulators:
         with np.errstate(divide="ignore", invalid="ignore"):  # rows of zeros at low temperatures
             entropy = np.log(self.totals) - self.moments / self.totals
         entropy[is_zero] = np.log(num_columns)
-        return np.maximum(entropy, 0)  # not below by rounding
+        return np.maximum(entropy, 0)  # rounding could make it negative
 
     def neighbours(self) -> np.ndarray:
         """(N, k) int32, nearest first."""
@@ -58,7 +58,7 @@ class Accumulators:
 
 
 class Buffers:
-    """Two blocks of similarities for each thread: fresh memory costs as much as passes over it.
+    """Two blocks of similarities for each thread; allocating new ones costs as much as a pass.
 
     Args:
         size: rows and columns of the largest block.
@@ -75,21 +75,21 @@ class Buffers:
 
 
 def row_sums(block: np.ndarray) -> np.ndarray:
-    """(m, n) to (m,), by a product with ones, which is faster than NumPy's sum."""
+    """Sums (m,) of the rows of a block (m, n); a product with ones is faster than NumPy's sum."""
     return block @ np.ones(block.shape[1], np.float32)
 
 
 def column_sums(block: np.ndarray) -> np.ndarray:
-    """(m, n) to (n,), as `row_sums`."""
+    """Sums (n,) of the columns of a block (m, n), computed as in `row_sums`."""
     return np.ones(block.shape[0], np.float32) @ block
 
 
 class Nearest:
-    """The k nearest of every row among the columns offered so far.
+    """The k nearest columns of every row among those offered so far.
 
     Attributes:
         similarities: (N, k) float32, largest first.
-        indices: (N, k) int64, the lower index first where similarities are equal; -1 at the start.
+        indices: (N, k) int64, the lower index first where similarities are equal; initially -1.
     """
 
     def __init__(self, num_rows: int, num_neighbours: int):
@@ -97,9 +97,10 @@ class Nearest:
         self.indices = np.full((num_rows, num_neighbours), -1)
 
     def offer(self, rows: slice, block: np.ndarray, first_column: int) -> None:
-        """Takes from a block, (m, n), what is nearer than the k-th nearest of its m rows.
+        """Inserts the columns of a block (m, n) that are nearer than a row's k-th nearest.
 
-        Few rows gain once many columns have passed, so a block costs little more than its maxima.
+        Few rows change once many columns have been seen, so a block costs little more than the
+        maxima of its rows.
         """
         similarities, indices = self.similarities[rows], self.indices[rows]  # views
         gaining = np.flatnonzero(block.max(axis=1) >= similarities[:, -1])
@@ -117,14 +118,13 @@ class Nearest:
             gaining, block = gaining[may_gain_more], block[may_gain_more]
 
     def combine(self, rows: slice, sharing: Sharing) -> None:
-        """The nearest among the columns that were offered to any of several processes, each of
-        which has been offered others."""
+        """Combines the nearest columns of several processes, each of which was offered others."""
         similarities = _of_all(self.similarities[rows], sharing)  # (m, k R)
         indices = _of_all(self.indices[rows], sharing)
         self._keep_best(rows, similarities, indices)
 
     def add(self, rows: slice, similarities: np.ndarray, indices: np.ndarray) -> None:
-        """Takes what is nearer from other columns, (m, c), of known similarities."""
+        """Inserts whichever of further columns (m, c), of known similarities, are nearer."""
         similarities = np.concatenate([self.similarities[rows], similarities], axis=1)
         indices = np.concatenate([self.indices[rows], indices], axis=1)
         self._keep_best(rows, similarities, indices)
@@ -135,7 +135,7 @@ class Nearest:
         self.indices[rows] = np.take_along_axis(indices, order, axis=1)
 
     def _insert(self, rows: np.ndarray, values: np.ndarray, columns: np.ndarray) -> None:
-        """Puts one nearer column, (g,), in its place among the neighbours of each of some rows."""
+        """Inserts one nearer column (g,) in order among the neighbours of each of g rows."""
         values = np.column_stack([self.similarities[rows], values])  # (g, k+1)
         columns = np.column_stack([self.indices[rows], columns])
         order = np.lexsort((columns, -values))[:, :-1]  # (g, k)
@@ -151,7 +151,7 @@ def _of_all(values: np.ndarray, sharing: Sharing) -> np.ndarray:
 
 
 def _take_rows(block: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """A contiguous copy of some rows; for a transposed block several times faster than indexing."""
+    """A contiguous copy of some rows; on a transposed block several times faster than indexing."""
     if block.flags.c_contiguous:
         return block[rows]
     return np.ascontiguousarray(np.take(block.T, rows, axis=1).T)

@@ -1,4 +1,4 @@
-"""All rows compared with one another on the CPU: each pair once, in blocks that fit its caches."""
+"""Compares all rows with one another on the CPU: each pair once, in blocks that fit its caches."""
 
 import itertools
 from collections.abc import Iterator
@@ -13,7 +13,8 @@ from and_tf.search.accumulators import Accumulators, Buffers, column_sums, row_s
 from and_tf.search.progress import PairProgress
 
 # Two blocks of 1,000 x 1,000 floats per thread, 8 MB, stay in the cache: passes over a block cost
-# little beside its matrix product. Smaller ones multiply slower, larger ones leave the cache.
+# little compared with its matrix product. Smaller blocks multiply more slowly, larger ones do not
+# fit in the cache.
 BLOCK_ROWS = 1000
 
 
@@ -27,28 +28,28 @@ def compare_all(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Entropy and nearest neighbours of every row.
 
-    A block of similarities serves its rows and its columns alike. The result depends neither on
-    the number of threads nor on their order. Of processes that share the work each compares some of
-    the pairs of blocks; the sums of all then differ from those of one in their last bits.
+    A block of similarities is used for both its rows and its columns. The result depends neither on
+    the number of threads nor on their order. If several processes share the work, each compares
+    some of the pairs of blocks; the sums then differ from those of one process in their last bits.
 
     Args:
         unit_rows: (N, D) float32, of length 1 or 0.
         num_neighbours: k, from 1 to N - 1.
         temperature: tau, above 0.
-        block_size: rows of a block at most; None: about `BLOCK_ROWS`.
-        progress: counts the pairs compared, here alone.
+        block_size: most rows in a block; None for about `BLOCK_ROWS`.
+        progress: counts the pairs compared by this process.
         sharing: the processes, each with all rows.
 
     Returns:
-        (N,) float64 entropy in nats, the row itself included, and (N, k) int32 neighbours, on all
-        processes.
+        (N,) float64 entropy in nats, the row itself included, and (N, k) int32 neighbours; all
+        processes get the same.
     """
     num_rows = len(unit_rows)
     num_threads = num_cores()
     blocks = blocks_of(num_rows, block_size)
     everything = _Pairs(unit_rows, num_neighbours, temperature, blocks)
     with (
-        threadpool_limits(1, user_api="blas"),  # the threads are ours: one block each
+        threadpool_limits(1, user_api="blas"),  # we run the threads ourselves: one block each
         ThreadPoolExecutor(num_threads) as pool,
     ):
         for pairs in _rounds(len(blocks)):
@@ -60,24 +61,24 @@ def compare_all(
 
 
 def blocks_of(num_rows: int, block_size: int | None) -> list[slice]:
-    """Slices of rows that are compared with one another, of about `BLOCK_ROWS` by default."""
+    """Slices of the rows that form a block, of about `BLOCK_ROWS` rows by default."""
     if block_size:
         number = -(-num_rows // block_size)
     elif num_rows <= BLOCK_ROWS:
         number = 1
-    else:  # a round of pairs then keeps 1, 2 or 4 threads busy to its end
+    else:  # a multiple of 8: a round of pairs then keeps 1, 2 or 4 threads busy to its end
         number = 8 * -(-num_rows // (8 * BLOCK_ROWS))
     ends = np.linspace(0, num_rows, min(number, num_rows) + 1).astype(int).tolist()
     return [slice(start, end) for start, end in itertools.pairwise(ends)]
 
 
 def _rounds(num_blocks: int) -> Iterator[list[tuple[int, int]]]:
-    """Pairs of blocks as in a tournament: in a round no block meets two others, at the end all met.
+    """Rounds of pairs of blocks, as in a round-robin tournament: each block once per round.
 
-    So the threads of a round write to different rows, and each row is summed in a fixed order.
+    The threads of a round thus write to different rows, and each row is summed in a fixed order.
     """
     yield [(block, block) for block in range(num_blocks)]
-    seats = list(range(num_blocks + num_blocks % 2))  # one seat stays empty if they are odd
+    seats = list(range(num_blocks + num_blocks % 2))  # one seat stays empty if the number is odd
     for _ in range(len(seats) - 1):
         half = len(seats) // 2
         pairs = zip(seats[:half], reversed(seats[half:]), strict=True)
@@ -86,22 +87,22 @@ def _rounds(num_blocks: int) -> Iterator[list[tuple[int, int]]]:
 
 
 def comes_first(block: int, other: int, num_blocks: int) -> bool:
-    """Whether a pair of blocks is (block, other) in `_rounds`, or the other way round.
+    """Whether `_rounds` contains a pair of blocks as (block, other), not the other way round.
 
-    The temperature divides the rows of the first one, so that the order of a pair decides on the
-    last bits of its similarities.
+    The rows of the first block are divided by the temperature, so the order of a pair determines
+    the last bits of its similarities.
     """
     if block == 0 or other == 0 or block == other:
         return other >= block
     turns = num_blocks + num_blocks % 2 - 1  # seats that move, an odd number
-    # Blocks a and b meet on seats whose numbers, from 0 on without the one that stays, add up to
-    # turns - 2; after each round both have moved on by one seat.
+    # Blocks a and b meet when the numbers of their seats, counted from 0 without the fixed one, add
+    # up to turns - 2; after each round both have moved on by one seat.
     moved = (turns - 2 - (block - 1) - (other - 1)) * (turns + 1) // 2 % turns
     return (block - 1 + moved) % turns + 1 < (turns + 1) // 2
 
 
 class _Pairs:
-    """Compares pairs of blocks, and keeps what is found of every row."""
+    """Compares pairs of blocks and accumulates the results of every row."""
 
     def __init__(
         self,
@@ -127,7 +128,7 @@ class _Pairs:
         else:
             self.found.nearest.offer(first, logits, second.start)
             self.found.nearest.offer(second, logits.T, first.start)
-        # Relative to the logit of a row with itself, the largest there is, nothing overflows.
+        # Nothing overflows relative to the logit of a row with itself, the largest possible.
         logits -= self.scale
         np.exp(logits, out=weights)
         self._sum(self.found.totals, weights, first, second)

@@ -1,4 +1,4 @@
-"""All pairs of rows of bits that differ in few of them, such as hashes."""
+"""All pairs of bit vectors, such as hashes, that differ in few bits."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ BLOCK = 1024  # rows whose partners are searched at once
 def bits_within(
     rows: np.ndarray, others: np.ndarray, largest: int, max_pairs: int | None = None
 ) -> np.ndarray:
-    """Every pair first < second of which `rows[first]` and `others[second]` differ in few bits.
+    """Finds every pair first < second for which `rows[first]` and `others[second]` differ little.
 
-    The search is exact and compares all pairs: with `faiss`, where it is installed, by counting
-    bits, else by products of matrices, which takes longer.
+    The search is exact and compares all pairs: by counting bits in `faiss` if it is installed,
+    otherwise by matrix products, which take longer.
 
     Args:
         rows: (N, B) bool; faiss is used where 8 divides B.
         others: (N, B) bool.
-        largest: bits that may differ.
+        largest: how many bits may differ.
         max_pairs: how many pairs to keep, those that differ least; None for all.
 
     Returns:
-        (P, 2) int64, those that differ least first, ties by first, then second.
+        (P, 2) int64, sorted by the number of bits that differ, then by first, then by second.
     """
     if rows.shape[1] % 8 or importlib.util.find_spec("faiss") is None:
         lowest = 1 - 2 * largest / max(rows.shape[1], 1) - 1e-6
@@ -37,7 +37,7 @@ def bits_within(
 
 
 def _signs(rows: np.ndarray) -> np.ndarray:
-    """(N, B) int8, 1 and -1: their cosine is 1 - 2 x the fraction of bits that differ."""
+    """Bits as 1 and -1, (N, B) int8: the cosine is 1 - 2 x the fraction of bits that differ."""
     return np.where(rows, 1, -1).astype(np.int8)
 
 

@@ -1,4 +1,4 @@
-"""Approximately nearest rows among very many: an inverted-file index of faiss."""
+"""Approximate nearest neighbours among very many rows: an inverted-file index of faiss."""
 
 from types import ModuleType
 
@@ -10,16 +10,16 @@ from and_tf.search.native import call_natively
 from and_tf.search.rows import is_other
 
 RECALL = 95.0  # percent of the true nearest rows that the search must find on a sample
-ROWS_PER_LIST = 39  # at least: with fewer, faiss holds the lists' centres to be ill trained
+ROWS_PER_LIST = 39  # at least: with fewer, faiss considers the lists' centres poorly trained
 TRAINING_ROWS_PER_LIST = 64
-ADDED_ROWS = 50_000  # at once
+ADDED_ROWS = 50_000  # per call
 
 
 def import_faiss() -> ModuleType:
-    """The module.
+    """Imports faiss.
 
     Raises:
-        MissingPackage: if it is not installed; holds the install line.
+        MissingPackage: if it is not installed; the message contains the install line.
     """
     try:
         import faiss
@@ -32,12 +32,13 @@ def import_faiss() -> ModuleType:
 
 
 class FaissIndex:
-    """Unit rows in lists around k-means centres, of which a search looks into the nearest few.
+    """Unit rows in lists around k-means centres; a search reads only the few nearest lists.
 
     Args:
         rows: (N, D) float32, of length 1 or 0.
         seed: of the centres.
-        lists_per_root: lists over the square root of N: more make searches faster, fewer building.
+        lists_per_root: number of lists over the square root of N: more lists make a search faster,
+            fewer make the index faster to build.
         progress: show a bar while the rows are added.
     """
 
@@ -50,7 +51,7 @@ class FaissIndex:
         self.rows = rows
         self.index = faiss.index_factory(dim, f"IVF{num_lists},Flat", faiss.METRIC_INNER_PRODUCT)
         self.index.cp.seed = seed % 2**31
-        self.index.cp.min_points_per_centroid = 1  # fewer rows than it likes are all there are
+        self.index.cp.min_points_per_centroid = 1  # no warning: there are no more rows
         self.index.cp.max_points_per_centroid = TRAINING_ROWS_PER_LIST
         call_natively(self.index.train, rows)
         with progress_bar(num_rows, "indexing", "row", progress, unit_scale=True) as bar:
@@ -68,14 +69,14 @@ class FaissIndex:
         return self.index.nprobe
 
     def search(self, indices: np.ndarray, k: int) -> np.ndarray:
-        """The nearest other rows found of some rows, nearest first.
+        """Finds the nearest other rows of some rows, nearest first.
 
         Args:
-            indices: (Q,) int, the rows that search.
-            k: how many; fewer where there are no more rows.
+            indices: (Q,) int, the rows used as queries.
+            k: how many; fewer if there are no more rows.
 
         Returns:
-            (Q, k) int32, -1 where the lists searched hold too few.
+            (Q, k) int32, -1 where the lists searched contain too few rows.
         """
         queries, count = self.rows[indices], min(k + 1, len(self.rows))
         _, found = call_natively(self.index.search, queries, count)
@@ -84,15 +85,15 @@ class FaissIndex:
     def widen_search(
         self, indices: np.ndarray, nearest: np.ndarray, enough: float = RECALL
     ) -> float:
-        """Doubles the lists that are searched until the recall suffices.
+        """Doubles the number of lists searched until the recall suffices or all are searched.
 
         Args:
-            indices: (S,) int, rows to measure it on.
+            indices: (S,) int, rows on which to measure the recall.
             nearest: (S, k) int, their true nearest other rows.
-            enough: recall in percent.
+            enough: required recall in percent.
 
         Returns:
-            Recall in percent.
+            The recall reached, in percent.
         """
         self.index.nprobe = 1
         while True:
@@ -102,7 +103,10 @@ class FaissIndex:
             self.index.nprobe = min(2 * self.lists_searched, self.num_lists)
 
     def _recall(self, indices: np.ndarray, found: np.ndarray, nearest: np.ndarray) -> float:
-        """Percent of what was found, (S, k), as near as the k-th nearest: copies are equal."""
+        """Percent of the rows found, (S, k), at least as near as the true k-th nearest.
+
+        Comparing cosines instead of indices treats exact copies as equal.
+        """
         cosines, true_cosines = (
             np.einsum("sd,skd->sk", self.rows[indices], self.rows[rows])  # (S, k)
             for rows in (found, nearest)

@@ -1,8 +1,8 @@
-"""Every row compared with all in blocks of rows: where no process holds all, or for hours.
+"""Discovery in blocks of rows: for rows that no process holds in full, or that take hours.
 
-Each process holds a part of the rows. Block by block the rows of all are sent to every process, are
-compared there with its part, and what they found in all parts is put together: a block is then
-done, and can be kept.
+Each process holds a part of the rows. Block by block, rows are sent to every process and compared
+there with its part, and the results of all parts are combined. The block is then complete and can
+be saved.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from and_tf.search.part_on_devices import PartOnDevices
 from and_tf.search.progress import PairProgress
 from and_tf.search.rows import is_other, unit_rows
 
-BLOCK_BYTES = 64 << 20  # of rows that are sent at once, in float32
-# From so many rows on it pays to keep blocks that are done: all of them take the better part of an
-# hour on one A100. Below, to begin anew takes less than an epoch.
+BLOCK_BYTES = 64 << 20  # of rows sent at once, in float32
+# From this many rows on it pays to save complete blocks: discovery takes the better part of an hour
+# on one A100. With fewer rows, starting again takes less than an epoch.
 ROWS_WORTH_KEEPING = 10_000_000
 
 logger = logging.getLogger(__name__)
 
 
 class RowSource(Protocol):
-    """Rows that are read in blocks, for no process may hold all of them.
+    """Rows that are read in blocks, since they may be too many for one process.
 
     Attributes:
         shape: (N, D).
@@ -45,11 +45,11 @@ class RowSource(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
     def read(self, rows: slice) -> np.ndarray:
-        """Some rows (n, D), on all processes; each calls the same in the same order."""
+        """Reads some rows (n, D) on all processes, which must make the same calls in order."""
 
 
 class WholeRows:
-    """An array (N, D) as a `RowSource`, which each process has."""
+    """A `RowSource` from an array (N, D) that every process holds."""
 
     def __init__(self, rows: np.ndarray):
         self.rows, self.shape = rows, rows.shape
@@ -59,16 +59,16 @@ class WholeRows:
 
 
 class KeptBlocks(Protocol):
-    """Where the first process keeps the blocks of a discovery that are done."""
+    """Where the first process saves the complete blocks of a discovery."""
 
     def begin(self, settings: dict[str, Any]) -> None:
-        """Forgets blocks of other rows, known by their checksum, or settings."""
+        """Discards blocks made from other rows, identified by their checksum, or settings."""
 
     def read(self, rows: slice, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray] | None:
-        """Entropy (n,) and neighbours (n, k) of a block, if they were kept; `shape` is (N, k)."""
+        """Entropy (n,) and neighbours (n, k) of a block, if they were saved; `shape` is (N, k)."""
 
     def keep(self, rows: slice, entropy: np.ndarray, neighbours: np.ndarray) -> None:
-        """Keeps those of a block."""
+        """Saves the entropy (n,) and neighbours (n, k) of a block."""
 
 
 def discover_in_blocks(
@@ -82,24 +82,24 @@ def discover_in_blocks(
     kept: KeptBlocks | None = None,
     devices: Sequence[str] = (),
 ) -> Neighbourhoods:
-    """What `discover` finds, of rows that no process needs to hold all of.
+    """Does what `discover` does for rows that no process needs to hold in full.
 
-    Besides its part of the rows, (N / R, D), a process holds copies of a block, of 64 MiB each. On
-    CPUs in float32 neighbours are those of `discover`, since similarities are equal bit for bit,
-    but each pair is compared twice.
+    In addition to its part of the rows, (N / R, D), a process holds copies of a block, 64 MiB each.
+    On CPUs in float32 the neighbours equal those of `discover`, since similarities are equal bit
+    for bit, but each pair is compared twice.
 
     Args:
         rows: (N, D) float, of any length.
         neighbourhood_size, temperature, block_size, precision, progress, devices: as in `discover`.
         sharing: the processes that share the work; all get all results.
-        kept: where blocks are kept that are done, so that a discovery that is killed goes on with
-            those that are missing.
+        kept: where to save complete blocks, so that a discovery that was killed continues with the
+            missing ones.
 
     Returns:
         Neighbourhoods with `.entropy` (N,) and `.neighbours` (N, k).
 
     Raises:
-        UserError: as `discover`.
+        UserError: as in `discover`.
     """
     check_precision(precision)
     num_rows, dim = rows.shape
@@ -133,20 +133,20 @@ def discover_in_blocks(
 
 
 class _Plan:
-    """Which rows are sent at once, and which are a process's own.
+    """Which rows are sent at once, and which rows this process holds.
 
     Attributes:
         small: slices of rows, the blocks of similarities.
-        numbers: of those that are sent at once, one range for each block that is sent.
-        blocks: slices of rows that are sent at once.
-        own: numbers of the blocks of similarities whose rows this process holds.
+        numbers: for each block that is sent, the range of the numbers of its `small` blocks.
+        blocks: slices of the rows that are sent at once.
+        own: numbers of the `small` blocks whose rows this process holds.
         own_rows: slice of these rows.
     """
 
     def __init__(self, small: list[slice], dim: int, sharing: Sharing):
         self.small = small
         at_once = max(1, BLOCK_BYTES // (4 * dim * (small[0].stop - small[0].start)))
-        # Nor more than a part: where rows are few, a block would be all of them.
+        # Not more than a process's part: with few rows, a block would contain them all.
         at_once = min(at_once, -(-len(small) // sharing.size))
         self.numbers = [
             range(first, min(first + at_once, len(small)))
@@ -163,7 +163,7 @@ class _Plan:
 
 
 def _own_rows(rows: RowSource, plan: _Plan) -> tuple[np.ndarray, int]:
-    """The rows of this process, (n, D) float32 of length 1 or 0, and a checksum of those of all."""
+    """This process's rows, (n, D) float32 of length 1 or 0, and a checksum of all rows."""
     place, checksum = plan.own_rows, 0
     own = np.empty((place.stop - place.start, rows.shape[1]), np.float32)
     for block in plan.blocks:
@@ -192,9 +192,10 @@ def _part(
 
 
 def _devices(precision: str, devices: Sequence[str]) -> Sequence[str]:
-    """On which TensorFlow compares rows: GPUs, or the CPU in half precision, else none.
+    """The devices on which TensorFlow compares rows: GPUs, or the CPU in half precision.
 
-    Without names the first GPU alone, as in `discover`: a run without a strategy has no other.
+    Empty for float32 on the CPU, which NumPy compares. By default only the first GPU, as in
+    `discover`: a run without a strategy uses no other.
     """
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     if precision == "float32" and not gpus:
@@ -209,7 +210,7 @@ def _kept(
     settings: dict[str, Any],
     sharing: Sharing,
 ) -> tuple[Neighbourhoods, np.ndarray]:
-    """What the first process has kept, on all, and which blocks that is: (blocks,) int32."""
+    """Sends what the first process saved to all, and which blocks these are: (blocks,) int32."""
     is_kept = np.zeros(len(plan.blocks), np.int32)
     if sharing.number == 0:
         kept.begin(settings)
@@ -228,7 +229,7 @@ def _kept(
 
 
 def _others(candidates: np.ndarray, rows: slice, num_neighbours: int) -> np.ndarray:
-    """(n, k) without the rows themselves, where they are among (n, k + 1) candidates."""
+    """Neighbours (n, k): the candidates, without the rows themselves if they are (n, k + 1)."""
     if candidates.shape[1] == num_neighbours:
         return candidates
     own = np.arange(rows.start, rows.stop)

@@ -13,7 +13,7 @@ def are_mutual(neighbours: np.ndarray) -> np.ndarray:
         (N, k) bool: for image i and its neighbour j, whether i is also a neighbour of j.
     """
     is_mutual = np.empty(neighbours.shape, bool)
-    for place, column in enumerate(neighbours.T):  # not at once, which would take (N, k, k)
+    for place, column in enumerate(neighbours.T):  # all at once would take (N, k, k)
         back = neighbours[column]  # (N, k)
         is_mutual[:, place] = (back == np.arange(len(neighbours))[:, None]).any(axis=1)
     return is_mutual

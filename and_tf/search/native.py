@@ -1,21 +1,21 @@
-"""Long calls of native code that a signal can end."""
+"""Long calls of native code that a signal can interrupt."""
 
 import threading
 from collections.abc import Callable
 from typing import Any
 
-WAIT = 0.2  # seconds until the main thread looks for signals again
+WAIT = 0.2  # seconds between the main thread's checks for signals
 
 
 def call_natively(function: Callable[..., Any], *args: Any) -> Any:
-    """What a long call of native code gives; meanwhile signals are answered.
+    """Returns the result of a long native call while still handling signals.
 
-    Python answers a signal in the main thread once native code returns there, and faiss returns
-    after minutes. Here the call has a thread of its own. Where the answer raises, the call goes on
-    until it or the process ends, and nobody looks at its result.
+    Python runs signal handlers in the main thread once native code returns there, and faiss may
+    take minutes to return. The call therefore runs in its own thread. If a handler raises, the call
+    continues until it or the process ends, and its result is discarded.
 
     Args:
-        function: that releases Python's lock.
+        function: a function that releases Python's global lock.
         *args: its arguments.
     """
     results: list[Any] = []

@@ -1,10 +1,9 @@
-"""Nearest rows by cosine, exact, in blocks of rows and of queries that keep to a byte budget.
+"""Exact nearest rows by cosine, in blocks of rows and queries that stay within a byte budget.
 
-The matrix product is most of the work, so the search for the k largest of its rows must read them
-once and fast. The device gives the maximum of every 16 columns beside them. Any k groups hold k
-values of at least their lowest maximum: a threshold that few columns reach. Only groups that reach
-it are looked into, on the host, in as many threads as there are cores, and the columns that reach
-it are sorted.
+The matrix product is most of the work, so finding the k largest values of its rows must be fast and
+read them only once. The device also returns the maximum of every group of 16 columns. Any k groups
+contain k values of at least their lowest maximum: a threshold that few columns reach. The host
+examines only the groups that reach it, in one thread per core, and sorts the columns that do.
 """
 
 import itertools
@@ -21,8 +20,8 @@ from and_tf.search.rows import check_widths, is_other, unit_rows
 
 BLOCK_BYTES = 384 * 2**20  # held at once: 1,000 queries and their cosines with 50,000 rows
 LARGEST_QUERY_BLOCK = 2048  # more at once is no faster
-ROW_BLOCK = 8192  # where rows take several blocks: each is made anew for each block of queries
-GROUP = 16  # columns with a maximum of their own: a cache line of float32
+ROW_BLOCK = 8192  # where rows take several blocks: each is rebuilt for each block of queries
+GROUP = 16  # columns that share a maximum: a cache line of float32
 
 
 def nearest_rows(
@@ -33,21 +32,21 @@ def nearest_rows(
     budget_bytes: int | None = None,
     progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k rows of highest cosine with each query, without an array of size (Q, N).
+    """Finds the k rows of highest cosine with each query, without an array of size (Q, N).
 
     Args:
-        rows: (N, D) float; slices of them are all that is taken into memory.
+        rows: (N, D) float; only slices of them are read into memory.
         queries: (Q, D) float.
-        k: 1..N, or the number of chosen rows.
+        k: from 1 to N, or to the number of chosen rows.
         chosen: (N,) bool, rows that may be found; None for all.
         budget_bytes: of blocks held at once; None for `BLOCK_BYTES`.
-        progress: show a bar where it takes a few seconds.
+        progress: show a bar if the search takes a few seconds.
 
     Returns:
         indices (Q, k) int32 and cosines (Q, k) float32, nearest first, ties by lower index.
 
     Raises:
-        UserError: shapes that do not fit, k out of range, rows or queries that are not finite.
+        UserError: if shapes do not match, k is out of range, or rows or queries are not finite.
     """
     num_queries = np.shape(queries)[0]
     indices = np.empty((num_queries, k), np.int32)
@@ -64,21 +63,21 @@ def nearest_others(
     budget_bytes: int | None = None,
     progress: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k other rows of highest cosine with some of the rows, or with each.
+    """Finds the k other rows of highest cosine with each row, or with some of the rows.
 
-    A row never finds itself, also where exact copies of it exist.
+    A row never finds itself, even if exact copies of it exist.
 
     Args:
         rows: (N, D) float.
-        k: 0..N - 1.
-        indices: (Q,) int, the rows that search; None for all.
+        k: from 0 to N - 1.
+        indices: (Q,) int, the rows used as queries; None for all.
         budget_bytes, progress: as in `nearest_rows`.
 
     Returns:
         indices (Q, k) int32 and cosines (Q, k) float32, nearest first, ties by lower index.
 
     Raises:
-        UserError: k out of range, rows that are not finite.
+        UserError: if k is out of range or rows are not finite.
     """
     if not 0 <= k < len(rows):
         raise UserError(Argument("k", k), f" must lie below the number of rows, {len(rows)}.")
@@ -120,8 +119,8 @@ def nearest_blocks(
 
 
 def block_sizes(num_rows: int, width: int, k: int, budget_bytes: int) -> tuple[int, int]:
-    """Queries and rows of a block: rows get up to half of the budget, and queries what is left."""
-    row_bytes = 12 * width  # as read, of unit length, on the device
+    """Queries and rows in a block: rows get up to half of the budget, queries the rest."""
+    row_bytes = 12 * width  # three copies: as read, of unit length, on the device
     row_block = max(1, budget_bytes // 2 // row_bytes)
     row_block = num_rows if row_block >= num_rows else min(row_block, ROW_BLOCK)
     query_bytes = 12 * width + 6 * row_block + 64 * k  # similarities, candidates, keys, votes
@@ -130,15 +129,15 @@ def block_sizes(num_rows: int, width: int, k: int, budget_bytes: int) -> tuple[i
 
 
 class RowBlocks:
-    """Iterates over the chosen rows as pairs of their indices and unit rows, in order.
+    """Iterates in order over blocks of the chosen rows, as pairs of indices and unit rows.
 
-    The unit rows come as columns (D, n), the faster side of a product with few queries, filled up
-    by columns of zeros to whole groups.
+    The unit rows are the columns of an array (D, n), which is faster in a product with few queries,
+    padded with columns of zeros to whole groups.
 
     Args:
         rows: (N, D) float.
         chosen: (N,) bool.
-        size: rows of a block. A single block is made once and kept.
+        size: rows in a block. A single block is built once and kept.
     """
 
     def __init__(self, rows: np.ndarray, chosen: np.ndarray, size: int):
@@ -166,7 +165,7 @@ class RowBlocks:
 
 
 def _nearest(row_blocks: RowBlocks, queries: tf.Tensor, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Indices and cosines (block, k), the best of all blocks of rows."""
+    """Indices and cosines (block, k) of the nearest rows in all blocks of rows."""
     keys = np.empty((len(queries), 0), np.int64)
     bounds = np.linspace(0, len(queries), NUM_THREADS + 1).astype(int)
     parts = [slice(*pair) for pair in itertools.pairwise(bounds) if pair[0] < pair[1]]
@@ -181,10 +180,10 @@ def _nearest(row_blocks: RowBlocks, queries: tf.Tensor, k: int) -> tuple[np.ndar
 
 
 def _product(columns: tf.Tensor, queries: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Similarities (block, n) of n rows, and the maximum of every group of them.
+    """Similarities (block, n) with n rows, and the maximum of every group of them.
 
-    No `tf.function`: within `evaluate` this runs on threads of TensorFlow, one for each device, and
-    a function would wait for others of these threads, which may all be taken.
+    Not a `tf.function`: within `evaluate` this runs on TensorFlow's threads, one for each device,
+    and a function would wait for other such threads, which may all be busy.
     """
     similarity = tf.matmul(queries, columns)  # (block, n)
     groups = tf.reshape(similarity, [tf.shape(similarity)[0], -1, GROUP])
@@ -194,7 +193,7 @@ def _product(columns: tf.Tensor, queries: tf.Tensor) -> tuple[tf.Tensor, tf.Tens
 def _merge(
     keys: np.ndarray, indices: np.ndarray, similarity: tf.Tensor, maxima: np.ndarray, k: int
 ) -> np.ndarray:
-    """The keys (block, up to k) of the nearest rows so far and in this block, nearest first."""
+    """Keys (block, up to k) of the nearest rows in this block and those before, nearest first."""
     thresholds = np.full(len(keys), -np.inf, np.float32)  # (block,)
     if 3 * k <= maxima.shape[1]:
         thresholds = _kth_of_maxima(maxima[:, : len(indices) // GROUP], k)
@@ -210,10 +209,10 @@ def _merge(
 
 
 def _kth_of_maxima(maxima: np.ndarray, k: int) -> np.ndarray:
-    """A value (block,) that at least k similarities reach: the k-th of maxima of larger groups.
+    """A value (block,) that at least k similarities reach: the k-th largest maximum of big groups.
 
-    With four of these for each neighbour it is nearly as high as with all maxima, in a fraction of
-    the time. Each is of groups far apart, because rows are often sorted by class.
+    With four big groups for each neighbour it is nearly as high as with all maxima, in a fraction
+    of the time. Each combines groups that lie far apart, because rows are often sorted by class.
     """
     fold = max(1, maxima.shape[1] // (4 * k))
     width = maxima.shape[1] // fold
@@ -224,13 +223,14 @@ def _kth_of_maxima(maxima: np.ndarray, k: int) -> np.ndarray:
 def _keys_from(
     thresholds: np.ndarray, indices: np.ndarray, similarity: tf.Tensor, maxima: np.ndarray
 ) -> np.ndarray | None:
-    """Keys (block, most) of the rows that reach the thresholds (block,), filled up with `LAST`.
+    """Keys (block, most) of the rows that reach the thresholds (block,), padded with `LAST`.
 
-    None where they are too many to gain by it: in a collapsed embedding all are equally near.
+    None if so many reach them that this would not pay: in a collapsed embedding all rows are
+    equally near.
     """
     num_groups = maxima.shape[1]
     reaches = maxima >= thresholds[:, None]  # (block, groups)
-    # Candidates of 16 columns, several arrays of them: they must stay within the memory of a block.
+    # Several arrays hold the 16 columns of each candidate: together they must not exceed a block.
     if np.count_nonzero(reaches, axis=1).max() > num_groups // 8:
         return None
     hits = np.flatnonzero(reaches)
@@ -238,7 +238,7 @@ def _keys_from(
     cosines = np.asarray(tf.gather(tf.reshape(similarity, [-1, GROUP]), hits))  # (hits, GROUP)
     reaches = cosines >= thresholds[query][:, None]
     if last := len(indices) % GROUP:
-        reaches[group == num_groups - 1, last:] = False  # these columns are no rows
+        reaches[group == num_groups - 1, last:] = False  # these columns are padding
     places = np.flatnonzero(reaches)
     hit, column = np.divmod(places, GROUP)
     query, column = query[hit], GROUP * group[hit] + column
@@ -247,7 +247,7 @@ def _keys_from(
         return None
     keys = np.full((len(counts), counts.max()), LAST)
     filled = np.arange(counts.max()) < counts[:, None]
-    keys[filled] = _packed(cosines.ravel()[places], indices[column])  # both by query
+    keys[filled] = _packed(cosines.ravel()[places], indices[column])  # both are sorted by query
     return keys
 
 
@@ -255,14 +255,14 @@ LAST = np.iinfo(np.int64).max
 
 
 def _packed(cosines: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Keys, int64, that sort by falling cosine, and where it is equal by rising row.
+    """Keys, int64, that sort by descending cosine and, where it is equal, by ascending row.
 
-    NumPy sorts integers with vector instructions. Keys make the whole of weighted kNN 10 % faster
+    NumPy sorts integers with vector instructions. Keys make weighted kNN as a whole 10 % faster
     than a stable `argsort` of the cosines: 10,000 queries on 50,000 rows, K = 200, took 0.93 s
     instead of 1.03 s, with equal results (medians of 5 interleaved runs on a shared machine, 2
     cores).
     """
-    bits = (cosines + np.float32(0)).view(np.int32)  # 0 and -0 are equal and become so
+    bits = (cosines + np.float32(0)).view(np.int32)  # -0 becomes 0: their bits must be equal
     return ~_rising(bits).astype(np.int64) << 32 | rows
 
 
@@ -272,5 +272,5 @@ def _unpacked(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rising(bits: np.ndarray) -> np.ndarray:
-    """Maps the bits of a float32 to an int32 that rises with it, and that back to the bits."""
+    """Maps the bits of a float32 to an int32 that increases with it; it is its own inverse."""
     return np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits)

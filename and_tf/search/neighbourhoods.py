@@ -1,4 +1,4 @@
-"""The neighbourhood of every row among all: its entropy and its nearest rows, exactly."""
+"""Exact discovery: the entropy of every row's neighbourhood, and its nearest rows."""
 
 import logging
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ class Neighbourhoods(NamedTuple):
     """What discovery finds for every image.
 
     Attributes:
-        entropy: (N,) float32 in nats, of the softmax of a row against the whole bank, itself
-            included. Low entropy means a consistent neighbourhood.
-        neighbours: (N, k) int32, the nearest rows by cosine, nearest first, itself left out.
+        entropy: (N,) float32 in nats, of the softmax of a row against the whole bank, including
+            itself. Low entropy means a consistent neighbourhood.
+        neighbours: (N, k) int32, the nearest rows by cosine, nearest first, excluding itself.
     """
 
     entropy: np.ndarray
@@ -57,12 +57,12 @@ def discover(
         block_size: rows compared at once; need not divide N. By default as many as suit the caches.
         precision: `float32`, or for GPUs `bfloat16` or `float16`, to which the factors of the
             similarities are rounded.
-        progress: show the rate on terminals, log an estimate of the time where it exceeds a
-            minute and, for half precision, the fraction of the neighbours that float32 finds too.
-        sharing: the processes that share the work, each with all rows; all get all results. Where
-            none has all rows, see `discover_in_blocks`.
-        devices: names of those of this process that share the work where TensorFlow does it; none
-            for the first GPU, or the CPU.
+        progress: show the rate on terminals; log an estimate of the time if it exceeds a minute
+            and, for half precision, the overlap with the neighbours that float32 finds.
+        sharing: the processes that share the work, each holding all rows; all get all results. If
+            none holds all rows, use `discover_in_blocks`.
+        devices: names of this process's devices that share TensorFlow's part of the work; by
+            default the first GPU, or the CPU.
 
     Returns:
         Neighbourhoods with `.entropy` (N,) and `.neighbours` (N, k).
@@ -95,13 +95,13 @@ def discover(
 
 
 def neighbour_overlap(before: np.ndarray, after: np.ndarray) -> float:
-    """Fraction of the neighbours before that are still neighbours after, in percent.
+    """Percentage of the neighbours `before` that are still neighbours in `after`.
 
     Args:
-        before, after: (N, k) int; -1 stands for no neighbour.
+        before, after: (N, k) int; -1 means no neighbour.
 
     Returns:
-        Percent; NaN where there was no neighbour before.
+        Percent; NaN if there were no neighbours before.
     """
     kept = (before[:, :, None] == after[:, None, :]).any(axis=2)[before >= 0]
     return 100.0 * float(kept.mean()) if len(kept) else float("nan")
@@ -110,10 +110,10 @@ def neighbour_overlap(before: np.ndarray, after: np.ndarray) -> float:
 def discover_sample(
     unit_rows: np.ndarray, neighbourhood_size: int, temperature: float, seed: int = 0
 ) -> tuple[np.ndarray, Neighbourhoods]:
-    """What exact discovery finds for up to 1,000 random rows among all.
+    """Runs exact discovery for up to 1,000 random rows, each compared with all.
 
     Returns:
-        (S,) int, the chosen rows, in order; and their Neighbourhoods.
+        (S,) int, the chosen rows in ascending order; and their Neighbourhoods.
     """
     rng = np.random.default_rng(seed)
     size = min(SAMPLE, len(unit_rows))
@@ -126,7 +126,7 @@ def check_precision(precision: str) -> None:
     """Checks the name of a precision.
 
     Raises:
-        UserError: if there is none of that name.
+        UserError: if it is not one of `PRECISIONS`.
     """
     if precision not in PRECISIONS:
         accepted = ", ".join(PRECISIONS)

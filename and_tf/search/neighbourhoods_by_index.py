@@ -17,7 +17,7 @@ from and_tf.search.row_blocks import compare_rows
 from and_tf.search.rows import unit_rows
 
 TOP = 100  # nearest rows whose weights are summed one by one
-TAIL_SAMPLE = 8192  # rows that stand for all the others in the entropy
+TAIL_SAMPLE = 8192  # rows that represent all the others in the entropy
 BATCH = 1024
 
 logger = logging.getLogger(__name__)
@@ -30,11 +30,11 @@ def discover_by_index(
     seed: int = 0,
     progress: bool = False,
 ) -> Neighbourhoods:
-    """What `discover` finds, approximately, without comparing all pairs.
+    """Approximates `discover` without comparing all pairs.
 
-    An inverted-file index gives the nearest rows; as many of its lists are searched as find 95 % of
-    the true neighbours of 1,000 random rows. The softmax takes the 100 nearest rows as they are,
-    and all others as a random sample of them, the same for every row.
+    An inverted-file index finds the nearest rows; enough of its lists are searched to find 95 % of
+    the true neighbours of 1,000 random rows. The softmax sums over the 100 nearest rows exactly and
+    estimates all others from a random sample, the same for every row.
 
     Args:
         rows: (N, D) float, the bank or clean embeddings; L2-normalised copies are used.
@@ -42,7 +42,7 @@ def discover_by_index(
         temperature: tau, above 0.
         seed: of the index and of all samples; equal seeds give equal results.
         progress: show the rate on terminals, and log recall@k (percent) and the entropy's error
-            (nats), both measured on that sample of rows.
+            (nats), both measured on those 1,000 rows.
 
     Returns:
         Neighbourhoods with `.entropy` (N,) and `.neighbours` (N, k).
@@ -81,7 +81,7 @@ def discover_by_index(
 def _with_exact_where_lacking(
     neighbours: np.ndarray, rows: np.ndarray, batch: np.ndarray, temperature: float
 ) -> np.ndarray:
-    """Neighbours, (b, k), by exact search where the lists that were searched hold too few."""
+    """Neighbours (b, k), found by exact search where the lists searched contain too few."""
     lacking = (neighbours < 0).any(axis=1)
     if lacking.any():
         _, exact = compare_rows(rows, batch[lacking], neighbours.shape[1], temperature)
@@ -91,7 +91,7 @@ def _with_exact_where_lacking(
 
 
 class _Tail:
-    """Entropies from the nearest rows and a sample of all, which stands for the others.
+    """Estimates entropies from the nearest rows and a sample that represents the others.
 
     Args:
         rows: (N, D) float32, of length 1 or 0.
@@ -108,17 +108,17 @@ class _Tail:
         self.place[drawn] = np.arange(size)
 
     def entropy(self, batch: np.ndarray, top: np.ndarray) -> np.ndarray:
-        """(b,) in nats, of the softmax of some rows; `top`, (b, m), are their nearest."""
+        """Entropy (b,) in nats of the softmax of some rows, whose nearest rows are `top` (b, m)."""
         queries = self.rows[batch] * self.scale  # (b, D)
         top = np.column_stack([batch, top])  # (b, m+1), the row itself included
-        # Logits are relative to that of a row with itself, as in exact discovery.
+        # Logits are relative to the logit of a row with itself, as in exact discovery.
         near = np.einsum("bd,bmd->bm", queries, self.rows[top]) - self.scale  # (b, m+1)
         far = queries @ self.sampled_rows.T - self.scale  # (b, r)
         is_found = top >= 0
         row, column = np.nonzero(is_found & (self.place[top] >= 0))
         counted_twice = row, self.place[top[row, column]]  # sampled rows among the nearest
         num_far = far.shape[1] - np.bincount(row, minlength=len(batch))
-        # How many of the other rows a sampled one stands for.
+        # How many of the other rows each sampled row represents.
         weight = (len(self.rows) - is_found.sum(axis=1)) / np.maximum(num_far, 1)  # (b,)
         total, moment = _sums(near, np.nonzero(~is_found))
         far_total, far_moment = _sums(far, counted_twice)
@@ -130,7 +130,7 @@ class _Tail:
 
 
 def _sums(logits: np.ndarray, left_out: tuple) -> tuple[np.ndarray, np.ndarray]:
-    """(b,) each, of the weights and of weight x logit, without those at the places left out."""
+    """Sums (b,) of the weights and of weight x logit, without those at the places left out."""
     weights = np.exp(logits)
     weights[left_out] = 0
     return weights.sum(axis=1), np.vecdot(weights, logits)

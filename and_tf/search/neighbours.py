@@ -1,4 +1,4 @@
-"""The nearest others of every row, for use in Python."""
+"""The nearest other rows of every row, for use from Python."""
 
 from typing import Any, NamedTuple
 
@@ -21,10 +21,10 @@ class Neighbours(NamedTuple):
 
 
 def neighbours(embeddings: Any, k: int = 10) -> Neighbours:
-    """The k nearest others of every row by cosine, exactly; a row is none of its own neighbours.
+    """Finds the k nearest other rows of every row by cosine, exactly.
 
     Args:
-        embeddings: (N, D) float, as `embed` returns them; any length.
+        embeddings: (N, D) float, as `embed` returns them; rows may have any length.
         k: from 1 to N - 1.
 
     Returns:
@@ -32,7 +32,7 @@ def neighbours(embeddings: Any, k: int = 10) -> Neighbours:
         lower index.
 
     Raises:
-        UserError: if k is out of range, or the rows are no finite (N, D) array.
+        UserError: if k is out of range, or the rows are not a finite (N, D) array.
 
     Example:
 

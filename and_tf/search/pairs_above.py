@@ -1,4 +1,4 @@
-"""All pairs of rows above a cosine: a search by range, not limited to a number of neighbours."""
+"""All pairs of rows above a cosine: a range search, not limited to a number of neighbours."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class PairsAbove(NamedTuple):
     Attributes:
         pairs: (P, 2) int64, first < second.
         similarity: (P,) float32, their cosines.
-        threshold: what was searched above: higher than asked for where there were too many pairs.
+        threshold: the lowest cosine kept: higher than requested if there were too many pairs.
     """
 
     pairs: np.ndarray
@@ -32,21 +32,21 @@ def pairs_above(
     max_pairs: int | None = None,
     progress: bool = False,
 ) -> PairsAbove:
-    """Every pair first < second whose rows have at least a cosine, in blocks.
+    """Finds every pair first < second whose cosine reaches a threshold, in blocks.
 
     Args:
         rows: (N, D) of any real type.
         threshold: lowest cosine of a pair.
-        others: (N, D), what the second of a pair is taken from, such as descriptors of turned
+        others: (N, D), where the second of a pair is taken from, such as descriptors of rotated
             images; None for `rows`.
-        max_pairs: how many to keep, the most similar; None for all, however many there are.
-        progress: show a bar where it takes a few seconds.
+        max_pairs: how many of the most similar to keep; None for all, however many there are.
+        progress: show a bar if the search takes a few seconds.
 
     Returns:
-        The pairs, ties by first, then second.
+        The pairs, ties by first, then by second.
 
     Raises:
-        UserError: shapes that do not fit, rows that are not finite, `max_pairs` below 1.
+        UserError: if shapes do not match, rows are not finite, or `max_pairs` is below 1.
 
     Example:
 
@@ -76,7 +76,7 @@ def pairs_above(
 def _block(
     first: np.ndarray, second: np.ndarray, start: int, other: int, threshold: float
 ) -> PairsAbove:
-    """The pairs of two blocks of unit rows that begin at `start` and `other`."""
+    """The pairs between two blocks of unit rows that begin at `start` and `other`."""
     cosines = first @ second.T  # (block, block)
     row, column = np.nonzero(cosines >= threshold)
     is_pair = start + row < other + column
@@ -93,7 +93,7 @@ def _joined(first: PairsAbove, second: PairsAbove) -> PairsAbove:
 
 
 def _most_similar(found: PairsAbove, max_pairs: int | None) -> PairsAbove:
-    """Sorted, and no more than `max_pairs`; the threshold rises to the lowest that is kept."""
+    """Sorts pairs and keeps at most `max_pairs`; the threshold rises to the lowest kept cosine."""
     order = np.lexsort((found.pairs[:, 1], found.pairs[:, 0], -found.similarity))
     threshold = found.threshold
     if max_pairs is not None and len(order) > max_pairs:

@@ -1,4 +1,4 @@
-"""Some rows, compared on the CPU with blocks of others."""
+"""Compares a process's part of the rows with blocks of queries on the CPU."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,13 +11,13 @@ from and_tf.search.all_pairs import comes_first
 
 
 class PartOnCpu:
-    """Rows that one process holds of all.
+    """The part of all rows that one process holds.
 
     Args:
         rows: (n, D) float32, of length 1 or 0.
         blocks: slices of all rows, see `blocks_of`.
-        own: numbers of the blocks that `rows` are.
-        num_neighbours: k, from 1 on.
+        own: numbers of the blocks that make up `rows`.
+        num_neighbours: k, at least 1.
         temperature: tau, above 0.
     """
 
@@ -34,12 +34,12 @@ class PartOnCpu:
         self.buffers = Buffers(max(block.stop - block.start for block in blocks))
 
     def compare(self, queries: np.ndarray, numbers: range) -> Accumulators:
-        """What queries find among the rows held here.
+        """Compares queries with the rows held here.
 
         Args:
             queries: (Q, D) float32, of length 1 or 0.
-            numbers: of the blocks that they are; each is one thread's, its rows summed in a fixed
-                order.
+            numbers: of the blocks that make up the queries. One thread handles each block, so its
+                rows are summed in a fixed order.
         """
         found = Accumulators(len(queries), self.num_neighbours)
         first = self.blocks[numbers[0]].start
@@ -60,7 +60,7 @@ class PartOnCpu:
     def _add(
         self, found: Accumulators, place: slice, queries: np.ndarray, number: int, other: int
     ) -> None:
-        """Compares a block of queries (m, D), at a place of what was found, with one of rows."""
+        """Compares a block of queries (m, D) with one of rows and adds the result at `place`."""
         block, start = self.blocks[other], self.blocks[self.own[0]].start
         others = self.rows[block.start - start : block.stop - start]  # (n, D)
         is_first = comes_first(number, other, len(self.blocks))

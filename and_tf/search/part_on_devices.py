@@ -1,4 +1,4 @@
-"""Some rows, compared by TensorFlow with blocks of others: on GPUs, or in half precision."""
+"""Compares a process's rows with blocks of queries in TensorFlow: on GPUs or in half precision."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,15 @@ from and_tf.search.row_blocks import block_rows, product
 
 
 class PartOnDevices:
-    """Rows that one process holds of all, in equal parts on its devices.
+    """The part of all rows that one process holds, split equally over its devices.
 
     Args:
         rows: (n, D) float32, of length 1 or 0.
-        first: number of the first one among all rows.
-        num_neighbours: k, from 1 on.
+        first: index of the first one among all rows.
+        num_neighbours: k, at least 1.
         temperature: tau, above 0.
         precision: of the factors of similarities, see `compare_rows`.
-        devices: names.
+        devices: their names.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class PartOnDevices:
         devices: Sequence[str],
     ):
         self.num_candidates, self.temperature = num_neighbours + 1, temperature
-        self.parts = []  # device, rows on it, number of the first one
+        self.parts = []  # device, rows on it, index of the first one
         for number, device in enumerate(devices):
             start, stop = share(len(rows), number, len(devices))
             if start < stop:
@@ -42,9 +42,9 @@ class PartOnDevices:
                 self.parts.append((device, here, first + start))
 
     def compare(self, queries: np.ndarray, numbers: range) -> Accumulators:
-        """What queries (Q, D) float32, of length 1 or 0, find among the rows held here.
+        """Compares queries (Q, D) float32, of length 1 or 0, with the rows held here.
 
-        Of nearest rows there is one more than neighbours, for the query may be among them.
+        Finds one more nearest row than there are neighbours, since it may be the query itself.
         """
         found = Accumulators(len(queries), self.num_candidates)
         if not self.parts:
@@ -52,7 +52,7 @@ class PartOnDevices:
         step = block_rows(max(len(rows) for _, rows, _ in self.parts))
         for start in range(0, len(queries), step):
             place = slice(start, min(start + step, len(queries)))
-            # All devices are given their work before the first is waited for.
+            # Start the work of all devices before waiting for the first.
             given = [self._on_device(*part, queries[place]) for part in self.parts]
             for totals, moments, similarities, indices in given:
                 found.totals[place] += totals.numpy()
@@ -77,10 +77,10 @@ class PartOnDevices:
 def _compare(
     queries: tf.Tensor, rows: tf.Tensor, first: tf.Tensor, temperature: tf.Tensor, count: int
 ) -> tuple[tf.Tensor, ...]:
-    """Totals (q,), moments (q,), similarities (q, count) and numbers (q, count) of the nearest."""
+    """Totals (q,), moments (q,), and similarities and indices (q, count) of the nearest rows."""
     similarities = product(queries, rows)  # (q, n)
     nearest, places = tf.math.top_k(similarities, count)
-    logits = (similarities - 1) / temperature  # relative to that of a row with itself
+    logits = (similarities - 1) / temperature  # relative to the logit of a row with itself
     weights = tf.exp(logits)
     moments = tf.reduce_sum(weights * logits, axis=1)
     return tf.reduce_sum(weights, axis=1), moments, nearest, first + places

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 @contextlib.contextmanager
 def full_float32() -> Iterator[None]:
-    """Without TensorFloat-32, which recent GPUs use by default.
+    """Disables TensorFloat-32, which recent GPUs use by default.
 
     It rounds the factors to 11 significant bits: enough for training, but an error of 1e-3 in a
     cosine reorders neighbours and hides near-duplicates. The setting is restored at the end.

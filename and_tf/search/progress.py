@@ -1,11 +1,11 @@
-"""Progress of a comparison of all images with one another, with an early estimate of its time."""
+"""Progress of comparing all images with one another, with an early estimate of its time."""
 
 import logging
 import time
 
 from and_tf.data.progress import progress_bar
 
-SECONDS_TIMED = 1  # of the first blocks, before an estimate
+SECONDS_TIMED = 1  # how long the first blocks are timed before an estimate
 SECONDS_WORTH_A_LINE = 60
 ROWS_FOR_AN_INDEX = 10_000_000
 
@@ -13,12 +13,13 @@ logger = logging.getLogger(__name__)
 
 
 class PairProgress:
-    """A bar with the rate, and one message where all takes over a minute.
+    """A progress bar with the rate, and one logged estimate if the work takes over a minute.
 
     Args:
         num_rows: N; N x N pairs are compared.
         is_shown: False for neither.
-        processes: that share the work, each about as fast as this one, whose pairs are counted.
+        processes: how many share the work. Only this one's pairs are counted; the others are
+            assumed to be as fast.
     """
 
     def __init__(self, num_rows: int, is_shown: bool, processes: int = 1):
@@ -34,7 +35,7 @@ class PairProgress:
         pairs *= self.processes
         self.bar.update(pairs)
         self.done += pairs
-        if not self.first:  # the first block compiles and fills caches: time begins after it
+        if not self.first:  # the first block compiles and fills caches: timing starts after it
             self.first, self.start = self.done, time.monotonic()
         elif not self.is_estimated and time.monotonic() - self.start > SECONDS_TIMED:
             self._estimate()
@@ -58,7 +59,7 @@ class PairProgress:
 
 
 def estimate_message(num_rows: int, seconds: float) -> str:
-    """How long discovery will take, and what is faster where it is long."""
+    """How long discovery will take and, if that is long, what would be faster."""
     message = f"Discovery compares {num_rows:,} images with one another: "
     message += f"about {_duration(seconds)}."
     if num_rows > ROWS_FOR_AN_INDEX or seconds > 3600:

@@ -1,4 +1,4 @@
-"""Rows compared with all by TensorFlow in blocks: on GPUs, in half precision, or some rows."""
+"""Compares rows with all rows in TensorFlow, in blocks: on GPUs, in half precision, or a sample."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from and_tf.search.rows import is_other
 
 BLOCK_BYTES = 64 << 20  # similarities held at once
 GPU_BLOCK_BYTES = 256 << 20  # larger: a GPU waits for the host between blocks
-FEWEST = 16  # rows of a block, though they exceed that: each block reads all rows
+FEWEST = 16  # rows in a block, even if they exceed that budget: each block reads all rows
 
 
 def compare_rows(
@@ -28,15 +28,15 @@ def compare_rows(
 
     Args:
         unit_rows: (N, D) float32, of length 1 or 0.
-        indices: (Q,) int, the rows to compare with all; may be none.
+        indices: (Q,) int, the rows to compare with all; may be empty.
         num_neighbours: k, from 1 to N - 1.
         temperature: tau, above 0.
-        block_size: rows of a block; None: as many as keep the similarities under a budget.
-        precision: float32, bfloat16 or float16, of the factors of the matrix product; products are
-            summed, and all else is computed, in float32.
+        block_size: rows in a block; None for as many as keep the similarities within a budget.
+        precision: float32, bfloat16 or float16, of the factors of the matrix product; sums and
+            everything else are float32.
         progress: counts the pairs compared.
-        devices: names of those that take turns at the blocks, each with a copy of all rows; none
-            for the one that TensorFlow chooses.
+        devices: names of the devices that take turns at the blocks, each with a copy of all rows;
+            by default the one that TensorFlow chooses.
 
     Returns:
         (Q,) float32 entropy in nats, the row itself included, and (Q, k) int32 neighbours.
@@ -49,7 +49,7 @@ def compare_rows(
     blocks = [indices[n : n + block_size] for n in range(0, len(indices), block_size)]
     entropies, nearest = [], []
     for first in range(0, len(blocks), len(held)):
-        # All devices are given a block before the first is waited for.
+        # Give every device a block before waiting for the first.
         given = [
             _compare_on(*on_device, block, temperature, num_neighbours)
             for on_device, block in zip(held, blocks[first:], strict=False)
@@ -67,7 +67,7 @@ def compare_rows(
 def _on_device(
     device: str | None, unit_rows: np.ndarray, precision: str
 ) -> tuple[str | None, tf.Tensor]:
-    """The device and the rows on it."""
+    """A device, and the rows copied to it."""
     with tf.device(device):
         return device, tf.cast(tf.constant(unit_rows), precision)
 
@@ -79,7 +79,7 @@ def _compare_on(
     temperature: float,
     num_neighbours: int,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Entropy (b,) of some rows, and their nearest rows (b, k + 1), themselves among them."""
+    """Entropy (b,) of some rows, and their nearest rows (b, k + 1), including themselves."""
     with tf.device(device), full_float32():
         return _compare_block(
             rows,
@@ -90,7 +90,7 @@ def _compare_on(
 
 
 def block_rows(num_rows: int) -> int:
-    """How many rows are compared at once with so many."""
+    """How many rows to compare at once with `num_rows` others."""
     on_gpu = bool(tf.config.list_logical_devices("GPU"))
     return max(FEWEST, (GPU_BLOCK_BYTES if on_gpu else BLOCK_BYTES) // (4 * num_rows))
 
@@ -101,7 +101,7 @@ def _compare_block(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     similarities = product(queries, rows)  # (b, N)
     _, candidates = tf.math.top_k(similarities, num_candidates)  # (b, k+1)
-    # Relative to the largest logit nothing overflows, and p log p is 0 where p underflows to 0.
+    # Relative to the largest logit, nothing overflows, and p log p is 0 where p underflows to 0.
     logits = similarities / temperature
     logits -= tf.reduce_max(logits, axis=1, keepdims=True)
     weights = tf.exp(logits)
@@ -111,7 +111,7 @@ def _compare_block(
 
 
 def product(queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """Similarities (b, N) float32 of rows (b, D) and (N, D) of one type."""
+    """Similarities (b, N) float32 of rows (b, D) and (N, D) of the same dtype."""
     if rows.dtype == tf.float32:
         return tf.matmul(queries, rows, transpose_b=True)
     return _half_product(queries, rows)
@@ -119,5 +119,8 @@ def product(queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
 
 @tf.function(jit_compile=True)
 def _half_product(queries: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """(b, N) float32. `tf.matmul` would round the sums to half precision too; only XLA does not."""
+    """`product` of half-precision rows, (b, N) float32, by XLA.
+
+    `tf.matmul` would round the sums to half precision, too.
+    """
     return tf.raw_ops.BatchMatMulV3(x=queries, y=rows, Tout=tf.float32, adj_y=True)

@@ -1,4 +1,4 @@
-"""Rows to compare: checked, scaled to length 1, and left out of their own neighbours."""
+"""Checks rows, scales them to length 1, and removes them from their own neighbours."""
 
 import numpy as np
 
@@ -23,15 +23,15 @@ def check_widths(rows: np.ndarray, queries: np.ndarray) -> None:
 
 
 def check_finite(values: np.ndarray, name: str, start: int = 0) -> None:
-    """Checks that rows hold neither NaN nor infinite values.
+    """Checks that rows contain neither NaN nor infinite values.
 
     Args:
         values: (n, D) float, a block of rows.
-        name: of the values.
-        start: index of the first row of the block.
+        name: of the values, for the error.
+        start: index of the first row of the block, for the error.
 
     Raises:
-        UserError: if some do; names their number and the first.
+        UserError: if some do; the message gives their number and the index of the first.
     """
     is_broken = ~np.isfinite(values).all(axis=1)
     if is_broken.any():
@@ -43,7 +43,7 @@ def check_finite(values: np.ndarray, name: str, start: int = 0) -> None:
 
 
 def unit_rows(values: np.ndarray, name: str = "rows", start: int = 0) -> np.ndarray:
-    """An L2-normalised copy of a block of rows; rows of zeros stay zeros.
+    """Returns an L2-normalised copy of a block of rows; rows of zeros stay zero.
 
     Args:
         values: (n, D) of any real type.
@@ -54,10 +54,10 @@ def unit_rows(values: np.ndarray, name: str = "rows", start: int = 0) -> np.ndar
         (n, D) float32.
 
     Raises:
-        UserError: rows that are not finite.
+        UserError: if a row is not finite.
     """
     values = np.asarray(values, dtype=np.float32)
-    # The squares of very small and very large float32 values leave its range, not that of float64.
+    # The squares of very small and very large float32 values fit in float64, but not in float32.
     lengths = np.sqrt(np.einsum("nd,nd->n", values, values, dtype=np.float64))  # (n,)
     if not np.isfinite(lengths).all():
         check_finite(values, name, start)
@@ -67,13 +67,14 @@ def unit_rows(values: np.ndarray, name: str = "rows", start: int = 0) -> np.ndar
 
 
 def is_other(found: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Which of the rows that a row has found are not itself.
+    """Which of the rows found by a query are not the query itself.
 
-    Among exact copies of a row its own index may be missing; then the last one found goes.
+    If exact copies of a row exist, its own index may be missing; the last one found is dropped
+    instead.
 
     Args:
         found: (Q, k + 1) int, rows found, nearest first.
-        own: (Q,) int, the row that searched.
+        own: (Q,) int, the row used as the query.
 
     Returns:
         (Q, k + 1) bool, k of each row True: `found[is_other(found, own)].reshape(-1, k)`.

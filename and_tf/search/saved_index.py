@@ -1,4 +1,4 @@
-"""A faiss index that is kept in a file, for queries to a table of very many rows."""
+"""A faiss index saved in a file, for searching a table of very many rows."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from and_tf.search.nearest import nearest_others
 from and_tf.search.rows import unit_rows
 
 RECALL = 98.0  # percent
-SAMPLE, NEIGHBOURS = 200, 10  # rows, and nearest others of each, on which it is measured
+SAMPLE, NEIGHBOURS = 200, 10  # rows, and nearest others of each, on which recall is measured
 MAGIC = b"and_tf index 1\n"  # ends the file, after a description and its length
-LONGEST = 4096  # bytes of a description, which has some hundred
-KIND = b"IwFl"  # how faiss begins an index of rows in lists
+LONGEST = 4096  # most bytes in a description, which usually has about a hundred
+KIND = b"IwFl"  # the first bytes of a faiss index of type IndexIVFFlat
 ID_BYTES = 8
 
 logger = logging.getLogger(__name__)
 
 
 class SavedIndex:
-    """Finds approximately nearest rows.
+    """An index that finds nearest rows approximately.
 
     Args:
-        index: of faiss.
+        index: the faiss index.
         fingerprint: of the rows in it.
-        recall: percent of the true nearest rows that it finds, on a sample.
+        recall: percent of the true nearest rows that it finds, measured on a sample.
     """
 
     def __init__(self, index: Any, fingerprint: str, recall: float):
@@ -45,7 +45,7 @@ class SavedIndex:
         return self.index.d
 
     def search(self, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest rows of each query, nearest first.
+        """Finds the k nearest rows of each query, nearest first.
 
         Args:
             queries: (Q, D) float.
@@ -55,14 +55,14 @@ class SavedIndex:
             indices (Q, k) int32, -1 where too few were found; and cosines (Q, k) float32.
         """
         cosines, indices = self.index.search(unit_rows(queries, "queries"), k)
-        is_row = (indices >= 0) & (indices < self.index.ntotal)  # of what is read from a file
+        is_row = (indices >= 0) & (indices < self.index.ntotal)  # a file may contain invalid ids
         return np.where(is_row, indices, -1).astype(np.int32), cosines
 
 
 def build_index(rows: np.ndarray, fingerprint: str, seed: int = 0) -> SavedIndex:
     """Builds an index and measures its recall.
 
-    Its lists are a quarter of those for discovery: with few queries the time to build it counts.
+    It has a quarter of the lists used in discovery: with few queries, building time matters more.
 
     Args:
         rows: (N, D) float.
@@ -70,7 +70,7 @@ def build_index(rows: np.ndarray, fingerprint: str, seed: int = 0) -> SavedIndex
         seed: of the lists' centres and of the sample.
 
     Raises:
-        MissingPackage: without faiss.
+        MissingPackage: if faiss is not installed.
     """
     rows = unit_rows(rows)
     logger.info("Building an index of %s rows", f"{len(rows):,}")
@@ -83,7 +83,7 @@ def build_index(rows: np.ndarray, fingerprint: str, seed: int = 0) -> SavedIndex
 
 
 def save_index(path: Path, saved: SavedIndex) -> Path:
-    """Writes an index into a file, whole or not at all."""
+    """Writes an index to a file, atomically."""
     description = {
         "fingerprint": saved.fingerprint, "recall": saved.recall, "nprobe": saved.index.nprobe
     }  # fmt: skip
@@ -98,9 +98,9 @@ def save_index(path: Path, saved: SavedIndex) -> Path:
 
 
 def open_index(path: Path, fingerprint: str, num_rows: int) -> SavedIndex | None:
-    """Opens an index; None if there is none of these rows that can be read.
+    """Opens an index; returns None if the file is missing, unreadable or made from other rows.
 
-    Its lists stay in the file, of which a query reads those that it looks into.
+    Its lists stay in the file; a query reads only those that it searches.
 
     Args:
         path: of the file.
@@ -108,7 +108,7 @@ def open_index(path: Path, fingerprint: str, num_rows: int) -> SavedIndex | None
         num_rows: how many there are.
 
     Raises:
-        MissingPackage: without faiss.
+        MissingPackage: if faiss is not installed.
     """
     import_faiss()
     if not path.exists():
@@ -119,7 +119,7 @@ def open_index(path: Path, fingerprint: str, num_rows: int) -> SavedIndex | None
             logger.info("%s is of another table, or of an earlier state of this one.", path)
             return None
         index = _read(path, description["nprobe"], num_rows)
-    except (OSError, ValueError, RuntimeError, MemoryError) as error:  # the latter two of faiss
+    except (OSError, ValueError, RuntimeError, MemoryError) as error:  # faiss raises the last two
         reason = str(error).strip().partition("\n")[0][:200]
         logger.warning("%s cannot be read as an index (%s): it is built anew.", path, reason)
         return None
@@ -144,7 +144,7 @@ def _description(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path, nprobe: int, num_rows: int) -> Any:
-    """The index of faiss, of which is checked what a search relies on."""
+    """Reads the faiss index and checks everything that a search relies on."""
     faiss = import_faiss()
     index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
     if index.ntotal != num_rows or index.metric_type != faiss.METRIC_INNER_PRODUCT:
@@ -161,12 +161,12 @@ def _read(path: Path, nprobe: int, num_rows: int) -> Any:
         raise ValueError("its lists are of other rows")
     _check_lists(lists, path.stat().st_size)
     index.nprobe = nprobe
-    index.search(np.zeros((1, index.d), np.float32), 1)  # whether faiss takes what else it holds
+    index.search(np.zeros((1, index.d), np.float32), 1)  # whether faiss accepts the rest of it
     return index
 
 
 def _check_lists(lists: Any, file_bytes: int) -> None:
-    """Refuses lists that do not lie in their file, which a search would read beyond."""
+    """Refuses lists that extend beyond their file, where a search would read out of bounds."""
     if lists.totsize > file_bytes:
         raise ValueError("its lists do not lie in the file")
     for number in range(lists.nlist):

@@ -1,8 +1,8 @@
-"""Classes by the weighted vote of nearest rows."""
+"""Classification by a weighted vote of the nearest rows."""
 
 import numpy as np
 
-# Of the paper's weighted kNN: K, and the temperature of the votes.
+# The paper's weighted kNN: K, and the temperature of the votes.
 NEIGHBOURS, TEMPERATURE = 200, 0.1
 
 
@@ -18,7 +18,7 @@ def class_votes(
         num_classes: C.
 
     Returns:
-        (Q, C) float64: float32 ends at exp(88), which a temperature of 0.01 exceeds.
+        (Q, C) float64: float32 overflows above exp(88), which a temperature of 0.01 exceeds.
 
     Reference: Wu et al., CVPR 2018, section 3.4.
     """

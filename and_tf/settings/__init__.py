@@ -1,4 +1,4 @@
-"""Settings: frozen dataclasses in which each default, range and help text is written once."""
+"""Settings: frozen dataclasses that define each default, range and help text once."""
 
 from and_tf.settings.choices import refuse_unused, unused
 from and_tf.settings.fields import SettingError, Settings, above, at_least, between, setting

@@ -1,4 +1,4 @@
-"""Settings of what is chosen by name: those of another choice have no influence."""
+"""Settings that depend on a choice by name: those of another choice have no effect."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,23 +11,23 @@ Choices = Mapping[str, type[Settings]]
 
 
 def choices_with(name: str, choices: Choices) -> list[str]:
-    """Which of some choices have a setting of this name."""
+    """The choices that have a setting of this name."""
     return [key for key, cls in choices.items() if any(f.name == name for f in fields_of(cls))]
 
 
 def unused(
     names: Iterable[str], whole: type[Settings], chosen: str, choices: Choices
 ) -> dict[str, list[str]]:
-    """Settings that have no influence, because they are of other choices than the chosen one.
+    """Settings that have no effect because they belong to choices other than the chosen one.
 
     Args:
         names: of settings.
         whole: all settings, of which the chosen ones are a part.
         chosen: a key of `choices`.
-        choices: settings by the name that a user chooses them by.
+        choices: settings by the name with which a user chooses them.
 
     Returns:
-        For each of them the choices that have it. Names that nobody knows are left out.
+        For each such setting, the choices that have it. Unknown names are left out.
     """
     used = {field.name for cls in (whole, choices[chosen]) for field in fields_of(cls)}
     found = {name: choices_with(name, choices) for name in names if name not in used}
@@ -37,16 +37,16 @@ def unused(
 def refuse_unused(
     values: Mapping[str, Any], whole: type[Settings], choice: Argument, choices: Choices
 ) -> None:
-    """Refuses values that would have no influence.
+    """Refuses values that would have no effect.
 
     Args:
         values: by the names of their settings.
         whole: as in `unused`.
-        choice: name and value of the setting that chooses.
+        choice: name and value of the setting that makes the choice.
         choices: as in `unused`.
 
     Raises:
-        SettingError: for a setting of another choice; names the choices that have it.
+        SettingError: if a setting belongs to another choice; names the choices that have it.
     """
     for name, keys in unused(values, whole, choice.value, choices).items():
         others: list[Any] = []

@@ -1,4 +1,4 @@
-"""One setting: its default, its help, what values it takes, whether it may change later."""
+"""A setting: its default, its help, its valid values, and whether it may change later."""
 
 import dataclasses
 import math
@@ -8,20 +8,20 @@ from typing import Any, NamedTuple
 from and_tf.errors import Argument, UserError
 
 METADATA = "setting"
-LARGEST_WHOLE = 2**31 - 1  # TensorFlow counts in 32 bits; a setting may have a lower bound
+LARGEST_WHOLE = 2**31 - 1  # TensorFlow counts in 32 bits; a setting may have a lower limit
 
 
 class SettingError(UserError):
-    """A setting has a value that it does not take."""
+    """A setting has an invalid value."""
 
 
 class Range(NamedTuple):
-    """Numbers that a setting takes.
+    """The range of valid numbers of a setting.
 
     Attributes:
         lowest, highest: the ends of the range.
-        is_open: whether `lowest` itself is left out.
-        is_open_above: whether `highest` itself is left out.
+        is_open: whether `lowest` itself is excluded.
+        is_open_above: whether `highest` itself is excluded.
     """
 
     lowest: float = -math.inf
@@ -59,19 +59,19 @@ def above(lowest: float) -> Range:
 def between(
     lowest: float, highest: float, is_open: bool = False, is_open_above: bool = False
 ) -> Range:
-    """Numbers from `lowest` to `highest`, each left out where the range is open there."""
+    """Numbers from `lowest` to `highest`; an end is excluded if the range is open there."""
     return Range(lowest, highest, is_open, is_open_above)
 
 
 class Details(NamedTuple):
-    """What is written of a setting beside its type and default.
+    """Metadata of a setting, other than its type and default.
 
     Attributes:
         help: one or two sentences for `--help`.
-        range: numbers that are taken; None for any.
-        choices: values that are taken; empty for any.
-        may_change: a run is continued although the value differs.
-        moves_rounding: of those, it may move the last digits of a result.
+        range: valid numbers; None for any.
+        choices: valid values; empty for any.
+        may_change: whether a run can continue with a different value.
+        moves_rounding: whether such a change may affect the last digits of a result.
     """
 
     help: str
@@ -92,12 +92,12 @@ def setting(
     """A field of a `Settings` dataclass.
 
     Args:
-        default: its value where none is given; None stands for "not given".
+        default: the default value; None means "not given".
         help: one or two sentences.
-        range: the numbers that it takes; None is taken beside them.
-        choices: the texts that it takes; None is taken beside them.
-        may_change: whether a run is continued although the value differs.
-        moves_rounding: whether it may, all the same, move the last digits of a result: with
+        range: valid numbers; None is always valid, too.
+        choices: valid texts; None is always valid, too.
+        may_change: whether a run can continue with a different value.
+        moves_rounding: whether it can, although the last digits of a result may change; with
             `deterministic` such a change is refused.
     """
     details = Details(help, range, tuple(choices), may_change or moves_rounding, moves_rounding)
@@ -106,12 +106,12 @@ def setting(
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """A frozen dataclass whose fields are made by `setting`, or are `Settings` themselves.
+    """A frozen dataclass whose fields are created by `setting`, or are `Settings` themselves.
 
-    The first line of a subclass's docstring heads its group of flags in `--help`.
+    The first line of a subclass's docstring is the heading of its group of flags in `--help`.
 
     Raises:
-        SettingError: if a value is not taken; names it, and what is taken.
+        SettingError: if a value is invalid; names it and the valid values.
     """
 
     def __post_init__(self):
@@ -121,7 +121,7 @@ class Settings:
 
 
 def check(name: str, value: object, details: Details) -> None:
-    """Raises a `SettingError` if a setting does not take a value."""
+    """Raises a `SettingError` if a value is not valid for a setting."""
     if value is None:
         return
     if details.choices and value not in details.choices:

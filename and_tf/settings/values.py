@@ -1,4 +1,4 @@
-"""Settings as flat names and values, as flags and a run's flags.cfg have them."""
+"""Settings as flat names and values, as in flags and in a run's flags.cfg."""
 
 import dataclasses
 import types
@@ -17,9 +17,9 @@ class Field(NamedTuple):
 
     Attributes:
         name: of the field and the flag.
-        kind: int, float, bool or str; of each value where `is_list`.
+        kind: int, float, bool or str; the type of each value if `is_list`.
         is_list: whether it is a tuple of values, written 1,5,20.
-        default: None where "not given" is a value.
+        default: None if the setting need not be given.
         details: help, range and choices.
         group: first line of the docstring of its class.
     """
@@ -33,7 +33,7 @@ class Field(NamedTuple):
 
 
 def fields_of(settings: Settings | type[Settings]) -> Iterator[Field]:
-    """All fields of settings or their class, those of nested settings in their place."""
+    """All fields of settings or their class, with those of nested settings in their place."""
     cls = settings if isinstance(settings, type) else type(settings)
     hints = _hints(cls)
     for field in dataclasses.fields(cls):
@@ -41,13 +41,13 @@ def fields_of(settings: Settings | type[Settings]) -> Iterator[Field]:
             kind, is_list = _kind(hints[field.name])
             group = (cls.__doc__ or cls.__name__).strip().splitlines()[0].rstrip(".")
             yield Field(field.name, kind, is_list, field.default, field.metadata[METADATA], group)
-        else:  # of settings at hand, those that are nested in them may be of a subclass
+        else:  # in an instance, nested settings may be of a subclass
             nested = hints[field.name] if settings is cls else getattr(settings, field.name)
             yield from fields_of(nested)
 
 
 def _hints(cls: type[Settings]) -> dict[str, Any]:
-    """The types of its fields, which Python evaluates from their texts: once, not at each use."""
+    """The types of a class's fields, which Python evaluates from text; cached."""
     if cls not in _HINTS:
         _HINTS[cls] = typing.get_type_hints(cls)
     return _HINTS[cls]
@@ -66,7 +66,7 @@ def _kind(hint: Any) -> tuple[type, bool]:
 
 
 def flat_values(settings: Settings) -> dict[str, Any]:
-    """Name and value of every field, those of nested settings in their place."""
+    """Name and value of every field, with those of nested settings in their place."""
     values: dict[str, Any] = {}
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
@@ -80,10 +80,10 @@ def defaults(cls: type[Settings]) -> dict[str, Any]:
 
 
 def build(cls: type[S], values: Mapping[str, Any]) -> S:
-    """Settings of flat values; other names are ignored, missing ones take their default.
+    """Builds settings from flat values; unknown names are ignored, missing ones take their default.
 
     Raises:
-        SettingError: if a value is not taken.
+        SettingError: if a value is invalid.
     """
     hints = _hints(cls)
     arguments = {}
@@ -98,20 +98,20 @@ def build(cls: type[S], values: Mapping[str, Any]) -> S:
 def parse_all(
     settings: Sequence[Settings | type[Settings]], texts: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Values of the texts whose names are fields of the settings; others are left out.
+    """Parses the texts whose names are fields of the settings; others are left out.
 
     Raises:
-        SettingError: if a text is no value of its field.
+        SettingError: if a text cannot be parsed as the type of its field.
     """
     fields = {field.name: field for cls in settings for field in fields_of(cls)}
     return {name: parse(fields[name], text) for name, text in texts.items() if name in fields}
 
 
 def parse(field: Field, text: str) -> Any:
-    """The value that a text means, as on a command line or in flags.cfg.
+    """Parses the text of a field's value, as on a command line or in flags.cfg.
 
     Raises:
-        SettingError: if it is no such value; ranges are checked when the settings are built.
+        SettingError: if it has the wrong type; ranges are checked when the settings are built.
     """
     if field.is_list:
         parts = [part.strip() for part in text.split(",")] if text else []
@@ -140,8 +140,8 @@ def differences(old: Settings, new: Settings, is_deterministic: bool = False) ->
     """Names of the settings that change a result and differ.
 
     Args:
-        old, new: of the same kind, or with nested settings of other kinds.
-        is_deterministic: also those that move the last digits of a result.
+        old, new: of the same class, or with nested settings of different classes.
+        is_deterministic: whether to include those that only affect the last digits of a result.
     """
     before, after = flat_values(old), flat_values(new)
     names = of_result(new, is_deterministic)
@@ -149,7 +149,7 @@ def differences(old: Settings, new: Settings, is_deterministic: bool = False) ->
 
 
 def of_result(settings: Settings, is_deterministic: bool = False) -> list[str]:
-    """Names of the settings that change a result; arguments as of `differences`."""
+    """Names of the settings that change a result; arguments as in `differences`."""
     free = set()
     for field in fields_of(settings):
         if field.details.may_change and not (is_deterministic and field.details.moves_rounding):

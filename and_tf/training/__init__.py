@@ -1,1 +1,1 @@
-"""From settings and images to a trained run."""
+"""Training: from settings and images to a finished run."""

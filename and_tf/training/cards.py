@@ -24,10 +24,10 @@ def card(name: str) -> Path:
     """The file of a card.
 
     Args:
-        name: of a shipped card, such as `folder`, or the path of a file of one's own.
+        name: of a shipped card, such as `folder`, or the path of a file.
 
     Raises:
-        NotFound: if there is neither.
+        NotFound: if neither exists.
     """
     known = cards()
     if name in known:
@@ -41,20 +41,20 @@ def card(name: str) -> Path:
 
 
 def read_card(name: str) -> dict[str, str]:
-    """Texts by the name of their setting, for `settings.parse_all`.
+    """Reads a card: the text of each setting by its name, for `settings.parse_all`.
 
     Args:
-        name: as of `card`.
+        name: as in `card`.
 
     Raises:
-        NotFound: as `card`.
+        NotFound: as in `card`.
     """
     texts = {}
     for line in card(name).read_text(encoding="utf-8-sig").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
         flag, is_equal, text = line.strip().lstrip("-").partition("=")
-        if not is_equal:  # of a boolean
+        if not is_equal:  # a boolean
             flag, text = (flag[2:], "false") if flag.startswith("no") else (flag, "true")
         texts[flag] = text
     return texts

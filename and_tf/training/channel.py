@@ -1,7 +1,8 @@
-"""What processes that train together tell one another besides numbers: over TCP, by the chief.
+"""Messages between processes that train together, other than tensors: over TCP, via the chief.
 
-TensorFlow's collectives wait for a process that is gone, and say little when they stop waiting. A
-closed connection tells at once that a process has ended, and a message before it tells why.
+TensorFlow's collectives keep waiting for a process that has ended, and explain little when they
+give up. A closed connection shows at once that a process has ended, and a message before that
+explains why.
 """
 
 from __future__ import annotations
@@ -21,19 +22,20 @@ from and_tf.errors import UserError, WorkerLost
 from and_tf.training.cluster import Cluster
 from and_tf.training.message_parts import packed, unpacked
 
-BEAT = 2.0  # seconds between two signs of life
-SILENCE = 30.0  # seconds without one after which a process counts as lost
-LAST_WORD = 5.0  # seconds in which a process that goes is listened to
+BEAT = 2.0  # seconds between two heartbeats
+SILENCE = 30.0  # seconds without a heartbeat after which a process counts as lost
+LAST_WORD = 5.0  # seconds to wait for the other end to read the last message
 LARGEST_READ = 1 << 16
 LONGEST_MESSAGE = 1 << 24
 
 
 class Lost(NamedTuple):
-    """That a process was lost, and why.
+    """A process that was lost, and why.
 
     Attributes:
-        parts: of a message that names it, as of `UserError`; it may end without a full stop.
-        is_refused: whether it ended by what its user has to mend first, which the message tells.
+        parts: parts of a message that names it, as in `UserError`; may lack a final full stop.
+        is_refused: whether it ended because of something that its user must fix first, which the
+            message explains.
     """
 
     parts: tuple[object, ...]
@@ -46,12 +48,12 @@ class Lost(NamedTuple):
 class Channel:
     """The connections of this process: the chief has one to each worker, a worker one to the chief.
 
-    A thread reads them and gives signs of life. All processes call `exchange`, and what is made of
-    it, in the same order.
+    A thread reads them and sends heartbeats. All processes must call `exchange`, and the methods
+    that use it, in the same order.
 
     Args:
         cluster: the processes.
-        connections: by number of the process at their other end.
+        connections: by the number of the process at the other end.
         beat, silence: seconds, see `BEAT` and `SILENCE`.
     """
 
@@ -63,7 +65,7 @@ class Channel:
         silence: float = SILENCE,
     ):
         self.cluster, self.beat, self.silence = cluster, beat, silence
-        self.lost: Lost | None = None  # the first one that was
+        self.lost: Lost | None = None  # the first process that was lost
         self._connections = dict(connections)
         self._inbox: dict[int, deque] = {number: deque() for number in connections}
         self._partial = dict.fromkeys(connections, b"")
@@ -76,11 +78,11 @@ class Channel:
         self._thread.start()
 
     def exchange(self, name: str, value: Any) -> list[Any]:
-        """What each process gave under this name, in their order, on all.
+        """Sends a value to all processes; returns the values of all, in the order of processes.
 
         Args:
             name: of what is exchanged, equal on all.
-            value: what JSON can hold.
+            value: anything that JSON can represent.
 
         Raises:
             WorkerLost: if a process has ended.
@@ -89,7 +91,7 @@ class Channel:
             self._send(0, {"name": name, "value": value})
             return self._receive(0, name)
         values = [value, *(self._receive(n, name) for n in range(1, self.cluster.size))]
-        for number in list(self._connections):  # the thread may take one away
+        for number in list(self._connections):  # the thread may remove one
             self._send(number, {"name": name, "value": values})
         return values
 
@@ -98,10 +100,11 @@ class Channel:
 
         Args:
             name: of what is compared.
-            values: by what they are called in a message; what JSON can hold.
+            values: by their names in a message; anything that JSON can represent.
 
         Raises:
-            UserError: on all processes, with the first difference; `WorkerLost` as in `exchange`.
+            UserError: on all processes, with the first difference.
+            WorkerLost: as in `exchange`.
         """
         chief, *others = self.exchange(name, dict(values))
         for number, found in enumerate(others, start=1):
@@ -117,15 +120,18 @@ class Channel:
                     )
 
     def from_chief(self, name: str, value: Any = None) -> Any:
-        """What the chief gave, on all."""
+        """Returns the chief's value on all processes."""
         return self.exchange(name, value)[0]
 
     def wait_for_all(self, name: str) -> None:
-        """Returns when all processes have come here."""
+        """Returns when all processes have called this."""
         self.exchange(name, None)
 
     def watch(self, on_lost: Callable[[Lost], None]) -> None:
-        """Has a function called once with what was lost, in the thread of this channel."""
+        """Registers a function that the channel's thread calls once if a process is lost.
+
+        If one already was, the function is called here.
+        """
         with self._news:
             self._on_lost = on_lost
             already = self.lost
@@ -136,13 +142,13 @@ class Channel:
         """Tells the others why this process ends, and closes the connections.
 
         Args:
-            *reason: parts of a message, as of `UserError`.
+            *reason: parts of a message, as in `UserError`.
             is_refused: see `Lost`.
         """
         self._close({"failed": packed(reason), "is_refused": is_refused})
 
     def leave(self) -> None:
-        """Ends well: what others do from now on concerns this process no more, nor they it."""
+        """Leaves without an error: from now on, this process and the others act independently."""
         self._close({"left": True})
 
     def _close(self, last: dict[str, Any]) -> None:
@@ -165,7 +171,7 @@ class Channel:
         try:
             connection.sendall(line)
         except OSError:
-            pass  # the thread finds out and says so
+            pass  # the thread will find out and report it
         finally:
             lock.release()
 
@@ -182,7 +188,7 @@ class Channel:
             raise RuntimeError(f"{self.cluster.name(number)} gave {found} and not {name}.")
         return value
 
-    # In the thread.
+    # Run by the thread.
 
     def _listen(self) -> None:
         with selectors.DefaultSelector() as selector:
@@ -221,7 +227,7 @@ class Channel:
             self._lose(number, selector, "has ended or was killed")
 
     def _take(self, number: int, message: dict[str, Any], selector: selectors.BaseSelector) -> bool:
-        """Acts on a message; False if it was the last one of this process."""
+        """Handles a message; returns False if it was the sender's last."""
         if "name" in message:
             with self._news:
                 self._inbox[number].append((message["name"], message["value"]))
@@ -245,12 +251,12 @@ class Channel:
         is_refused: bool = False,
     ) -> None:
         what = Lost((f"{self.cluster.name(number)} ", *why), is_refused)
-        tell = self._note(what)  # before it is forgotten, as one that has left is
+        tell = self._note(what)  # first: a forgotten process counts as one that has left
         self._forget(number, selector)
         tell()
 
     def _note(self, what: Lost) -> Callable[[], None]:
-        """Keeps which process was lost, if it is the first one; gives what tells of it then."""
+        """Records a lost process if it is the first; returns a function that then reports it."""
         with self._news:
             if self.lost is not None or self._is_closed:
                 return lambda: None
@@ -259,7 +265,7 @@ class Channel:
             return functools.partial(self._tell, what, self._on_lost)
 
     def _tell(self, what: Lost, on_lost: Callable[[Lost], None] | None) -> None:
-        """Tells the others, and this process, which process was lost."""
+        """Tells the other processes, and this one, which process was lost."""
         if self.cluster.is_chief:
             for other in list(self._connections):
                 self._send(other, {"lost": packed(what.parts), "is_refused": what.is_refused})
@@ -272,12 +278,12 @@ class Channel:
             self._news.notify_all()
         selector.unregister(connection)
         with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)  # wakes whoever is sending
+            connection.shutdown(socket.SHUT_RDWR)  # wakes a thread that is sending
         connection.close()
 
 
 def _message(line: bytes) -> dict[str, Any] | None:
-    """What a line says; None of a stranger's."""
+    """The message in a line; None if it is not one of ours."""
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):
@@ -287,7 +293,7 @@ def _message(line: bytes) -> dict[str, Any] | None:
 
 
 def _close_when_heard(connection: socket.socket) -> None:
-    """Closes a connection once the other end has: bytes unread would take back the last message."""
+    """Closes a connection once the other end has: unread bytes would discard the last message."""
     with contextlib.suppress(OSError):
         connection.settimeout(LAST_WORD)
         connection.shutdown(socket.SHUT_WR)

@@ -1,4 +1,4 @@
-"""Which processes train together: read from `TF_CONFIG`, or from what Slurm sets for each task."""
+"""Which processes train together, read from `TF_CONFIG` or from Slurm's variables of each task."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 from and_tf.errors import Argument, UserError
 from and_tf.runs import schema
 
-JOBS = ("chief", "worker")  # that train, in the order in which their processes are numbered
-PORT = 24_100  # of the first task that Slurm starts on a node; below those that systems give away
+JOBS = ("chief", "worker")  # jobs that train, in the order in which processes are numbered
+PORT = 24_100  # of the first task that Slurm starts on a node; below the ephemeral ports
 HIGHEST_PORT = 65_535
 NUMBER = re.compile("[0-9]{1,9}")  # as text; Python refuses numbers of thousands of digits
 BY_SRUN = "start each process by srun, or set TF_CONFIG for each"
@@ -39,8 +39,8 @@ class Cluster:
         jobs: addresses, `host:port`, of the processes of each job: `worker`, and maybe `chief`.
         job: of this process.
         index: of this process within its job.
-        local_index, local_size: number of this process among those that were started on its
-            machine to share its GPUs, and how many they are; 0 and 1 where it has them alone.
+        local_index, local_size: number of this process among those on its machine, which share its
+            GPUs, and how many there are; 0 and 1 if it is the only one.
     """
 
     jobs: Mapping[str, tuple[str, ...]]
@@ -51,12 +51,12 @@ class Cluster:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Of all processes by their number: the chief first, as TensorFlow numbers them."""
+        """The addresses of all processes by number: the chief first, as TensorFlow numbers them."""
         return tuple(address for job in JOBS for address in self.jobs.get(job, ()))
 
     @property
     def number(self) -> int:
-        """Of this process, from 0 on."""
+        """The number of this process, from 0."""
         return self.index + (len(self.jobs.get("chief", ())) if self.job == "worker" else 0)
 
     @property
@@ -66,27 +66,27 @@ class Cluster:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process writes the run's folder; one does."""
+        """Whether this process is the one that writes the run's folder."""
         return self.number == 0
 
     def short_name(self, number: int) -> str:
-        """A process in messages, such as "worker 1"."""
+        """The name of a process in messages, such as "worker 1"."""
         chiefs = len(self.jobs.get("chief", ()))
         return "chief" if number < chiefs else f"worker {number - chiefs}"
 
     def name(self, number: int) -> str:
-        """A process in messages with its address, such as "worker 1 (host2:24100)"."""
+        """The name of a process with its address, such as "worker 1 (host2:24100)"."""
         return f"{self.short_name(number)} ({self.addresses[number]})"
 
 
 def read_cluster(port: int = PORT) -> Cluster:
-    """The cluster that the environment of this process describes.
+    """Reads the cluster from the environment variables of this process.
 
     Args:
-        port: of the first task on a node, where Slurm starts them.
+        port: of the first task on a node, if Slurm starts them.
 
     Raises:
-        UserError: if nothing tells, or what does cannot be used; names the variable.
+        UserError: if no variable describes the cluster, or one is invalid; names the variable.
     """
     if text := os.environ.get("TF_CONFIG", "").strip():
         return cluster_of_tf_config(text)
@@ -101,10 +101,10 @@ def read_cluster(port: int = PORT) -> Cluster:
 
 
 def cluster_of_tf_config(text: str) -> Cluster:
-    """The cluster that the text of `TF_CONFIG` describes.
+    """The cluster described by the text of `TF_CONFIG`.
 
     Raises:
-        UserError: if it does not describe one.
+        UserError: if the text is invalid.
     """
     try:
         config = schema.parse(text)
@@ -130,7 +130,7 @@ def cluster_of_tf_config(text: str) -> Cluster:
 
 
 def _with_neighbours(cluster: Cluster) -> Cluster:
-    """The cluster with this process's place among those whose addresses are on the same machine."""
+    """The cluster with this process's number among those whose addresses have the same host."""
     hosts = [address.rpartition(":")[0] for address in cluster.addresses]
     here = [number for number, host in enumerate(hosts) if host == hosts[cluster.number]]
     return dataclasses.replace(
@@ -168,25 +168,25 @@ def _check_jobs(jobs: Mapping[str, tuple[str, ...]]) -> None:
 
 
 def _index(value: Any) -> int | None:
-    """A whole number, also as a text, as the tools that set `TF_CONFIG` may write it."""
+    """An integer, possibly written as text, as some tools that set `TF_CONFIG` do; else None."""
     if isinstance(value, str) and NUMBER.fullmatch(value):
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def cluster_of_slurm(port: int = PORT) -> Cluster:
-    """The cluster of the tasks of a Slurm job step, as TensorFlow's `SlurmClusterResolver` has it.
+    """The cluster of the tasks of a Slurm job step, from TensorFlow's `SlurmClusterResolver`.
 
-    The resolver sorts nodes by their names and takes Slurm's number of a task for its place among
-    them. Slurm numbers the tasks by its own order of nodes, in which n9 stands before n10, and by
-    the distribution that was asked for. So the place of this process is looked up by its node and
-    its number there instead.
+    The resolver sorts nodes by name and takes Slurm's number of a task for its position among them.
+    But Slurm numbers tasks by its own order of nodes, in which n9 comes before n10, and by the
+    requested distribution. So this process's position is looked up by its node and its number there
+    instead.
 
     Args:
-        port: of the first task on each node; the others take the next ones.
+        port: of the first task on each node; the others take the following ports.
 
     Raises:
-        UserError: if the variables are missing or do not belong together.
+        UserError: if variables are missing or inconsistent.
     """
     if missing := [name for name in SLURM_VARIABLES if not os.environ.get(name)]:
         raise UserError(f"Slurm's variable {missing[0]} is not set: {BY_SRUN}.")
@@ -206,8 +206,8 @@ def _slurm_addresses(port: int) -> tuple[str, ...]:
     import tensorflow as tf
 
     try:
-        # It shares out GPUs as well, asks nvidia-smi for their number, and fails without one. Only
-        # its addresses are wanted: it is told of as many as any node could need.
+        # It also assigns GPUs, asks nvidia-smi for their number, and fails without it. Only its
+        # addresses are needed here, so it is told of more GPUs than any node could need.
         spec = tf.distribute.cluster_resolver.SlurmClusterResolver(
             port_base=port, gpus_per_node=HIGHEST_PORT, gpus_per_task=1, auto_set_gpu=False
         ).cluster_spec()

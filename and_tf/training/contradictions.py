@@ -1,4 +1,4 @@
-"""Whether what a checkpoint tells twice agrees: its step, and what follows from the step."""
+"""Checks that a checkpoint is consistent: its step, and what follows from the step."""
 
 import itertools
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 def contradiction(
     experiment: "Experiment", metadata: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> str:
-    """What in a checkpoint is of another step than the one it names, in words; empty if nothing is.
+    """Describes what in a checkpoint contradicts its step or its metadata; empty if nothing does.
 
     Args:
-        experiment: that is to be continued.
+        experiment: to be continued.
         metadata: of the checkpoint.
         arrays: of the checkpoint.
     """
@@ -26,7 +26,7 @@ def contradiction(
         return f"epoch {interrupted['epoch'] + 1} does not end with its step, {step}"
     counters = experiment.settings.method.counters((step - 1) // per_epoch) if step else {}
     for name, value in counters.items():
-        found = arrays.get(name)  # of another type or shape it is refused when it is restored
+        found = arrays.get(name)  # another type or shape is refused when it is restored
         if found is not None and (found.dtype.kind, found.ndim) == ("i", 0) and found != value:
             return f"its {name} is {found}, while step {step} lies in {name} {value}"
     told, is_anchor = metadata.get("curriculum", {}).get("anchors"), arrays.get("is_anchor")
@@ -38,9 +38,9 @@ def contradiction(
 def epochs_without_metrics(
     metadata: Mapping[str, Any], records: list[dict[str, Any]], steps_per_epoch: int
 ) -> tuple[int, int]:
-    """How many epochs that a checkpoint comes after metrics.jsonl tells nothing of, and the first.
+    """Epochs before a checkpoint of which metrics.jsonl has no record.
 
-    Lines may have been removed, as they are where they are corrupt; or the step was forged.
+    Lines may have been removed, as corrupt ones are, or the step may have been forged.
 
     Args:
         metadata: of the checkpoint.
@@ -48,7 +48,7 @@ def epochs_without_metrics(
         steps_per_epoch: of the run.
 
     Returns:
-        Their number, and the first of them, from 1.
+        The number of these epochs, and the first of them, counted from 1.
     """
     ended = metadata["step"] // steps_per_epoch - ("interrupted" in metadata)
     logged = {r["epoch"] for r in records if "loss" in r and 1 <= r.get("epoch", 0) <= ended}

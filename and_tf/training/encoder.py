@@ -1,4 +1,4 @@
-"""The encoder that a run trains: by its name, or from weights that others have learned."""
+"""The encoder that a run trains: by name, or from pretrained weights."""
 
 import functools
 import logging
@@ -18,14 +18,14 @@ from and_tf.training.settings import ExperimentSettings
 
 logger = logging.getLogger(__name__)
 
-IN_FLOAT32 = ("normalise", "average", "fc", "embedding")  # layers, whatever the precision
+IN_FLOAT32 = ("normalise", "average", "fc", "embedding")  # layers, at every precision
 
 
 def open_start(settings: ExperimentSettings, run: Workdir) -> Network | None:
-    """The weights that a new run starts from; None without, or where the run has a checkpoint.
+    """Opens the weights that a new run starts from; None without any, or if it has a checkpoint.
 
     Raises:
-        UserError: as `open_pretrained`.
+        UserError: as in `open_pretrained`.
     """
     spec = settings.encoder.init
     if not spec or run.checkpoint.is_file() or run.previous_checkpoint.is_file():
@@ -37,10 +37,10 @@ def open_start(settings: ExperimentSettings, run: Workdir) -> Network | None:
 
 
 def size_of_start(spec: str) -> int:
-    """The side in pixels of the images that the weights to start from are for.
+    """The side, in pixels, of the images that the initial weights are meant for.
 
     Raises:
-        UserError: as `open_pretrained`.
+        UserError: as in `open_pretrained`.
     """
     try:
         size = own_size(spec)
@@ -51,7 +51,7 @@ def size_of_start(spec: str) -> int:
 
 
 def normalisation(network: Network) -> dict[str, list[float]]:
-    """Mean and standard deviation, in 0..255, that a network of ours subtracts and divides by."""
+    """Mean and std, in 0..255, by which one of our networks normalises; empty for others."""
     for layer in leaf_layers(network.model):
         if layer.name == "normalise" and isinstance(layer, keras.layers.Rescaling):
             scale, offset = layer.scale, layer.offset
@@ -69,17 +69,18 @@ def run_encoder(
     start: Network | None,
     synchronized_batch_norm: bool = False,
 ) -> keras.Model:
-    """The encoder of a run, new or continued, with the parts frozen that are to be.
+    """Builds the encoder of a run, new or continued, and freezes the requested parts.
 
     Args:
-        settings: of the run; the global policy is that of its precision.
+        settings: of the run; the global policy must be that of its precision.
         run: its folder.
-        metadata: of run.json; gets `loaded_layers` where a new run starts from weights.
-        start: of `open_start`.
+        metadata: of run.json; `loaded_layers` is added if a new run starts from weights.
+        start: from `open_start`.
         synchronized_batch_norm: whether BatchNorm statistics span all replicas.
 
     Raises:
-        UserError: if nothing of the weights fits, or a part to freeze does not exist.
+        UserError: if none of the weights fit, a part to freeze does not exist, or nothing is left
+            to train.
     """
     choice, size = settings.encoder, settings.augmentation.image_size
     if not choice.is_of_init:
@@ -108,7 +109,7 @@ def run_encoder(
 
 
 def _adapted(encoder: keras.Model, synchronized_batch_norm: bool) -> keras.Model:
-    """An encoder that was built in float32 for one device, as the run's devices want it."""
+    """Adapts an encoder built in float32 for one device to the run's precision and devices."""
     policy = keras.config.dtype_policy().name
     if policy == "float32" and not synchronized_batch_norm:
         return encoder

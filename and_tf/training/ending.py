@@ -1,4 +1,4 @@
-"""How a process ends when another one is lost: in time, and with one line."""
+"""Ends a process when another one is lost: promptly, and with a single line."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from and_tf.training.strategy import abort_collectives
 logger = logging.getLogger(__name__)
 
 STDERR = 2  # descriptor
-LAST_STEP = 10.0  # seconds in which a process comes to its end that waits for one that is lost
-LAST_WRITE = 15.0  # seconds that it has besides, to end the checkpoint that it is writing
-LAST_LINE = 2.0  # seconds from then on until it has ended by itself
+LAST_STEP = 10.0  # seconds for a process that waits for a lost one to end by itself
+LAST_WRITE = 15.0  # further seconds to finish the checkpoint that it is writing
+LAST_LINE = 2.0  # further seconds to end by itself after that
 
 
 class Ending:
-    """Ends this process if it goes on waiting for another one that is lost.
+    """Ends this process if it keeps waiting for another one that is lost.
 
-    It is made before what TensorFlow prints at its start is filtered.
+    Must be created before TensorFlow's start-up messages are filtered.
 
     Args:
-        error: what the process ends with, by what was lost.
+        error: function from the lost process to the error with which this process ends.
     """
 
     def __init__(self, error: Callable[[Lost], UserError]):
@@ -38,17 +38,17 @@ class Ending:
         self._lock = threading.Lock()
         self._is_silent = False
         self._aborting: threading.Thread | None = None
-        self._python_stderr: TextIO | None = None  # while another one stands in its place
+        self._python_stderr: TextIO | None = None  # while it is replaced
         self._stderr: int | None = None
-        with contextlib.suppress(OSError):  # closed, as of a daemon
+        with contextlib.suppress(OSError):  # closed, as in a daemon
             self._stderr = os.dup(STDERR)
 
     def begin(self, lost: Lost) -> None:
-        """Ends the process some seconds from now, unless `cancel` is called before."""
+        """Ends the process in some seconds, unless `cancel` is called before."""
         threading.Thread(target=self._end, args=(lost,), name="end", daemon=True).start()
 
     def cancel(self) -> None:
-        """Lets the process live, for it waits no more. All messages go where they went before."""
+        """Lets the process live, since it no longer waits, and restores the output of messages."""
         with self._lock:
             self._is_cancelled.set()
             if self._aborting is not None:
@@ -60,7 +60,7 @@ class Ending:
             if self._is_cancelled.is_set():
                 return
             self._leave_the_message_to_us()
-            # In a thread, for it waits where TensorFlow is still starting.
+            # In a thread, since this blocks while TensorFlow is still starting.
             self._aborting = threading.Thread(
                 target=abort_collectives, args=(str(lost),), name="abort", daemon=True
             )
@@ -72,17 +72,19 @@ class Ending:
         try:
             parts = self._error(lost).parts
             logger.error("%s" * len(parts), *parts)
-        finally:  # also where nobody reads it
+        finally:  # even if the message cannot be written
             os._exit(2)
 
     def _leave_the_message_to_us(self) -> None:
-        """Drops what TensorFlow prints when its collectives fail: many lines on one event, which is
-        known. Messages of Python go on to where they went."""
+        """Drops what TensorFlow prints when its collectives fail: many lines about a known event.
+
+        Python's messages still go where they went before.
+        """
         if self._stderr is None:
             return
         with contextlib.suppress(OSError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            if _descriptor_of(sys.stderr) == STDERR:  # not that of a notebook
+            if _descriptor_of(sys.stderr) == STDERR:  # not a notebook's
                 kept = os.fdopen(os.dup(self._stderr), "w", buffering=1, errors="backslashreplace")
                 self._python_stderr, sys.stderr = sys.stderr, kept
             os.dup2(nowhere, STDERR)
@@ -103,5 +105,5 @@ class Ending:
 def _descriptor_of(stream: TextIO) -> int | None:
     try:
         return stream.fileno()
-    except (AttributeError, OSError, ValueError):  # none there, or it has none
+    except (AttributeError, OSError, ValueError):  # no stream, or it has no descriptor
         return None

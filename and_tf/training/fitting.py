@@ -1,4 +1,4 @@
-"""The steps of a run: `model.fit` to the end of the plan, and what an end before that leaves."""
+"""Runs `model.fit` to the end of the plan, and handles an earlier end."""
 
 import contextlib
 import functools
@@ -27,13 +27,13 @@ def fit(
     stop: StopRequest,
     interrupted: dict[str, Any] | None = None,
 ) -> bool:
-    """Trains to the end of the plan, or until a stop is asked for.
+    """Trains to the end of the plan, or until a stop is requested.
 
     Args:
         interrupted: epoch and logs of an epoch whose end is to be repeated first.
 
     Returns:
-        Whether the end was reached, and all that comes with it.
+        Whether the end was reached and everything that belongs to it is done.
     """
     checkpoints = callbacks.checkpoints
     if not experiment.is_epoch_end():
@@ -41,7 +41,7 @@ def fit(
     if not experiment.total_steps:
         interrupted = {"epoch": experiment.plan.total_epochs - 1, "logs": {}}
     is_finished = False
-    # Stopped in work that will be repeated; what was promised to be saved is written first.
+    # `Stopped` interrupts work that will be repeated; pending checkpoints are still written.
     with (
         contextlib.suppress(Stopped),
         stop.watched(),
@@ -49,7 +49,7 @@ def fit(
         photo_processes(experiment) as processes,
     ):
         if interrupted is not None:
-            # By name: a checkpoint of a later version may hold more.
+            # By name: a checkpoint of a later version may contain more.
             _end_epoch(experiment, callbacks, interrupted["epoch"], interrupted["logs"])
         while experiment.step < experiment.total_steps and not stop.is_asked:
             _fit_part(experiment, callbacks, processes)
@@ -61,9 +61,9 @@ def fit(
 def photo_processes(
     experiment: Experiment,
 ) -> contextlib.AbstractContextManager[PhotoProcesses | None]:
-    """The processes that load photos; nothing where images are held in memory as they are trained.
+    """The processes that load photos; None if the images are held in memory, ready for training.
 
-    One for each core, by default, where a GPU trains: on a CPU the cores are the step's.
+    By default one for each core if a GPU trains; on a CPU the training step needs the cores.
     """
     size = experiment.settings.augmentation.image_size
     wanted = experiment.settings.devices.input_processes
@@ -77,9 +77,9 @@ def photo_processes(
 def _end_epoch(
     experiment: Experiment, callbacks: RunCallbacks, epoch: int, logs: dict[str, Any]
 ) -> None:
-    """What `fit` does at an epoch's end, and had begun when the run was stopped."""
-    experiment.run.forget_after(experiment.step - 1)  # by a repetition that was killed
-    callbacks.checkpoints.saved_step = -1  # what is saved lacks the epoch's end
+    """Repeats what `fit` does at the end of an epoch and had begun when the run was stopped."""
+    experiment.run.forget_after(experiment.step - 1)  # an earlier repetition may have been killed
+    callbacks.checkpoints.saved_step = -1  # the saved state lacks the epoch's end
     everything = keras.callbacks.CallbackList(callbacks.all, model=experiment.model)
     everything.on_train_begin()
     everything.on_epoch_end(epoch, logs)
@@ -90,7 +90,7 @@ def _end_epoch(
 def _fit_part(
     experiment: Experiment, callbacks: RunCallbacks, processes: PhotoProcesses | None
 ) -> None:
-    """The rest of a broken epoch on its own, else all epochs that are left."""
+    """Trains the rest of an interrupted epoch, or else all remaining epochs."""
     epoch = experiment.step // experiment.steps_per_epoch
     last = experiment.plan.total_epochs if experiment.is_epoch_end() else epoch + 1
     failures: list[UserError] = []
@@ -107,7 +107,7 @@ def _fit_part(
     except StepNotFinite as error:
         raise _step_not_finite(experiment) from error
     except (tf.errors.OpError, UserError) as error:
-        if failures and experiment.workers.channel is None:  # of the pipeline, which reads late
+        if failures and experiment.workers.channel is None:  # the pipeline could not read an image
             _keep_state(experiment, callbacks)
         found = possible_remedy(failures[0], experiment.run) if failures else error
         if found is not error:
@@ -118,7 +118,7 @@ def _fit_part(
 def _pipeline(
     experiment: Experiment, failures: list[UserError], processes: PhotoProcesses | None
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """What `fit` trains on from the optimiser's step on; of several processes the part of this."""
+    """The input of `fit` from the optimiser's step on; with several processes, this one's part."""
     settings, sharing = experiment.settings, experiment.workers.sharing
     pipeline = functools.partial(
         train_pipeline,
@@ -136,16 +136,16 @@ def _pipeline(
     if sharing.size == 1:
         strategy = experiment.model.distribute_strategy
         return pipeline(replicas=strategy.num_replicas_in_sync)
-    # TensorFlow would cut batches itself, and share out the files, of which it knows nothing.
+    # Otherwise TensorFlow would split batches itself and shard files, of which it knows nothing.
     return experiment.model.distribute_strategy.distribute_datasets_from_function(
         lambda context: pipeline(part=(sharing.number, sharing.size))
     )
 
 
 def _keep_state(experiment: Experiment, callbacks: RunCallbacks) -> None:
-    """Writes the state after the last whole step: nothing of the one without images was applied.
+    """Saves the state after the last complete step: a step without its images applies nothing.
 
-    Not at the end of an epoch, which is over: the next may have begun with more than its steps.
+    Not at the end of an epoch: the callbacks of the next one may already have changed the state.
     """
     if experiment.is_epoch_end():
         return
@@ -159,7 +159,7 @@ def _keep_state(experiment: Experiment, callbacks: RunCallbacks) -> None:
 
 
 def _step_not_finite(experiment: Experiment) -> StepNotFinite:
-    """What to say of a step whose loss or gradient is not finite; nothing of it was applied."""
+    """The error for a step whose loss or gradient is not finite; the step was not applied."""
     step, settings, order = experiment.step, experiment.settings, experiment.model.order
     of_epoch = None if order is None else order(step // experiment.steps_per_epoch)
     indices = batch_indices(

@@ -1,4 +1,4 @@
-"""What this machine trains on, determined before TensorFlow puts anything on a GPU."""
+"""The devices of this machine, determined before TensorFlow places anything on a GPU."""
 
 import logging
 import platform
@@ -14,7 +14,7 @@ from and_tf.errors import Argument
 logger = logging.getLogger(__name__)
 
 BFLOAT16_SINCE = (8, 0)  # compute capability of Ampere
-SLOW = 1.5  # times as long: above what the machine's other work makes of equal times
+SLOW = 1.5  # times as long; other work on the machine makes less of a difference
 CPU_INFO = Path("/proc/cpuinfo")
 MEMORY_INFO = Path("/proc/meminfo")
 NVIDIA_FILES = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidia0"))
@@ -26,13 +26,13 @@ def has_gpu() -> bool:
 
 
 def grow_memory() -> None:
-    """Lets TensorFlow take GPU memory as it needs it, not all at once; before the first tensor."""
+    """Lets TensorFlow take GPU memory as needed, not all at once; call before the first tensor."""
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def available_memory() -> int | None:
-    """Bytes of memory that programs may still take, as Linux says; None elsewhere."""
+    """Bytes of memory that are still available according to Linux; None on other systems."""
     entry = _first_entry(MEMORY_INFO, "MemAvailable").removesuffix("kB").strip()
     return int(entry) * 1024 if entry.isdigit() else None
 
@@ -43,15 +43,15 @@ def main_device() -> str:
 
 
 def steps_per_execution(wanted: int, replicas: int) -> int:
-    """Steps that TensorFlow runs in one call; 0 asks for the number that suits the device."""
+    """Steps that TensorFlow runs in one call; 0 selects the number that suits the device."""
     return wanted or (50 if has_gpu() and replicas == 1 else 1)
 
 
 def precision_policy(precision: str) -> str:
-    """The Keras policy that `precision` means on this machine.
+    """The Keras policy for `precision` on this machine.
 
-    `mixed` is bfloat16 on GPUs that multiply it, and on a CPU; float16, which needs loss scaling,
-    on older GPUs.
+    `mixed` means bfloat16 on a CPU and on GPUs that support it, and float16, which needs loss
+    scaling, on older GPUs.
     """
     if precision != "mixed":
         return precision
@@ -64,7 +64,10 @@ def precision_policy(precision: str) -> str:
 
 
 def log_devices(precision: str, is_xla_on: bool) -> None:
-    """Logs in one line what trains: devices, TensorFlow, precision, XLA; warns of an idle GPU."""
+    """Logs devices, TensorFlow, precision and XLA in one line; warns of an unused GPU.
+
+    Also warns if the CPU only emulates half precision.
+    """
     xla = "on" if is_xla_on else "off"
     logger.info("%s; TensorFlow %s, %s, XLA %s.", device_name(), tf.__version__, precision, xla)
     if has_gpu():
@@ -84,10 +87,10 @@ def log_devices(precision: str, is_xla_on: bool) -> None:
 
 
 def slowdown(half: str) -> float:
-    """Time of a convolution and its gradients on the CPU, as a multiple of that in float32.
+    """Time of a convolution and its gradients on the CPU, relative to float32.
 
-    It is measured, in a fraction of a second: processors without instructions for half precision
-    emulate it, and TensorFlow may do so on others, whose flags tell nothing.
+    This is measured, in a fraction of a second: processors without half-precision instructions
+    emulate them, and TensorFlow may do so on others, which the processor's flags do not show.
 
     Args:
         half: `bfloat16` or `float16`.
@@ -102,7 +105,7 @@ def slowdown(half: str) -> float:
 
     def seconds(dtype: tf.DType) -> float:
         given = tf.ones((4, 32, 32, 32), dtype), tf.ones((3, 3, 32, 32), dtype)
-        gradients(*given)  # compiled
+        gradients(*given)  # compiles
         return min(timeit.repeat(lambda: gradients(*given)[0].numpy(), number=1, repeat=3))
 
     with tf.device("CPU:0"):
@@ -110,7 +113,7 @@ def slowdown(half: str) -> float:
 
 
 def device_name() -> str:
-    """The GPUs by their names, or the CPU by its model and the cores that may be used."""
+    """The names of the GPUs, or the model of the CPU and the number of usable cores."""
     names = [
         tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
         for gpu in tf.config.list_physical_devices("GPU")
@@ -122,7 +125,7 @@ def device_name() -> str:
 
 
 def has_nvidia_device() -> bool:
-    """Whether the machine has a GPU of NVIDIA, which TensorFlow may not see."""
+    """Whether the machine has an NVIDIA GPU, even if TensorFlow does not see it."""
     return any(path.exists() for path in NVIDIA_FILES) or shutil.which("nvidia-smi") is not None
 
 
@@ -131,12 +134,12 @@ def _cpu_model() -> str:
 
 
 def _cpu_entry(name: str) -> str:
-    """What Linux says of the first core; empty elsewhere."""
+    """An entry of the first core in Linux's CPU information; empty on other systems."""
     return _first_entry(CPU_INFO, name)
 
 
 def _first_entry(path: Path, name: str) -> str:
-    """The first value of a name in a file of lines `name: value`; empty if there is none."""
+    """The first value of `name` in a file of lines `name: value`; empty if there is none."""
     if path.is_file():
         for line in path.read_text(errors="replace").splitlines():
             key, _, value = line.partition(":")

@@ -1,4 +1,4 @@
-"""A sign of life every few seconds, until the first epoch has told how fast a run goes."""
+"""A message every few seconds until the first epoch shows how fast a run is."""
 
 import contextlib
 import logging
@@ -10,11 +10,11 @@ from and_tf.training.durations import clock
 
 logger = logging.getLogger(__name__)
 
-EVERY = 8.0  # seconds, so that ten are not exceeded
+EVERY = 8.0  # seconds, so that a message comes at least every ten
 
 
 class Heartbeat:
-    """Logs, from a thread of its own, what a run is doing before its first epoch has ended.
+    """Logs, from its own thread, what a run is doing until its first epoch has ended.
 
     Args:
         every: seconds between two messages.
@@ -43,16 +43,16 @@ class Heartbeat:
             thread.join()
 
     def describe(self, work: str) -> None:
-        """What is being done from now on, such as "reading images"."""
+        """Sets what is being done from now on, such as "reading images"."""
         began = time.monotonic()
         self._describe = lambda: f"Still {work}, for {clock(time.monotonic() - began)} now."
 
     def describe_by(self, describe: Callable[[], str]) -> None:
-        """What is logged from now on; called in the thread."""
+        """Sets the function that returns the message from now on; the thread calls it."""
         self._describe = describe
 
     def end(self) -> None:
-        """Logs nothing from now on."""
+        """Stops logging."""
         self._is_over.set()
 
     @property
@@ -60,7 +60,7 @@ class Heartbeat:
         return self._is_over.is_set()
 
     def line(self) -> str:
-        """What is being done, in words."""
+        """The message that describes what is being done."""
         return self._describe()
 
     def _beat(self) -> None:

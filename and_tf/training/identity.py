@@ -8,7 +8,7 @@ from and_tf.settings import flat_values
 from and_tf.training.onednn import onednn
 from and_tf.training.settings import ExperimentSettings
 
-# Images and the run's folder are compared by what is in them: their paths may differ.
+# Images and the run's folder are compared by their contents: their paths may differ.
 DIFFER_FREELY = ("data", "data_dir", "eval_data", "workdir", "cache_mb", "input_processes")
 PACKAGES = (
     "numpy",
@@ -26,7 +26,7 @@ PACKAGES = (
 
 
 def identity(settings: ExperimentSettings) -> dict[str, str]:
-    """The versions and settings of a process as texts, by name."""
+    """The versions and settings of a process as text, by name."""
     values = flat_values(settings)
     return {
         "and_tf": __version__,

@@ -1,4 +1,4 @@
-"""train.py: an experiment from its settings to its exported encoder, begun or continued."""
+"""train.py: runs or continues an experiment, from its settings to its exported encoder."""
 
 import logging
 import time
@@ -36,31 +36,32 @@ from and_tf.training.workers import Workers, workers_of
 
 logger = logging.getLogger(__name__)
 
-# Writes the encoder of a finished run into its folder, compared with the encoder on images
-# (n, S, S, 3) uint8, and gives the place to name in the summary.
+# Exports the encoder of a finished run to its folder, verifies it on images (n, S, S, 3) uint8, and
+# returns the path to name in the summary.
 Export = Callable[[Workdir, keras.Model, np.ndarray], Path]
 
-# Lines on what a finished run is worth.
+# Returns lines that assess a finished run.
 Judge = Callable[[Experiment], list[str]]
 
 
 def run_experiment(
     settings: ExperimentSettings, export: Export, judge: Judge = lambda experiment: []
 ) -> bool:
-    """Trains to the end of the plan, or goes on where the run in its folder stopped.
+    """Trains to the end of the plan, starting where the run in its folder stopped, if there is one.
 
     Args:
         settings: of the experiment.
-        export: is called when training has come to its end, before the summary marks the run as
-            finished; after a kill between the two it is called again.
-        judge: gives lines for the end of the summary.
+        export: called when training is complete, before the summary marks the run as finished;
+            called again if the process was killed between the two.
+        judge: returns lines for the end of the summary.
 
     Returns:
-        Whether the run is finished; else a stop was asked for, and the same settings continue it.
-        Of several processes, only the one that writes the folder says so.
+        Whether the run is finished; if not, a stop was requested, and the same settings continue
+        it. With several processes, only the one that writes the folder returns True.
 
     Raises:
-        UserError: if settings, images or the run in the folder do not fit; nothing is overwritten.
+        UserError: if settings, images and the run in the folder do not fit together; nothing is
+            overwritten.
         OSError: if something cannot be written; the same command continues at the last checkpoint.
     """
     with workers_of(settings) as workers:
@@ -73,14 +74,14 @@ def run_by(
     export: Export,
     judge: Judge = lambda experiment: [],
 ) -> bool:
-    """`run_experiment` by the devices or processes of `workers_of`."""
+    """`run_experiment` on the devices or processes of `workers_of`."""
     if settings.devices.jit_compile == "on":
         check_xla(workers.strategy)
     run = Workdir(settings.run.folder, workers.is_chief)
     settings = settings_of_run(settings, run)
     is_continued = check_run_folder(run, settings)
     workers.agree("folders of the run", state_of(run) if workers.channel else {})
-    # What computes decides which collectives there are.
+    # The device determines which collectives there are.
     device = "a GPU" if has_gpu() else "a CPU"
     workers.agree("devices", {"device": device, "precision": settings.devices.precision})
     if is_finished(run, settings):
@@ -96,7 +97,7 @@ def run_by(
             is_other = check_run_folder(run, settings) != is_continued or run.summary.is_file()
             if workers.is_chief and is_other:
                 raise UserError(f"{run.path} was changed by another process: repeat the command.")
-            workers.wait_for_all("built")  # nothing was written yet
+            workers.wait_for_all("built")  # nothing has been written yet
             stop = StopRequest(is_agreed=workers.channel is not None)
             started = time.monotonic()
             if not _train(experiment, is_continued, stop, heartbeat):
@@ -111,7 +112,7 @@ def run_by(
 def _train(
     experiment: Experiment, is_continued: bool, stop: StopRequest, heartbeat: Heartbeat
 ) -> bool:
-    """Whether training has come to its end."""
+    """Trains; returns whether the end of the plan was reached."""
     settings = experiment.settings
     monitor = make_monitor(experiment)
     of_method = settings.method.callbacks(training_context(experiment, stop))
@@ -132,7 +133,7 @@ def _train(
 
 
 def make_monitor(experiment: Experiment) -> Monitor:
-    """What measures the evaluations of a run."""
+    """The monitor that measures the evaluations of a run."""
     settings = experiment.settings
     return Monitor(
         experiment.train,
@@ -144,7 +145,7 @@ def make_monitor(experiment: Experiment) -> Monitor:
 
 
 def training_context(experiment: Experiment, stop: StopRequest) -> TrainingContext:
-    """What a method may look at beside the steps."""
+    """What a method's callbacks may use between steps."""
     size = experiment.settings.augmentation.image_size
     sharing = experiment.workers.sharing
     return TrainingContext(
@@ -176,12 +177,12 @@ def finish_run(
     """Exports the encoder, then writes the summary, which marks the run as finished.
 
     Args:
-        seconds: that training took since the last start.
+        seconds: training time since the last start.
         export, judge: see `run_experiment`.
-        stop: a request ends the export; it is repeated when the run continues.
+        stop: a stop request ends the export, which is repeated when the run continues.
 
     Returns:
-        Whether it came to its end.
+        Whether the export finished.
     """
     run, stop = experiment.run, stop or StopRequest()
     if not run.can_write():

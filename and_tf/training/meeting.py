@@ -1,7 +1,7 @@
-"""How processes that train together find one another, before TensorFlow waits for them.
+"""Connects the processes that train together before TensorFlow waits for them.
 
-The chief listens where TensorFlow will listen later, and the others connect to it: so a port that
-is taken, and a process that never comes, are found out with a message that says which.
+The chief listens where TensorFlow will listen later, and the others connect to it. If a port is
+taken, or a process never arrives, a message can therefore name it.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from and_tf.training.cluster import Cluster
 from and_tf.training.message_parts import packed, unpacked
 
 RETRY = 0.25  # seconds between two attempts to connect
-ANSWER = 10.0  # seconds that a connected process may take to say or hear something more
+ANSWER = 10.0  # seconds that a connected process may take to send or receive a message
 LONGEST_LINE = 1 << 20
 GREETING = "and_tf workers 1"
 
 
 def meet(cluster: Cluster, timeout: float) -> Channel:
-    """Waits until all processes are there, and connects them.
+    """Waits until all processes have arrived, and connects them.
 
     Args:
-        cluster: read by all processes alike.
+        cluster: equal on all processes.
         timeout: seconds to wait for the others.
 
     Raises:
-        UserError: if the port of this process is taken, another process does not come in time, or
-            it was started with another list of processes.
+        UserError: if the port of this process is taken, another process does not arrive in time, or
+            a process was started with a different list of processes.
     """
     deadline = time.monotonic() + timeout
     with _listener(cluster) as listener:
@@ -49,7 +49,7 @@ def _listener(cluster: Cluster) -> socket.socket:
     is_loopback = host in ("localhost", "::1") or host.startswith("127.")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        # No other process may listen there, not even one that would share the port, as grpc does.
+        # Exclusive: no other process may listen there, even one that shares the port, like grpc.
         return socket.create_server((host if is_loopback else "", port), family=family)
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
@@ -58,16 +58,16 @@ def _listener(cluster: Cluster) -> socket.socket:
 
 
 def check_port(cluster: Cluster) -> None:
-    """Refuses a port that another program has taken since the processes met.
+    """Checks that no other program has taken this process's port since the processes met.
 
     Raises:
-        UserError: if so.
+        UserError: if one has.
     """
     _listener(cluster).close()
 
 
 def port_is_taken(cluster: Cluster) -> UserError:
-    """What to say where the own port cannot be listened on."""
+    """The error for a process that cannot listen on its own port."""
     _, port = _split(cluster.addresses[cluster.number])
     return UserError(
         f"Port {port} of {cluster.name(cluster.number)} is taken by another process: end that, or "
@@ -83,7 +83,7 @@ def _split(address: str) -> tuple[str, int]:
 def _gather(
     cluster: Cluster, listener: socket.socket, deadline: float, timeout: float
 ) -> dict[int, socket.socket]:
-    """The chief's connections to all others."""
+    """Accepts the connections of all other processes, in the chief."""
     found: dict[int, socket.socket] = {}
     try:
         while len(found) < cluster.size - 1 or _forget_ended(found):
@@ -108,8 +108,10 @@ def _gather(
 
 
 def _forget_ended(found: dict[int, socket.socket]) -> bool:
-    """Forgets the processes that have ended since they came, for they may be started anew; whether
-    there were any."""
+    """Forgets processes that have ended since they connected, since they may be restarted.
+
+    Returns whether there were any.
+    """
     ended = [number for number, connection in found.items() if _has_ended(connection)]
     for number in ended:
         found.pop(number).close()
@@ -117,7 +119,7 @@ def _forget_ended(found: dict[int, socket.socket]) -> bool:
 
 
 def _has_ended(connection: socket.socket) -> bool:
-    """Whether the other end is closed; what it would still say may be heard later."""
+    """Whether the other end is closed; unread data stays in the connection."""
     connection.setblocking(False)
     try:
         return not connection.recv(1, socket.MSG_PEEK)
@@ -132,10 +134,10 @@ def _has_ended(connection: socket.socket) -> bool:
 def _number(
     cluster: Cluster, connection: socket.socket, found: dict[int, socket.socket]
 ) -> int | None:
-    """Which process has connected; None for a stranger, who is sent away.
+    """The number of the process that has connected; None if it is not one of ours.
 
     Raises:
-        UserError: if it does not fit the others; it is told, too.
+        UserError: if it does not match the others; the process is told, too.
     """
     greeting = _hear(connection, ANSWER)
     if greeting is None or not _is_greeting(greeting, cluster.size):
@@ -159,13 +161,13 @@ def _number(
 
 
 def _is_greeting(message: dict[str, Any], size: int) -> bool:
-    """Whether a message is that of a process of ours, rather than of a stranger."""
+    """Whether a message comes from one of our processes."""
     number, addresses = message.get("number"), message.get("addresses")
     if message.get("greeting") != GREETING or not isinstance(number, int) or number < 0:
         return False
     if not isinstance(addresses, list) or not all(isinstance(each, str) for each in addresses):
         return False
-    # A process of another list may have a number that this one does not; that is said.
+    # A process with a different list may have a number that is unknown here; that is reported.
     return number < size or len(addresses) != size
 
 
@@ -178,7 +180,7 @@ def _absent(cluster: Cluster, missing: list[int], timeout: float) -> UserError:
 
 
 def _join(cluster: Cluster, deadline: float, timeout: float) -> socket.socket:
-    """A worker's connection to the chief."""
+    """Connects a worker to the chief."""
     connection = _connect(cluster, deadline, timeout)
     greeting = {
         "greeting": GREETING,
@@ -186,7 +188,7 @@ def _join(cluster: Cluster, deadline: float, timeout: float) -> socket.socket:
         "addresses": list(cluster.addresses),
     }
     _say(connection, greeting)
-    # The chief may have been started later, and then waits longer for the others.
+    # A chief that was started later also waits longer for the others.
     answer = _hear(connection, timeout + ANSWER)
     if answer is not None and answer.get("met"):
         return connection
@@ -207,16 +209,19 @@ def _connect(cluster: Cluster, deadline: float, timeout: float) -> socket.socket
 
 
 def _say(connection: socket.socket, message: dict[str, Any]) -> None:
-    with contextlib.suppress(OSError):  # it is gone: whoever waits for it finds out
+    with contextlib.suppress(OSError):  # it has ended; a process that waits for it will notice
         connection.sendall(json.dumps(message).encode() + b"\n")
 
 
 def _hear(connection: socket.socket, timeout: float) -> dict[str, Any] | None:
-    """A line of JSON, read byte by byte, for what follows is not ours; None if none comes."""
+    """Reads a line of JSON; None if none comes.
+
+    Byte by byte, because what follows is for someone else to read.
+    """
     line, deadline = b"", time.monotonic() + timeout
     try:
         while not line.endswith(b"\n") and len(line) < LONGEST_LINE:
-            connection.settimeout(max(0.001, deadline - time.monotonic()))  # of the whole line
+            connection.settimeout(max(0.001, deadline - time.monotonic()))  # for the whole line
             byte = connection.recv(1)
             if not byte:
                 return None

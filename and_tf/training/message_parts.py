@@ -1,4 +1,4 @@
-"""The parts of a `UserError` on their way to another process, which spells arguments as its own."""
+"""Sends the parts of a `UserError` to another process, which formats arguments in its own way."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,7 @@ from and_tf.errors import NAME_ALONE, Argument
 
 
 def packed(parts: Iterable[object]) -> list[Any]:
-    """The parts of a message as what JSON can hold."""
+    """The parts of a message as values that JSON can represent."""
     return [_packed_argument(p) if isinstance(p, Argument) else str(p) for p in parts]
 
 
@@ -24,7 +24,7 @@ def _plain(value: Any) -> Any:
 
 
 def unpacked(parts: Any) -> tuple[object, ...]:
-    """The parts that `packed` was given; of anything else, a text of it."""
+    """The parts that were given to `packed`; anything else becomes text."""
     if not isinstance(parts, list):
         return (str(parts),)
     return tuple(

@@ -1,4 +1,4 @@
-"""oneDNN, which rounds differently from TensorFlow's own kernels: a run keeps to one of them."""
+"""oneDNN, which rounds differently from TensorFlow's own kernels: a run should not mix the two."""
 
 import logging
 import os
@@ -18,18 +18,18 @@ def onednn() -> str:
 
 
 def check_onednn(run: Workdir, deterministic: bool) -> None:
-    """Warns where a run goes on with another choice of oneDNN than it began with.
+    """Warns if a run continues with a different setting of oneDNN than it began with.
 
     Args:
-        run: that was begun.
-        deterministic: refuse it, since the result would be another one.
+        run: the run that was begun.
+        deterministic: raise an error instead, since the result would differ.
 
     Raises:
-        UserError: names the remedy.
+        UserError: if `deterministic` and the setting differs.
     """
     known = run.read_metadata().get("onednn") if run.metadata.is_file() else None
     now = onednn()
-    if known is None or known == now:  # versions before did not keep it
+    if known is None or known == now:  # older versions did not store it
         return
     wanted = next((value for value, name in VALUES.items() if name == known), "")
     remedy = f"set {VARIABLE}={wanted}" if wanted else f"leave {VARIABLE} as it was"

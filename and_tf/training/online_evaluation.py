@@ -1,4 +1,4 @@
-"""The metrics of an evaluation during training: kNN where there are labels, label-free always."""
+"""Metrics measured during training: kNN if there are labels, and label-free metrics always."""
 
 from typing import NamedTuple
 
@@ -19,9 +19,9 @@ from and_tf.methods.method_model import MethodModel
 from and_tf.search.neighbourhoods import discover, neighbour_overlap
 from and_tf.training.settings import RunSettings
 
-RAW_SIDE = 32  # pixels; larger images are compared as raw pixels at this side
-RAW_BYTES = 1 << 30  # beyond this many bytes of float32 raw pixels are not measured
-SAMPLE = 5_000  # images of the label-free metrics, evenly spaced; hubness and entropy depend on it
+RAW_SIDE = 32  # pixels; the raw pixels of larger images are compared at this size
+RAW_BYTES = 1 << 30  # of float32; raw pixels are not measured if they would take more
+SAMPLE = 5_000  # images for label-free metrics, evenly spaced; hubness and entropy depend on it
 PAIRS = 1_000  # images whose augmented images are compared
 
 METRICS = (
@@ -31,11 +31,11 @@ METRICS = (
 
 
 class Measured(NamedTuple):
-    """What an evaluation finds.
+    """The result of an evaluation.
 
     Attributes:
         metrics: those of `METRICS` that can be measured.
-        neighbours: (n, k) int32 of the sampled images, for `Monitor.remember`.
+        neighbours: (n, k) int32, of the sampled images, for `Monitor.remember`.
     """
 
     metrics: dict[str, float]
@@ -43,14 +43,14 @@ class Measured(NamedTuple):
 
 
 class Monitor:
-    """Measures an encoder, and the method's own embeddings if it keeps any, as they stand.
+    """Measures an encoder, and the method's own embeddings if it keeps any, in their current state.
 
     Args:
         train: training images.
-        held_out: images to classify, or None. kNN needs labels in both; the metric that tells the
-            best checkpoint, `knn_top1_train`, in the training images alone.
+        held_out: images to classify, or None. kNN needs labels for both; `knn_top1_train`, which
+            selects the best checkpoint, needs only those of the training images.
         augmentation: of the augmented images that are compared.
-        max_images: training images that kNN looks at, at most, evenly spaced.
+        max_images: most training images that kNN uses, evenly spaced.
         sharing: the processes that share the work; all get the same metrics.
     """
 
@@ -77,11 +77,11 @@ class Monitor:
 
     @property
     def state(self) -> dict[str, keras.Variable]:
-        """What the next evaluation compares with: the neighbours of the last one."""
+        """The neighbours of the last evaluation, with which the next one compares its own."""
         return {"monitor/neighbours": self.neighbours}
 
     def state_ranges(self) -> dict[str, tuple[float, float]]:
-        """The lowest and the highest value of `state`: -1 before the first evaluation."""
+        """The lowest and highest valid value of `state`; -1 before the first evaluation."""
         return {"monitor/neighbours": (-1, len(self.sample) - 1)}
 
     @property
@@ -95,10 +95,10 @@ class Monitor:
         return ""
 
     def measure(self, model: MethodModel) -> Measured:
-        """All `METRICS` that can be measured; changes nothing.
+        """Measures those of `METRICS` that can be measured; changes nothing.
 
         Args:
-            model: of a method: its encoder, temperature and `image_embeddings` are used.
+            model: a method's model; its encoder, temperature and `image_embeddings` are used.
         """
         voters, sample = self._own_embeddings(model)
         if not has_labels(self.train.labels):
@@ -115,11 +115,11 @@ class Monitor:
         return label_free._replace(metrics=metrics | label_free.metrics)
 
     def remember(self, measured: Measured) -> None:
-        """Keeps the neighbours, with which the next evaluation compares its own."""
+        """Stores the neighbours, with which the next evaluation compares its own."""
         self.neighbours.assign(measured.neighbours)
 
     def held_out_top1(self, model: MethodModel, rows: np.ndarray) -> float | None:
-        """kNN top-1 in percent of the held-out images; None where it is not measured.
+        """kNN top-1 of the held-out images, in percent; None if it cannot be measured.
 
         Args:
             model: embeds the held-out images.
@@ -135,35 +135,35 @@ class Monitor:
         return extract(model.encoder, source, self.size, progress=False, sharing=self.sharing)
 
     def _scores(self, rows, labels, queries, num_classes: int) -> np.ndarray:
-        """(Q, C) class scores of weighted kNN; each process takes some of the queries."""
+        """Class scores (Q, C) of weighted kNN; each process takes some of the queries."""
         start, stop = share(len(queries), self.sharing.number, self.sharing.size)
         own = weighted_knn(rows, labels, queries[start:stop], num_classes=num_classes)
         return gathered(self.sharing, own, start, len(queries))
 
     def _training_embeddings(self, model) -> tuple[np.ndarray, np.ndarray]:
-        """Embeddings of the voters, (V, D), and of the sample, (n, D); each image once."""
+        """Embeddings of the voters, (V, D), and of the sample, (n, D); embeds each image once."""
         chosen = self._looked_at()
         images = self.train if len(chosen) == len(self.train) else self.train.take(chosen)
         return self._of_both(chosen, self._extract(model, images))
 
     def _own_embeddings(self, model) -> tuple[np.ndarray, np.ndarray] | tuple[None, None]:
-        """The same of the method's own, such as the rows of a bank, if it keeps any."""
+        """The same for the method's own embeddings, such as a bank's rows, if it keeps any."""
         chosen = self._looked_at()
         rows = model.image_embeddings(chosen)
         return (None, None) if rows is None else self._of_both(chosen, rows)
 
     def _looked_at(self) -> np.ndarray:
-        """Indices of the voters and of the sample, each once, rising."""
+        """Indices of the voters and of the sample, each once, in ascending order."""
         return np.union1d(self.chosen.rows, self.sample)
 
     def _of_both(self, chosen: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of rows of images that were looked at those of the voters and those of the sample."""
+        """Splits rows of the `chosen` images into those of the voters and those of the sample."""
         places = (np.searchsorted(chosen, part) for part in (self.chosen.rows, self.sample))
         voters, sample = (rows[part] for part in places)
         return voters, sample
 
     def _train_top1(self, rows) -> dict[str, float]:
-        """Of some training images among the others: what a best checkpoint may be chosen by."""
+        """kNN top-1 of some training images among the others; it selects the best checkpoint."""
         labels = np.asarray(self.train.labels)[self.chosen.rows]
         is_query = self.chosen.is_query
         queries, others = labels[is_query], labels[~is_query]
@@ -174,7 +174,7 @@ class Monitor:
         return {"knn_top1_train": accuracy(scores, queries)["top1"]}
 
     def _label_free(self, model, embeddings, rows) -> Measured:
-        """Metrics of the sample: its embeddings (n, D), and the method's own or None."""
+        """Label-free metrics of the sample, from embeddings (n, D) and the method's own, if any."""
         embeddings_of_both = [self._extract(model, images) for images in self.augmented_images]
         k, temperature = self.neighbours.shape[1], model.temperature
         sharing = self.sharing
@@ -190,11 +190,11 @@ class Monitor:
         return Measured(metrics, found.neighbours)
 
     def raw_pixels(self) -> dict[str, float]:
-        """What `knn_top1` and `knn_top1_train` are of the pixels, by the same protocols.
+        """`knn_top1` and `knn_top1_train` of the raw pixels, by the same protocols.
 
         Returns:
-            `raw_pixels_knn_top1` and `raw_pixels_knn_top1_train` in percent, each where the
-            accuracy is measured; neither where there are too many pixels.
+            `raw_pixels_knn_top1` and `raw_pixels_knn_top1_train` in percent, if the respective
+            accuracy can be measured; neither if there are too many pixels.
         """
         side = min(self.size, RAW_SIDE)
         if 12 * side**2 * len(self.chosen.rows) > RAW_BYTES or not has_labels(self.train.labels):
@@ -213,14 +213,14 @@ class Monitor:
         return accuracy(scores, true)["top1"]
 
     def _pixels(self, source: Source, indices: np.ndarray, side: int) -> np.ndarray:
-        """(n, P) uint8: the search makes floats of a block at a time."""
+        """Pixels (n, P) uint8; the search converts one block at a time to float."""
         start, stop = share(len(indices), self.sharing.number, self.sharing.size)
         own = source.load(indices[start:stop], side).reshape(stop - start, 3 * side**2)
         return gathered(self.sharing, own, start, len(indices))
 
 
 class _AugmentedImages:
-    """Each image augmented once, always the same, with what `extract` asks of a source."""
+    """Each image augmented once, always in the same way; has what `extract` needs of a source."""
 
     def __init__(self, source: Source, augmentation: AugmentationSettings, seed: int):
         self.source, self.augmentation = source, augmentation

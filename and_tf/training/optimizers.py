@@ -16,14 +16,14 @@ class TorchSGD(keras.optimizers.Optimizer):
     d = gradient + weight_decay * w;  b = momentum * b + d  (b = d in the first step);
     w -= learning_rate * (d + momentum * b) with Nesterov momentum, else learning_rate * b.
 
-    `keras.optimizers.SGD` differs in two ways: it keeps the learning rate inside its velocity, so
-    that a drop of the rate acts late, and its weight decay is decoupled from the gradient.
+    `keras.optimizers.SGD` differs in two ways: its velocity includes the learning rate, so a drop
+    of the rate takes effect late, and its weight decay is decoupled from the gradient.
 
     Args:
         learning_rate: float or `keras.optimizers.schedules.LearningRateSchedule`.
         momentum: in [0, 1).
-        nesterov: whether to look ahead.
-        weight_decay: added to the gradient of every parameter, biases and BatchNorm included.
+        nesterov: whether to use Nesterov momentum; needs a momentum above 0.
+        weight_decay: times the parameter, added to its gradient; includes biases and BatchNorm.
 
     Reference: torch.optim.SGD; Sutskever et al., ICML 2013.
     """
@@ -50,20 +50,19 @@ class TorchSGD(keras.optimizers.Optimizer):
         self._factors_by_id: dict[int, float] = {}
 
     def scale_rate(self, variables: Sequence[keras.Variable], factor: float) -> None:
-        """Lowers the learning rate of some variables; call it before the optimizer is built.
+        """Scales the learning rate of some variables; call this before the optimizer is built.
 
-        The factor stands beside the learning rate alone: momentum and weight decay see it only
-        through the rate, as with a parameter group of `torch.optim.SGD`. It is no part of
-        `get_config`.
+        The factor multiplies only the learning rate and affects momentum and weight decay only
+        through it, as in a parameter group of `torch.optim.SGD`. `get_config` does not contain it.
 
         Args:
             variables: of the model.
-            factor: of their learning rate.
+            factor: for their learning rate.
         """
         self._factors_by_id |= {id(variable): factor for variable in variables}
 
     def forget(self, variables: Sequence[keras.Variable]) -> None:
-        """Begins anew the momentum of some variables, whose values were replaced."""
+        """Resets the momentum of some variables whose values were replaced."""
         for variable in variables:
             buffer = self.buffers[self._get_variable_index(variable)]
             buffer.assign(ops.zeros_like(buffer))
@@ -76,7 +75,7 @@ class TorchSGD(keras.optimizers.Optimizer):
         self._factors = [self._factors_by_id.get(id(variable), 1.0) for variable in variables]
 
     def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
-        """One parameter's step. The buffer starts at 0, so its first value is d, as in PyTorch."""
+        """Updates one parameter. The buffer starts at 0, so its first value is d, as in PyTorch."""
         learning_rate = ops.cast(learning_rate, variable.dtype)
         step = ops.cast(gradient, variable.dtype)
         if self.coupled_weight_decay:

@@ -1,4 +1,4 @@
-"""All settings of an experiment: what train.py is given, and what a run keeps in flags.cfg."""
+"""All settings of an experiment: the flags of train.py, which a run stores in flags.cfg."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class RunSettings(Settings):
 
     @property
     def folder(self) -> str:
-        """Of the run."""
+        """The folder of the run."""
         return self.workdir or f"runs/{self.name}"
 
 
@@ -186,7 +186,7 @@ class ExperimentSettings(Settings):
 
     @property
     def title(self) -> str:
-        """The method, and what these settings change of the published one, for headings."""
+        """The method, and how these settings differ from the published one, for headings."""
         changes = [*self.method.variations, *["horizontal flips"] * self.augmentation.flip]
         if not changes:
             return self.method.title
@@ -196,7 +196,7 @@ class ExperimentSettings(Settings):
 
     @property
     def keeps_network(self) -> bool:
-        """Whether the run's folder holds the layers of the encoder, which no name stands for."""
+        """Whether the run's folder stores the encoder's layers, because no name defines them."""
         return self.encoder.is_of_init or self.method.has_own_encoder
 
     @property
@@ -211,13 +211,13 @@ class ExperimentSettings(Settings):
 
 
 def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
-    """Settings of flat values, such as those of flags.
+    """Builds settings from flat values, such as those of flags.
 
-    Missing ones take the default of the method's `recipe`, or else their own.
+    Missing values default to the method's `recipe`, or else to their own default.
 
     Raises:
-        SettingError: if a value is not taken, or a setting is of another method than the chosen
-            one.
+        SettingError: if a value is not accepted, or a setting belongs to a method other than the
+            chosen one.
     """
     choice = build(MethodChoice, values)
     refuse_unused(values, ExperimentSettings, Argument("method", choice.method), METHODS)
@@ -238,9 +238,9 @@ def experiment_settings(values: Mapping[str, Any]) -> ExperimentSettings:
 
 
 def unused_names(values: Mapping[str, Any]) -> list[str]:
-    """Those of flat values that the chosen method has no use for, and that are refused.
+    """Names among flat values that the chosen method does not use, and that are refused.
 
-    They are settings of other methods, and of a curriculum where the method has none.
+    These are settings of other methods, and of a curriculum if the method has none.
     """
     choice = build(MethodChoice, values)
     of_others = unused(values, ExperimentSettings, choice.method, METHODS)
@@ -249,12 +249,12 @@ def unused_names(values: Mapping[str, Any]) -> list[str]:
 
 
 def read_settings(run: Workdir) -> ExperimentSettings:
-    """The settings that a run was started with.
+    """Reads the settings that a run was started with.
 
-    Runs of older versions kept settings of all methods; those that have no influence are left out.
+    Runs of older versions stored the settings of all methods; unused ones are left out.
 
     Raises:
-        NotFound: if the folder holds no run.
+        NotFound: if the folder contains no run.
         BrokenFile: if its flags.cfg is corrupt.
     """
     texts = run.read_flags()

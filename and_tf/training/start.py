@@ -1,4 +1,4 @@
-"""How a run begins or goes on: its folder is checked, written or restored."""
+"""Starts or continues a run: its folder is checked, written or restored."""
 
 import dataclasses
 import logging
@@ -35,9 +35,9 @@ logger = logging.getLogger(__name__)
 
 
 def settings_of_run(settings: ExperimentSettings, run: Workdir) -> ExperimentSettings:
-    """Settings as the run keeps them: absolute paths, and what depends on weights or machine.
+    """Settings as the run stores them: paths are absolute, machine-dependent values resolved.
 
-    That is the network's own size of images, and the Keras policy that `mixed` means.
+    The latter are the image size of pretrained weights, and the Keras policy that `mixed` means.
     """
     settings = dataclasses.replace(
         settings, data=settings.data.absolute(), encoder=settings.encoder.absolute()
@@ -49,21 +49,21 @@ def settings_of_run(settings: ExperimentSettings, run: Workdir) -> ExperimentSet
     wanted = settings.devices.precision
     policy = precision_policy(wanted)
     if wanted == "mixed" and run.flags.is_file() and run.holds_state():
-        kept = read_settings(run).devices.precision  # on another machine it may mean another one
+        kept = read_settings(run).devices.precision  # it may mean another policy on this machine
         policy = kept if kept.startswith("mixed_") else policy
     devices = dataclasses.replace(settings.devices, precision=policy)
     return dataclasses.replace(settings, devices=devices)
 
 
 def _size_of_run(run: Workdir) -> int | None:
-    """The size that a run was begun with, for which its start is not needed any more."""
+    """The image size that a run was begun with, which makes opening its weights unnecessary."""
     if not run.flags.is_file() or not run.holds_state():
         return None
     return read_settings(run).augmentation.image_size
 
 
 def state_of(run: Workdir) -> dict[str, Any]:
-    """What tells that several processes see the same folder of a run: its main files in words."""
+    """Descriptions of a run's main files, to check that several processes see the same folder."""
     small = (run.flags, run.metadata, run.images, run.summary)
     contents = {path: _checksum(path) for path in small if path.is_file()}
     state = {path.name: f"there (CRC-32 {crc:08x})" for path, crc in contents.items()}
@@ -75,20 +75,20 @@ def state_of(run: Workdir) -> dict[str, Any]:
 def _checksum(path: Path) -> int:
     checksum = 0
     with open(path, "rb") as file:
-        while part := file.read(1 << 20):  # it may come from elsewhere, of any size
+        while part := file.read(1 << 20):  # a foreign file may have any size
             checksum = zlib.crc32(part, checksum)
     return checksum
 
 
 def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
-    """Whether the folder holds this very experiment, begun.
+    """Whether the folder contains this experiment, already begun.
 
-    One in which nothing was saved may be begun anew, with other settings and images, too.
+    If nothing has been saved, it may be begun again, even with other settings and images.
 
     Raises:
-        UserError: if it holds another one, or something else.
+        UserError: if it contains another run or something else.
     """
-    flag_file_text(settings)  # a value that it cannot hold is refused before anything is written
+    flag_file_text(settings)  # refuses values that it cannot represent, before anything is written
     folder = Argument("workdir", str(run.path))
     check_local("workdir", run.path)
     if any(parent.is_file() for parent in run.path.absolute().parents):
@@ -113,7 +113,7 @@ def _differences(run: Workdir, settings: ExperimentSettings) -> list[Any]:
     kept = read_settings(run)
     before, after = flat_values(kept), flat_values(settings)
     names = differences(kept, settings, settings.run.deterministic)
-    if run.summary.is_file():  # its images are not looked at: a run of others is not this one
+    if run.summary.is_file():  # a finished run's images are not read, so their paths must be equal
         known = flat_values(kept.data.absolute())
         names += [name for name in ("data", "eval_data") if known[name] != after[name]]
     parts: list[Any] = []
@@ -125,15 +125,15 @@ def _differences(run: Workdir, settings: ExperimentSettings) -> list[Any]:
 
 
 def _foreign_files(run: Workdir) -> set[str]:
-    """What stands in a folder besides the traces of a start that was killed at once."""
+    """What a folder contains besides the traces of a start that was killed immediately."""
     return {path.name for path in run.path.iterdir() if not is_leftover(path)} - {"lock"}
 
 
 def is_finished(run: Workdir, settings: ExperimentSettings) -> bool:
-    """Whether a run of these settings has come to its end: its checkpoint, and what was exported.
+    """Whether a run of these settings is finished, including its export.
 
     Raises:
-        UserError: if it says so, and its checkpoint does not.
+        UserError: if there is a summary, but the checkpoint is missing or not of the last step.
     """
     if not run.summary.is_file():
         return False
@@ -152,7 +152,7 @@ def is_finished(run: Workdir, settings: ExperimentSettings) -> bool:
 
 
 def begin_run(experiment: Experiment, monitor: Monitor) -> None:
-    """Writes what a new run starts from."""
+    """Writes the files with which a new run starts."""
     run, settings = experiment.run, experiment.settings
     if run.flags.is_file():
         logger.info("Nothing that was trained is kept in %s: the run begins anew.", run.path)
@@ -160,7 +160,7 @@ def begin_run(experiment: Experiment, monitor: Monitor) -> None:
     if settings.keeps_network:
         run.write_network(in_float32(experiment.model.encoder))
     elif run.can_write():
-        run.network.unlink(missing_ok=True)  # of an earlier start with other settings
+        run.network.unlink(missing_ok=True)  # from an earlier start with other settings
     run.write_images(experiment.images)
     run.write_metadata(experiment.metadata | monitor.raw_pixels())
     run.forget_after(-1)
@@ -172,9 +172,9 @@ def begin_run(experiment: Experiment, monitor: Monitor) -> None:
 
 
 def start_from_weights(experiment: Experiment, monitor: Monitor) -> None:
-    """Embeds the training images where a new run starts from weights learned before.
+    """Embeds the training images for a new run that starts from pretrained weights.
 
-    The method starts from these embeddings, and what they are worth is measured, to compare with.
+    The method starts from these embeddings, and their kNN accuracy is stored for comparison.
     """
     settings, run = experiment.settings, experiment.run
     logger.info("Embedding the images by the weights of %s", settings.encoder.init)
@@ -194,7 +194,7 @@ def start_from_weights(experiment: Experiment, monitor: Monitor) -> None:
 def continue_run(
     experiment: Experiment, of_method: list[keras.callbacks.Callback], monitor: Monitor
 ) -> dict[str, Any] | None:
-    """Restores the last checkpoint and forgets metrics measured after it.
+    """Restores the last checkpoint and discards metrics measured after it.
 
     Returns:
         The epoch and logs of an epoch whose evaluation was interrupted; None if there is none.
@@ -215,11 +215,11 @@ def continue_run(
     if experiment.step != metadata["step"]:
         raise _corrupt(path, f"its optimizer is at step {experiment.step}, not {metadata['step']}")
     if run.can_write() and path != run.checkpoint and run.checkpoint.is_file():
-        # Not to take the place of the valid one.
+        # So that the corrupt one is not used instead of the valid one.
         os.replace(run.checkpoint, run.checkpoint.with_suffix(".corrupt"))
     restore_metadata(of_method, metadata)
     kept = read_settings(run)
-    if kept.data != experiment.settings.data:  # the images were moved: to find them from now on
+    if kept.data != experiment.settings.data:  # the images were moved: store where they are
         run.write_flags(dataclasses.replace(kept, data=experiment.settings.data))
     monitor.best = metadata["best"]
     run.forget_after(metadata["step"])
@@ -238,23 +238,23 @@ def continue_run(
 def _check_place(
     experiment: Experiment, metadata: dict[str, Any], arrays: dict[str, np.ndarray], path: Path
 ) -> None:
-    """Refuses a checkpoint of other images, or of another step than it names.
+    """Checks that a checkpoint belongs to these images and is consistent with its step.
 
     Raises:
-        BrokenFile: before anything is changed.
+        BrokenFile: if not; nothing has been changed.
     """
     images = metadata.get("origin", {}).get("images")
     if images not in (None, experiment.images.content):
         raise of_another_run(path, ["other images"])
     step, last = metadata["step"], experiment.total_steps
-    if step > last:  # where flags.cfg does not tell, or the method takes fewer than it tells
+    if step > last:  # found here if flags.cfg does not tell, or the method takes fewer steps
         raise _corrupt(path, f"it is of step {step}, and the run has {last}")
     if fault := contradiction(experiment, metadata, arrays):
         raise _corrupt(path, fault)
 
 
 def _ranges(experiment: Experiment, monitor: Monitor) -> dict[str, tuple[float, float]]:
-    """The values that the state of a run may hold, where not all are possible."""
+    """The valid range of values in the state of a run, where it is limited."""
     ranges = experiment.model.state_ranges() | monitor.state_ranges()
     if "round" in ranges:
         ranges["round"] = (0, experiment.plan.rounds)

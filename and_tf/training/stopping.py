@@ -1,4 +1,4 @@
-"""Signals as a request to stop: after a step, or in the middle of long work."""
+"""Signals that request a stop: after a step, or in the middle of long work."""
 
 import contextlib
 import os
@@ -14,25 +14,25 @@ def _known(*names: str) -> tuple[signal.Signals, ...]:
     return tuple(getattr(signal, name) for name in names if hasattr(signal, name))  # not on Windows
 
 
-BY_A_USER = _known("SIGINT", "SIGTERM")  # one who asks twice cannot wait
-# Of a terminal that is closed, more than once; and of Slurm, some time before it ends a job.
+BY_A_USER = _known("SIGINT", "SIGTERM")  # a second one ends the process at once
+# From a closed terminal, possibly repeated; and from Slurm, some time before it ends a job.
 BY_THE_SYSTEM = _known("SIGHUP", "SIGUSR1")
 STOP_SIGNALS = BY_A_USER + BY_THE_SYSTEM
-TOGETHER_S = 0.1  # `timeout` sends its signal to the process and at once to its group
+TOGETHER_S = 0.1  # `timeout` signals the process and, immediately after, its group
 
 
 @contextlib.contextmanager
 def first_stop_signal(answer: Callable[[int], None]) -> Iterator[None]:
-    """Has the first signal that asks to stop answered, until the end of the block.
+    """Calls `answer` at the first stop signal within the block.
 
-    Signals that are ignored at its start stay so: SIGHUP under `nohup`, SIGINT of a background
-    process of a script. Once one is answered, Ctrl-C and SIGTERM do what they did before, and those
-    that the system sends are ignored, even after the block.
+    Signals that are ignored when the block begins stay ignored: SIGHUP under `nohup`, SIGINT in a
+    background process of a script. After the first signal, Ctrl-C and SIGTERM do what they did
+    before, and those that the system sends are ignored, even after the block.
 
     Args:
-        answer: gets the signal's number; may raise.
+        answer: called with the signal's number; may raise.
     """
-    if threading.current_thread() is not threading.main_thread():  # only there Python allows it
+    if threading.current_thread() is not threading.main_thread():  # Python allows it only there
         yield
         return
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
@@ -41,7 +41,7 @@ def first_stop_signal(answer: Callable[[int], None]) -> Iterator[None]:
 
     def handle(number, frame) -> None:
         nonlocal is_answered
-        if is_answered:  # one that came together with the first
+        if is_answered:  # this one came together with the first
             return
         is_answered = True
         time.sleep(TOGETHER_S)
@@ -62,14 +62,14 @@ def first_stop_signal(answer: Callable[[int], None]) -> Iterator[None]:
 
 
 class StopRequest:
-    """Whether a stop was asked for; a second Ctrl-C or SIGTERM ends the process at once.
+    """Whether a stop was requested; a second Ctrl-C or SIGTERM ends the process at once.
 
-    A step is ended and a checkpoint written first. Work that takes long and whose result may be
-    thrown away, such as discovery or an evaluation, runs `interruptible`.
+    The current step is finished and a checkpoint written first. Long work whose result may be
+    discarded, such as discovery or an evaluation, runs `interruptible`.
 
     Args:
-        is_agreed: whether several processes must stop after the same step. A signal is then a wish
-            alone, and interrupts nothing: whoever finds that all agree sets `is_asked`.
+        is_agreed: whether several processes must stop after the same step. A signal is then only a
+            wish and interrupts nothing; `is_asked` is set once all processes have agreed.
 
     Attributes:
         is_asked: whether to stop.
@@ -82,18 +82,18 @@ class StopRequest:
         self._is_interruptible = False
 
     def watched(self) -> contextlib.AbstractContextManager[None]:
-        """Lets the signals ask for a stop, until the end of the block."""
+        """A block in which signals request a stop."""
         return first_stop_signal(self._ask)
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """A block that a request to stop ends right where it is.
+        """A block that a stop request ends immediately.
 
-        Nothing outside may be changed within: what the block has computed is assigned after it.
+        It must not change anything outside: what it computes is assigned after the block.
 
         Raises:
-            Stopped: if a stop is asked for, or was before. Whatever a library has made of it on its
-                way is replaced.
+            Stopped: if a stop is requested, or was before; also in place of another exception that
+                a library has turned it into.
         """
         if self.is_asked:
             raise Stopped
@@ -111,7 +111,7 @@ class StopRequest:
         self.is_wished = True
         self.is_asked = self.is_asked or not self._is_agreed
         # Not the logger, which the signal may have interrupted.
-        with contextlib.suppress(OSError):  # of `| tee`, which the same signal has ended
+        with contextlib.suppress(OSError):  # such as of `| tee`, which the same signal has ended
             os.write(2, b"Stopping as soon as the state is saved; ask once more to stop at once.\n")
         if self._is_interruptible:
             raise Stopped

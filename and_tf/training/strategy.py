@@ -1,4 +1,4 @@
-"""How devices, or processes on one or more machines, share a batch."""
+"""Distribution strategies for devices, or for processes on one or more machines."""
 
 import contextlib
 
@@ -15,9 +15,9 @@ def choose_strategy(name: str, cluster: Cluster | None = None) -> tf.distribute.
     """The strategy in whose scope model and optimizer are built.
 
     Args:
-        name: `none`; `mirrored`, all GPUs of this machine, else its logical CPUs; or `multiworker`,
-            the processes of a cluster, before TensorFlow has run any operation.
-        cluster: of `multiworker`, whose processes are all there.
+        name: `none`; `mirrored` for all GPUs of this machine, or else its logical CPUs; or
+            `multiworker` for the processes of a cluster, before TensorFlow has run any operation.
+        cluster: for `multiworker`; all its processes must have been started.
     """
     if name == "multiworker":
         assert cluster is not None
@@ -31,8 +31,10 @@ def choose_strategy(name: str, cluster: Cluster | None = None) -> tf.distribute.
 
 
 def strategy_of_processes(cluster: Cluster) -> tf.distribute.Strategy:
-    """The strategy of a cluster, with one device for each process: one that sees several GPUs takes
-    the one of its own number on its machine."""
+    """The strategy of a cluster, with one device per process.
+
+    A process that sees several GPUs takes the one with its own number on the machine.
+    """
     gpus = tf.config.list_physical_devices("GPU")
     if len(gpus) > 1:
         gpus = [gpus[cluster.local_index % len(gpus)]]
@@ -49,8 +51,11 @@ def strategy_of_processes(cluster: Cluster) -> tf.distribute.Strategy:
 
 
 def _leave_faults_to_the_channel(cluster: Cluster) -> None:
-    """Keeps TensorFlow from calling a process lost that has come to its end, while the chief still
-    exports; our `Channel` finds out sooner, and says why. There is no public function for it."""
+    """Keeps TensorFlow from reporting finished processes as lost while the chief still exports.
+
+    Our `Channel` detects lost processes sooner and explains why. There is no public function for
+    this.
+    """
     with contextlib.suppress(ImportError, AttributeError):
         from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
         from tensorflow.python.eager import context
@@ -68,8 +73,10 @@ def _leave_faults_to_the_channel(cluster: Cluster) -> None:
 
 
 def abort_collectives(reason: str) -> None:
-    """Lets the collectives of this process that wait for another one raise an error. There is no
-    public function for it."""
+    """Makes collectives of this process that wait for another one raise an error.
+
+    There is no public function for this.
+    """
     with contextlib.suppress(ImportError, AttributeError, RuntimeError, tf.errors.OpError):
         from tensorflow.python.eager import context
 
@@ -95,14 +102,14 @@ def check_batch(batch_size: int, replicas: int, is_even: bool = False) -> None:
 def check_last_batch(
     num_samples: int, batch_size: int, replicas: int, is_even: bool = False
 ) -> None:
-    """Refuses a last batch of fewer images than devices can share: copies would have to do.
+    """Checks that the last batch has enough images for every device to get at least one.
 
     Args:
-        is_even: whether all get an equal number of images, give or take one; else, as TensorFlow
-            cuts a batch, equally many until none are left.
+        is_even: whether all devices get an equal number of images, give or take one; otherwise
+            equally many until none are left, as TensorFlow splits a batch.
 
     Raises:
-        UserError: if so.
+        UserError: if some device would get none.
     """
     last_batch = num_samples % batch_size
     if _leaves_some_empty(last_batch, replicas, is_even):

@@ -1,4 +1,4 @@
-"""What a run costs, logged before it starts, and what came of it, written at its end."""
+"""The cost of a run, logged before it starts, and its results, written at its end."""
 
 import logging
 import shutil
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
-    """Logs how large images, model, step and checkpoints are, and which metrics will be missing."""
+    """Logs the sizes of images, model, step and checkpoints, and which metrics will be missing."""
     run, train, model = experiment.run, experiment.train, experiment.model
     disk, free = checkpoint_bytes(experiment, monitor), shutil.disk_usage(run.path).free
     logger.info(
@@ -51,7 +51,7 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
 
 
 def _plan(experiment: Experiment) -> str:
-    """How long a run trains, in words."""
+    """Describes how long a run trains."""
     if not experiment.settings.takes_steps:
         return "no training"
     plan, steps = experiment.plan, _count(experiment.steps_per_epoch, "step")
@@ -60,7 +60,7 @@ def _plan(experiment: Experiment) -> str:
 
 
 def _warn_of_recipe(settings: ExperimentSettings) -> None:
-    """Warns of settings that are not those that the method is meant for."""
+    """Warns of settings that differ from the method's recipe."""
     values = flat_values(settings)
     meant = {k: v for k, v in settings.method.recipe.items() if values[k] != v}
     if meant:
@@ -74,7 +74,7 @@ def _warn_of_recipe(settings: ExperimentSettings) -> None:
 
 
 def _warn_of_poor_features(settings: ExperimentSettings, num_images: int) -> None:
-    """Warns of what leaves the features random, or almost so, unless it was asked for by name."""
+    """Warns if the features will be random, or almost so, unless the method itself is random."""
     if settings.encoder.init or not settings.method.trains:
         return
     if not settings.takes_steps:
@@ -92,7 +92,7 @@ def _warn_of_poor_features(settings: ExperimentSettings, num_images: int) -> Non
 
 
 def _warn_of_memory(needed: int) -> None:
-    """Warns where a step on this CPU takes more memory than is left; a GPU has its own."""
+    """Warns if a step on the CPU needs more memory than is available; a GPU has its own."""
     available = None if hardware.has_gpu() else hardware.available_memory()
     if available is not None and needed > available:
         logger.warning(
@@ -104,14 +104,14 @@ def _warn_of_memory(needed: int) -> None:
 
 
 def checkpoint_bytes(experiment: Experiment, monitor: Monitor) -> int:
-    """What all checkpoints of a run take: two, the one being written, the best, rounds' ends."""
+    """Size of all checkpoints: the last two, the one being written, the best, and round ends."""
     state = checkpoint.training_state(experiment.model) | monitor.state
     round_bytes = checkpoint.state_bytes(checkpoint.round_state(experiment.model))
     return 3 * checkpoint.state_bytes(state) + (experiment.plan.rounds + 2) * round_bytes
 
 
 def step_bytes(experiment: Experiment) -> int:
-    """What a step's activations of all views, and their gradients, take, about."""
+    """Approximate size of a step's activations of all views, and of their gradients."""
     values = sum(
         int(np.prod(layer.output.shape[1:]))
         for layer in experiment.model.encoder.layers
@@ -130,7 +130,7 @@ def _megabytes(size: int) -> str:
 
 
 def summarise(experiment: Experiment, seconds: float, exported: Path) -> str:
-    """The text of summary.txt: what was run, its cost, and kNN by round beside raw pixels."""
+    """The text of summary.txt: what was run, its cost, and kNN by round and of raw pixels."""
     run, settings = experiment.run, experiment.settings
     metrics = run.read_metrics()
     rates = [record["images_per_second"] for record in metrics if "images_per_second" in record]

@@ -1,4 +1,4 @@
-"""Whether the images of a run that goes on are those that it began with: each is a bank row."""
+"""Checks that a continued run has the same images as before, since each is a row of the bank."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from and_tf.runs.workdir import Workdir
 def label_metadata(
     train: Source, held_out: Source | None, sharing: Sharing = ALONE
 ) -> dict[str, Any]:
-    """What tells labels and held-out images that changed: metrics would mix two data sets."""
+    """Checksums that reveal changed labels or held-out images, which would falsify metrics."""
     metadata: dict[str, Any] = {"labels": _checksum_of(train)}
     if (boxes := getattr(train, "boxes", None)) is not None:
         metadata["boxes"] = zlib.crc32(np.ascontiguousarray(boxes).data)
@@ -29,7 +29,7 @@ def label_metadata(
 
 
 def _checksum_of(source: Source) -> int:
-    """Of the labels as their file has them: runs of older versions knew no others."""
+    """Checksum of the labels as in their file, the only ones that older versions knew."""
     labels, ids = source.labels, getattr(source, "class_ids", None)
     if labels is None:
         return 0
@@ -39,7 +39,7 @@ def _checksum_of(source: Source) -> int:
 
 
 def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict) -> None:
-    """Refuses images that are not those that the run began with: a row of a bank is an image.
+    """Checks that the images are those that the run began with: each is a row of the bank.
 
     Raises:
         UserError: if they, their labels or the held-out ones differ; names what changed.
@@ -48,7 +48,7 @@ def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict)
     if run.metadata.is_file():
         known = run.read_metadata()
         for name in ("labels", "boxes", "held_out_labels", "held_out_fingerprint"):
-            # Runs of older versions kept none of these.
+            # Runs of older versions stored none of these.
             if "labels" in known and known.get(name) != others.get(name):
                 different = f"{name.replace('_', ' ')} differ"
         content = known.get("held_out_content")  # pixels under the same names and sizes

@@ -1,8 +1,8 @@
-"""TensorFlow's start of collectives, without Python's lock.
+"""Starts TensorFlow's collectives without holding Python's global lock.
 
-While TensorFlow waits for the other processes to connect it holds the lock, so that no thread could
-tell this process that one of them is lost. The same function of its C interface, called by ctypes,
-lets go of the lock. There is no public function for it.
+While TensorFlow waits for the other processes to connect, it holds the lock, so no thread could
+notice that one of them is lost. The same function of its C interface, called through ctypes,
+releases the lock. There is no public function for this.
 """
 
 import contextlib
@@ -19,8 +19,10 @@ FUNCTION = "TFE_EnableCollectiveOps"
 
 @contextlib.contextmanager
 def lock_released_in_start() -> Iterator[None]:
-    """Within it, other threads run while TensorFlow starts its collectives; where this TensorFlow
-    has no such function, they wait as before."""
+    """A block in which other threads run while TensorFlow starts its collectives.
+
+    If this version of TensorFlow has no such function, they wait as before.
+    """
     try:
         from tensorflow.python import pywrap_tfe
 
@@ -48,7 +50,9 @@ def _library() -> Path:
 
 
 def _unlocked(library: ctypes.CDLL) -> Callable[[Any, bytes], None]:
-    """What TensorFlow calls with its context, in a capsule, and a serialised `ServerDef`.
+    """A replacement that TensorFlow calls with its context, in a capsule, and a `ServerDef`.
+
+    The latter is serialised.
 
     Raises:
         AttributeError: if the library lacks a function.

@@ -1,4 +1,4 @@
-"""What a process logs while the chief logs for all: its warnings, which may be its own alone."""
+"""Limits a worker's log to warnings, which may concern only itself: the chief logs for all."""
 
 import contextlib
 import logging
@@ -10,10 +10,10 @@ from and_tf.data.progress import no_progress_bars
 
 @contextlib.contextmanager
 def only_warnings(name: str) -> Iterator[None]:
-    """A block in which this package shows no progress bars and no messages but warnings and errors.
+    """A block in which this package shows only warnings and errors, and no progress bars.
 
     Args:
-        name: of this process, with which each warning begins, such as "worker 1".
+        name: of this process, such as "worker 1"; each warning begins with it.
     """
     logger = logging.getLogger("and_tf")
     level, make_record = logger.level, logging.getLogRecordFactory()

@@ -1,4 +1,4 @@
-"""The devices or processes of a run: joined at its start, left at its end, missed if lost."""
+"""The devices or processes of a run: connected at its start, monitored, and left at its end."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from and_tf.training.worker_messages import only_warnings
 
 logger = logging.getLogger(__name__)
 
-LAST_WORD = 5.0  # seconds in which the channel says why a collective has failed
-LOCKED = 30.0  # seconds more before a process is ended that cannot end itself
+LAST_WORD = 5.0  # seconds to wait for the channel to explain why a collective has failed
+LOCKED = 30.0  # further seconds before a process that cannot end itself is ended
 CONTINUES = "the same commands continue from the last checkpoint."
 BEGINS = "nothing is saved yet, the same commands begin anew."
-PORT_IS_TAKEN = "Could not start gRPC server"  # in TensorFlow's words
+PORT_IS_TAKEN = "Could not start gRPC server"  # TensorFlow's message
 
 
 class Workers(NamedTuple):
-    """What shares the work of a run.
+    """The devices or processes that share the work of a run.
 
     Attributes:
         strategy: in whose scope model and optimizer are built.
         sharing: the processes that share passes over all images.
-        channel: to the other processes; None where there are none.
+        channel: to the other processes; None if there are none.
     """
 
     strategy: tf.distribute.Strategy
@@ -52,7 +52,7 @@ class Workers(NamedTuple):
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process writes the run's folder, its log and its progress bar: one does."""
+        """Whether this process is the one that writes the run's folder, log and progress bar."""
         return self.sharing.number == 0
 
     def agree(self, name: str, values: Mapping[str, Any]) -> None:
@@ -61,12 +61,12 @@ class Workers(NamedTuple):
             self.channel.agree(name, values)
 
     def wait_for_all(self, name: str) -> None:
-        """Returns when all processes have come here."""
+        """Returns when all processes have called this."""
         if self.channel is not None:
             self.channel.wait_for_all(name)
 
     def part(self) -> None:
-        """Lets each process end by itself, as soon as all have come here."""
+        """Once all processes have called this, each may end on its own."""
         if self.channel is not None:
             self.channel.wait_for_all("trained")
             self.channel.leave()
@@ -76,11 +76,11 @@ class Workers(NamedTuple):
 def workers_of(settings: ExperimentSettings) -> Iterator[Workers]:
     """The devices or processes that train together, until the end of the block.
 
-    Where the strategy is `multiworker`, TensorFlow must not have run any operation before. If the
-    block ends by an error, the others are told; if another process is lost, this one ends too.
+    If the strategy is `multiworker`, TensorFlow must not have run any operation before. If the
+    block ends with an error, the others are told; if another process is lost, this one ends too.
 
     Raises:
-        UserError: if the other processes do not come, or differ from this one.
+        UserError: if the other processes do not arrive, or differ from this one.
         WorkerLost: if one of them ends while the block runs.
     """
     devices = settings.devices
@@ -114,7 +114,7 @@ def workers_of(settings: ExperimentSettings) -> Iterator[Workers]:
 
 
 def _speaking(cluster: Cluster) -> contextlib.AbstractContextManager[None]:
-    """A block in which the chief logs what all would, and the others warn of what they see."""
+    """A block in which the chief logs for all, and the others log only their own warnings."""
     if cluster.is_chief:
         return contextlib.nullcontext()
     logger.info("Training as %s of %d.", cluster.name(cluster.number), cluster.size)
@@ -126,11 +126,11 @@ def _strategy_of(
 ) -> tf.distribute.Strategy:
     """The strategy of processes that have met.
 
-    TensorFlow waits for the others without noticing that one is lost: the channel does, and
-    `ending` then ends this process. What may fail or take long is done before.
+    While TensorFlow waits for the others, it does not notice if one is lost: the channel does, and
+    `ending` then ends this process. Whatever may fail or take long is done before.
 
     Raises:
-        UserError: if another program has taken the port of this one since.
+        UserError: if another program has taken this process's port in the meantime.
     """
     try:
         with startup_lines_dropped():
@@ -147,9 +147,10 @@ def _strategy_of(
 
 @contextlib.contextmanager
 def _ended_after(seconds: float, ending: Ending) -> Iterator[None]:
-    """Ends the process where the block takes longer: TensorFlow would wait for an hour.
+    """Ends the process if the block takes longer: TensorFlow would wait for an hour.
 
-    Should TensorFlow hold Python's lock, a timer that needs none shows where it was.
+    If TensorFlow holds Python's global lock, a timer that does not need it ends the process and
+    prints where it was.
     """
     late = Lost(
         (
@@ -172,7 +173,7 @@ def _ended_after(seconds: float, ending: Ending) -> Iterator[None]:
 
 
 def _lost_by(error: BaseException, channel: Channel) -> Lost | None:
-    """Which process was lost, if that is why this one ends: TensorFlow may know it first."""
+    """The lost process, if that is why this one ends; TensorFlow may notice it first."""
     if isinstance(error, WorkerLost):
         return channel.lost or Lost(error.parts)
     if isinstance(error, tf.errors.OpError):
@@ -185,15 +186,15 @@ def _lost_by(error: BaseException, channel: Channel) -> Lost | None:
 
 
 def _worker_lost(lost: Lost, run: Workdir) -> WorkerLost:
-    """The error by which a process ends, and what its user can do then."""
-    if lost.is_refused:  # what to mend is said
+    """The error with which this process ends, and what its user can do then."""
+    if lost.is_refused:  # the message explains what to fix
         return WorkerLost(*lost.parts)
     is_saved = run.checkpoint.is_file() or run.previous_checkpoint.is_file()
     return WorkerLost(*lost.parts, ": ", CONTINUES if is_saved else BEGINS)
 
 
 def _reason(error: BaseException) -> Sequence[object]:
-    """Parts of a message on why this process ends."""
+    """Parts of a message that explains why this process ends."""
     if isinstance(error, UserError):
         return error.parts
     if isinstance(error, KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""The curriculum: neighbourhoods are discovered anew at the start of each round."""
+"""The curriculum: neighbourhoods are rediscovered at the start of each round."""
 
 import contextlib
 from collections.abc import Callable, Mapping
@@ -26,33 +26,33 @@ from and_tf.search.neighbourhoods_by_index import discover_by_index, import_fais
 class NeighbourhoodCurriculum(keras.callbacks.Callback):
     """Sets the neighbours and anchors of an `AND` model at the first epoch of each round.
 
-    The round follows from the optimiser's step, whatever way `fit` is cut into epochs or resumed,
-    and a round that the model has already entered is not discovered again. The logs of each epoch
-    get `round`, and from round 1 on `anchors`, `entropy_mean` (nats) and, where they can be
-    measured, `stability` and `consistency` (percent). Where only mutual neighbours count, these two
-    are of the pairs that count, and the logs get `mutual` (percent of the anchors' pairs) and
-    `anchors_alone`, the number of anchors without a pair.
+    The round follows from the optimiser's step, however `fit` is divided into epochs or resumed,
+    and discovery is not repeated for a round that the model has already entered. The logs of each
+    epoch contain `round`, and from round 1 on `anchors`, `entropy_mean` (nats) and, where they can
+    be measured, `stability` and `consistency` (percent). If only mutual neighbours count, these two
+    refer to the pairs that count, and the logs also contain `mutual` (percent of the anchors'
+    pairs) and `anchors_alone`, the number of anchors without a pair.
 
     Args:
         rounds: R, rounds after the initial one.
         epochs_per_round: epochs of each round.
         first_round_epochs: epochs of round 0; 0 means the same as the others.
-        steps_per_epoch: optimiser steps of a whole epoch; by default those that `fit` counts.
+        steps_per_epoch: optimiser steps of a whole epoch; by default the number that `fit` uses.
         anchors: which images become anchors, a key of `RULES`: `entropy` (the method) or `random`
             (its control).
-        anchor_share: fraction of the images that are anchors in the last round; 0 leaves the method
-            Instance, with discovery for its metrics alone.
-        features: function without arguments that returns (N, D) embeddings to discover from, such
-            as clean ones; None takes the bank, as the authors do.
+        anchor_share: fraction of the images that are anchors in the last round; 0 gives the method
+            Instance, with discovery only for its metrics.
+        features: function without arguments that returns the (N, D) embeddings to discover from,
+            such as clean ones; None uses the bank, as the authors do.
         labels: (N,) int, -1 where unknown, or None. Only for the metric `consistency`.
         seed: of the random anchors and of the faiss search.
-        search: `exact`, or `faiss` for tens of millions of images: approximate, its recall logged.
-        precision: of the similarities of exact search, see `discover`.
-        progress: show how far discovery is, and log its estimate where it takes over a minute.
-        interruptible: opens a block in which discovery runs, and which may be left by an exception
-            at any moment: the round is then not entered, and a later `fit` discovers it again.
+        search: `exact`, or `faiss` for tens of millions of images: approximate, with logged recall.
+        precision: of the similarities in exact search, see `discover`.
+        progress: show the progress of discovery, and log an estimate if it takes over a minute.
+        interruptible: opens a block in which discovery runs and which an exception may leave at any
+            moment. The round is then not entered, and a later `fit` discovers it again.
         sharing: the processes that train together, which share exact search.
-        blocks: where exact search of very many images keeps what it has done, until the next one
+        blocks: where exact search of very many images saves its progress, until the next discovery
             or the end of `fit`; None for nowhere.
 
     Reference: Huang et al., ICML 2019, section 3.3 and algorithm 1.
@@ -80,7 +80,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         if search not in SEARCHES:
             raise UserError(Argument("search", search), f" must be one of {', '.join(SEARCHES)}.")
         if search == "faiss":
-            import_faiss()  # not missed hours later
+            import_faiss()  # fails now if it is missing, not hours later
         if anchors not in RULES:
             raise UserError(Argument("anchors", anchors), f" must be one of {', '.join(RULES)}.")
         if not 0 <= anchor_share <= 1:
@@ -92,7 +92,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         self.search, self.precision, self.progress = search, precision, progress
         self.labels = None if labels is None else np.asarray(labels)
         self.interruptible, self.sharing, self.blocks = interruptible, sharing, blocks
-        self.metrics: dict[str, float] = {}  # of the round that the model is in
+        self.metrics: dict[str, float] = {}  # of the current round
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         steps_per_epoch = self.steps_per_epoch or self.params.get("steps")
@@ -109,20 +109,19 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
             logs.update(self.metrics, round=int(self.model.round.numpy()))
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        if self.blocks is not None:  # not before, for a checkpoint must hold what they have found
+        if self.blocks is not None:  # only now: a checkpoint must contain their results first
             self.blocks.remove()
 
     def metadata(self) -> dict[str, Any]:
-        """What a checkpoint keeps: the metrics of the round, of which not all could be measured
-        again."""
+        """The metrics of the round, for a checkpoint: not all of them could be measured again."""
         return {"curriculum": self.metrics}
 
     def restore(self, metadata: Mapping[str, Any]) -> None:
-        """Takes the metrics back from a checkpoint's metadata."""
+        """Restores the metrics from a checkpoint's metadata."""
         self.metrics = dict(metadata["curriculum"])
 
     def _enter(self, number: int) -> None:
-        """Begins a round; until discovery is over nothing is changed."""
+        """Begins a round; nothing changes until discovery has finished."""
         model = self.model
         before, had_neighbours = model.neighbours.numpy(), int(model.round.numpy()) > 0
         with self.interruptible():
@@ -155,14 +154,17 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         return discover_in_blocks(rows, neighbourhood_size, temperature, **arguments, kept=kept)
 
     def _rows(self) -> np.ndarray:
-        """(N, D), the rows to discover from."""
+        """The rows (N, D) to discover from."""
         return self.model.bank.read_all() if self.features is None else self.features()
 
     def _discover_by_index(
         self, neighbourhood_size: int, temperature: float, take_part: Callable[[], object]
     ) -> Neighbourhoods:
-        """By the first process for all: on other machines an index may come out differently. Those
-        that do not search only take part in reading the rows."""
+        """Discovery by an index, in the first process for all.
+
+        An index may come out differently on another machine. The other processes only take part in
+        reading the rows.
+        """
         rows = self._rows() if self.sharing.number == 0 else take_part()
 
         def compute() -> np.ndarray:
@@ -176,13 +178,13 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         return Neighbourhoods(np.ascontiguousarray(both[:, 0]).view(np.float32), both[:, 1:])
 
     def _select(self, entropy: np.ndarray, number: int) -> np.ndarray:
-        """(N,) bool, the anchors of a round: their number grows by equal steps."""
+        """The anchors of a round, (N,) bool: their number grows in equal steps."""
         fraction = self.anchor_share * number / self.plan.rounds
-        num_anchors = int(len(entropy) * fraction + 1e-9)  # exact, where rounding falls short
+        num_anchors = int(len(entropy) * fraction + 1e-9)  # against rounding errors
         return self.rule(entropy, num_anchors, [self.seed, number])
 
     def _counted(self, neighbours: np.ndarray) -> np.ndarray:
-        """(N, k) int, neighbours with -1 in place of those that do not count."""
+        """Neighbours (N, k) int, with -1 in place of those that do not count."""
         if not self.model.mutual_neighbours:
             return neighbours
         return np.where(are_mutual(neighbours), neighbours, -1)

@@ -1,8 +1,8 @@
-"""Metrics of the rounds: what they are, and whether neighbours share their anchor's label."""
+"""Metrics of the rounds: their titles and meanings, and consistency with the labels."""
 
 import numpy as np
 
-# What the curriculum adds to an epoch's logs, in the order of the report's columns.
+# Metrics that the curriculum adds to an epoch's logs, in the order of the report's columns.
 METRIC_TITLES = {
     "anchors": "anchors",
     "stability": "stability (%)",
@@ -30,9 +30,9 @@ def consistency(
     labels: np.ndarray,
     is_neighbour: np.ndarray | None = None,
 ) -> float | None:
-    """Fraction of (anchor, neighbour) pairs with equal labels, in percent.
+    """Percentage of (anchor, neighbour) pairs with equal labels.
 
-    Pairs in which an image has no label (-1) are left out; None where no pair is left.
+    Pairs in which an image has no label (-1) are left out; None if no pair remains.
 
     Args:
         neighbours: (N, k) int.

@@ -1,4 +1,4 @@
-"""The loss of AND, and of Instance where no image is an anchor: written out, and over a bank."""
+"""The loss of AND, which without anchors is that of Instance: on given logits, and over a bank."""
 
 import keras
 import numpy as np
@@ -41,8 +41,8 @@ def neighbourhood_loss(
 
 
 def _counted(is_anchor: tf.Tensor, is_neighbour: tf.Tensor | None) -> tf.Tensor:
-    """Whether neighbours count: (B, 1) bool for all of an image, or (B, k) for each."""
-    of_anchor = is_anchor[:, None]  # instances stand alone
+    """Whether neighbours count, bool: (B, 1) for all neighbours of an image, or (B, k) for each."""
+    of_anchor = is_anchor[:, None]  # an image that is not an anchor has no neighbours
     return of_anchor if is_neighbour is None else of_anchor & is_neighbour
 
 
@@ -64,7 +64,7 @@ def bank_loss(
 ) -> tf.Tensor:
     """`neighbourhood_loss` against a bank of any size, without an array of shape (B, N).
 
-    Its gradient comes out of the same pass, and goes to the embeddings alone.
+    The same pass computes the gradient, which flows to the embeddings only.
 
     Args:
         embeddings: (B, D) float.
@@ -103,12 +103,12 @@ def bank_loss_and_gradient(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """`bank_loss` and its gradient, in one pass over the bank.
 
-    The gradient is that of the softmax over all rows less that over the image's own neighbourhood:
-    the mean row under the one, less the mean row under the other, over the temperature.
+    The gradient is the mean row under the softmax over all rows minus the mean row under the
+    softmax over the image's own neighbourhood, divided by the temperature.
 
     Args:
         Those of `bank_loss`.
-        entropy_weight: of `unification_entropy`, which is added; None for none.
+        entropy_weight: weight of `unification_entropy`, which is added; None to leave it out.
 
     Returns:
         Losses (B,) float32 in nats, and the gradient (B, D) float32 of each with respect to its

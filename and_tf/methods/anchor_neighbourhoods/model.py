@@ -18,10 +18,10 @@ from and_tf.runs.checkpoint import Stored
 class AND(InstanceModel):
     """Anchor Neighbourhood Discovery around an encoder.
 
-    A step is the non-parametric softmax of a batch against the bank: an anchor is to be found in
-    its neighbourhood, every other image in its own row, as by `InstanceModel`, which AND is in
-    round 0. `NeighbourhoodCurriculum` sets `neighbours`, `is_anchor`, `entropy` and `round`, which
-    are weights of the model as the bank is, so that one checkpoint holds all.
+    A step computes the non-parametric softmax of a batch against the bank: an anchor should match
+    its neighbourhood, every other image its own row, as in `InstanceModel`, which AND is in round
+    0. `NeighbourhoodCurriculum` sets `neighbours`, `is_anchor`, `entropy` and `round`, which are
+    weights of the model, as is the bank, so one checkpoint contains everything.
 
     Args:
         encoder: any built `keras.Model` from images to rows (B, D), see `MethodModel`.
@@ -29,11 +29,11 @@ class AND(InstanceModel):
         neighbourhood_size: k, neighbours besides the anchor itself, from 1 to N - 1.
         temperature: tau of the paper.
         rate: eta of the paper, the fraction of the new embedding in a bank update.
-        seed: makes the bank's start reproducible, or None.
+        seed: makes the bank's initial rows reproducible, or None.
         logits_budget_mb: memory in MiB for a replica's logits (B, N) float32; beyond it the loss
-            runs over the bank in blocks (`bank_loss`). Their exponentials take as much.
-        mutual_neighbours: only neighbours count of which the image is a neighbour as well; an
-            anchor without such a neighbour stands alone.
+            passes over the bank in blocks (`bank_loss`). Their exponentials take as much again.
+        mutual_neighbours: whether only those neighbours count of which the image is itself a
+            neighbour; an anchor without any is treated like any other image.
         **kwargs: the options of `InstanceModel`, such as `views`, and those of `keras.Model`.
 
     Example:
@@ -64,7 +64,7 @@ class AND(InstanceModel):
             )  # fmt: skip
         super().__init__(encoder, num_samples, temperature, rate, seed, logits_budget_mb, **kwargs)
         self.neighbourhood_size, self.mutual_neighbours = neighbourhood_size, mutual_neighbours
-        # Not int32, which TensorFlow keeps on the host: XLA could not read it on a GPU.
+        # Not int32, which TensorFlow keeps on the host, where XLA on a GPU could not read it.
         self.neighbours = self._weight("neighbours", (num_samples, neighbourhood_size), "int64")
         self.is_anchor = self._weight("is_anchor", (num_samples,), "bool")
         self.entropy = self._weight("entropy", (num_samples,), "float32")
@@ -98,7 +98,7 @@ class AND(InstanceModel):
     def _are_mutual(self, indices: tf.Tensor, neighbours: tf.Tensor) -> tf.Tensor:
         """Whether images (B,) are neighbours of their neighbours (B, k): (B, k) bool.
 
-        It follows from the table of neighbours, so that nothing more is kept in checkpoints.
+        This follows from the table of neighbours, so checkpoints need not store it.
         """
         back = read_rows(self.neighbours.value, neighbours)  # (B, k, k)
         own = tf.cast(indices, back.dtype)[:, None, None]

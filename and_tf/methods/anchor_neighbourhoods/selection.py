@@ -1,6 +1,6 @@
 """The selection of anchors, by named rules.
 
-A new rule is a function like `lowest_entropy`, and a line in `RULES`.
+To add a rule, write a function like `lowest_entropy` and add a line to `RULES`.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ def lowest_entropy(entropy: np.ndarray, num_anchors: int, seed: Sequence[int]) -
     Args:
         entropy: (N,) float, in nats.
         num_anchors: from 0 to N.
-        seed: of run and round; not used.
+        seed: of the run and the round; not used.
 
     Returns:
         (N,) bool.
@@ -25,7 +25,10 @@ def lowest_entropy(entropy: np.ndarray, num_anchors: int, seed: Sequence[int]) -
 
 
 def random_images(entropy: np.ndarray, num_anchors: int, seed: Sequence[int]) -> np.ndarray:
-    """Random images, others in each round: the control of the method. As `lowest_entropy`."""
+    """Random images, different in each round: the control of the method.
+
+    Takes and returns the same as `lowest_entropy`.
+    """
     return select_anchors(np.random.default_rng(seed).random(len(entropy)), num_anchors)
 
 

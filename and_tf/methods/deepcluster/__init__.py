@@ -1,1 +1,1 @@
-"""DeepCluster: the clusters of the features are the classes that the next epoch learns."""
+"""DeepCluster: clusters of the features are the classes that the next epoch learns."""

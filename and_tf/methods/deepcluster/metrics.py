@@ -1,10 +1,10 @@
-"""Metrics of the clusters: what they are, and how they compare with others and with labels."""
+"""Metrics of the clusters: titles, meanings, and agreement with previous clusters and labels."""
 
 import numpy as np
 
 from and_tf.data.subsets import has_labels
 
-# What the reassignment adds to an epoch's logs, in the order of the report's columns.
+# Metrics that the reassignment adds to an epoch's logs, in the order of the report's columns.
 METRIC_TITLES = {
     "nmi_previous": "NMI to the previous clusters",
     "nmi_labels": "NMI to labels",
@@ -25,16 +25,16 @@ METRIC_MEANINGS = {
 def cluster_metrics(
     clusters: np.ndarray, before: np.ndarray | None, labels: np.ndarray | None
 ) -> dict[str, float]:
-    """How large clusters are, and how well they agree with others.
+    """Sizes of the clusters, and their agreement with previous clusters and labels.
 
     Args:
         clusters: (N,) int.
-        before: (N,) int, the clusters of the epoch before; None in the first.
+        before: (N,) int, the clusters of the previous epoch; None in the first.
         labels: (N,) int, -1 where unknown; or None.
 
     Returns:
         `largest_cluster` and `smallest_cluster` in images; `nmi_previous` and `nmi_labels`, the
-        mutual information normalised by the arithmetic mean (0..1), where there is something to
+        mutual information normalised by the arithmetic mean (0 to 1), if there is something to
         compare with.
 
     Reference: Caron et al., ECCV 2018, section 4.1.

@@ -1,4 +1,4 @@
-"""DeepCluster as a Keras model: a classifier of clusters, which are assigned anew each epoch."""
+"""DeepCluster as a Keras model: a classifier of clusters, which are reassigned each epoch."""
 
 import logging
 from typing import Any
@@ -10,28 +10,29 @@ from and_tf.methods.classifier_model import ClassifierModel
 
 logger = logging.getLogger(__name__)
 
-NEVER = -1  # in place of an epoch
+NEVER = -1  # instead of an epoch
 
 
 @keras.saving.register_keras_serializable("and_tf")
 class DeepClusterModel(ClassifierModel):
-    """An encoder that learns to tell apart the clusters of its own features.
+    """An encoder that learns to distinguish the clusters of its own features.
 
     `ClusterReassignment` assigns the clusters at the start of each epoch. They and the epoch are
-    weights of the model, so that one checkpoint holds all. The top sees the features after a ReLU,
-    as in the authors' code; what is clustered are the features before it. The top drawn anew begins
-    without momentum if the optimizer is `TorchSGD`; one of Keras keeps the previous top's.
+    weights of the model, so one checkpoint contains everything. The top takes the features after a
+    ReLU, as in the authors' code; the clusters are those of the features before it. A redrawn top
+    starts without momentum if the optimizer is `TorchSGD`; a Keras optimizer keeps the previous
+    top's.
 
     Args:
         encoder: any built `keras.Model` from images to rows (B, D), see `MethodModel`.
         num_samples: number of training images N.
         num_classes: K, number of clusters.
-        seed: of top layers and order, or None.
+        seed: of the top layers and the order of the images, or None.
         **kwargs: of `keras.Model`.
 
     Attributes:
         classes: variable (N,) int64, the cluster of each image.
-        assigned_epoch: variable, int32 scalar, the epoch whose clusters these are; -1 before any.
+        assigned_epoch: variable, int32 scalar, the epoch of these clusters; -1 before the first.
 
     Example:
         model = DeepClusterModel(encoder, num_samples=len(source), num_classes=100)
@@ -66,7 +67,7 @@ class DeepClusterModel(ClassifierModel):
         )
 
     def begin_epoch(self, epoch: int, clusters: np.ndarray) -> None:
-        """Takes the clusters (N,) int of an epoch, with a fresh top and a fresh momentum of it."""
+        """Sets the clusters (N,) int of an epoch, redraws the top and resets its momentum."""
         self.classes.assign(clusters)
         self.draw_top(epoch)
         optimizer: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
@@ -93,14 +94,14 @@ class DeepClusterModel(ClassifierModel):
 
 
 def uniform_over_clusters(clusters: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws as many images as there are, equally many of each cluster, in random order.
+    """Draws N images in random order, equally many from each cluster.
 
-    Where N is no multiple of the number of clusters, some that are drawn get one more. The images
-    of a cluster that has too few are repeated equally often, give or take one.
+    If N is not a multiple of the number of clusters, randomly chosen clusters contribute one more.
+    The images of a cluster that has too few are repeated equally often, give or take one.
 
     Args:
-        clusters: (N,) int; numbers without images are passed over.
-        rng: of all random choices.
+        clusters: (N,) int; empty clusters are ignored.
+        rng: for all random choices.
 
     Returns:
         (N,) int64 indices of images.

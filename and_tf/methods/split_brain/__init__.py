@@ -1,1 +1,1 @@
-"""Split-Brain: each half of an encoder predicts what the other half sees."""
+"""Split-Brain: each half of an encoder predicts the input of the other half."""

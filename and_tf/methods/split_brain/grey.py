@@ -1,4 +1,4 @@
-"""Whether images have any colour, without which Split-Brain has nothing to predict."""
+"""Detects images without any colour, from which Split-Brain cannot learn."""
 
 import logging
 from typing import Any
@@ -13,14 +13,14 @@ from and_tf.data.subsets import evenly_spaced
 
 logger = logging.getLogger(__name__)
 
-SAMPLE, SIDE = 200, 32  # images that are looked at, and their side in pixels
-MOST_DIFFERENCE = 3  # between the channels of a grey pixel, which JPEG may move
+SAMPLE, SIDE = 200, 32  # images that are examined, and their side in pixels
+MOST_DIFFERENCE = 3  # between the channels of a grey pixel, which JPEG may change
 
 
 def are_grey(source: Source, sharing: Sharing = ALONE) -> bool:
-    """Whether none of some images of a source, evenly spaced, has a pixel of any colour.
+    """Whether all pixels of an evenly spaced sample of a source's images are grey.
 
-    Of processes that share the work each looks at some of them.
+    Processes that share the work examine some of the images each.
     """
     sample = evenly_spaced(len(source), SAMPLE)
     own = sample[slice(*share(len(sample), sharing.number, sharing.size))]
@@ -31,7 +31,7 @@ def are_grey(source: Source, sharing: Sharing = ALONE) -> bool:
 
 
 class GreyWarning(keras.callbacks.Callback):
-    """Warns of grey images before the first step of a run; one that is continued was warned.
+    """Warns of grey images before the first step of a run, but not when a run continues.
 
     Args:
         train: the training images.

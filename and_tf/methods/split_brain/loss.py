@@ -1,4 +1,4 @@
-"""Split-Brain's loss: per-pixel cross-entropy of what the other half sees."""
+"""Split-Brain's loss: per-pixel cross-entropy of predicting the other half's input."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,12 +9,12 @@ from and_tf.methods.split_brain.bins import colour_bin_of, lightness_bin_of
 def split_brain_losses(
     colour_logits: tf.Tensor, lightness_logits: tf.Tensor, lab: tf.Tensor
 ) -> tf.Tensor:
-    """Cross-entropy of both halves' predictions, the mean over places each, and their sum.
+    """Sum of the two halves' cross-entropies, each averaged over positions.
 
     Args:
         colour_logits: (B, h, w, Q), predicted from L; see `colour_bins`.
         lightness_logits: (B, h, w, 100), predicted from ab.
-        lab: (B, H, W, 3) float32, the images, reduced to (h, w) for the targets.
+        lab: (B, H, W, 3) float32, the images, which are reduced to (h, w) for the targets.
 
     Returns:
         (B,) float32, in nats.
@@ -28,24 +28,24 @@ def split_brain_losses(
 
 
 def _cross_entropy(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """(B,) float32 of logits (B, h, w, C) and targets (B, h, w)."""
+    """Mean cross-entropy (B,) float32 of logits (B, h, w, C) and targets (B, h, w)."""
     rows = tf.reshape(tf.cast(logits, tf.float32), [-1, logits.shape[-1]])  # (B h w, C)
-    # In this form TensorFlow compares no shapes in the step, for which it would wait for a GPU.
+    # With rows TensorFlow does not compare shapes within the step, which would wait for the GPU.
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tf.reshape(targets, [-1]), rows)
     return tf.reduce_mean(tf.reshape(losses, [-1, *logits.shape[1:3]]), axis=(1, 2))
 
 
 def area_means(images: tf.Tensor, places: tuple[int, int]) -> tf.Tensor:
-    """Images (B, H, W, C) reduced to (B, h, w, C): means over equal rectangles.
+    """Reduces images (B, H, W, C) to (B, h, w, C), the means over equal rectangles.
 
-    `tf.image.resize` by area has no form in XLA, and a matrix product on a GPU in TensorFloat-32
-    would round lightness to 11 significant bits, which moves it into another bin.
+    XLA does not support `tf.image.resize` by area, and a matrix product in TensorFloat-32 on a GPU
+    would round lightness to 11 significant bits, which may move it to another bin.
     """
     return _means_along(_means_along(images, 1, places[0]), 2, places[1])
 
 
 def _means_along(images: tf.Tensor, axis: int, count: int) -> tf.Tensor:
-    """Images whose `axis` is reduced to `count` means over equal lengths."""
+    """Reduces one axis of images to `count` means over equal lengths."""
     pixels, weights = _parts(images.shape[axis], count)  # (count, K) each
     parts = tf.gather(images, pixels, axis=axis)  # (B, count, K, W, C) or (B, h, count, K, C)
     weights = weights.reshape(*weights.shape, *[1] * (3 - axis))
@@ -53,9 +53,9 @@ def _means_along(images: tf.Tensor, axis: int, count: int) -> tf.Tensor:
 
 
 def _parts(size: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """(count, K) int32 and float32: the pixels of each mean, and by how much they are part of it.
+    """The pixels of each mean, and their weights: (count, K) int32 and float32.
 
-    K is the most that a mean has; where one has fewer, the others weigh nothing.
+    K is the largest number of pixels in a mean; where one has fewer, the excess weights are 0.
     """
     edges = np.arange(count + 1) * size / count  # of the parts
     first, last = np.floor(edges[:-1] + 1e-6), np.ceil(edges[1:] - 1e-6)

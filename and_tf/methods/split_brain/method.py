@@ -1,4 +1,4 @@
-"""The method Split-Brain: two halves of an encoder predict what the other half sees."""
+"""The method Split-Brain: each half of an encoder predicts the input of the other half."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ class SplitBrain(Method):
     """Split-Brain autoencoder.
 
     One half of the encoder predicts the colour of an image from its lightness, the other its
-    lightness from its colour. Changes of colour in the augmentation spoil both, and are off unless
-    they are asked for.
+    lightness from its colour. Colour augmentation spoils both and is off unless requested.
 
     Reference: Zhang et al., CVPR 2017.
     """

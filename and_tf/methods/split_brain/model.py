@@ -1,4 +1,4 @@
-"""Split-Brain as a Keras model: an encoder of two halves, and a head on each."""
+"""Split-Brain as a Keras model: an encoder in two halves, with a head on each."""
 
 from typing import Any
 
@@ -12,23 +12,24 @@ from and_tf.methods.method_model import MethodModel
 from and_tf.methods.split_brain.bins import LIGHTNESS_BINS, colour_bins
 from and_tf.methods.split_brain.loss import split_brain_losses
 
-HEADS = "heads/"  # the names of their arrays in a checkpoint begin so
+HEADS = "heads/"  # prefix of their arrays' names in a checkpoint
 
 
 @keras.saving.register_keras_serializable("and_tf")
 class SplitBrainModel(MethodModel):
-    """An encoder of two halves, trained to predict ab from L and L from ab.
+    """An encoder in two halves, trained to predict ab from L and L from ab.
 
-    The heads, one convolution of 1 x 1 on the last map of each half, are not part of the encoder.
+    The heads, a 1 x 1 convolution on the last feature map of each half, are not part of the
+    encoder.
 
     Args:
-        encoder: of `build_encoder(..., split=True)`.
+        encoder: from `build_encoder(..., split=True)`.
         num_samples: number of training images N.
         seed: of the heads' weights, or None.
         **kwargs: of `keras.Model`.
 
     Raises:
-        UserError: if the encoder is another.
+        UserError: if the encoder is not made of two halves.
 
     Reference: Zhang et al., Split-Brain Autoencoders, CVPR 2017.
     """
@@ -59,18 +60,18 @@ class SplitBrainModel(MethodModel):
 
 
 def build_predictor(encoder: keras.Model, seed: int | None = None) -> keras.Model:
-    """What both halves of an encoder predict, by heads with fresh weights.
+    """Builds a model of both halves' predictions, with newly initialised heads.
 
     Args:
-        encoder: of `build_encoder(..., split=True)`, whose layers are shared.
-        seed: of the heads.
+        encoder: from `build_encoder(..., split=True)`; its layers are shared.
+        seed: of the heads' weights.
 
     Returns:
         keras.Model from images (B, H, W, 3) in 0..255 to logits of colour (B, h, w, Q), logits of
         lightness (B, h, w, 100), and the images in Lab (B, H, W, 3).
 
     Raises:
-        UserError: if the encoder is another.
+        UserError: if the encoder is not made of two halves.
     """
     try:
         maps = [encoder.get_layer(f"fc_{half}").output for half in ("lightness", "colour")]

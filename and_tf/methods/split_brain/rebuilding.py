@@ -1,4 +1,4 @@
-"""Images as Split-Brain's halves predict them."""
+"""Images rebuilt from the predictions of Split-Brain's halves."""
 
 import keras
 import numpy as np
@@ -11,18 +11,18 @@ from and_tf.methods.split_brain.loss import area_means
 
 
 def rebuilt_images(predictor: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Images with what one half or both predict in place of their own lightness and colour.
+    """Replaces the lightness, the colour, or both, of images by the halves' predictions.
 
-    A prediction is the mean of the predicted distribution at each place of the last map, enlarged
-    to the size of the images.
+    A prediction is the mean of the predicted distribution at each position of the last feature map,
+    enlarged to the size of the images.
 
     Args:
-        predictor: of `build_predictor`.
+        predictor: from `build_predictor`.
         images: (n, H, W, 3) uint8.
 
     Returns:
-        By caption, (n, H, W, 3) uint8 each. The first is the most that can be predicted: the
-        images reduced to the resolution of the last map, and enlarged again.
+        Images by caption, each (n, H, W, 3) uint8. The first is the best possible prediction: the
+        images reduced to the resolution of the last feature map and enlarged again.
     """
     colour_logits, lightness_logits, lab = (
         np.asarray(each, np.float32)
@@ -43,7 +43,7 @@ def rebuilt_images(predictor: keras.Model, images: np.ndarray) -> dict[str, np.n
 
 
 def _enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Maps (n, h, w, C) float32 as (n, H, W, C), bicubic."""
+    """Enlarges maps (n, h, w, C) to (n, H, W, C) float32, by bicubic interpolation."""
     planes = maps.transpose(0, 3, 1, 2).reshape(-1, *maps.shape[1:3])  # (n x C, h, w)
     large = [
         np.asarray(Image.fromarray(plane).resize(size[::-1], Image.Resampling.BICUBIC))

@@ -1,4 +1,4 @@
-"""What a run measures, logs and keeps beside its steps: one callback per file."""
+"""Callbacks that measure, log and save during training, one per file."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,11 +32,11 @@ __all__ = [
 
 
 class RunCallbacks(NamedTuple):
-    """All that acts beside the steps of a run.
+    """The callbacks of a run.
 
     Attributes:
-        all: in the order in which they act.
-        log, checkpoints: those that the loop calls itself.
+        all: in the order in which they are called.
+        log, checkpoints: those that the training loop also uses directly.
     """
 
     all: list[keras.callbacks.Callback]
@@ -51,14 +51,14 @@ def run_callbacks(
     stop: "StopRequest",
     heartbeat: Heartbeat | None = None,
 ) -> RunCallbacks:
-    """The callbacks of a run.
+    """Builds the callbacks of a run.
 
     Args:
         experiment: the parts of the run.
-        of_method: the method's callbacks; they act first.
+        of_method: the method's callbacks, which are called first.
         monitor: measures the evaluations.
-        stop: whether a stop was asked for.
-        heartbeat: is told of the first epoch.
+        stop: whether a stop was requested.
+        heartbeat: logs the progress of the first epoch.
     """
     run, plan, settings = experiment.run, experiment.plan, experiment.settings.run
     per_epoch = experiment.steps_per_epoch
@@ -89,7 +89,7 @@ def run_callbacks(
 
 
 def callback_metadata(of_method: list[keras.callbacks.Callback]) -> dict[str, Any]:
-    """What the method's callbacks keep in a checkpoint besides variables."""
+    """Metadata that the method's callbacks store in a checkpoint."""
     kept: dict[str, Any] = {}
     for callback in of_method:
         if isinstance(callback, KeepsMetadata):
@@ -100,7 +100,7 @@ def callback_metadata(of_method: list[keras.callbacks.Callback]) -> dict[str, An
 def restore_metadata(
     of_method: list[keras.callbacks.Callback], metadata: Mapping[str, Any]
 ) -> None:
-    """Gives the method's callbacks back what they kept in a checkpoint."""
+    """Restores the method's callbacks from the metadata of a checkpoint."""
     for callback in of_method:
         if isinstance(callback, KeepsMetadata):
             callback.restore(metadata)

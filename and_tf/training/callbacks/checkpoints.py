@@ -1,4 +1,4 @@
-"""When the whole state of a run is written."""
+"""Saves the whole state of a run."""
 
 import time
 from collections.abc import Callable
@@ -21,12 +21,12 @@ BEST_BY = "knn_top1_train"
 
 
 class EpochEnd(NamedTuple):
-    """What is kept of an epoch's end besides the last checkpoint.
+    """What is saved at the end of an epoch in addition to the last checkpoint.
 
     Attributes:
-        epoch: its number, from 0 on.
-        best: percent of `BEST_BY`, where no epoch was better; else None.
-        round: the round that ends with it; None in the middle of one.
+        epoch: its number, from 0.
+        best: `BEST_BY` in percent if this epoch is the best so far, otherwise None.
+        round: the round that ends with this epoch; None in the middle of a round.
     """
 
     epoch: int
@@ -35,26 +35,26 @@ class EpochEnd(NamedTuple):
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves every so many epochs, steps and minutes, at round ends, and when asked to stop.
+    """Saves at intervals of epochs, steps and minutes, at the end of rounds, and on a stop request.
 
-    Keeps the last two checkpoints; the encoder, and what the method keeps of a round, at the end of
-    each round, for good; and the encoder that did best on held-out training images. Where an
-    execution holds several steps, all this happens at the end of the execution.
+    Keeps the last two checkpoints; permanently, for each round, the encoder and the method's state
+    at the end of the round; and the encoder that did best on held-out training images. If an
+    execution contains several steps, saving waits for the end of the execution.
 
-    The state is copied between two steps and written by `writer` while training goes on. `fit`
-    waits for it at its end.
+    The state is copied between two steps and written by `writer` while training continues. `fit`
+    waits for the writer at its end.
 
     Args:
-        run: folder.
-        settings: how often.
+        run: the run's folder.
+        settings: how often to save.
         plan: the rounds of the run.
-        counter: acts before this callback.
-        monitor: its state belongs to the run's.
-        stop: a stop that was asked for ends training after a checkpoint.
-        of_method: gives what the method's callbacks keep besides variables.
-        keeps_best: whether there is a best encoder; not where the method learns the labels of the
-            training images, of which the most overfitted would be the best.
-        origin: `Workdir.origin`, kept in all of them; None without a run that others could follow.
+        counter: called before this callback.
+        monitor: its state is saved with the run's.
+        stop: a stop request ends training after a checkpoint.
+        of_method: returns the metadata of the method's callbacks.
+        keeps_best: whether to save the best encoder; False if the method learns the labels of the
+            training images, since the most overfitted encoder would be the best.
+        origin: `Workdir.origin`, stored in all checkpoints; None if there is none.
     """
 
     def __init__(
@@ -80,11 +80,11 @@ class Checkpoints(keras.callbacks.Callback):
         self.loss_to_restore: list[np.ndarray] = []
 
     def on_train_begin(self, logs=None):
-        if self.saved_step is None and self.counter.step > 0:  # a run that is continued
+        if self.saved_step is None and self.counter.step > 0:  # the run is continued
             self.saved_step = self.counter.step
 
     def on_epoch_begin(self, epoch, logs=None):
-        # `fit` has reset the running loss of an epoch that is continued in its middle.
+        # `fit` has reset the running loss of an epoch that is continued halfway.
         for variable, value in zip(
             self.model.loss_tracker.variables, self.loss_to_restore, strict=False
         ):
@@ -93,8 +93,8 @@ class Checkpoints(keras.callbacks.Callback):
         self._stop_if_asked()
 
     def on_train_batch_end(self, batch, logs=None):
-        # An epoch's last step is saved with the epoch's end, after its metrics and round are
-        # written: a kill between the two would lose them.
+        # The last step of an epoch is saved by `on_epoch_end`, after the epoch's metrics and round
+        # are written: a kill between the two would lose them.
         if self._is_due() and not self.counter.is_epoch_end:
             self.save()
         self._stop_if_asked()
@@ -106,7 +106,7 @@ class Checkpoints(keras.callbacks.Callback):
         ends_round = self.plan.ends_round(epoch)
         every = self.settings.checkpoint_epochs
         is_epoch_due = every and (epoch + 1) % every == 0
-        # Also the best, for a run that is continued must know of it.
+        # Also for the best, which a continued run must know.
         if is_epoch_due or is_best or ends_round or self._is_due():
             ended = self.plan.round_of(epoch) if ends_round and self.counter.is_epoch_end else None
             best = self.monitor.best if is_best else None
@@ -119,12 +119,12 @@ class Checkpoints(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _is_due(self) -> bool:
-        # An execution of several steps may pass the step that is due.
+        # An execution of several steps may skip the step that is due.
         every, step = self.settings.checkpoint_steps, self.counter.step
         is_step_due = every and step // every > (self.saved_step or 0) // every
         is_time_due = time.monotonic() - self.saved_at > 60 * self.settings.checkpoint_minutes
         agreement = self.model.agreement
-        if agreement is not None:  # of processes, which save and stop after the same step
+        if agreement is not None:  # processes must save and stop after the same step
             agreed = agreement.agreed()
             agreement.wish(self.stop.is_wished, save=is_time_due and not agreed.save)
             is_time_due = agreed.save
@@ -132,21 +132,21 @@ class Checkpoints(keras.callbacks.Callback):
         return is_step_due or is_time_due or self.stop.is_asked
 
     def save(self, end: EpochEnd | None = None, **more: Any) -> None:
-        """Copies the state, and has it written while training goes on, unless it is already.
+        """Copies the state, unless it is already saved, and writes it while training continues.
 
         Args:
-            end: what is kept of the epoch besides, written from the same copy.
+            end: what else to save of the epoch, written from the same copy.
             more: metadata, such as an epoch whose evaluation was interrupted.
 
         Raises:
-            UserError: if a value of the state that was saved before is not finite.
-            OSError: if that could not be written; the checkpoint before it stays.
+            UserError: if the previous save failed because a value was not finite.
+            OSError: if the previous save could not be written; the checkpoint before it is kept.
         """
         step = int(self.model.optimizer.iterations.numpy())
         is_new = step != self.saved_step
         if not is_new and (end is None or (end.best is None and end.round is None)):
             return
-        self.writer.wait()  # before there is a second copy in memory
+        self.writer.wait()  # or there would be a second copy in memory
         state = checkpoint.training_state(self.model) | self.monitor.state
         of_round = checkpoint.round_state(self.model)
         if not self.run.is_writable:
@@ -167,11 +167,11 @@ class Checkpoints(keras.callbacks.Callback):
         self.saved_step, self.saved_at = step, time.monotonic()
 
     def save_interrupted(self, epoch: int, logs: dict[str, Any]) -> None:
-        """Writes the state after an epoch's last step, whose evaluation is to be repeated."""
+        """Saves the state after the last step of an epoch whose evaluation is to be repeated."""
         self.save(interrupted={"epoch": epoch, "logs": logs})
 
     def _write_ends(self, end: EpochEnd, step: int, arrays: dict[str, np.ndarray]) -> None:
-        """The end of a round and the best encoder: one file where it is both."""
+        """Writes the end of a round and the best encoder, as one file if they are the same."""
         metadata = {"step": step, "epoch": end.epoch + 1} | self.of_run
         of_best = {BEST_BY: end.best} if end.best is not None else {}
         if end.round is not None:

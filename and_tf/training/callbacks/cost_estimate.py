@@ -1,4 +1,4 @@
-"""What the rest of a run will take, logged after its first steps."""
+"""Logs an estimate of a run's remaining time after its first steps."""
 
 import logging
 import time
@@ -11,20 +11,20 @@ from and_tf.training.durations import clock
 
 logger = logging.getLogger(__name__)
 
-ROUGH_AFTER = 3  # steps, of which the first one traces and compiles
+ROUGH_AFTER = 3  # steps, of which the first traces and compiles
 SETTLED_AFTER = 20  # steps, when caches and threads have warmed up
-WARM_UP = 5  # of these steps; the rough estimate has no time for it
-DIFFERENT = 0.2  # part by which a second estimate must differ from the first to be logged
+WARM_UP = 5  # of these 20 steps; the rough estimate comes too early for it
+DIFFERENT = 0.2  # fraction by which a second estimate must differ from the first to be logged
 
 
 class CostEstimate(keras.callbacks.Callback):
-    """Logs after 3 steps of a start or a continuation, and again if 20 steps tell otherwise.
+    """Logs an estimate after 3 steps, and another after 20 if it differs.
 
-    Only time within epochs counts: discovery comes before an epoch, evaluation after it. Where an
-    execution holds many steps, whole executions are measured and the first one warms up.
+    Only time within epochs counts: discovery comes before an epoch, evaluation after it. If an
+    execution contains many steps, whole executions are measured and the first serves as warm-up.
 
     Args:
-        counter: acts before this callback.
+        counter: called before this callback.
         plan: the rounds of the run.
         steps_per_epoch: optimiser steps of a whole epoch.
     """
@@ -32,7 +32,7 @@ class CostEstimate(keras.callbacks.Callback):
     def __init__(self, counter: StepCounter, plan: RoundPlan, steps_per_epoch: int):
         super().__init__()
         self.counter, self.plan, self.steps_per_epoch = counter, plan, steps_per_epoch
-        self.began = -1  # step; -1 before the first one
+        self.began = -1  # the step at which training began; -1 until then
         self.rough = _Rate(warm_up=1)
         self.settled = _Rate(WARM_UP)
         self.logged: float | None = None  # seconds per step
@@ -48,7 +48,7 @@ class CostEstimate(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if self.is_over:
             return
-        # The device is done with these steps: `fit` has fetched their loss for `logs`.
+        # The device has finished these steps: `fit` has fetched their loss for `logs`.
         now, done = time.monotonic(), self.counter.step - self.began
         for rate in (self.rough, self.settled):
             rate.add(done, now - self.last_read)
@@ -77,19 +77,19 @@ class CostEstimate(keras.callbacks.Callback):
 
 
 class _Rate:
-    """Seconds per step, without those of a warm-up.
+    """Seconds per step, not counting a warm-up.
 
     Args:
-        warm_up: steps that are not measured, at least the first execution.
+        warm_up: steps that are not measured; at least the first execution is not.
     """
 
     def __init__(self, warm_up: int):
         self.warm_up = warm_up
-        self.warm = -1  # step from which on is measured
+        self.warm = -1  # the step from which to measure
         self.seconds, self.steps = 0.0, 0
 
     def add(self, done: int, seconds: float) -> None:
-        """So many steps are done, the last execution in this time."""
+        """Records that `done` steps are finished and how many seconds the last execution took."""
         if self.warm < 0:
             self.warm = done if done >= self.warm_up else -1
             return

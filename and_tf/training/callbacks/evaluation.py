@@ -1,4 +1,4 @@
-"""The online evaluation, every few epochs and at each round's end."""
+"""The evaluation during training, every few epochs and at the end of each round."""
 
 import logging
 from collections.abc import Callable
@@ -14,21 +14,22 @@ from and_tf.training.stopping import StopRequest
 
 logger = logging.getLogger(__name__)
 
-# Uniformity above this: the mean squared distance of two images is below 0.01 (of at most 4).
+# Uniformity above this means a mean squared distance between images below 0.01 (of at most 4).
 COLLAPSED = -0.02
-SETTLED = 50  # steps; before, BatchNorm's averages are so far off that all embeddings look alike
+SETTLED = 50  # steps; before, BatchNorm's averages are so far off that all embeddings are alike
 
 
 class Evaluation(keras.callbacks.Callback):
     """Adds the monitor's metrics to the logs of an epoch.
 
     Args:
-        monitor: what measures.
-        plan: the rounds of the run; each round's end is evaluated.
-        every: epochs between evaluations; 0: at rounds' ends alone.
-        counter: acts before this callback.
-        stop: ends an evaluation in its middle.
-        keep: takes the epoch and its logs where that happens, so that the run continues with it.
+        monitor: measures the metrics.
+        plan: the rounds of the run; the end of each round is evaluated.
+        every: epochs between evaluations; 0 for only at the end of rounds.
+        counter: called before this callback.
+        stop: may interrupt an evaluation.
+        keep: called with the epoch and its logs if that happens, so that a continued run repeats
+            the evaluation.
     """
 
     def __init__(

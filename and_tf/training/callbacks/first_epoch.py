@@ -1,4 +1,4 @@
-"""Where the first epoch of a start stands, for its heartbeat."""
+"""Progress of the first epoch after a start, for the heartbeat."""
 
 import time
 from typing import Any
@@ -10,10 +10,10 @@ from and_tf.training.heartbeat import Heartbeat
 
 
 class FirstEpoch(keras.callbacks.Callback):
-    """Tells a heartbeat where the first epoch of a start stands: step, loss and rate.
+    """Reports step, loss and rate of the first epoch after a start to a heartbeat.
 
     Args:
-        heartbeat: ends with the epoch.
+        heartbeat: ended with the epoch.
         batch_size: images in a step.
     """
 
@@ -27,7 +27,7 @@ class FirstEpoch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         if self.first is not None:
-            self.heartbeat.end()  # of a second epoch
+            self.heartbeat.end()  # this is a second epoch
 
     def on_train_batch_end(self, batch, logs=None):
         now, step = time.monotonic(), min(batch + 1, self.params["steps"])

@@ -22,8 +22,8 @@ class RunLog(keras.callbacks.Callback):
     """Writes each epoch to metrics.jsonl, TensorBoard and the terminal, with the time left.
 
     Args:
-        run: folder.
-        counter: acts before this callback.
+        run: the run's folder.
+        counter: called before this callback.
         schedule: learning rate by step.
         plan: the rounds of the run.
         steps_per_epoch: optimiser steps of a whole epoch.
@@ -53,7 +53,7 @@ class RunLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if not self.counter.is_epoch_end:
-            return  # stopped in the middle: the continued run reports the epoch
+            return  # stopped within the epoch, which the continued run will log
         step = self.counter.step
         place = {"step": step, "epoch": epoch + 1, "round": self.plan.round_of(epoch)}
         metrics = {name: value for name, value in logs.items() if name not in place}
@@ -86,7 +86,7 @@ class RunLog(keras.callbacks.Callback):
         logger.info("%s", "  ".join(parts + self._evaluation_parts(metrics)))
 
     def _time_left(self, step: int) -> list[str]:
-        """By all that was done since the end of the first epoch, which includes the start-up."""
+        """Extrapolated from everything since the end of the first epoch, which has the start-up."""
         if self.timed_from is None:
             self.timed_from = step, time.monotonic()
             return []

@@ -1,4 +1,4 @@
-"""Where training stands and how fast it goes, counted on the host: the device is not asked."""
+"""Counts steps and measures the speed of training on the host, without asking the device."""
 
 import time
 
@@ -8,10 +8,10 @@ import keras
 class StepCounter(keras.callbacks.Callback):
     """Counts the optimiser's steps, and adds `images_per_second` to an epoch's logs.
 
-    Comes before the callbacks that read `step`, and after the method's, whose work when an epoch
-    begins is no training. `fit` calls back once per execution, which may hold
-    several steps, and names the last step that a full execution would have had. Reading the
-    optimiser's counter instead would wait for the device each time.
+    Called before the callbacks that read `step`, and after the method's, whose work at the start of
+    an epoch is not training. `fit` calls back once per execution, which may contain several steps,
+    and passes the last step that a full execution would have had. Reading the optimiser's counter
+    instead would wait for the device each time.
 
     Args:
         num_samples: images in an epoch.
@@ -22,7 +22,7 @@ class StepCounter(keras.callbacks.Callback):
         super().__init__()
         self.num_samples, self.steps_per_epoch = num_samples, steps_per_epoch
         self.step = 0
-        self._first_step = 0  # of this epoch, or of the rest of it
+        self._first_step = 0  # of this epoch, or of its rest if it is continued
         self._began = self._ended = 0.0
 
     @property
