@@ -13,13 +13,13 @@ def choice_remarks(
     whole: type[Settings],
     other_defaults: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, str]:
-    """Remarks by the name of a flag, such as `with --method=deepcluster: constant`.
+    """Remarks for `--help` by flag name, such as `with --method=deepcluster: constant`.
 
     Args:
         choice: the flag that chooses.
         choices: settings by the value of that flag.
         whole: all settings, of which the chosen ones are a part.
-        other_defaults: by the value of that flag, what it sets besides: defaults by name.
+        other_defaults: further defaults by name, for each value of that flag that sets some.
     """
     of_all = defaults(whole)
     of_each = {

@@ -14,16 +14,16 @@ def is_installed() -> bool:
 
 
 def command(name: str) -> str:
-    """What is typed to start a program, such as `python train.py`.
+    """The command that starts a program, such as `python train.py`.
 
     Args:
-        name: of the program, such as `train`.
+        name: the program's, such as `train`.
     """
     return f"and-{name}" if is_installed() else f"python {name}.py"
 
 
 def with_installed_names(text: str) -> str:
-    """A text in which `train.py` and `python train.py` are called as this process is."""
+    """The text with `train.py` and `python train.py` as `and-train` where that is installed."""
     if not is_installed():
         return text
     return PROGRAM.sub(lambda found: f"and-{found[1]}" if found[1] in NAMES else found[0], text)

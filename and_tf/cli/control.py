@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def control_command(run: Workdir) -> str:
-    """What is typed to train the control of a run of AND, from the settings that the run keeps.
+    """The command that trains the control of a run of AND, from the settings stored in the run.
 
-    Those of AND alone are in its flagfile, too, from where they are left out.
+    The run's flagfile also holds settings that only AND has; `train.py` ignores those.
     """
     from and_tf.report.verdict.control import settings_of_control
 

@@ -30,7 +30,7 @@ def flags() -> Flags:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs embed.py, also called and-embed; gives the exit status."""
+    """Runs embed.py, also called and-embed, and returns the exit status."""
     return run_program(flags(), _prepare, argv)
 
 
@@ -61,7 +61,7 @@ def _undo(log: str, dry_run: bool) -> None:
 
 
 def _commands(values: dict[str, Any], table: str) -> list[Command]:
-    """What a reader of the page may type: its own command, a search in its table, and a move."""
+    """The commands on the page: the one that wrote it, a search of its table, and a move."""
     given = shlex.join([_written(name, value) for name, value in values.items()])
     search = f"{command('search')} {shlex.join([f'--index={table}'])} --query=PHOTO"
     return [
@@ -72,7 +72,7 @@ def _commands(values: dict[str, Any], table: str) -> list[Command]:
 
 
 def _move_commands(values: dict[str, Any]) -> list[Command]:
-    """How to move duplicates; none where pixels were not looked at, whose groups are not moved."""
+    """How to move duplicates; none if pixels were not compared, as such groups are not moved."""
     if values.get("duplicate_similarity"):
         return []
     target = f"{expanded(values.get('images', '')).absolute()}-duplicates"

@@ -32,7 +32,7 @@ def flags() -> Flags:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs evaluate.py, also called and-evaluate; gives the exit status."""
+    """Runs evaluate.py, also called and-evaluate, and returns the exit status."""
     program = flags()
     return run_program(program, lambda values: _prepare(program, values), argv)
 

@@ -24,7 +24,7 @@ def flags() -> Flags:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs export.py, also called and-export; gives the exit status."""
+    """Runs export.py, also called and-export, and returns the exit status."""
     return run_program(flags(), _prepare, argv)
 
 

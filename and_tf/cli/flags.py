@@ -17,14 +17,14 @@ from and_tf.settings import SettingError, Settings, fields_of, parse
 from and_tf.settings.values import Field
 from and_tf.training.cards import card, describe_cards
 
-NESTED = 4  # files that name files, where each begins with a byte-order mark
-WIDTH = 96  # characters of a line of `--help`
+NESTED = 4  # levels of flagfiles that name flagfiles and begin with a byte-order mark
+WIDTH = 96  # characters per line of `--help`
 
 
 class Flags:
-    """The flags of one program, a group for each class of settings.
+    """The flags of one program, one group per class of settings.
 
-    They are kept apart from absl's global ones, which end a program with status 1.
+    They are separate from absl's global flags, which end a program with status 1 on an error.
 
     Args:
         program: the file that starts it, such as `train.py`.
@@ -33,10 +33,10 @@ class Flags:
         settings: classes whose fields become flags. A field that occurs in several is one flag,
             with the default of the first.
         has_cards: whether `--config` names a card of configs/.
-        remarks: what `--help` adds to a flag's default and range, by its name.
+        remarks: what `--help` adds after a flag's default and range, by flag name.
 
     Attributes:
-        from_files: names of the flags that the last `parse` found in a card or flagfile alone.
+        from_files: names of the flags that the last `parse` found only in a card or flagfile.
     """
 
     def __init__(
@@ -65,18 +65,18 @@ class Flags:
 
     @property
     def program(self) -> str:
-        """Begins a message of the program: `train.py`, or `and-train` where it is installed."""
+        """The name that begins each message: `train.py`, or `and-train` if it is installed."""
         return command(self.name).removeprefix("python ")
 
     def parse(self, argv: Sequence[str] | None = None) -> dict[str, Any]:
-        """Values of the flags that are given.
+        """The values of the flags that are given.
 
         `--help`, `--version` and `--config=list` print and end the program with status 0.
 
-        A flag that is not given has the default of its settings.
+        A flag that is not given is left out: its settings have the default.
 
         Raises:
-            UserError: for an unknown flag, a value that is not taken, or a stray argument.
+            UserError: for an unknown flag, an invalid value, or a stray argument.
         """
         argv = sys.argv[1:] if argv is None else list(argv)
         if any(word in ("--help", "-help", "-h", "--h") for word in argv):
@@ -105,22 +105,22 @@ class Flags:
         return {name: self.values[name].value for name in given}
 
     def _with_flagfiles(self, argv: Sequence[str]) -> list[str]:
-        """The words with those of flagfiles in their place, in which some editors leave a mark."""
+        """The words with flagfiles replaced by their contents, without byte-order marks."""
         words = list(argv)
-        for _ in range(NESTED):  # absl takes a line with a mark for none that names a file
+        for _ in range(NESTED):  # absl does not see that a marked line names a file
             words = self.values.read_flags_from_files(words, force_gnu=False)
             words = [*_without_byte_order_marks(words)]
         return words
 
     def _unknown(self, name: str) -> str:
-        """The message on a flag that does not exist, with one that begins much like it."""
+        """The message for a flag that does not exist; suggests one that begins similarly."""
         beginnings = {field[: len(name) + 1]: field for field in self.fields}
         close = difflib.get_close_matches(name, beginnings, n=1)
         hint = f"did you mean --{beginnings[close[0]]}?" if close else "see --help."
         return f"There is no flag --{name}: {hint}"
 
     def spell(self, argument: Argument) -> str:
-        """An argument that a message names, as a flag where the program has one of that name."""
+        """An argument named in a message, written as a flag if the program has one for it."""
         name = FLAG_NAMES.get(argument.name, argument.name)
         if name not in self.fields:
             name = OTHER_NAMES.get(name, name)
@@ -168,7 +168,7 @@ FLAG_NAMES = {
 }
 
 
-# And of a program that lacks that flag and has another one for the same.
+# For programs that lack that flag but have another one for the same purpose.
 OTHER_NAMES = {"init": "model"}
 
 
@@ -184,36 +184,36 @@ def _define(field: Field, values: flags.FlagValues) -> None:
 
 
 class _Parser(flags.ArgumentParser):
-    """Values of one field, each checked as in its settings."""
+    """Parses the values of one field, with the checks of its settings."""
 
     def __init__(self, field: Field):
         self.field = field
         self.syntactic_help = ""
 
     def parse(self, argument: Any) -> Any:
-        """The value of a flag's text; raises what absl expects for one that is not taken."""
+        """The value of a flag's text; if it is invalid, raises the error that absl expects."""
         if not isinstance(argument, str):
             return argument
         if self.field.kind is str:
-            argument = os.path.expanduser(argument)  # `~`, as a shell makes it of a word of its own
+            argument = os.path.expanduser(argument)  # shells expand `~` only first in a word
         try:
             return parse(self.field, argument)
         except SettingError as error:  # absl puts the flag before the message
             raise ValueError("".join(map(str, error.parts[1:])).strip(" .")) from error
 
     def flag_type(self) -> str:
-        """What absl calls the kind of value."""
+        """The name of the type, as absl shows it."""
         return self.field.kind.__name__
 
 
 def _end(text: str) -> NoReturn:
-    """Ends the program with the text that it was asked for."""
+    """Prints the text that was asked for and ends the program with status 0."""
     print(text, flush=True)
     sys.exit(0)
 
 
 def _with_card_files(argv: Sequence[str]) -> Iterator[str]:
-    """The words, with the flagfile of each card that is named; `list` ends the program."""
+    """The words with each `--config` replaced by its card's flagfile; `list` ends the program."""
     words = iter(argv)
     for word in words:
         name, is_equal, value = word.partition("=")
@@ -231,7 +231,7 @@ def _flagfiles(argv: Sequence[str]) -> str:
 
 
 def _expanded(argv: Iterable[str]) -> Iterator[str]:
-    """The words, with the home folder for `~` where a flagfile is named."""
+    """The words with `~` expanded in the names of flagfiles."""
     is_flagfile = False
     for word in argv:
         name, is_equal, value = word.partition("=")
@@ -243,7 +243,7 @@ def _expanded(argv: Iterable[str]) -> Iterator[str]:
 
 
 def _without_byte_order_marks(words: Iterable[str]) -> Iterator[str]:
-    """The words; the first line of a flagfile that an editor marked is what follows the mark."""
+    """The words without byte-order marks; a marked line that is empty or a comment is dropped."""
     for word in words:
         text = word.removeprefix("\ufeff")
         if text == word:

@@ -14,7 +14,7 @@ class _TerminalHandler(logging.Handler):
     """Writes messages to stderr above a progress bar, if one is shown.
 
     Args:
-        spell: writes an `Argument` among those of a message, as a flag.
+        spell: turns an `Argument` in a message into a flag.
     """
 
     def __init__(self, spell: Spell):
@@ -23,7 +23,7 @@ class _TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one message as a line, warnings marked as such; see `logging.Handler.emit`."""
-        from tqdm import tqdm  # late: it reads TQDM_... when it is imported
+        from tqdm import tqdm  # late: tqdm reads TQDM_... on import
 
         prefix = "Warning: " if record.levelno >= logging.WARNING else ""
         tqdm.write(f"{prefix}{with_installed_names(self._text(record))}", file=sys.stderr)
@@ -38,10 +38,10 @@ class _TerminalHandler(logging.Handler):
 
 
 def set_up_logging(spell: Spell = str) -> None:
-    """Shows the messages of and_tf, from INFO on; of several calls the last one spells.
+    """Shows the messages of and_tf from level INFO; if called again, the last `spell` counts.
 
     Args:
-        spell: writes an `Argument` among those of a message, as a flag.
+        spell: turns an `Argument` in a message into a flag.
     """
     logger = logging.getLogger("and_tf")
     for handler in logger.handlers:

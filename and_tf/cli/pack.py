@@ -23,7 +23,7 @@ def flags() -> Flags:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs pack.py, also called and-pack; gives the exit status."""
+    """Runs pack.py, also called and-pack, and returns the exit status."""
     return run_program(flags(), _prepare, argv)
 
 

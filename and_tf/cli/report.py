@@ -27,7 +27,7 @@ def flags() -> Flags:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs report.py, also called and-report; gives the exit status."""
+    """Runs report.py, also called and-report, and returns the exit status."""
     return run_program(flags(), _prepare, argv)
 
 

@@ -19,7 +19,7 @@ from and_tf.training.stopping import first_stop_signal
 SKIP = "skip_broken"
 MEMORY_FLAGS = ("batch_size", "image_size", "embedding_dim", "cache_mb", "memory_mb")
 
-# Of errors in the system's own words, which say what is wrong and not what to do.
+# The operating system's messages say what is wrong; these say what to do about it.
 REMEDIES = {
     errno.ENOSPC: "make room and repeat the command.",
     errno.EDQUOT: "make room and repeat the command.",
@@ -31,16 +31,16 @@ Prepare = Callable[[dict[str, Any]], Callable[[], object]]
 
 
 def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> int:
-    """Runs a program; what a user can mend becomes one line on stderr.
+    """Runs a program; an error that the user can fix becomes one line on stderr.
 
     Args:
         flags: of the program.
-        prepare: makes settings of the flags' values, without TensorFlow, and gives the function
-            that does the work.
+        prepare: builds settings from the flags' values, without TensorFlow, and returns the
+            function that does the work.
         argv: words of the command line; None for those of this process.
 
     Returns:
-        Exit status: 0, 2 for what a user can mend, 128 and its number if a signal interrupted it.
+        Exit status: 0; 2 for an error that the user can fix; 128 plus the number of a signal.
     """
     drop_what_cannot_be_written()
     set_up_logging(flags.spell)
@@ -50,7 +50,7 @@ def run_program(flags: Flags, prepare: Prepare, argv: Sequence[str] | None) -> i
             check_surroundings()
             start = prepare(values)
             check_backend()
-            # The processes of a strategy must have found one another before TensorFlow computes.
+            # The processes of a strategy must connect to one another before TensorFlow computes.
             start_tensorflow(computes=values.get("strategy") != "multiworker")
             start()
     except Stopped:  # asked for and logged: the same command continues
@@ -75,7 +75,7 @@ def _interrupt(number: int) -> NoReturn:
 
 
 def _with_remedy_of(flags: Flags, error: UserError) -> UserError:
-    """The error with a remedy that this program has: some cannot leave out broken images."""
+    """The error with a remedy that this program offers: some cannot skip broken images."""
     named = {part.name for part in error.parts if isinstance(part, Argument)}
     if isinstance(error, BrokenImage) and named == {SKIP} and SKIP not in flags.fields:
         return error.with_remedy("repair or remove it.")

@@ -23,7 +23,7 @@ def flags() -> Flags:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs search.py, also called and-search; gives the exit status."""
+    """Runs search.py, also called and-search, and returns the exit status."""
     return run_program(flags(), _prepare, argv)
 
 

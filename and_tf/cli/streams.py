@@ -12,11 +12,11 @@ import select
 import sys
 
 NULL_FOR = (0, 1, 2)  # a file that is opened later must not get one of these numbers
-GONE = (errno.EPIPE, errno.EIO, errno.EBADF)  # nobody reads: a pipe, a terminal, a closed stream
+GONE = (errno.EPIPE, errno.EIO, errno.EBADF)  # no reader: a pipe, a terminal, a closed stream
 
 
 class _Dropping(io.FileIO):
-    """A stream that drops what it cannot write, and tells the other one so if a disk is full."""
+    """A stream that drops what it cannot write; if a disk is full, it warns on the other stream."""
 
     def __init__(self, descriptor: int, other: int):
         super().__init__(descriptor, "w", closefd=False)
@@ -24,9 +24,9 @@ class _Dropping(io.FileIO):
         self.is_told = False
 
     def write(self, data) -> int:
-        """Writes some of the data, or drops all of it: the number of bytes that are done with."""
+        """Writes part of the data or drops all of it; returns the number of bytes handled."""
         try:
-            while (written := super().write(data)) is None:  # somebody else made it non-blocking
+            while (written := super().write(data)) is None:  # another process made it non-blocking
                 select.select([], [self], [])
             return written
         except OSError as error:
@@ -46,9 +46,9 @@ class _Dropping(io.FileIO):
 
 
 def drop_what_cannot_be_written() -> None:
-    """Has this process's standard streams drop what they cannot write, from now on.
+    """Makes this process's standard streams drop what they cannot write, from now on.
 
-    Streams that somebody has replaced in Python, as notebooks do, stay as they are.
+    Streams that were replaced in Python, as notebooks do, stay as they are.
     """
     if os.name == "posix":
         _open_the_closed()
@@ -64,7 +64,7 @@ def _open_the_closed() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            null = os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            null = os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
             os.set_inheritable(null, True)
 
 

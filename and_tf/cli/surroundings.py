@@ -7,10 +7,10 @@ from pathlib import Path
 
 from and_tf.errors import UserError
 
-# Of tqdm, scikit-learn, its processes and AutoGraph, which end in a traceback where they do not
-# take a value. Nothing here needs one.
+# Of tqdm, scikit-learn, its processes and AutoGraph, which end in a traceback on an invalid value.
+# Nothing here needs them.
 UNUSED = ("TQDM_", "SKLEARN_", "JOBLIB_", "LOKY_", "AUTOGRAPH_")
-# What is needed, and what TensorFlow would pass over in silence or abort by, or TFDS not take.
+# Needed ones. TensorFlow silently ignores an invalid value or aborts, and TFDS refuses it.
 WHOLE = "[0-9]{1,9}", "a whole number"
 SWITCH = "0|1|true|false", "0 or 1"
 SWITCHES = ("TF_ENABLE_ONEDNN_OPTS", "TF_DETERMINISTIC_OPS", "TF_CUDNN_DETERMINISTIC")
@@ -23,10 +23,10 @@ PATTERNS = {
 
 
 def check_surroundings() -> None:
-    """Leaves out what is meant for other programs; called by programs alone, before their work.
+    """Removes variables meant for other programs; only programs call this, before their work.
 
     Raises:
-        UserError: if a variable that is needed holds what is not taken.
+        UserError: if a variable that is needed has an invalid value.
     """
     for name in [name for name in os.environ if name.startswith(UNUSED)]:
         del os.environ[name]
@@ -37,8 +37,8 @@ def check_surroundings() -> None:
 
 
 def _leave_out_matplotlibrc() -> None:
-    """Has matplotlib start from its own settings: a file of the user's may not even be text."""
-    os.environ["MPLBACKEND"] = "agg"  # what is drawn goes to files; the user's may not exist
+    """Makes matplotlib use its default settings: the user's file may not even be text."""
+    os.environ["MPLBACKEND"] = "agg"  # plots go to files; the user's backend may not exist
     os.environ["MATPLOTLIBRC"] = os.devnull
     if os.path.isfile("matplotlibrc"):  # in the current folder: read before any other
         with contextlib.chdir(Path(__file__).parent), contextlib.suppress(ImportError):

@@ -25,10 +25,10 @@ def start_tensorflow(computes: bool = True) -> None:
     """Imports TensorFlow and Keras and looks for devices.
 
     Args:
-        computes: whether a first tensor is made, by which TensorFlow chooses its devices.
+        computes: whether to create a first tensor, which makes TensorFlow choose its devices.
 
     Raises:
-        UserError: if the environment holds what they do not take.
+        UserError: if an environment variable has a value that they do not accept.
     """
     check_xla_flags()
     with native_stderr_held():
@@ -43,10 +43,10 @@ def start_tensorflow(computes: bool = True) -> None:
 
 
 def check_xla_flags() -> None:
-    """Tries flags of XLA in a process of its own: TensorFlow ends the one that has a wrong one.
+    """Tries XLA's flags in a separate process, because TensorFlow aborts on an invalid one.
 
     Raises:
-        UserError: if there is one.
+        UserError: if one is invalid.
     """
     given = [name for name in XLA_FLAGS if os.environ.get(name)]
     if not given:
@@ -62,7 +62,7 @@ def check_xla_flags() -> None:
 
 
 def refused_flag(messages: str) -> str:
-    """Why TensorFlow took no flag of XLA, from what it printed; empty if that is not why it ended.
+    """Why TensorFlow refused XLA's flags, by its output; empty if it ended for another reason.
 
     Args:
         messages: lines such as `F0000 00:00:17 123 parse_flags_from_env.cc:234] Unknown flag ...`.
@@ -75,8 +75,8 @@ def refused_flag(messages: str) -> str:
 def native_stderr_held() -> Iterator[None]:
     """Holds back what native code prints, and shows it if the start fails, even by an abort.
 
-    TensorFlow 2.21 greets on file descriptor 2 before it has read any log level. A child process
-    reads what goes there: it outlives an abort of this one.
+    TensorFlow 2.21 prints to file descriptor 2 before it has read any log level. A child process
+    reads that output, because it survives an abort of this process.
     """
     if not hasattr(os, "fork"):  # Windows
         yield
@@ -103,12 +103,12 @@ def native_stderr_held() -> Iterator[None]:
         os.waitpid(child, 0)
 
 
-NOT_FAILED = b"\0"  # ends what is held where there is nothing to show
+NOT_FAILED = b"\0"  # ends the held output if nothing need be shown
 
 
 def _hold(reader: int, stderr: int) -> NoReturn:
-    """Reads to the end, and writes it to stderr if the start failed."""
-    for number in STOP_SIGNALS:  # which the parent answers
+    """Reads to the end, then writes everything to stderr if the start failed."""
+    for number in STOP_SIGNALS:  # the parent handles them
         signal.signal(number, signal.SIG_IGN)
     held = b""
     while part := os.read(reader, 1 << 16):

@@ -47,19 +47,19 @@ def flags() -> Flags:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs train.py, also called and-train; gives the exit status."""
+    """Runs train.py, also called and-train, and returns the exit status."""
     program = flags()
     return run_program(program, lambda values: _prepare(program, values), argv)
 
 
 def read_settings(argv: Sequence[str]) -> ExperimentSettings:
-    """The settings that the words of a command line mean."""
+    """The settings that a command line gives."""
     program = flags()
     return _settings(program, program.parse(argv))
 
 
 def _settings(program: Flags, values: dict[str, Any]) -> ExperimentSettings:
-    """Settings of the values, without what a card or flagfile brings and the method cannot use."""
+    """The settings, without values from a card or flagfile that the method does not use."""
     method = Argument("method", values.get("method", MethodChoice.method))
     used = without_unused(program, values, unused_names(values), method)
     settings = experiment_settings(used)
@@ -68,7 +68,7 @@ def _settings(program: Flags, values: dict[str, Any]) -> ExperimentSettings:
 
 
 def _warn_of_epochs(plan: RoundPlan, left_out: dict[str, Any]) -> None:
-    """Warns where a plan has fewer or more epochs without the settings that were left out."""
+    """Warns if a plan has fewer or more epochs because settings were left out."""
     if not plan.total_epochs:
         return
     asked = build(RoundPlan, flat_values(plan) | left_out).total_epochs
@@ -106,7 +106,7 @@ def _prepare(program: Flags, values: dict[str, Any]) -> Callable[[], object]:
 
 
 def next_commands(settings: ExperimentSettings) -> str:
-    """What one does with a finished run, as commands to copy."""
+    """Commands to copy, for what to do next with a finished run."""
     run = shlex.quote(settings.run.folder)
     kind, _, path = absolute_spec(settings.data.data).partition(":")
     images = shlex.quote(path) if kind == "folder" else "PHOTOS"

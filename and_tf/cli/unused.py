@@ -13,15 +13,16 @@ logger = logging.getLogger(__name__)
 def without_unused(
     flags: Flags, values: Mapping[str, Any], unused: Iterable[str], choice: Argument
 ) -> dict[str, Any]:
-    """Values without those unused ones that a card or flagfile brings; a warning names these.
+    """The values without unused ones from a card or flagfile, which a warning names.
 
-    A file serves several choices. What is typed beside it stays, and is refused by the settings.
+    A file may serve several choices. Unused flags on the command line stay, and settings refuse
+    them.
 
     Args:
-        flags: that have parsed the values.
-        values: by the names of their flags.
-        unused: names that have no influence.
-        choice: name and value of the flag that makes them so.
+        flags: those that parsed the values.
+        values: by flag name.
+        unused: names of the flags that have no effect.
+        choice: name and value of the flag that makes them unused.
     """
     left_out = [name for name in unused if name in flags.from_files]
     if left_out:

@@ -1,4 +1,4 @@
-"""Which encoder embeds a folder of photos where none is named."""
+"""Chooses the encoder for a folder of photos if none is named."""
 
 import logging
 from pathlib import Path
@@ -14,23 +14,23 @@ logger = logging.getLogger(__name__)
 
 
 def choose_model(model: str, images: Path, skip_broken: bool = True, may_train: bool = True) -> str:
-    """The encoder to embed with: of these the first that there is.
+    """The encoder to embed with: the first of these that exists.
 
     The one that is named; the newest run that the user trained on these images; pretrained weights
     in Keras' cache; a short run on the images, which is trained first if there is none yet.
 
     Args:
-        model: as `open_encoder` takes it; empty where none is named.
+        model: as `open_encoder` takes it; empty if none is named.
         images: the folder.
-        skip_broken: of a run that is trained first.
-        may_train: False to refuse where there would be none without training.
+        skip_broken: setting of a run that is trained first.
+        may_train: False to refuse if an encoder would have to be trained.
 
     Returns:
-        What `open_encoder` takes.
+        The model, as `open_encoder` takes it.
 
     Raises:
-        Stopped: if a stop was asked for in that training.
-        UserError: if it cannot or may not be trained.
+        Stopped: if that training was stopped on request.
+        UserError: if a run cannot or may not be trained.
     """
     if model:
         return model
@@ -56,13 +56,13 @@ def _chosen(run: Workdir) -> str:
 def newest_run_on(
     images: Path, root: Path = Path("runs"), are_quick: bool = False
 ) -> Workdir | None:
-    """The run whose checkpoint is the newest of those trained on a folder, or on one around it.
+    """The run with the newest checkpoint among those trained on a folder or a parent of it.
 
     Args:
         images: the folder.
-        root: where runs are looked for.
-        are_quick: whether only the quick runs are looked at, or only the others. A quick run counts
-            once it is finished: until then it is to be continued.
+        root: folder that is searched for runs.
+        are_quick: consider only quick runs; False: only the others. A quick run counts once it is
+            finished; until then it should be continued.
     """
     files = [path for path in root.glob("**/checkpoints/last.npz") if path.is_file()]
     for file in sorted(files, key=lambda file: file.stat().st_mtime, reverse=True):
@@ -77,7 +77,7 @@ def newest_run_on(
 def _was_trained_on(run: Workdir, images: Path) -> bool:
     try:
         settings = read_settings(run)
-    except UserError:  # another version's, or corrupt: not one to choose unasked
+    except UserError:  # of another version, or corrupt: never a default
         return False
     if settings.keeps_random_weights:
         return False

@@ -1,4 +1,4 @@
-"""A collection of images with their embeddings: what every analysis looks at."""
+"""A collection of images with their embeddings: the input of every analysis."""
 
 import dataclasses
 
@@ -12,15 +12,15 @@ from and_tf.search.nearest import nearest_others
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Collection:
-    """Images, their embeddings and their nearest others.
+    """Images, their embeddings and their nearest neighbours.
 
     Attributes:
-        source: N images, with `names`, and `labels` and `class_names` where they have some.
+        source: N images, with `names`, and `labels` and `class_names` if they have any.
         embeddings: (N, D) float32, rows of unit length.
         neighbours: (N, m) int32, the nearest other images of each, nearest first.
         similarity: (N, m) float32, their cosines, -1..1.
         origin: which encoder made the embeddings, if it is known.
-        files: what an update must know of the images' files.
+        files: what an update needs to know about the images' files.
     """
 
     source: Source

@@ -1,4 +1,4 @@
-"""Columns of a table, one value for each image, as both kinds of file can hold them."""
+"""Columns of a table, one value per image, in a form that both file formats can hold."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 
 from and_tf.errors import UserError
 
-# What columns are made of: numbers or booleans, (N,) or (N, m); N texts; N lists of any lengths.
+# Input for a column: numbers or booleans, (N,) or (N, m); N strings; N lists of any lengths.
 Values = np.ndarray | Sequence[str] | Sequence[Sequence]
 
 DTYPES = {"neighbours": np.int32, "similarity": np.float32, "cluster": np.int32}
 
 
 class Lists(NamedTuple):
-    """Lists of different lengths, one after the other.
+    """Lists of different lengths, concatenated.
 
     Attributes:
-        items: (total,) numbers, or as many texts.
+        items: (total,) numbers, or a list of as many strings.
         offsets: (N + 1,) int32: list i is `items[offsets[i]:offsets[i + 1]]`.
     """
 
@@ -31,10 +31,10 @@ Column = np.ndarray | list[str] | Lists
 
 
 def as_column(name: str, values: Values, num_rows: int) -> Column:
-    """A column in the form that is written; float64 becomes float32, None in texts becomes "".
+    """A column as it is written; float64 becomes float32, None among strings becomes "".
 
     Raises:
-        UserError: if it does not have one value for each row, or values of a kind not known.
+        UserError: if it does not have one value per row, or has values of an unsupported type.
     """
     if len(values) != num_rows:
         raise _refusal(name, f"{len(values)} values", num_rows)
@@ -53,7 +53,7 @@ def as_column(name: str, values: Values, num_rows: int) -> Column:
 
 
 def clean_texts(values: Sequence) -> list[str]:
-    """Texts that UTF-8 can hold, as file names need not be: what it cannot becomes "?"."""
+    """The strings in UTF-8; characters that it cannot hold, as in some file names, become "?"."""
     texts = ("" if value is None else str(value) for value in values)
     return [text.encode("utf-8", "replace").decode() for text in texts]
 

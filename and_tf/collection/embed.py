@@ -1,4 +1,4 @@
-"""A folder of images, embedded: table, near-duplicates, clusters and a picture of neighbours."""
+"""Embeds a folder of images: table, page, near-duplicates, clusters and a picture of neighbours."""
 
 import dataclasses
 import logging
@@ -52,7 +52,7 @@ logger = logging.getLogger(__name__)
 
 
 def embed_folder(settings: EmbedSettings, commands: Sequence[Command] = ()) -> Path:
-    """Embeds every image of a folder and writes the table, its page, and what else is asked for.
+    """Embeds every image of a folder and writes the table, its page, and whatever else is wanted.
 
     Args:
         settings: images, encoder and what to write.
@@ -62,7 +62,7 @@ def embed_folder(settings: EmbedSettings, commands: Sequence[Command] = ()) -> P
         The path of the table, which a dry run does not write.
 
     Raises:
-        UserError: if the folder, the model, a place or a number does not fit; an older table stays.
+        UserError: if the folder, the model, a path or a number is unsuitable; an old table stays.
     """
     limit_megapixels(settings.collection.max_image_megapixels)
     table = check_table_path(expanded(settings.collection.output))
@@ -96,14 +96,14 @@ def embed_folder(settings: EmbedSettings, commands: Sequence[Command] = ()) -> P
 
 
 def _kept(settings: EmbedSettings, collection: Collection, table: Path) -> KeptPictures | None:
-    """What an update knows of the photos from before."""
+    """What an update already knows about the photos."""
     if not settings.collection.update:
         return None
     return read_kept(kept_path(table), collection.names, collection.files)
 
 
 def _with_model(settings: EmbedSettings) -> EmbedSettings:
-    """The settings with an encoder, which is trained first where there is none."""
+    """The settings with an encoder, which is trained first if there is none."""
     chosen = settings.collection
     if chosen.model and chosen.init and chosen.model != chosen.init:
         raise UserError(
@@ -123,7 +123,7 @@ def _with_model(settings: EmbedSettings) -> EmbedSettings:
 
 
 def embed_images(settings: EmbedSettings, source: Source) -> Collection:
-    """The images with their embeddings and nearest others."""
+    """The images with their embeddings and nearest neighbours."""
     chosen = settings.collection
     encoder = open_encoder(chosen.model, chosen.checkpoint, chosen.layer, chosen.trust_model)
     origin = _origin(settings, encoder)
@@ -144,7 +144,7 @@ def embed_images(settings: EmbedSettings, source: Source) -> Collection:
 
 
 def _origin(settings: EmbedSettings, encoder: ExportedEncoder) -> Origin:
-    """What made the table, as it says itself."""
+    """What made the table, for its metadata."""
     chosen = settings.collection
     return Origin(
         images=str(chosen.folder.absolute()),
@@ -158,7 +158,7 @@ def _origin(settings: EmbedSettings, encoder: ExportedEncoder) -> Origin:
 
 
 def analyse(settings: EmbedSettings, collection: Collection, pictures: Pictures) -> Findings:
-    """What is found in a collection."""
+    """Runs all analyses of a collection."""
     duplicates = find_duplicates(collection, pictures, settings.duplicates.duplicate_similarity)
     return Findings(
         duplicates,
@@ -212,7 +212,7 @@ def _move(settings: EmbedSettings, collection: Collection, findings: Findings) -
 
 
 def _columns(num_neighbours: int, collection: Collection, findings: Findings) -> dict[str, Values]:
-    """Columns of the table besides paths and embeddings."""
+    """Columns of the table other than paths and embeddings."""
     columns: dict[str, Values] = {**file_columns(collection.files)}
     columns |= finding_columns(collection, findings)
     if num_neighbours:
@@ -224,7 +224,7 @@ def _columns(num_neighbours: int, collection: Collection, findings: Findings) ->
 
 
 def _open_images(settings: EmbedSettings) -> Source:
-    """The images, if the numbers that are asked for fit them."""
+    """Opens the images; refuses a number of neighbours that they do not have."""
     chosen, gallery = settings.collection, settings.page.gallery
     if chosen.list_file is not None:
         source = _open_list(chosen.list_file, chosen)
@@ -247,7 +247,7 @@ def _open_images(settings: EmbedSettings) -> Source:
 
 
 def _open_list(file: Path, chosen: CollectionSettings) -> EncodedSource:
-    """The images of a list; refuses those beside its folder, for their names are places in it."""
+    """The images of a list; refuses any outside its folder, as names are paths relative to it."""
     try:
         source = open_list(file, chosen.skip_broken, chosen.crop_to_box)
     except UserError as error:
@@ -262,7 +262,7 @@ def _open_list(file: Path, chosen: CollectionSettings) -> EncodedSource:
 
 
 def _check_places(settings: EmbedSettings, table: Path) -> None:
-    """Refuses places where nothing could be written."""
+    """Refuses paths that cannot be written."""
     if target := settings.duplicates.move_duplicates_to:
         images = settings.collection.folder
         check_target(images, expanded(target))
@@ -281,7 +281,7 @@ def _check_places(settings: EmbedSettings, table: Path) -> None:
 
 
 def _check_numbers(settings: EmbedSettings, source: Source) -> None:
-    """Refuses numbers that do not fit before hours of work."""
+    """Refuses a number of neighbours that is too large before hours of work."""
     images = f"the number of images, {len(source)} in {settings.collection.images}"
     if (settings.collection.neighbours or 0) >= len(source):
         raise UserError(

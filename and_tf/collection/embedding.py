@@ -1,4 +1,4 @@
-"""Embeddings in Python: of a folder, of files or of arrays, by whatever is an encoder."""
+"""Embeddings in Python: of a folder, files or arrays, by any kind of encoder."""
 
 import os
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from and_tf.runs.places import expanded
 
 
 class Embedded(NamedTuple):
-    """The embeddings of image files; numpy takes it for the array of the embeddings.
+    """The embeddings of image files; numpy treats it as the array of the embeddings.
 
     Attributes:
-        names: (N,) str, of a folder's images their paths within it.
+        names: N paths; those of a folder's images are relative to it.
         embeddings: (N, D) float32, rows of unit length, in the order of the names.
     """
 
@@ -44,25 +44,25 @@ def embed(
     batch_size: int = 64,
     skip_broken: bool = False,
 ) -> Any:
-    """Embeddings of images, which are resized and cropped as everywhere: the shorter side, centre.
+    """Embeds images, each resized by its shorter side and cropped to its centre, as in evaluation.
 
     Args:
         images: a folder, searched with its sub-folders; a list of image files; or arrays: (N, H, W,
             3) or (N, H, W) uint8, or a list of (H, W, 3) uint8 of any sizes.
-        encoder: a `keras.Model` from square images in 0..255, whose output is brought to unit
-            length; a model of `AND`; what `export.load_exported` gives; or what `embed.py` takes as
-            its model: a run's folder, an export, the name of pretrained weights.
-        layer: whose features are taken, see `encoders.pooled_features`. `auto` of a `keras.Model`
-            or an export is its output.
+        encoder: a `keras.Model` that takes square images in 0..255, whose output is scaled to unit
+            length; an `AND` model; the result of `export.load_exported`; or what `embed.py` takes
+            as its model: a run's folder, an export, or the name of pretrained weights.
+        layer: layer whose features to use, see `encoders.pooled_features`. For a `keras.Model` or
+            an export, `auto` is its output.
         batch_size: images embedded at once.
         skip_broken: leave out images of a folder that cannot be decoded.
 
     Returns:
-        (N, D) float32 array, rows of unit length, for arrays; for a folder or files `Embedded`, the
-        names beside them.
+        For arrays, an (N, D) float32 array with rows of unit length; for a folder or files,
+        `Embedded`, which also has the names.
 
     Raises:
-        UserError: if images or encoder are not as above, or cannot be read; says what to do.
+        UserError: if images or encoder are not as above, or cannot be read; it says what to do.
 
     Example:
 
@@ -105,7 +105,7 @@ def _for_square_images(encoder: keras.Model) -> keras.Model:
 
 
 def _source(images: Any, size: int, skip_broken: bool) -> Source:
-    """Images with random access."""
+    """The images as a source, with random access."""
     if isinstance(images, str | os.PathLike):
         path = expanded(images)
         return (

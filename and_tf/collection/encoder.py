@@ -18,15 +18,15 @@ from and_tf.runs.workdir import Workdir, newest_run
 def open_encoder(
     model: str, checkpoint: str = "last", layer: str = AUTO_LAYER, trust_model: bool = False
 ) -> ExportedEncoder:
-    """An exported encoder, the one of a run, or weights that others have learned.
+    """Opens an exported encoder, the encoder of a run, or pretrained weights.
 
     Args:
         model: path of an export or of a run's folder, or what `open_pretrained` takes, such as
             `MobileNetV2`; empty for the newest run.
         checkpoint: of a run: `last`, `best` or `round_N`.
-        layer: whose features are taken, see `pooled_features`. An export gives what it was
-            exported for: of `.keras` files alone another layer can be taken.
-        trust_model: as of `load_exported`.
+        layer: layer whose features to use, see `pooled_features`. An export has only the layer for
+            which it was exported, unless it is a `.keras` file.
+        trust_model: see `load_exported`.
 
     Raises:
         UserError: if there is no such model, checkpoint or layer, or if it is corrupt.
@@ -52,7 +52,7 @@ def open_encoder(
 
 
 def in_memory(model: keras.Model, name: str = "The encoder") -> ExportedEncoder:
-    """A Keras model from images (B, side, side, 3) to rows (B, D), as exports are used."""
+    """A Keras model from images (B, side, side, 3) to rows (B, D), used like an export."""
     side, dim = model.input_shape[1], model.output_shape[-1]
     return ExportedEncoder(model.predict_on_batch, side, dim, name=name)
 
@@ -60,11 +60,11 @@ def in_memory(model: keras.Model, name: str = "The encoder") -> ExportedEncoder:
 def embed_source(encoder: ExportedEncoder, source: Source, batch_size: int) -> np.ndarray:
     """Embeddings (N, D) float32 of all images of a source, in its order.
 
-    All batches have one size, the last filled up with black images: kernels are chosen by the size,
-    and so an image has the same embedding to the last bit, whichever others are embedded with it.
+    All batches have the same size, with the last one padded by black images. Kernels are chosen by
+    batch size, so an image has the same embedding to the last bit whatever else is in its batch.
 
     Raises:
-        BrokenFile: if the encoder gives values that are not finite.
+        BrokenFile: if the encoder returns values that are not finite.
     """
     embeddings = np.empty((len(source), encoder.embedding_dim), np.float32)
     with progress_bar(len(source), "embedding images") as bar:

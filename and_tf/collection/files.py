@@ -1,4 +1,4 @@
-"""The files that a table was made from, with what tells a later update which have changed."""
+"""The files that a table was made from, and how a later update sees which have changed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ FILE_COLUMNS = ("file_size", "file_mtime", "file_checksum")
 
 
 class Files(NamedTuple):
-    """Of the files of N images, in their order.
+    """The files of N images, in the order of the images.
 
     Attributes:
-        paths: of the files.
+        paths: N paths.
         sizes: (N,) int64, bytes.
         mtimes: (N,) int64, time of the last change in nanoseconds.
-        checksums: (N,) int64, CRC-32 of the content; None where reading them would take minutes.
+        checksums: (N,) int64, CRC-32 of the content; None if reading all would take minutes.
     """
 
     paths: list[str]
@@ -35,7 +35,7 @@ class Files(NamedTuple):
 
 
 def files_of(source: Source) -> Files | None:
-    """The files of a source's images, as they are now; None where they are no files."""
+    """The files of a source's images, as they are now; None if the images are not files."""
     paths = paths_of(source)
     if not isinstance(source, EncodedSource) or not paths:
         return None
@@ -45,7 +45,7 @@ def files_of(source: Source) -> Files | None:
 
 
 def paths_of(source: Source) -> list[str]:
-    """Paths of a source's images; empty where they are no files."""
+    """Paths of a source's images; empty if they are not files."""
     if isinstance(source, EncodedSource) and holds_paths(source.items):
         return [str(path) for path in source.items]
     return []
@@ -66,14 +66,14 @@ def _checksum(path: str) -> int:
 
 
 def with_checksums(files: Files | None) -> Files | None:
-    """The files with all checksums, read where they are not known yet."""
+    """The files with their checksums, which are read if they are not known yet."""
     if files is None or files.checksums is not None:
         return files
     return files._replace(checksums=read_checksums(files.paths))
 
 
 def file_columns(files: Files | None) -> dict[str, np.ndarray]:
-    """Columns of a table; none for images that are no files."""
+    """Columns of a table; none for images that are not files."""
     files = with_checksums(files)
     if files is None:
         return {}

@@ -1,4 +1,4 @@
-"""All that is found in a collection, for the table, the page and the terminal."""
+"""Everything found in a collection, for the table, the page and the terminal."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""A picture of a few images, each beside its nearest."""
+"""A picture of a few images, each next to its nearest neighbours."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ NEIGHBOURS = 7  # at most, in a row
 
 
 def check_gallery(path: Path, images: Path) -> None:
-    """Refuses to write over a photo: a file in the folder of images that is no earlier gallery.
+    """Refuses to overwrite a photo: a file in the folder of images that is not an earlier gallery.
 
     Raises:
         UserError: names the file and the remedy.
@@ -34,19 +34,19 @@ def _is_ours(path: Path) -> bool:
     try:
         with Image.open(path) as picture:
             return picture.info.get("Software") == SOFTWARE
-    except Exception:  # of a corrupt file Pillow raises nearly anything
+    except Exception:  # for a corrupt file, Pillow raises nearly anything
         return False
 
 
 def save_gallery(path: Path, source: Source, indices: np.ndarray, rows: int, seed: int) -> None:
-    """Writes a PNG with one row for each of some images, and prints what it shows.
+    """Writes a PNG with one row for each of a few random images, and prints what it shows.
 
     Args:
         path: of the picture.
         source: N images.
         indices: (N, m) int, nearest other images of each, nearest first.
         rows: how many images; all if there are fewer.
-        seed: of their choice.
+        seed: for choosing them.
     """
     rng = np.random.default_rng(seed)
     shown = np.sort(rng.permutation(len(source))[:rows])

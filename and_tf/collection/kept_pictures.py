@@ -1,4 +1,4 @@
-"""What was measured of photos, kept beside their table: an update decodes only what is new."""
+"""Measurements of photos, stored next to their table: an update decodes only new photos."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from and_tf.collection.pictures import Pictures
 from and_tf.runs.archives import check_arrays
 from and_tf.runs.atomic_files import replace_by
 
-SUFFIX = ".pictures.npz"  # of the file, after the table's name without its own
-FORM = 1  # to be raised where other things are measured, or otherwise
+SUFFIX = ".pictures.npz"  # of the file, in place of the table's suffix
+FORM = 1  # to be raised when other things are measured, or the same ones differently
 PACKAGES = (
     "pillow",
     "numpy",
     "scipy",
     "imagehash",
-)  # another version may decode or measure otherwise
+)  # another version may decode or measure differently
 
-FORMS: dict[str, tuple[Any, ...]] = {  # kinds of the types, and the shapes after the first axis
+FORMS: dict[str, tuple[Any, ...]] = {  # kind of the dtype, and the shape after the first axis
     "thumbnails": ("u", SIDE, SIDE, 3),
     "hashes": ("b", HASH_SIDE, HASH_SIDE),
     "sharpness": ("f",),
@@ -41,13 +41,13 @@ logger = logging.getLogger(__name__)
 
 
 class KeptPictures(NamedTuple):
-    """What is known of N photos from before.
+    """What is already known about N photos.
 
     Attributes:
-        pictures: of M photos.
-        rows: (N,) int64, the row of `pictures` that is a photo's; -1 where it is new or changed.
-        encoded: of the M photos the page's thumbnails as JPEG, empty where one was not made; or
-            none at all.
+        pictures: measurements of M photos from before.
+        rows: (N,) int64, row of each photo in `pictures`; -1 if it is new or changed.
+        encoded: M thumbnails of the page as JPEG, empty where one was not made; or an empty
+            sequence if there are none.
     """
 
     pictures: Pictures
@@ -62,22 +62,22 @@ class KeptPictures(NamedTuple):
 
 
 def kept_path(table: Path) -> Path:
-    """Where the measurements lie that belong to a table: TABLE.pictures.npz."""
+    """Path of the measurements that belong to a table: TABLE.pictures.npz."""
     return table.with_suffix(SUFFIX)
 
 
 def write_kept(
     path: Path, collection: Collection, pictures: Pictures, encoded: Sequence[bytes] = ()
 ) -> None:
-    """Keeps what was measured of a collection's photos; nothing where they are no files.
+    """Stores the measurements of a collection's photos; does nothing if they are not files.
 
-    It only saves time: where it cannot be written, that is logged.
+    They only save time, so a failure to write them is only logged.
 
     Args:
         path: of the file, which is replaced.
         collection: N photos.
-        pictures: of them.
-        encoded: their thumbnails on the page as JPEG, empty where there is none; or none at all.
+        pictures: their measurements.
+        encoded: N thumbnails of the page as JPEG, empty where there is none; or an empty sequence.
     """
     columns = file_columns(collection.files)
     if not columns:
@@ -103,7 +103,7 @@ def write_kept(
 
 
 def read_kept(path: Path, names: Sequence[str], files: Files | None) -> KeptPictures | None:
-    """What is known of photos whose name, size and content are as they were.
+    """Reads what is known about photos whose name, size and content have not changed.
 
     Args:
         path: of the file that `write_kept` wrote.
@@ -111,7 +111,8 @@ def read_kept(path: Path, names: Sequence[str], files: Files | None) -> KeptPict
         files: of the photos now.
 
     Returns:
-        None where nothing is known: there is no file, or it is corrupt or of other versions.
+        None if nothing is known: there is no file, it is corrupt or was written by other versions,
+        or the checksums of the photos are not known.
     """
     if files is None or files.checksums is None or not path.is_file():
         return None
@@ -124,7 +125,7 @@ def read_kept(path: Path, names: Sequence[str], files: Files | None) -> KeptPict
         return _kept(arrays, names, files)
     except MemoryError:
         raise
-    except Exception as error:  # by a kill, a full disk or by hand: all is measured anew
+    except Exception as error:  # after a kill, a full disk or an edit: all are measured again
         logger.debug("%s cannot be read (%s)", path, error)
         return None
 
@@ -148,11 +149,11 @@ def _kept(arrays: dict[str, np.ndarray], names: Sequence[str], files: Files) -> 
         raise ValueError("its thumbnails are of other photos")
     encoded = arrays["encoded"].tobytes()
     parts = [encoded[start:end] for start, end in zip([0, *ends], ends, strict=False)]
-    shapes = np.zeros((len(before), 2), np.int32)  # known of the files' headers anyway
+    shapes = np.zeros((len(before), 2), np.int32)  # known from the files' headers anyway
     return KeptPictures(Pictures(shapes=shapes, **measured), rows, parts)
 
 
 def _made_by() -> str:
-    """What measurements depend on besides the photos."""
+    """What measurements depend on apart from the photos."""
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return json.dumps({"form": FORM} | versions)

@@ -1,4 +1,4 @@
-"""Labels of a collection: the class folders that its images lie in."""
+"""Labels of a collection: the class folders of its images."""
 
 import dataclasses
 
@@ -10,16 +10,16 @@ SPLIT_NAMES = {name for names in SYNONYMS.values() for name in names} | set(SYNO
 
 
 def with_folder_labels(source: EncodedSource) -> EncodedSource:
-    """The source with the class folder of each image as its label, where all images lie in one.
+    """The source with the class folder of each image as its label, if all images are in one.
 
-    The class is the first folder below the collection, or the second where the first is called
-    like a split: train, validation or test.
+    The class is the first folder below the collection, or the second if the first has the name of
+    a split: train, validation or test.
 
     Args:
         source: images with relative paths as names, without labels.
 
     Returns:
-        The source, unchanged where an image lies outside of class folders or all lie in one.
+        The source, unchanged if an image is outside of class folders or all are in the same one.
     """
     names = [_below_split(name) for name in source.names or []]
     classes = class_names(names)

@@ -20,7 +20,7 @@ from and_tf.runs.workdir import newest_run
 
 REFERENCES = 4  # images whose embeddings tell encoders apart
 TOLERANCE = (
-    1e-3  # of a value of vectors to compare: formats and machines round, training moves more
+    1e-3  # per value, between comparable vectors: formats and machines round, training moves more
 )
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """What made a table, as its metadata hold it.
+    """What made a table, as stored in its metadata.
 
     Attributes:
         images: absolute path of the folder.
@@ -37,7 +37,7 @@ class Origin:
         layer: whose features the embeddings are, or `auto`.
         image_size: pixels.
         batch_size: images embedded at once, on which the last digits depend.
-        reference: base64 of (4, D) float32, what the encoder gives for the reference images.
+        reference: base64 of (4, D) float32, the encoder's embeddings of the reference images.
         version: of and_tf.
     """
 
@@ -51,12 +51,12 @@ class Origin:
     version: str = and_tf.__version__
 
     def metadata(self) -> dict[str, Any]:
-        """As `write_table` takes it."""
+        """A dict, as `write_table` takes it."""
         return dataclasses.asdict(self)
 
 
 def origin_of(metadata: dict[str, Any]) -> Origin | None:
-    """The origin of a table by its metadata; None in tables of earlier versions."""
+    """The origin of a table from its metadata; None for tables of earlier versions."""
     fields = [field.name for field in dataclasses.fields(Origin)]
     if not all(name in metadata for name in fields):
         return None
@@ -64,7 +64,7 @@ def origin_of(metadata: dict[str, Any]) -> Origin | None:
 
 
 def model_place(model: str) -> str:
-    """Absolute path of a model, by default of the newest run; a name that is no path as it is."""
+    """Absolute path of a model, by default of the newest run; other names are left as they are."""
     if not model:
         return str(newest_run().path.absolute())
     path = expanded(model)
@@ -72,7 +72,7 @@ def model_place(model: str) -> str:
 
 
 def reference_embeddings(encoder: ExportedEncoder) -> np.ndarray:
-    """(4, D) float32: embeddings of images that are the same everywhere, for ever."""
+    """(4, D) float32: embeddings of images that are the same on every machine, in every version."""
     coarse = np.random.RandomState(0).randint(0, 256, (REFERENCES, 8, 8, 3))  # a frozen generator
     places = np.arange(encoder.image_size) * 8 // encoder.image_size
     return np.asarray(encoder(coarse[:, places][:, :, places].astype(np.uint8)), np.float32)
@@ -90,14 +90,14 @@ def encoder_of(
 
     Args:
         table: path, for messages.
-        origin: of the table; None if it does not say.
-        model: where the encoder lies now; empty for where it lay.
+        origin: of the table; None if it is not recorded.
+        model: where the encoder is now; empty if it was not moved.
         width: D of the table's embeddings.
-        trust_model: as of `load_exported`.
+        trust_model: see `load_exported`.
 
     Raises:
-        NotFound: if it does not lie there any more.
-        UserError: if it is another one, or not known.
+        NotFound: if it is not there.
+        UserError: if it is a different one, or not known.
     """
     if not (place := model or (origin.model if origin else "")):
         raise UserError(
@@ -128,7 +128,7 @@ def check_same(
     """Refuses an encoder whose embeddings cannot be compared with those of a table.
 
     Returns:
-        Whether it gives the reference embeddings to the last bit.
+        Whether it reproduces the reference embeddings to the last bit.
 
     Raises:
         UserError: if it is another encoder.

@@ -1,4 +1,4 @@
-"""Images that are like no other of the collection."""
+"""Images that are unlike all others in the collection."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from and_tf.collection.collection import Collection
 
 IMAGES_PER_NEIGHBOUR = 40  # k grows with the collection, so that a few alike do not hide each other
 LEAST, MOST = 5, 50  # k
-FAR = 2.5  # standard deviations, robust, of the log of the scores
+FAR = 2.5  # robust standard deviations of the log of the scores
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -16,10 +16,10 @@ class Outliers:
     """How far each image lies from the others.
 
     Attributes:
-        scores: (N,) float32, the distance to the k-th neighbour over what is usual in the
-            collection: about 1 for most.
+        scores: (N,) float32, the distance to the k-th neighbour, divided by its median: about 1
+            for most.
         is_outlier: (N,) bool.
-        k: which neighbour; 0 where an image is alone.
+        k: which neighbour; 0 for a single image.
     """
 
     scores: np.ndarray
@@ -34,10 +34,10 @@ def outlier_k(num_images: int) -> int:
 
 
 def find_outliers(collection: Collection) -> Outliers:
-    """Scores by the distance (1 - cosine) to the k-th neighbour, over its median.
+    """Scores are the distance (1 - cosine) to the k-th neighbour, divided by its median.
 
-    An outlier's score lies 2.5 standard deviations above the others', on a log scale and with the
-    standard deviation of a normal distribution that has their median absolute deviation.
+    An outlier's score lies more than 2.5 standard deviations above the median on a log scale; the
+    standard deviation is that of a normal distribution with the same median absolute deviation.
     """
     count = len(collection)
     k = min(outlier_k(count), collection.similarity.shape[1])

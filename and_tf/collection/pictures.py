@@ -1,4 +1,4 @@
-"""What the analyses need of the images' pixels, each image decoded once."""
+"""What the analyses need from the images' pixels, with each image decoded once."""
 
 import functools
 import hashlib
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 ROWS_AT_ONCE = 256
 CHECKSUM_TYPE = "U64"  # sha256 in hexadecimal digits
-MEASURED_SIDE = 512  # pixels of the shorter side: what is larger is measured at this size
+MEASURED_SIDE = 512  # pixels of the shorter side: larger images are measured at this size
 
 
 class Pictures(NamedTuple):
-    """N images, small.
+    """Thumbnails and measurements of N images.
 
     Attributes:
         thumbnails: (N, SIDE, SIDE, 3) uint8, whole images stretched to squares.
@@ -54,15 +54,15 @@ class Pictures(NamedTuple):
 def read_pictures(
     source: Source, earlier: Pictures | None = None, rows: np.ndarray | None = None
 ) -> Pictures:
-    """Decodes every image of a source once, in threads, but for those that are known from before.
+    """Decodes every image of a source once, in threads, except those that are known from before.
 
     Args:
         source: N images.
-        earlier: what was measured of M images before.
-        rows: (N,) int, the row of `earlier` that is an image's; -1 where it is not known.
+        earlier: measurements of M images from before.
+        rows: (N,) int, row of each image in `earlier`; -1 if it is not known.
 
     Raises:
-        BrokenImage: an image cannot be decoded.
+        BrokenImage: if an image cannot be decoded.
     """
     source = original_source(source)
     count = len(source)
@@ -99,7 +99,7 @@ def read_pictures(
 
 
 def original_source(source: Source) -> ArraySource | EncodedSource:
-    """The images themselves, where a source holds them decoded at another size."""
+    """The source of the original images, if this one caches them decoded at another size."""
     return original_source(source.source) if isinstance(source, CachedSource) else source
 
 
@@ -116,15 +116,15 @@ def with_whole_image(
     use: Callable[[Image.Image], T],
     full: bool = False,
 ) -> T:
-    """What a function makes of an image that is not cropped; see `decode.with_image`.
+    """What a function returns for a whole image, or for its bounding box if the source has boxes.
 
     Args:
-        source, row: of which image.
-        use: gets it upright.
-        full: whether at its full size; else a JPEG may be decoded smaller, which is faster.
+        source, row: identify the image.
+        use: called with the upright image; see `decode.with_image`.
+        full: whether to decode at full size; otherwise a JPEG may be decoded smaller and faster.
 
     Raises:
-        BrokenImage, Unreachable: as of `EncodedSource.load`.
+        BrokenImage, Unreachable: as `EncodedSource.load` does.
     """
     if isinstance(source, ArraySource):
         return use(Image.fromarray(source.images[row]))
@@ -134,7 +134,7 @@ def with_whole_image(
 
 
 def pixel_checksum(pictures: Pictures, source: ArraySource | EncodedSource, row: int) -> str:
-    """Of an image's size and pixels as decoded, whatever its file's format; kept in `pictures`."""
+    """Checksum of an image's size and decoded pixels, whatever its format; kept in `pictures`."""
     if not pictures.pixel_checksums[row]:
         digest = with_whole_image(source, row, _pixel_digest, full=True)
         pictures.pixel_checksums[row] = digest
@@ -143,7 +143,7 @@ def pixel_checksum(pictures: Pictures, source: ArraySource | EncodedSource, row:
 
 def _pixel_digest(image: Image.Image) -> str:
     digest = hashlib.sha256(f"{image.size}".encode())
-    for top in range(0, image.height, ROWS_AT_ONCE):  # of a large image all bytes are a large copy
+    for top in range(0, image.height, ROWS_AT_ONCE):  # all bytes at once are a large copy
         rows = image.crop((0, top, image.width, min(top + ROWS_AT_ONCE, image.height)))
         digest.update(rows.tobytes())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Lines in the terminal that hold names of files, which may hold anything but "/"."""
+"""Lines in the terminal with names of files, which may contain anything but "/"."""
 
 import unicodedata
 
@@ -6,12 +6,12 @@ CONTROLS = ("Cc", "Zl", "Zp")  # Unicode's categories of control characters and 
 
 
 def print_line(line: str) -> None:
-    """Prints one line, whatever the names in it hold."""
+    """Prints one line, whatever the names in it contain."""
     print(one_line(line))
 
 
 def one_line(text: str) -> str:
-    """A text on one line: "?" for what UTF-8 lacks, line breaks as Python writes them."""
+    """The text on one line: "?" for what UTF-8 lacks, control characters escaped as in Python."""
     text = text.encode(errors="replace").decode()
     return "".join(
         repr(char)[1:-1] if unicodedata.category(char) in CONTROLS else char for char in text

@@ -1,4 +1,4 @@
-"""How good each photo is as a picture: sharpness, light, contrast, shape, size."""
+"""The technical quality of each photo: sharpness, brightness, contrast, shape, size."""
 
 import dataclasses
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from and_tf.collection.pictures import Pictures
 
-# Each flag is for what a person would notice at a glance; the measurements are there for the rest.
-BLURRED = 0.35  # sharpness: of 1,000 photos the least sharp had 0.42, blurred ones at most 0.29
+# Each flag marks what a person would notice at a glance; the measurements show the rest.
+BLURRED = 0.35  # sharpness: at least 0.42 in 1,000 photos, at most 0.29 in blurred ones
 DARK, BRIGHT = 0.12, 0.93  # brightness
 LOW_CONTRAST = 0.05  # standard deviation of the grey levels
 ODD_ASPECT = 2.5  # long side over short side: beyond 21:9
 TINY = 64  # pixels of the shorter side
 
-# Which measurement a flag rests on, and whether the highest (1) or lowest (-1) is most remarkable.
+# The measurement on which a flag is based, and whether its highest (1) or lowest (-1) is extreme.
 MEASURED_BY = {
     "blurred": ("sharpness", -1),
     "dark": ("brightness", -1),
@@ -24,7 +24,7 @@ MEASURED_BY = {
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Quality:
-    """Measurements of N images, and which of them are remarkable.
+    """Measurements of N images, and flags for the remarkable ones.
 
     Attributes:
         measurements: (N,) float32 by name: `sharpness`, `brightness`, `contrast`, `aspect` (width
@@ -36,7 +36,7 @@ class Quality:
     flags: dict[str, np.ndarray]
 
     def texts(self) -> list[str]:
-        """N texts: the names of an image's flags, with commas between; empty for most."""
+        """N strings: the names of an image's flags, separated by commas; empty for most."""
         names = list(self.flags)
         table = np.stack([self.flags[name] for name in names], axis=1)  # (N, flags)
         return [", ".join(np.array(names)[row]) for row in table]
@@ -45,7 +45,7 @@ class Quality:
 def measure_quality(pictures: Pictures) -> Quality:
     """Measurements and flags of images.
 
-    An image without contrast is neither sharp nor blurred: it is flagged for its contrast alone.
+    An image without contrast is neither sharp nor blurred: it is flagged only for its contrast.
     """
     height, width = pictures.shapes.T
     aspect = pictures.aspects.astype(np.float32)
@@ -78,7 +78,7 @@ def by_severity(quality: Quality, name: str) -> np.ndarray:
 
 
 def _severity(quality: Quality, name: str) -> np.ndarray | None:
-    """(N,) float, larger for what is more remarkable; None where nothing is known of the flag."""
+    """(N,) float, larger for the more remarkable; None if the flag's measurement is not known."""
     measured = quality.measurements
     if name == "tiny" and {"width", "height"} <= set(measured):
         return -np.minimum(measured["width"], measured["height"])

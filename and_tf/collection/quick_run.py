@@ -1,4 +1,4 @@
-"""A short run on a folder of photos for which there is no encoder, sized to the folder."""
+"""A short run on a folder of photos that no encoder knows yet, sized to the folder."""
 
 import logging
 from pathlib import Path
@@ -24,11 +24,11 @@ SUFFIX = "-quick"  # of the folder of such a run
 LARGEST_BATCH = 64
 
 EPOCHS, FEWEST_EPOCHS = 100, 10
-LOOKS = 100_000  # photos times epochs that a small folder gets, minutes on two cores
-MOST_LOOKS = 2_000_000  # that a large one gets, an hour or two
+LOOKS = 100_000  # photos times epochs for a small folder: minutes on two cores
+MOST_LOOKS = 2_000_000  # for a large one: an hour or two
 
-# Images per second and core of the card: 951 at 32 pixels on two cores (docs/performance.md) have
-# 2.25 times as many pixels at 48.
+# Images per second and core with the card's settings: 951 at 32 pixels on two cores
+# (docs/performance.md), divided by 2.25, because images of 48 pixels have 2.25 times as many.
 RATE_PER_CORE = 211
 START_SECONDS = 60  # reading, compiling, evaluations and exports
 
@@ -40,8 +40,8 @@ class Size(NamedTuple):
 
     Attributes:
         rounds: after round 0.
-        epochs_per_round: of each, and of round 0.
-        batch_size: photos in a step.
+        epochs_per_round: of each round, including round 0.
+        batch_size: photos per step.
     """
 
     rounds: int
@@ -50,12 +50,12 @@ class Size(NamedTuple):
 
     @property
     def epochs(self) -> int:
-        """Of all rounds together."""
+        """Epochs of all rounds together."""
         return (self.rounds + 1) * self.epochs_per_round
 
 
 def size_for(images: int) -> Size:
-    """The length of a run on so many photos: minutes for a thousand, an hour or two for a million.
+    """The length of a run on N photos: minutes for a thousand, an hour or two for a million.
 
     Args:
         images: N.
@@ -67,26 +67,29 @@ def size_for(images: int) -> Size:
     epochs = min(EPOCHS, max(FEWEST_EPOCHS, LOOKS // images))
     if images * epochs > MOST_LOOKS:
         epochs = max(2, MOST_LOOKS // images)
-    # Some steps in an epoch, so that the order of a small set changes between them.
+    # Several steps per epoch, so that batches of a small set differ between epochs.
     batch_size = min(LARGEST_BATCH, max(SMALLEST, images // 4))
     return Size(rounds=1, epochs_per_round=epochs // 2, batch_size=batch_size)
 
 
 def expected_seconds(images: int, epochs: int, cores: int) -> float:
-    """What a run on CPU cores will take, about."""
+    """Roughly how long a run on CPU cores will take."""
     return START_SECONDS + images * epochs / (RATE_PER_CORE * cores)
 
 
 def train_quickly(folder: Path, skip_broken: bool = True, root: Path = Path("runs")) -> Path:
-    """The folder of a finished quick run on a folder of photos, begun, continued or there already.
+    """Trains a quick run on a folder of photos, continues it or finds it finished.
 
     Args:
         folder: of photos.
         skip_broken: leave out those that cannot be decoded.
-        root: in which runs lie.
+        root: folder of the runs.
+
+    Returns:
+        The folder of the run.
 
     Raises:
-        Stopped: if a stop was asked for; called again, it continues.
+        Stopped: if it was stopped on request; another call continues it.
         UserError: if the photos cannot be read, or are too few.
     """
     plan = _plan(folder, skip_broken, root)
@@ -103,10 +106,10 @@ def train_quickly(folder: Path, skip_broken: bool = True, root: Path = Path("run
 
 
 def refuse_training(folder: Path, skip_broken: bool = True, root: Path = Path("runs")) -> Path:
-    """The folder of a quick run that `train_quickly` would not have to train; else a refusal.
+    """The folder of a finished quick run, for which `train_quickly` would not have to train.
 
     Raises:
-        UserError: if it would; says what it would train, and what to do instead.
+        UserError: if it would; the message says what it would train, and what to do instead.
     """
     plan = _plan(folder, skip_broken, root)
     if plan.run.summary.is_file():
@@ -120,7 +123,7 @@ def refuse_training(folder: Path, skip_broken: bool = True, root: Path = Path("r
 
 
 class _Plan(NamedTuple):
-    """A quick run that is finished, begun or still to come."""
+    """A quick run that is finished, begun or planned."""
 
     run: Workdir
     size: Size
@@ -128,7 +131,7 @@ class _Plan(NamedTuple):
     settings: ExperimentSettings
 
     def describe(self) -> str:
-        """How many photos and epochs, and what they will take, in a line."""
+        """The number of photos and epochs and the expected time, in one line."""
         seconds = expected_seconds(self.images, self.size.epochs, num_cores())
         return (
             f"{self.images:,} photos, {self.size.epochs} epochs, expected to take about "
@@ -149,7 +152,7 @@ def _plan(folder: Path, skip_broken: bool, root: Path) -> _Plan:
 
 
 def _open(values: dict) -> tuple[ExperimentSettings, Source]:
-    """Photos with the labels of their folders, or without where these cannot be had."""
+    """The photos with the labels of their folders, or without labels if those are unusable."""
     settings = _settings(values)
     try:
         return settings, open_train_and_held_out(settings.data)[0]
@@ -159,13 +162,13 @@ def _open(values: dict) -> tuple[ExperimentSettings, Source]:
 
 
 def _settings(values: dict) -> ExperimentSettings:
-    """Those of the card, but for these."""
+    """The settings of the card, with these values instead of its own."""
     known = parse_all([ExperimentSettings, *METHODS.values()], read_card(CARD))
     return experiment_settings(known | values)
 
 
 def _run_for(folder: Path, source: Source, root: Path) -> Workdir:
-    """The run on these very photos, or where one can begin: NAME-quick, NAME-quick-2 and so on."""
+    """The run on exactly these photos, or a free folder: NAME-quick, NAME-quick-2 and so on."""
     name, number = f"{folder.absolute().name or 'photos'}{SUFFIX}", 1
     while True:
         run = Workdir(root / (name if number == 1 else f"{name}-{number}"))

@@ -1,4 +1,4 @@
-"""Images of a table that are like a given one."""
+"""Searches a table for images like a given one."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def search_table(settings: SearchSettings) -> list[Found]:
         settings: table, images, how many to find.
 
     Returns:
-        What each image has found, nearest first; an image of the table does not find itself.
+        What each image found, nearest first; an image of the table does not find itself.
 
     Raises:
         NotFound: if there is no such table, image or encoder.
-        UserError: if something does not fit.
+        UserError: if a setting is unsuitable or the encoder is a different one.
     """
     page = check_place("page", expanded(settings.page))
     if page.suffix != ".html":
@@ -60,7 +60,7 @@ def search_table(settings: SearchSettings) -> list[Found]:
 
 
 def _open(path: Path, search: str) -> tuple[Table, SavedIndex | None]:
-    """The table, without its embeddings where an index has them; and the index, None for none."""
+    """The table, without its embeddings if an existing index has them; and the index or None."""
     table = read_table(path, with_embeddings=False)
     if not _wants_index(len(table), search):
         return read_table(path), None
@@ -87,14 +87,14 @@ def _wants_index(num_rows: int, search: str) -> bool:
 
 
 def index_path(table: Path) -> Path:
-    """Where the index of a table lies."""
+    """Path of a table's index."""
     return table.with_suffix(".faiss")
 
 
 def _search(
     table: Table, index: SavedIndex | None, queries: Queries, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (Q, k) int32, -1 for none, and cosines (Q, k), one more than asked for."""
+    """Indices (Q, k) int32, -1 for none, and cosines (Q, k); k is one more than asked for."""
     k = min(count + 1, len(table))
     if index is not None:
         return index.search(queries.embeddings, k)

@@ -1,4 +1,4 @@
-"""A page of images, each with the nearest of a table, in the frame that all pages share."""
+"""A page of images, each with the nearest ones of a table, in the template of all pages."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ STYLE = """
 
 
 class Near(NamedTuple):
-    """An image that was found: its name in the table, its file where known, and the cosine."""
+    """An image that was found: its name in the table, its file if known, and the cosine."""
 
     name: str
     file: Path | None
@@ -52,7 +52,7 @@ class Near(NamedTuple):
 
 
 class Found(NamedTuple):
-    """An image that searched, its file where known, and what it found, nearest first."""
+    """A query image, its file if known, and what it found, nearest first."""
 
     name: str
     file: Path | None
@@ -60,11 +60,11 @@ class Found(NamedTuple):
 
 
 def write_search_page(path: Path, results: Sequence[Found], title: str, subtitle: str) -> Path:
-    """Writes one HTML file, thumbnails in it, the photos linked relative to it.
+    """Writes one HTML file with embedded thumbnails and relative links to the photos.
 
     Args:
         path: of the page.
-        results: what each image has found; the first 200 are shown.
+        results: what each image found; the first 200 are shown.
         title, subtitle: of the page.
 
     Returns:
@@ -109,7 +109,7 @@ def _image(image: Near | Found, folder: Path) -> dict[str, object]:
 
 
 def _picture(file: Path | None) -> str:
-    """A data URI of an image's centre square; empty if it cannot be read any more."""
+    """A data URI of an image's centre square; empty if it can no longer be read."""
     from and_tf.report.thumbnails import picture
 
     if file is None:

@@ -1,4 +1,4 @@
-"""The images that search: files, or rows of the table itself."""
+"""The query images of a search: files, or rows of the table itself."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ MOST_AT_ONCE = 64
 
 
 class Queries(NamedTuple):
-    """What searches.
+    """The queries of a search.
 
     Attributes:
         names: Q names, as they are shown.
         files: Q paths of their files, if they are known.
         embeddings: (Q, D) float32.
-        rows: (Q,) int, their rows of the table, also of files in the folder that it was made
+        rows: (Q,) int, their rows in the table, including files in the folder that it was made
             from; -1 for images from elsewhere.
     """
 
@@ -44,16 +44,16 @@ def open_queries(
     """Embeds an image, or the images of a folder, or takes a row of the table.
 
     Args:
-        query: path of an image or a folder, or a path as the table has it.
-        table: that is searched; its embeddings may be left out.
+        query: path of an image or a folder, or a path in the table.
+        table: the table to search; its embeddings may be left out.
         width: D of its embeddings.
-        model: where its encoder lies now; empty for where it lay.
-        trust_model: as of `load_exported`.
+        model: where its encoder is now; empty if it was not moved.
+        trust_model: see `load_exported`.
 
     Raises:
-        NotFound: if there is none of these, or the encoder is not where it was.
+        NotFound: if none of these exists, or the encoder is not where it was.
         BrokenImage: if an image cannot be decoded.
-        UserError: if the encoder is another one.
+        UserError: if the encoder is a different one.
     """
     path = expanded(query)
     origin = origin_of(table.metadata)
@@ -82,7 +82,7 @@ def open_queries(
 
 
 def _rows_of(files: list[str], table: Table, origin: Origin | None) -> np.ndarray:
-    """(Q,) int, the rows of files that lie in the folder of the table; -1 for others."""
+    """(Q,) int, the rows of files in the folder of the table; -1 for others."""
     rows = np.full(len(files), -1)
     if origin is None:
         return rows
@@ -104,7 +104,7 @@ def _one_file(path: Path) -> EncodedSource:
 
 
 def _row_of(query: str, table: Table) -> int:
-    """The row of an image in a table, by its path there."""
+    """The row of an image in a table, found by its path there."""
     name = clean_texts([query])[0]
     if name in table.paths:
         return table.paths.index(name)

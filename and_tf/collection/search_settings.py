@@ -1,4 +1,4 @@
-"""What is searched, and by which image."""
+"""Settings of search.py."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What is made of a collection of images."""
+"""Settings of embed.py."""
 
 from __future__ import annotations
 
@@ -71,17 +71,17 @@ class CollectionSettings(Settings):
 
     @property
     def list_file(self) -> Path | None:
-        """The list that names the images; None where they are those of a folder."""
+        """The list that names the images; None if they are those of a folder."""
         kind, _, path = self.images.partition(":")
         return expanded(path).absolute() if kind == "list" and path else None
 
     @property
     def folder(self) -> Path:
-        """In which the images lie, by paths relative to it: that of the list where there is one."""
+        """The folder to which the images' paths are relative: that of the list, if there is one."""
         return self.list_file.parent if self.list_file else expanded(self.images)
 
     def neighbours_of(self, images: int) -> int:
-        """How many neighbours of each of so many images the table holds."""
+        """How many neighbours per image the table holds, for a collection of `images` images."""
         return min(NEIGHBOURS, images - 1) if self.neighbours is None else self.neighbours
 
 
@@ -152,7 +152,7 @@ class ClusterSettings(Settings):
 
     @property
     def are_wanted(self) -> bool:
-        """Whether clusters are asked for."""
+        """Whether clusters were asked for."""
         return self.number != 0
 
     @property
@@ -183,10 +183,10 @@ class EmbedSettings(Settings):
 
 
 def embed_settings(values: Mapping[str, Any]) -> EmbedSettings:
-    """Settings of flat values, such as those of flags; missing ones take their default.
+    """Builds settings from flat values, such as those of flags; missing ones have their default.
 
     Raises:
-        SettingError: if a value is not taken.
+        SettingError: if a value is invalid.
     """
     return EmbedSettings(
         collection=build(CollectionSettings, values),

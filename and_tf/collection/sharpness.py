@@ -1,16 +1,16 @@
-"""How sharp an image is, whatever it shows."""
+"""How sharp an image is, whatever its subject."""
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-WINDOW = 5  # pixels over which an image is blurred once more
+WINDOW = 5  # pixels over which an image is blurred again
 
 
 def sharpness(grey: np.ndarray) -> float:
-    """The fraction of an image's variation that a blur takes: little where it is blurred already.
+    """The fraction of an image's variation that a blur removes: little if it is blurred already.
 
-    The less sharp of the two directions counts, because a shaken camera blurs only one. Edges of
-    the sharp parts hold most of the variation, so that a blurred background does not count.
+    The less sharp of the two directions counts, because camera shake blurs only one. Edges of the
+    sharp parts hold most of the variation, so a blurred background hardly counts.
 
     Args:
         grey: (H, W) float.
@@ -19,7 +19,7 @@ def sharpness(grey: np.ndarray) -> float:
         0 (blurred, or all of one value) to 1.
 
     Reference: Crete et al., The blur effect: perception and estimation with a new no-reference
-    perceptual blur metric, SPIE 2007; 1 less their measure.
+    perceptual blur metric, SPIE 2007; this is 1 minus their measure.
     """
     found = []
     for axis in (0, 1):

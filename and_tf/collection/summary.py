@@ -15,7 +15,7 @@ from and_tf.collection.quality import Quality, by_severity
 from and_tf.collection.suspect_labels import SuspectLabels
 
 SHOWN = 5  # images or groups of each kind
-NAMED = 2  # in a line
+NAMED = 2  # images per line
 MEASUREMENTS = ("width", "height", "sharpness", "brightness", "contrast")
 
 
@@ -23,8 +23,8 @@ def finding_columns(collection: Collection, findings: Findings) -> dict[str, Val
     """Columns of the table: one value per image.
 
     `duplicate_group` (-1: none), `outlier`, `width`, `height`, `sharpness`, `brightness`,
-    `contrast`, `quality` (flags, with commas between), `label`, `suggested_label` (empty where it
-    is the same) and `suspect_margin`.
+    `contrast`, `quality` (flags, separated by commas), `label`, `suggested_label` (empty if it is
+    the same) and `suspect_margin`.
     """
     columns: dict[str, Values] = {}
     if findings.duplicates is not None:

@@ -1,4 +1,4 @@
-"""Images whose folder is not that of their neighbours."""
+"""Images in a different folder from their neighbours."""
 
 import dataclasses
 
@@ -8,8 +8,8 @@ from and_tf.collection.collection import Collection
 from and_tf.search.votes import TEMPERATURE
 
 # With 5 % of the labels of 1,000 photos exchanged (10 draws, a pretrained encoder), 87 % of the
-# first 20 by margin were exchanged ones with 20 voters and 92 % with 50. Ordered by the difference
-# of the votes it was 80 % and 84 %: that the own class has no vote says more than a clear winner.
+# first 20 by margin were exchanged ones with 20 voters and 92 % with 50. Sorted by the difference
+# of the votes it was 80 % and 84 %: no vote for the own class says more than a clear winner.
 IMAGES_PER_VOTER, LEAST, MOST = 20, 10, 50
 SMOOTHING = 0.01  # added to both votes
 SUSPECT = 3.0  # margin: the suggested class has twenty times the votes of the image's own
@@ -17,16 +17,16 @@ SUSPECT = 3.0  # margin: the suggested class has twenty times the votes of the i
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SuspectLabels:
-    """What the neighbours of each image say of its label.
+    """What the neighbours of each image say about its label.
 
     Attributes:
-        suggested: (N,) int32, the class that weighted kNN votes for, the image left out; -1 where
-            no neighbour has a label.
-        margin: (N,) float32, nats: the log of the vote for that class over that for the image's
-            own, as fractions of all votes with 0.01 added: above 0 where they differ.
+        suggested: (N,) int32, the class that weighted kNN votes for, without the image itself; -1
+            if no neighbour has a label.
+        margin: (N,) float32, nats: log of the ratio between the vote for that class and the vote
+            for the image's own, as fractions of all votes plus 0.01: above 0 where they differ.
         is_suspect: (N,) bool.
-        agreement: percent of the labelled images whose label is the one voted for: where it is
-            low, the folders are no classes to this encoder, and no label is suspect for it.
+        agreement: percentage of the labelled images whose label is the one voted for. If it is
+            low, the encoder does not see the folders as classes, and suspect labels mean little.
     """
 
     suggested: np.ndarray
@@ -56,7 +56,7 @@ def find_suspect_labels(collection: Collection) -> SuspectLabels | None:
 
 
 def _votes(collection: Collection, labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Fractions (N, C) of the votes for each class; zeros where no neighbour has a label."""
+    """Fractions (N, C) of the votes for each class; zeros if no neighbour has a label."""
     voters = int(np.clip(len(labels) // IMAGES_PER_VOTER, LEAST, MOST))
     neighbours = collection.neighbours[:, :voters]
     similarity = collection.similarity[:, :voters].astype(np.float64)

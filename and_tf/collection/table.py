@@ -1,4 +1,4 @@
-"""Embeddings and what was found in them as a table: a .parquet or .npz file."""
+"""Writes embeddings and what was found in them as a table: a .parquet or .npz file."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 ROW_GROUP = 10_000
 METADATA = "and_tf"  # key of a .parquet file's metadata
-PARTS = "__offsets"  # ends the name of the array that parts a column of lists, in .npz
+PARTS = "__offsets"  # in .npz, suffix of the array that splits a column into lists
 
 
 def check_table_path(path: Path, argument: str = "output") -> Path:
     """Refuses a table that could not be written or read, before the work is done.
 
     Raises:
-        UserError: a suffix other than .parquet and .npz, or an address.
-        MissingPackage: .parquet without pyarrow.
+        UserError: for a suffix other than .parquet and .npz, or an address.
+        MissingPackage: for .parquet without pyarrow.
     """
     check_local(argument, path)
     if path.suffix not in (".parquet", ".npz"):
@@ -54,8 +54,8 @@ def write_table(
     """Writes one row per image to a .parquet or .npz file, whole or not at all.
 
     Columns are `path`, `embedding` (D float32) and any others by name: numbers or booleans (N,) or
-    (N, m), N texts, or N lists of numbers or texts. In .parquet `neighbours`, (N, m) indices, is
-    written as the m paths; .npz, which keeps one array per column, holds the indices. There a
+    (N, m), N strings, or N lists of numbers or strings. In .parquet, `neighbours`, (N, m) indices,
+    is written as the m paths; .npz, which has one array per column, holds the indices. There, a
     column of lists of different lengths is one array of all items, and `NAME__offsets` (N + 1,):
     list i is `items[offsets[i]:offsets[i + 1]]`.
 
@@ -64,11 +64,11 @@ def write_table(
         paths: (N,) str, of the images.
         embeddings: (N, D) float.
         columns: further columns by name.
-        metadata: what made the table, kept as JSON.
+        metadata: what made the table, stored as JSON.
 
     Raises:
-        UserError: another suffix, or columns that do not have one value per image.
-        MissingPackage: .parquet without pyarrow.
+        UserError: for another suffix, or columns that do not have one value per image.
+        MissingPackage: for .parquet without pyarrow.
     """
     path = check_table_path(expanded(path))
     names = clean_texts(paths)
@@ -88,7 +88,7 @@ def write_table(
 
 
 def fingerprint(embeddings: np.ndarray) -> str:
-    """Tells whether an index is of these rows (N, D) float32."""
+    """A hash of rows (N, D) float32, which shows whether an index or table holds the same ones."""
     rows = np.ascontiguousarray(embeddings, "<f4")
     digest = hashlib.sha256(repr(rows.shape).encode())
     digest.update(rows.data)
@@ -116,7 +116,7 @@ def _write_parquet(path: Path, names: list[str], columns: dict[str, Column], met
     fields += [pa.field(name, _type(name, values)) for name, values in columns.items()]
     schema = pa.schema(fields, metadata={METADATA: metadata})
     # Random floats neither repeat nor compress: with both on, 200,000 rows of 128 took 3.5 s to
-    # write instead of 1.0 s and gained nothing.
+    # write instead of 1.0 s, and the file was no smaller.
     others = [name for name in schema.names if name != "embedding"]
     leaves = [leaf for name in others for leaf in (name, f"{name}.list.element")]
     plain: dict[str, Any] = {
@@ -146,7 +146,7 @@ def _type(name: str, values: Column) -> pa.DataType:
 
 
 def _arrow(name: str, values: Column, part: slice, paths: pa.Array) -> pa.Array:
-    """A column of part of the rows as Arrow writes it; neighbours by their paths."""
+    """A slice of a column as an Arrow array; neighbours as paths."""
     import pyarrow as pa
 
     if isinstance(values, Lists):

@@ -1,4 +1,4 @@
-"""Tables read back, those of earlier versions too."""
+"""Reads tables, including those of earlier versions."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Table:
         path: of the file.
         paths: N paths of images, relative to the folder that was embedded.
         embeddings: (N, D) float32.
-        columns: those of the columns asked for that it has: arrays (N,) or (N, m), or lists.
-        metadata: what made it; empty in tables of earlier versions.
+        columns: the requested columns that it has: arrays (N,) or (N, m), or lists.
+        metadata: what made it; empty for tables of earlier versions.
     """
 
     path: Path
@@ -51,15 +51,15 @@ def read_table(
 
     Args:
         path: of the .parquet or .npz file.
-        columns: wanted besides path and embedding; one that the table lacks is left out.
+        columns: further columns to read; those that the table lacks are left out.
         argument: that names the table in messages.
-        with_embeddings: False for embeddings of shape (N, 0), which of a million is much faster.
+        with_embeddings: False for embeddings of shape (N, 0), much faster for a million rows.
 
     Raises:
         NotFound: if there is no such file.
-        BrokenFile: if it is corrupt, or no table of embeddings.
+        BrokenFile: if it is corrupt, or not a table of embeddings.
         UserError: for another suffix.
-        MissingPackage: .parquet without pyarrow.
+        MissingPackage: for .parquet without pyarrow.
     """
     path = check_table_path(expanded(path), argument)
     if not path.is_file():
@@ -78,7 +78,7 @@ def read_table(
 
 
 def fault_of_table(table: Table) -> str:
-    """What is wrong with the arrays of a table, in words; empty if nothing is."""
+    """What is wrong with the arrays of a table, as text; empty if nothing is."""
     if not all(isinstance(name, str) for name in table.paths):
         return "path holds other things than texts"
     found, count = table.embeddings, len(table)
@@ -128,7 +128,7 @@ def _read_parquet(path: Path, columns: Sequence[str], with_embeddings: bool) -> 
 
 
 def _column(values: Any) -> Any:
-    """Numbers as an array, texts and lists as a list."""
+    """Numbers and booleans as an array, strings and lists as a list."""
     import pyarrow.types as types
 
     if types.is_integer(values.type) or types.is_floating(values.type):
@@ -171,7 +171,7 @@ def _metadata(text: str | bytes) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Names the table in whatever a reader raises: corrupt files show in many exceptions."""
+    """Names the table in whatever a reader raises: corrupt files cause many kinds of exceptions."""
     try:
         yield
     except (MemoryError, OSError) as error:

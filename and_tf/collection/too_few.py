@@ -1,4 +1,4 @@
-"""Folders of too few photos to train on, found out before TensorFlow is loaded."""
+"""Refuses folders of too few photos to train on, before TensorFlow is loaded."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ SMALLEST = 8  # photos; BatchNorm needs some in a batch
 
 
 def refuse_too_few(images: int) -> None:
-    """Raises a `UserError` where there are too few images to train on."""
+    """Raises a `UserError` if there are too few images to train on."""
     if images < SMALLEST:
         raise UserError(
             f"{images} images are too few to train on, and {FEW_IMAGES} are enough to learn "
@@ -22,9 +22,9 @@ def refuse_too_few(images: int) -> None:
 
 
 def check_folder(folder: Path, runs: Path = Path("runs")) -> None:
-    """Refuses a folder of too few images where nothing else could embed them: no weights, no run.
+    """Refuses a folder of too few images if there are no weights and no run to embed them with.
 
-    A folder without images is left to those who open it.
+    A folder without images is not refused here, but when it is opened.
     """
     home = expanded(os.environ.get("KERAS_HOME") or "~/.keras")
     has_encoder = any((home / "models").glob("*")) or any(runs.glob("**/checkpoints/last.npz"))

@@ -1,4 +1,4 @@
-"""A table brought up to date: only photos that are new or have changed are embedded."""
+"""Brings a table up to date: only photos that are new or have changed are embedded."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 
 
 class Changes(NamedTuple):
-    """What became of the images of a table.
+    """What has changed since a table was written.
 
     Attributes:
-        rows: (N,) int64, row of the table whose embedding an image keeps; -1 where it has none.
+        rows: (N,) int64, row of the table whose embedding an image keeps; -1 for none.
         files: of the N images, with the checksums of those that keep an embedding.
         kept, new, changed, removed: how many images.
     """
@@ -42,7 +42,7 @@ class Changes(NamedTuple):
 
 
 def recorded_origin(table: Path) -> Origin | None:
-    """What made a table, by what it says; None if there is none, or it says nothing."""
+    """What made a table, from its metadata; None if there is no table or it is not recorded."""
     if not table.is_file():
         return None
     return origin_of(read_table(table, argument="output").metadata)
@@ -53,13 +53,13 @@ def updated_embeddings(
 ) -> tuple[np.ndarray, Files]:
     """Embeddings of all images of a source, those of unchanged files from a table.
 
-    They are what embedding all anew gives, bit for bit where the encoder is the very one: the value
-    of an image does not depend on the others of its batch, because all batches have one size.
+    They are those of embedding all images again, bit for bit if the encoder is exactly the same:
+    an embedding does not depend on the rest of its batch, because all batches have one size.
 
     Args:
-        table_path: of the table; where there is none, all images are embedded.
-        encoder: embeds what is new.
-        origin: what a table made now would hold.
+        table_path: of the table; if there is none, all images are embedded.
+        encoder: embeds new images.
+        origin: what a table made now would record.
         source: N images.
         files: of the images.
 
@@ -67,7 +67,7 @@ def updated_embeddings(
         (N, D) float32; and the files, with all checksums that are known now.
 
     Raises:
-        UserError: if the table was made by another encoder, or does not say by which.
+        UserError: if the table was made by another encoder, or does not record by which.
     """
     if not table_path.is_file():
         logger.info("There is no %s yet: all images are embedded.", table_path)
@@ -89,7 +89,7 @@ def updated_embeddings(
 
 
 def _check_origin(table: Table, encoder: ExportedEncoder, now: Origin) -> None:
-    """Refuses a table that was made otherwise; warns where last digits may differ."""
+    """Refuses a table that was made differently; warns if last digits may differ."""
     before = origin_of(table.metadata)
     if before is None or any(name not in table.columns for name in FILE_COLUMNS):
         raise UserError(
@@ -115,7 +115,7 @@ def _check_origin(table: Table, encoder: ExportedEncoder, now: Origin) -> None:
 
 
 def _check_rows(table: Table, encoder: ExportedEncoder) -> None:
-    """Refuses embeddings that are not those that were written."""
+    """Refuses embeddings that are not the ones that were written."""
     width, fault = table.embeddings.shape[1], ""
     if width != encoder.embedding_dim:
         fault = f"{width} values of each image, and its encoder gives {encoder.embedding_dim}"
@@ -129,11 +129,10 @@ def _check_rows(table: Table, encoder: ExportedEncoder) -> None:
 
 
 def find_changes(table: Table, names: list[str], files: Files) -> Changes:
-    """Finds the images whose files are as they were when a table was written.
+    """Finds the images whose files have not changed since a table was written.
 
-    A file is unchanged if its size is the same and its content has the same checksum; where the
-    checksums of all files would take minutes to read, the checksum is only read where the time of
-    the last change differs.
+    A file is unchanged if its size is the same and its content has the same checksum. If reading
+    all files would take minutes, the checksum is read only where the modification time differs.
 
     Args:
         table: with its columns of files.
@@ -157,7 +156,7 @@ def find_changes(table: Table, names: list[str], files: Files) -> Changes:
 
 
 def _matching_rows(before: list[str], now: list[str]) -> np.ndarray:
-    """(N,) int64 row of each name; -1 where there is none, or several are written alike."""
+    """(N,) int64, row of each name; -1 if there is none, or several are written alike."""
     counts = [collections.Counter(names) for names in (before, now)]
     places = {name: row for row, name in enumerate(before)}
     for name in places:
@@ -169,7 +168,7 @@ def _matching_rows(before: list[str], now: list[str]) -> np.ndarray:
 def _compare_checksums(
     files: Files, candidates: np.ndarray, mtimes: np.ndarray, checksums: np.ndarray
 ) -> tuple[Files, np.ndarray]:
-    """All checksums, read where no earlier one stands for a file, and (N,) whether it is equal."""
+    """The files with all checksums, read unless the earlier one is valid; (N,) whether equal."""
     is_known = candidates & (files.mtimes == mtimes)
     now = np.where(is_known, checksums, 0)
     read = np.flatnonzero(~is_known)

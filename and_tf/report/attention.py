@@ -9,7 +9,7 @@ from PIL import Image
 from and_tf import encoders
 from and_tf.errors import UserError
 
-MIN_POSITIONS = 7  # a side; a ResNet's last maps at 32 pixels have 4 and say little about places
+MIN_POSITIONS = 7  # per side; a ResNet's last maps at 32 pixels have 4, too few to locate anything
 BATCH = 16  # the gradient keeps every layer's maps
 COLOURS = "inferno"
 
@@ -17,9 +17,9 @@ COLOURS = "inferno"
 def attention_layer(encoder: keras.Model) -> str:
     """The deepest convolutional layer whose maps still have at least 7 x 7 positions.
 
-    Grad-CAM's authors take the last convolutional layer, the one nearest to meaning, whose maps
-    have 7 or 14 positions a side at 224 pixels. At 32 pixels a ResNet's last stage has 4, hence
-    the stage before. Smaller images yet: the deepest layer with the finest maps.
+    Grad-CAM's authors use the last convolutional layer, the most semantic one, whose maps have 7
+    or 14 positions per side at 224 pixels. At 32 pixels a ResNet's last stage has 4, so the stage
+    before it is used; for even smaller images, the deepest layer with the finest maps.
     """
     names = [name for name in encoders.layer_names(encoder) if name != "fc"]
     sides = {name: min(encoders.layer_output(encoder, name).shape[1:3]) for name in names}
@@ -30,13 +30,13 @@ def attention_layer(encoder: keras.Model) -> str:
 def similarity_attention(
     encoder: keras.Model, layer: str, images: np.ndarray, targets: np.ndarray
 ) -> np.ndarray:
-    """Which places of an image make it similar to another one.
+    """Which parts of an image make it similar to another one.
 
     Grad-CAM with the cosine similarity of the image's embedding to a target in place of a class's
-    score: the layer's maps, each weighted by the mean gradient of the similarity over its
-    positions, summed, and what is negative cut off. The embedding's length before normalisation
-    counts as a constant: with it the gradient vanishes, and its direction means nothing, the
-    nearer an image is to its target.
+    score: the sum of the layer's maps, each weighted by the mean gradient of the similarity over
+    its positions, with negative values set to 0. The embedding's length before normalisation is
+    treated as a constant: otherwise the gradient vanishes, and its direction becomes meaningless,
+    as an image approaches its target.
 
     Args:
         encoder: from images (B, H, W, 3) in 0..255 to embeddings (B, D).
@@ -45,8 +45,8 @@ def similarity_attention(
         targets: (n, D) float, embedding of each image's counterpart, such as its nearest neighbour.
 
     Returns:
-        (n, h, w) float32 at the layer's resolution, each map with its largest value at 1; all 0
-        where nothing speaks for the similarity.
+        (n, h, w) float32 at the layer's resolution, each map with a maximum of 1; all 0 if nothing
+        contributes to the similarity.
 
     Raises:
         UserError: if images and targets differ in number.

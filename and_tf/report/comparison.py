@@ -1,4 +1,4 @@
-"""A run beside the nearest published results."""
+"""Compares a run with the nearest published results."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ from and_tf.settings import flat_values
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """A run's setting beside the nearest published one.
+    """A run's setting compared with the nearest published one.
 
     Attributes:
         table: the published results.
-        method: the row that is the run's own method; empty where none is.
-        is_other_data: whether the data set is another one.
-        reasons: why its results may not be compared with these; empty: they may.
-        unknown: what of the published result's setting is not recorded, in words; empty: nothing.
+        method: the row of the run's own method; empty if there is none.
+        is_other_data: whether the data set is a different one.
+        reasons: why the run's results may not be compared with these; empty if they may.
+        unknown: what is not recorded about the published result, as text; empty if nothing.
     """
 
     table: Table
@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def caveats(self) -> tuple[Caveat, ...]:
-        """What to mind even where they may be compared."""
+        """What to bear in mind even if they may be compared."""
         return self.table.caveats
 
     def result(self, column: Column | None) -> float | None:
@@ -48,7 +48,7 @@ class Comparison:
         return self.table.result(self.method, column)
 
     def describe_knn(self) -> str:
-        """The published kNN in a sentence, where the data set is the run's; else nothing."""
+        """The published kNN in a sentence if the data set is the run's; otherwise empty."""
         result = self.result(KNN)
         if result is None or self.is_other_data:
             return ""
@@ -62,12 +62,12 @@ class Comparison:
 
 
 def compare(setting: Setting, method: str, values: Mapping[str, Any] | None = None) -> Comparison:
-    """The run's setting beside the nearest published one.
+    """Compares a run's setting with the nearest published one.
 
     Args:
         setting: of the run.
         method: its name in the papers' tables.
-        values: of all its settings, by name; None compares no recipe.
+        values: all its settings by name; None to compare no recipe.
     """
     table = nearest_table(setting)
     is_other_data = setting.data != table.setting.data
@@ -80,7 +80,7 @@ def compare(setting: Setting, method: str, values: Mapping[str, Any] | None = No
 
 
 def _unknown(row: Row | None) -> str:
-    """What is not recorded of how a published result came about."""
+    """What is not recorded about how a published result was obtained."""
     if row is None:
         return ""
     if row.epochs is None and not row.recipe:
@@ -91,14 +91,14 @@ def _unknown(row: Row | None) -> str:
 
 
 def comparison_of(context: ReportContext) -> Comparison:
-    """A run beside the nearest published results."""
+    """Compares a run with the nearest published results."""
     settings, record = context.settings, context.record
     choice = settings.encoder
     setting = Setting(
         data=data_name(settings.data.data),
         images=record.metadata["images"],
         held_out_images=0 if context.held_out is None else len(context.held_out),
-        # By the name that it was chosen by: the halves of a split one are of that network.
+        # By the name by which it was chosen: the halves of a split network count as that network.
         encoder=context.encoder.name if choice.is_of_init else choice.encoder,
         image_size=context.image_size,
         embedding_dim=context.encoder.output_shape[-1],

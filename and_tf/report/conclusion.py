@@ -14,11 +14,11 @@ from and_tf.report.verdict.neighbours import QUESTION
 from and_tf.runs.workdir import Workdir
 from and_tf.training.build import Experiment
 
-IMAGES = 1_000  # whose embeddings tell how they lie
+IMAGES = 1_000  # whose embeddings show how far they spread
 
 
 def conclude_experiment(experiment: Experiment, control_command: str = "") -> list[str]:
-    """`conclude` of the parts of a run, for `run_experiment`."""
+    """Calls `conclude` with the parts of a run, for `run_experiment`."""
     encoder = experiment.model.encoder
     return conclude(experiment.run, encoder, experiment.train, experiment.held_out, control_command)
 
@@ -30,16 +30,16 @@ def conclude(
     held_out: Source | None,
     control_command: str = "",
 ) -> list[str]:
-    """What a run is worth, and what that rests on, as the page of a report says it.
+    """The verdict on a run and its reasons, as on the page of a report.
 
     Args:
         run: the folder, with all its metrics.
         encoder: as trained.
         train, held_out: the images of the run.
-        control_command: how to train what tells what the neighbours gained.
+        control_command: how to train the control, which shows what the neighbours gained.
 
     Returns:
-        Lines of text: the headline and the reasons.
+        Lines of text: the headline, the reasons, and what the neighbours gained if they were used.
     """
     record = read_record(run)
     settings = record.settings

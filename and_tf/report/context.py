@@ -1,4 +1,4 @@
-"""What all sections of the page are made of, read and computed once."""
+"""The data from which all sections of the page are built, read and computed once."""
 
 import dataclasses
 import logging
@@ -27,19 +27,20 @@ class ReportContext:
 
     Attributes:
         run: the folder.
-        checkpoint: which one is reported on: `last`, `best` or `round_N`.
+        checkpoint: the one that is reported on: `last`, `best` or `round_N`.
         checkpoint_bytes: size of its file.
         record: the files of the run, up to that checkpoint.
         encoder: of that checkpoint.
         reference: sample of the training images.
         queries: sample of the held-out images, or None.
-        predicted: (Q,) int, the classes that weighted kNN gives the queries; None without labels.
+        predicted: (Q,) int, the queries' classes by weighted kNN; None without labels.
         classes: names of the labels; empty without labels.
         entropy: of the reference images.
-        page_folder: where the page lies, which addresses of files are relative to.
+        page_folder: folder of the page, to which addresses of files are relative.
         command: how to write the page again, for the reader; may be empty.
-        control_command: how to train what tells what the neighbours gained; may be empty.
-        remarks: sentences on images that have changed since the run.
+        control_command: how to train the control, which shows what the neighbours gained; may be
+            empty.
+        remarks: sentences about images that have changed since the run.
     """
 
     run: Workdir
@@ -73,7 +74,7 @@ class ReportContext:
 
     @property
     def knn_images(self) -> ChosenImages:
-        """The training images that kNN looked at during training."""
+        """The training images that kNN used during training."""
         return choose_images(len(self.train), self.settings.run.eval_images)
 
     @property
@@ -83,7 +84,7 @@ class ReportContext:
 
     @property
     def held_out_labels(self) -> np.ndarray:
-        """(n,) int, of the held-out images that have one."""
+        """(n,) int, of the held-out images that have a label."""
         if self.held_out is None or self.held_out.labels is None:
             return np.array([], int)
         return self.held_out.labels[self.held_out.labels >= 0]
@@ -102,15 +103,15 @@ def read_context(
     Args:
         run: the folder.
         checkpoint: `last`, `best` or `round_N`.
-        settings: which images are looked at, and where they lie.
+        settings: which images to use, and where they are.
         command: how to write the page again.
-        images: those of the run, where they are open already.
-        control_command: how to train what tells what the neighbours gained.
+        images: those of the run, if they are open already.
+        control_command: how to train the control, which shows what the neighbours gained.
 
     Raises:
         NotFound: if there is no run, no checkpoint or no image.
         BrokenFile: if a file of the run is corrupt.
-        UserError: if its images are others.
+        UserError: if its images are different ones.
     """
     images = images or open_run_images(run, settings)
     train, held_out = images.train, images.held_out

@@ -1,4 +1,4 @@
-"""The embeddings as a map in the plane: a point per image, coloured by class or entropy."""
+"""A two-dimensional map of the embeddings: a point per image, coloured by class or entropy."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,27 +12,27 @@ from and_tf.errors import UserError
 from and_tf.report.sample import Sample
 
 MOST = 2_000  # images in the map: t-SNE takes seconds for them
-COLOURS = 10  # classes beyond these could not be told apart
+COLOURS = 10  # more classes could not be told apart
 ENTROPY_STEPS = 5
 MARGIN = 2.5  # percent of the side
-PERPLEXITY = 30  # the usual one: about how many neighbours each point minds
+PERPLEXITY = 30  # the usual value: roughly the number of neighbours that matter to each point
 
 
 def map_points(
     sample: Sample, rank: np.ndarray, pool: np.ndarray, classes: list[str], seed: int
 ) -> dict[str, Any]:
-    """The map of a sample's images as a page draws it.
+    """The map of a sample's images, as a page draws it.
 
     Args:
         sample: of the training images.
         rank: (n,) float in 0..1, of each image's entropy.
-        pool: (p,) int, rows that can be chosen.
+        pool: (p,) int, rows of the images that the reader can choose.
         classes: names of the labels; empty without labels.
         seed: of the map.
 
     Returns:
-        dict: pool and back, lists of points (x, y in 0..100, colour, a class of page.css), pool in
-        its order; legend, names by colour; count; colours, what they mean.
+        dict: pool, in its order, and back, the others, as lists of points (x and y in 0..100;
+        colour, a class of page.css); legend, names by colour; count; colours, their meaning.
     """
     rows = choose_rows(pool, len(sample))
     places = embedding_map(sample.embeddings[rows], seed)  # (n, 2) in 0..1
@@ -46,7 +46,7 @@ def map_points(
 
 
 def as_points(places: np.ndarray, colours: Sequence[str]) -> list[dict[str, str]]:
-    """Points of the plane as the page draws them.
+    """Points of the map as the page draws them.
 
     Args:
         places: (n, 2) float in 0..1.
@@ -60,7 +60,7 @@ def as_points(places: np.ndarray, colours: Sequence[str]) -> list[dict[str, str]
 
 
 def choose_rows(pool: np.ndarray, count: int, most: int = MOST) -> np.ndarray:
-    """The pool's rows, then an even spread of the other rows below `count`; `most` together."""
+    """The pool's rows, then evenly spaced other rows below `count`; at most `most` in all."""
     others = np.setdiff1d(np.arange(count), pool)
     places = min(len(others), max(0, most - len(pool)))
     spread = evenly_spaced(len(others), places)
@@ -90,20 +90,20 @@ def _legend(classes: list[str]) -> dict[str, Any]:
 
 
 def embedding_map(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
-    """t-SNE of embeddings by cosine distance; near points are alike, far distances mean little.
+    """t-SNE of embeddings by cosine distance: near points are alike, large distances mean little.
 
     Args:
-        embeddings: (n, D) float; 2,000 rows take some ten seconds.
+        embeddings: (n, D) float; 2,000 rows take about ten seconds.
         seed: of the optimisation; the same seed gives the same map.
 
     Returns:
-        (n, 2) float32 in 0..1, both axes at one scale, centred.
+        (n, 2) float32 in 0..1, both axes to the same scale, centred.
 
     Raises:
         UserError: if a value is not finite.
 
-    Reference: van der Maaten and Hinton, JMLR 2008, by scikit-learn, started from the two principal
-    components.
+    Reference: van der Maaten and Hinton, JMLR 2008; scikit-learn's implementation, initialised with
+    the first two principal components.
     """
     embeddings = np.asarray(embeddings, np.float32)
     if not np.isfinite(embeddings).all():
@@ -112,7 +112,7 @@ def embedding_map(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
         return _to_unit_square(_on_a_line(embeddings))  # too few for a start in two dimensions
     perplexity = min(PERPLEXITY, (len(embeddings) - 1) / 3)
     tsne = TSNE(perplexity=perplexity, metric="cosine", init="pca", random_state=seed)
-    with threadpool_limits(1):  # threads that wait for each other make it up to ten times slower
+    with threadpool_limits(1):  # threads waiting for one another make it up to ten times slower
         return _to_unit_square(tsne.fit_transform(embeddings))
 
 

@@ -1,4 +1,4 @@
-"""How clear the neighbourhood of each image is."""
+"""The entropy of each image's neighbourhood: low if the neighbourhood is clear."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from and_tf.report.record import Record
 from and_tf.report.sample import Sample
 from and_tf.settings import flat_values
 
-TEMPERATURE = 0.1  # of methods that have none
+TEMPERATURE = 0.1  # for methods that have none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Entropy:
 
     Attributes:
         values: (n,) float32, nats.
-        rank: (n,) float in 0..1, the fraction of the images that lie lower.
-        origin: where it comes from, for the reader.
+        rank: (n,) float in 0..1, the fraction of the other images with lower entropy.
+        origin: where the values come from, for the reader.
     """
 
     values: np.ndarray
@@ -28,7 +28,7 @@ class Entropy:
 
 
 def entropy_of(record: Record, sample: Sample) -> Entropy:
-    """The entropy that the last round discovered, else that of the embeddings.
+    """The entropy from the last round's discovery, or else from the embeddings.
 
     Args:
         record: of the run.

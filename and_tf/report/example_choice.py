@@ -1,4 +1,4 @@
-"""Which images show what a run has learned, and what it has not."""
+"""Chooses images that show what a run has learned, and what it has not."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def choose_examples(
     Args:
         first_correct, last_correct: (Q,) bool, whether an image is classified correctly after
             round 0 and after the last round. Leave out images without a label.
-        count: images of each kind, fewer where there are not so many.
+        count: images of each kind, or fewer if there are not as many.
         seed: of the choice.
 
     Returns:
@@ -26,7 +26,7 @@ def choose_examples(
 
 
 def choose_by_entropy(entropy: np.ndarray, count: int = 4) -> dict[str, np.ndarray]:
-    """The choice without labels: the images whose neighbourhoods are clearest and least clear.
+    """The choice without labels: images with the clearest and the least clear neighbourhoods.
 
     Args:
         entropy: (N,) float.

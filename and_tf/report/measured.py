@@ -1,4 +1,4 @@
-"""Every result of a run by a protocol, with the published one that corresponds to it."""
+"""All results of a run by protocol, each with the corresponding published result."""
 
 import dataclasses
 from typing import Any
@@ -23,12 +23,12 @@ class MeasuredRow:
     Attributes:
         protocol: how it was measured.
         results: each metric with its value.
-        column: the published one it answers to, for the run's own row in the published table; None
-            where it may not stand there.
+        column: the corresponding one of the published table, for the run's own row there; None if
+            the result does not belong in that row.
         top1: in percent, or None.
         published: the published result, or an empty string.
-        note: whether they may be compared; what to mind where nothing is published on the data.
-        is_one_of_many: whether it belongs to a sweep, or to one of several layers.
+        note: whether the two may be compared; if nothing is published on the data, caveats alone.
+        is_one_of_many: whether it is one of several settings or layers of an evaluation.
     """
 
     protocol: str
@@ -43,13 +43,13 @@ class MeasuredRow:
 def measured_rows(
     record: Record, comparison: Comparison, count: int, k: int, own_data: set[str]
 ) -> list[MeasuredRow]:
-    """kNN during training, and what evaluate.py has measured.
+    """The rows of kNN during training, and of what evaluate.py has measured.
 
     Args:
         record: of the run.
         comparison: with the published results.
         count: held-out images with a label.
-        k: training images that vote for the class of one, see `ChosenImages.votes`.
+        k: training images that vote on the class of one image, see `ChosenImages.votes`.
         own_data: `reference` and `queries` of evaluate.py on the run's own images.
     """
     rows = []
@@ -66,7 +66,7 @@ def measured_rows(
 
 
 def names_of_images(*sources: Source | None) -> set[str]:
-    """What evaluate.py calls images, as `reference` and `queries` of its files."""
+    """The names that evaluate.py gives to images, as `reference` and `queries` in its files."""
     return {f"{s.name}, {len(s)} images" for s in sources if s is not None}
 
 
@@ -75,10 +75,10 @@ def knn_of_last_stage(record: Record, own_data: set[str]) -> float | None:
 
     Args:
         record: of the run.
-        own_data: of `names_of_images` of the run's own images.
+        own_data: `names_of_images` of the run's own images.
 
     Returns:
-        What evaluate.py measured, or None where it has not.
+        What evaluate.py measured, or None if it has not.
     """
     last_stages = {(KNN[0], RESNET_LAYERS[-1]), (KNN[0], ALEXNET_LAYERS[-1])}
     for report in record.protocols:
@@ -94,7 +94,7 @@ def knn_of_last_stage(record: Record, own_data: set[str]) -> float | None:
 def _evaluated(
     report: dict[str, Any], comparison: Comparison, own_data: set[str], last_step: int | None
 ) -> list[MeasuredRow]:
-    """The rows of one file of evaluate.py; see `and_tf.evaluation.results`."""
+    """The rows of one file of evaluate.py, see `and_tf.evaluation.results`."""
     others = {str(report[key]) for key in ("reference", "queries") if key in report} - own_data
     age = _age(report, last_step)
     reasons = [*filter(None, [age]), *(f"measured on {name}" for name in sorted(others))]
@@ -120,7 +120,7 @@ def _evaluated(
 
 
 def _age(report: dict[str, Any], last_step: int | None) -> str:
-    """Of which epoch a file of evaluate.py is, where that is not the reported checkpoint's."""
+    """The epoch of a file of evaluate.py, if it is not that of the reported checkpoint."""
     if "step" not in report or "epoch" not in report or last_step is None:
         return "epoch not recorded"
     if report["step"] == last_step:
@@ -129,7 +129,7 @@ def _age(report: dict[str, Any], last_step: int | None) -> str:
 
 
 def _protocol(report: dict[str, Any], row: dict[str, Any], count: int) -> str:
-    """The protocol, of several rows with the settings of this one."""
+    """The protocol; if the file has several rows, with the settings of this one."""
     if count == 1:
         return str(report["protocol"])
     names = [name for name in results.SETTINGS if name in row]
@@ -148,7 +148,7 @@ def _result(row: dict[str, Any], name: str) -> str:
 
 
 def _column(classifier: str, row: dict[str, Any]) -> Column | None:
-    """The published column that a row of evaluate.py answers to, or None."""
+    """The published column that corresponds to a row of evaluate.py, or None."""
     layer = str(row.get("layer"))
     if classifier == "knn" and (row.get("k"), row.get("temperature")) == (NEIGHBOURS, TEMPERATURE):
         return (KNN[0], layer)
@@ -158,9 +158,9 @@ def _column(classifier: str, row: dict[str, Any]) -> Column | None:
 
 
 def _beside(comparison: Comparison, column: Column | None, reasons: list[str]) -> tuple[str, str]:
-    """The published result, and whether one may be compared with it.
+    """The published result, and whether the run's may be compared with it.
 
-    Where nothing is published on the data set, only the reasons that the result itself has.
+    If nothing is published on the data set, the second is only the `reasons` of the result itself.
     """
     result = comparison.result(column)
     if comparison.is_other_data:
@@ -177,11 +177,11 @@ def own_row(comparison: Comparison, rows: list[MeasuredRow]) -> list[str] | None
     """The run's own results in the columns of the published table.
 
     Returns:
-        A cell for each column; None where the published results are of another data set.
+        A cell for each column; None if the published results are of another data set.
     """
     if comparison.is_other_data:
         return None
-    own = {row.column: row.top1 for row in reversed(rows)}  # the first of a column stays
+    own = {row.column: row.top1 for row in reversed(rows)}  # the first one of a column counts
     return [percent(own.get(column)) for column in comparison.table.columns]
 
 

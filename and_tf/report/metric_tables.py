@@ -7,7 +7,7 @@ from and_tf.methods.method import Method
 from and_tf.report.record import Record
 
 NOTHING = "\N{EN DASH}"
-ONE_DIGIT = ("effective_rank", "hubness")  # as all percentages; others have two
+ONE_DIGIT = ("effective_rank", "hubness")  # as for all percentages; others have two
 
 
 class MetricTable(NamedTuple):
@@ -23,14 +23,14 @@ class MetricTable(NamedTuple):
 
 
 def by_round(record: Record, titles: Mapping[str, str]) -> MetricTable | None:
-    """The metrics that were measured, at the end of each round or as far as it has come.
+    """The metrics that were measured, each with its last value in each round.
 
     Args:
         record: of the run.
-        titles: of each metric's column.
+        titles: column title of each metric.
 
     Returns:
-        The table, or None where nothing was measured.
+        The table, or None if nothing was measured.
     """
     records = [*record.epochs, *record.evaluations]
     last = {name: {r["round"]: r[name] for r in records if name in r} for name in titles}
@@ -53,11 +53,11 @@ def _cell(name: str, title: str, value: Any) -> str:
 
 
 def metric_meanings(record: Record, method: Method, names: Iterable[str]) -> list[tuple[str, str]]:
-    """(title without a unit, what it is) of those metrics of a method that a run has logged.
+    """(title without unit, meaning) of those metrics of a method that a run has logged.
 
     Args:
         record: of the run.
-        method: has the titles and the meanings.
+        method: provides titles and meanings.
         names: of the metrics.
     """
     logged = [name for name in names if any(name in epoch for epoch in record.epochs)]

@@ -1,4 +1,4 @@
-"""The results of the papers, in published.json, and whether a run's may be compared with them."""
+"""The papers' results, from published.json, and whether a run's may be compared with them."""
 
 import dataclasses
 import functools
@@ -16,16 +16,16 @@ LINEAR = "linear"
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What a result depends on besides the method; None where it is not known.
+    """What a result depends on apart from the method; None for what is not known.
 
     Attributes:
         data: `CIFAR-10`, `CIFAR-100`, `SVHN`, `ImageNet`, or another data set's own name.
-        images, held_out_images: how many are trained on and classified.
+        images, held_out_images: how many are trained on, and how many are classified.
         encoder: name of the network.
         image_size: side of its input in pixels.
         embedding_dim: length of an embedding.
         epochs: of training.
-        variations: what was changed of the published method, in words, as after "with".
+        variations: what was changed in the published method, as phrases that follow "with".
     """
 
     data: str
@@ -48,11 +48,10 @@ class Row:
     """The published results of a method.
 
     Attributes:
-        values: top-1 in percent by each protocol, None where there is none.
+        values: top-1 in percent by each protocol, None for no result.
         source: address.
-        epochs: of its training; None where they are not recorded.
-        recipe: settings that it was trained with, by their names here; empty where it is not
-            recorded.
+        epochs: of training; None if not recorded.
+        recipe: settings of its training, by their names here; empty if not recorded.
     """
 
     values: tuple[float | None, ...]
@@ -63,7 +62,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Caveat:
-    """What to mind when comparing, and the address of its source."""
+    """What to bear in mind when comparing, and the address of its source."""
 
     text: str
     source: str
@@ -71,10 +70,10 @@ class Caveat:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Published results, all of one setting.
+    """Published results, all for one setting.
 
     Attributes:
-        setting: theirs, without epochs, which differ between the rows.
+        setting: theirs, without epochs, which differ between rows.
         columns: the protocol and layer of each result, as `("weighted kNN", "fc")`.
         rows: by method.
         caveats: of this setting.
@@ -133,12 +132,12 @@ def _row(contents: dict[str, Any], row: dict[str, Any]) -> Row:
 
 
 def _conditions(entry: dict[str, Any]) -> dict[str, Any]:
-    """What of a table a caveat may ask for."""
+    """The properties of a table that decide whether a caveat applies."""
     return {name: entry[name] for name in ("data", "encoder", "image_size")}
 
 
 def data_name(spec: str) -> str:
-    """The papers' name of a data set given as for `open_source`, else that itself."""
+    """The papers' name of a data set given as for `open_source`; any other spec unchanged."""
     kind = spec.split(":")[0]
     found = spec.split("/")[0].lower() if kind == "tfds" else kind
     for name, data_set in _contents()["data_sets"].items():
@@ -148,7 +147,7 @@ def data_name(spec: str) -> str:
 
 
 def nearest_table(setting: Setting) -> Table:
-    """The published table whose data set, else whose size of images and network, is nearest."""
+    """The published table with the same data set, or else the nearest image size and network."""
 
     def distance(table: Table) -> tuple[bool, ...]:
         theirs = table.setting
@@ -159,7 +158,7 @@ def nearest_table(setting: Setting) -> Table:
             _is_resnet(theirs) != _is_resnet(setting),
         )
 
-    return min(tables(), key=distance)  # of equally near ones the first: CIFAR-10
+    return min(tables(), key=distance)  # the first of equally near ones: CIFAR-10
 
 
 def _is_resnet(setting: Setting) -> bool:
@@ -167,7 +166,7 @@ def _is_resnet(setting: Setting) -> bool:
 
 
 def differences(ours: Setting, theirs: Setting) -> list[str]:
-    """Why results of one setting may not be compared with those of another; empty: they may."""
+    """Why results of one setting may not be compared with those of another; empty if they may."""
     if ours.data != theirs.data:
         return [f"the data set is {ours.data}, not {theirs.data}"]
     reasons = []
@@ -191,11 +190,11 @@ def differences(ours: Setting, theirs: Setting) -> list[str]:
 
 
 def departures(values: Mapping[str, Any], recipe: Mapping[str, Any]) -> list[str]:
-    """Which settings of a run are not those of a recipe, in words.
+    """Which settings of a run differ from a recipe, as phrases.
 
     Args:
-        values: of all its settings, by name.
-        recipe: of a `Row`; what the run has no setting for is left out.
+        values: all its settings by name.
+        recipe: of a `Row`; settings that the run does not have are left out.
     """
     return [
         f"{name} is {_in_words(values[name])}, not {_in_words(value)}"

@@ -1,4 +1,4 @@
-"""What a run has left in its folder, up to the checkpoint that is reported on."""
+"""What a run has stored in its folder, up to the checkpoint that is reported on."""
 
 import dataclasses
 import math
@@ -26,12 +26,13 @@ EVALUATION = schema.evaluation(
 
 @dataclasses.dataclass(frozen=True)
 class RoundEnd:
-    """What a finished round has left; a method may keep none of the arrays.
+    """What a finished round has stored; a method may store none of the arrays.
 
     Attributes:
         number: of the round.
         step: optimiser steps at its end.
-        entropy: (N,) float32 in nats, of each image's neighbourhood; all 0 before any is known.
+        entropy: (N,) float32 in nats, of each image's neighbourhood; all 0 before the first
+            discovery.
         neighbours: (N, k) int, nearest first.
         is_anchor: (N,) bool.
     """
@@ -50,8 +51,8 @@ class Discovery:
     Attributes:
         round: its number.
         entropy: (N,) float32 in nats.
-        neighbours: (N, k) int, nearest first; -1 in place of those that do not count in training.
-        is_anchor: (N,) bool; all False where the method selects none.
+        neighbours: (N, k) int, nearest first; -1 for those that do not count in training.
+        is_anchor: (N,) bool; all False if the method selects none.
     """
 
     round: int
@@ -67,16 +68,16 @@ class Discovery:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """The files of a run, read.
+    """The contents of a run's files.
 
     Attributes:
-        settings: what it was started with.
+        settings: those of the run.
         metadata: run.json.
         epochs: one record per epoch, with `loss`, from metrics.jsonl.
         evaluations: one record per evaluation during training, from metrics.jsonl.
         round_ends: of the finished rounds, in order.
         protocols: what evaluate.py wrote, one dict per file.
-        step: optimiser steps of the checkpoint that is reported on; None where not known.
+        step: optimiser steps of the checkpoint that is reported on; None if not known.
     """
 
     settings: ExperimentSettings
@@ -113,11 +114,11 @@ class Record:
 
     @property
     def discoveries(self) -> list[Discovery]:
-        """The neighbourhoods of the finished rounds that began with some, in order of rounds."""
+        """The neighbourhoods with which finished rounds began, in order of rounds."""
         return discoveries(self.round_ends, self.settings.method.is_neighbour)
 
     def latest(self, name: str) -> float | None:
-        """The newest value of a metric of the evaluations, or None where it was never measured."""
+        """The newest value of a metric of the evaluations, or None if it was never measured."""
         values = [record[name] for record in self.evaluations if name in record]
         return values[-1] if values else None
 
@@ -130,11 +131,11 @@ def discoveries(
     round_ends: Sequence[RoundEnd],
     is_neighbour: Callable[[np.ndarray], np.ndarray | None] = lambda _: None,
 ) -> list[Discovery]:
-    """The neighbourhoods of those rounds that began with some.
+    """The neighbourhoods with which rounds began; rounds without any are left out.
 
     Args:
         round_ends: in order.
-        is_neighbour: which of the neighbours count, as of `Method`.
+        is_neighbour: which of the neighbours count, see `Method`.
     """
     found = []
     for end in round_ends:
@@ -149,11 +150,11 @@ def discoveries(
 
 
 def read_record(run: Workdir, step: int | None = None) -> Record:
-    """Reads a run's folder, whether finished or not; files that are not the run's are ignored.
+    """Reads the folder of a run, finished or not; files that are not the run's are ignored.
 
     Args:
         run: the folder.
-        step: optimiser steps of the checkpoint that is reported on: what came later is left out.
+        step: optimiser steps of the checkpoint that is reported on; later results are left out.
 
     Raises:
         NotFound: if the folder holds no run.
@@ -177,7 +178,7 @@ def read_record(run: Workdir, step: int | None = None) -> Record:
 
 
 def _measured(run: Workdir, plan: RoundPlan) -> list[dict[str, Any]]:
-    """The records of metrics.jsonl, without what is NaN or infinite: nothing can be drawn of it."""
+    """The records of metrics.jsonl, without NaN or infinite values, which cannot be plotted."""
     records = []
     for number, record in enumerate(run.read_metrics(), start=1):
         needed = ("epoch", "round", *(("images_per_second",) if "loss" in record else ()))
@@ -211,7 +212,7 @@ def _round_ends(run: Workdir, method: Method, images: int) -> list[RoundEnd]:
 def _fault_of_end(
     number: int, metadata: dict[str, Any], kept: Mapping[str, np.ndarray | None], images: int
 ) -> str:
-    """What is wrong with the end of a round of so many images, in words; empty if nothing is."""
+    """What is wrong with the end of a round of `images` images, as text; empty if nothing is."""
     if metadata.get("round", number) != number:
         return f"it is of round {metadata['round']}"
     kinds = {
@@ -232,7 +233,7 @@ def _fault_of_end(
 
 
 def _protocols(folder: Path) -> list[dict[str, Any]]:
-    """What evaluate.py wrote: files whose name begins with that of a protocol."""
+    """What evaluate.py wrote: files whose name begins with a protocol's."""
     found = []
     for path in sorted(folder.glob("*.json")):
         if path.stem.split("_")[0] not in PROTOCOLS or not path.is_file():
@@ -243,7 +244,7 @@ def _protocols(folder: Path) -> list[dict[str, Any]]:
 
 
 def anchor_since(found: Sequence[Discovery], indices: np.ndarray) -> list[int | None]:
-    """The round since which each image has been an anchor without a break; None: it is none now.
+    """The round since which each image has been an anchor without a break; None if it is not one.
 
     Args:
         found: in the order of rounds.

@@ -19,24 +19,24 @@ def remaining_images(
 ) -> tuple[EncodedSource, np.ndarray] | None:
     """All images that a run began with, by its own list, and which of them are still there.
 
-    A source of all keeps the meaning of the run's rows. Labels are those that the folders of the
-    names give; what the run was not trained on is left out.
+    A source of all images keeps the meaning of the run's rows. Labels come from the folders in the
+    names; images on which the run was not trained are left out.
 
     Args:
         run: the folder.
         fingerprint: of the images that it began with.
-        now: the images that are found in their place.
+        now: the images that are there now.
         held_out: the images that it was evaluated on.
 
     Returns:
-        The source, in which files may be missing, and the rows (n,) int of those that are there;
-        None where the run has no list of files, too few are left, their classes are others, or
-        images that were trained on would be held out, as where a part of a split moves.
+        The source, in which files may be missing, and the rows (n,) int of those that are there.
+        None if the run has no list of files, too few are left, they have other classes or bounding
+        boxes, or training images would be held out, as when a boundary between splits moves.
     """
     names = [str(name) for name in _names(run)]
     if not names or not isinstance(now, EncodedSource) or (root := _root(now)) is None:
         return None
-    if now.boxes is not None:  # those of the images that are gone are not known
+    if now.boxes is not None:  # those of missing images are not known
         return None
     classes = _classes(names, now)
     if (classes is None) != (now.class_names is None):
@@ -64,7 +64,7 @@ def remaining_images(
 
 
 def _have_their_bytes(names: list[str], known: Manifest, now: EncodedSource) -> np.ndarray:
-    """(N,) bool: False of images that were edited, where checksums tell."""
+    """(N,) bool: False for images that were edited, as far as checksums show it."""
     found = manifest(now)
     checksums = dict(zip(found.names, found.checksums.tolist(), strict=True))
     pairs = zip(names, known.checksums.tolist(), strict=True)
@@ -76,14 +76,14 @@ def _names(run: Workdir) -> np.ndarray:
 
 
 def _root(now: EncodedSource) -> str | None:
-    """What precedes the names in the paths of files; None where images are no files."""
+    """What precedes the names in the paths of files; None if images are not files."""
     if not now.names or not holds_paths(now.items):
         return None
     return str(now.items[0]).removesuffix(now.names[0])
 
 
 def _classes(names: list[str], now: EncodedSource) -> list[str] | None:
-    """The classes of now, if they are those of the names too."""
+    """The classes of `now`, if all classes in the names are among them."""
     known = now.class_names
     if known is None or class_names(names) is None or {*map(class_of, names)} - {*known}:
         return None

@@ -13,10 +13,10 @@ from and_tf.runs.workdir import Workdir
 def encoders_by_round(
     run: Workdir, round_ends: list[RoundEnd]
 ) -> Iterator[tuple[int, keras.Model]]:
-    """Number and encoder of each round: one model, whose weights change as one iterates.
+    """Number and encoder of each round: a single model, whose weights change on iteration.
 
     Raises:
-        NotFound: if the file of a round is gone.
+        NotFound: if the file of a round is missing.
         BrokenFile: if a file is corrupt or of another model.
     """
     encoder: keras.Model | None = None

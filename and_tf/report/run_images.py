@@ -1,4 +1,4 @@
-"""The images of a run, as far as they are still those that it began with."""
+"""The images of a run, as far as they are still the ones that it began with."""
 
 import dataclasses
 import logging
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 
 
 class RunImages(NamedTuple):
-    """What a report can look at.
+    """The images that a report can use.
 
     Attributes:
-        train: the N images that the run began with: row i of its arrays is image i.
-        held_out: those that it was evaluated on; None without any.
-        present: (n,) int, rising, which of the N are still there; None: all.
-        remarks: sentences on what has changed since.
+        train: the N images that the run began with; row i of its arrays is image i.
+        held_out: those that it was evaluated on, if any.
+        present: (n,) int, ascending, which of the N are still there; None if all are.
+        remarks: sentences about what has changed since.
     """
 
     train: Source
@@ -38,16 +38,16 @@ class RunImages(NamedTuple):
 
 
 def open_run_images(run: Workdir, settings: ReportSettings) -> RunImages:
-    """The images that a run was trained on, and those it was evaluated on; logs what has changed.
+    """Opens a run's training and held-out images, and logs what has changed.
 
     Args:
         run: the folder.
-        settings: where the images lie, if not where the run had them.
+        settings: where the images are, if not where the run had them.
 
     Raises:
         NotFound: if there is no run or no image.
         BrokenFile: if a file of the run is corrupt.
-        UserError: if the images are others.
+        UserError: if the images are different ones.
     """
     given = {n: v for n in ("data", "data_dir") if (v := getattr(settings, n)) is not None}
     chosen = dataclasses.replace(read_settings(run).data, **given)
@@ -63,7 +63,7 @@ def open_run_images(run: Workdir, settings: ReportSettings) -> RunImages:
 
 
 def _edited(run: Workdir, train: Source) -> bool:
-    """Whether images have other bytes under the same name, which a fingerprint may not tell."""
+    """Whether images have other bytes under the same name, which a fingerprint may not show."""
     return run.images.is_file() and bool(edited(run.read_images(), manifest(train)))
 
 
@@ -99,7 +99,7 @@ def _describe_gone(names: list[str], gone: int, count: int) -> str:
 
 
 def _held_out_remarks(metadata: Mapping[str, Any], held_out: Source | None) -> list[str]:
-    """That the held-out images are not those of the evaluations; runs may not tell."""
+    """A remark if the held-out images are not those of the evaluations, as far as is recorded."""
     known = metadata.get("held_out_fingerprint")
     if known is None or (held_out is not None and _is_held_out(metadata, held_out)):
         return []
@@ -112,13 +112,13 @@ def _held_out_remarks(metadata: Mapping[str, Any], held_out: Source | None) -> l
 
 
 def _is_held_out(metadata: Mapping[str, Any], held_out: Source) -> bool:
-    content = metadata.get("held_out_content")  # earlier versions did not keep it
+    content = metadata.get("held_out_content")  # not recorded by earlier versions
     is_same = held_out.fingerprint == metadata["held_out_fingerprint"]
     return is_same and content in (None, manifest(held_out).content)
 
 
 def _different(run: Workdir, metadata: Mapping[str, Any], train: Source) -> str:
-    """What has changed, in words."""
+    """What has changed, as text."""
     if run.images.is_file() and (named := changes(run.read_images(), manifest(train))):
         return named
     return f"it held {metadata['images']} images and holds {len(train)}, or names or sizes differ"

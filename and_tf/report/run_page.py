@@ -7,7 +7,7 @@ from and_tf.report.thumbnails import SMALL
 
 
 def render_report(context: ReportContext) -> str:
-    """The page of a run: all sections for which it holds something."""
+    """The page of a run: all sections that it has data for."""
     return render(
         kind="Report of a training run",
         title=context.settings.run.name,
@@ -18,7 +18,7 @@ def render_report(context: ReportContext) -> str:
 
 
 def _subtitle(context: ReportContext) -> str:
-    """Method, images, network and length of the run in a line."""
+    """Method, images, network and length of the run, in one line."""
     settings, record = context.settings, context.record
     plan = record.plan
     epochs, rounds = _count(plan.total_epochs, "epoch"), _count(plan.rounds + 1, "round")

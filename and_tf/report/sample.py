@@ -1,4 +1,4 @@
-"""The images that a report looks at, with their embeddings by the reported checkpoint."""
+"""The images that a report uses, with their embeddings by the reported checkpoint."""
 
 import dataclasses
 import functools
@@ -14,13 +14,13 @@ from and_tf.search import nearest as search
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """Images of a source, evenly spread over it, and what the encoder makes of them.
+    """Evenly spaced images of a source, with their embeddings.
 
     Attributes:
         whole: the source.
-        indices: (n,) int, which of its images, rising.
+        indices: (n,) int, which of its images, ascending.
         embeddings: (n, D) float32, of the clean images.
-        present: how many images of the source could be looked at; None: all.
+        present: how many images of the source are still there; None if all are.
     """
 
     whole: Source
@@ -33,7 +33,7 @@ class Sample:
 
     @functools.cached_property
     def labels(self) -> np.ndarray:
-        """(n,) int, -1 where an image has none."""
+        """(n,) int, -1 for images without a label."""
         if self.whole.labels is None:
             return np.full(len(self), -1)
         return self.whole.labels[self.indices].astype(int)
@@ -43,7 +43,7 @@ class Sample:
         return has_labels(self.labels)
 
     def load(self, rows: np.ndarray, side: int) -> np.ndarray:
-        """Images of some rows of the sample, (len(rows), side, side, 3) uint8."""
+        """The images of some rows of the sample, (len(rows), side, side, 3) uint8."""
         return self.whole.load(self.indices[rows], side)
 
     def take(self, rows: np.ndarray) -> "Sample":
@@ -59,7 +59,7 @@ class Sample:
         return dataclasses.replace(self, embeddings=embeddings)
 
     def describe(self, kind: str) -> str:
-        """How much of the source it is, as `an evenly spread 5,000 of the 50,000 KIND images`."""
+        """Its part of the source, as `an evenly spread 5,000 of the 50,000 KIND images`."""
         if len(self) == len(self.whole):
             return f"all {len(self):,} {kind} images"
         if self.present is None:
@@ -68,7 +68,7 @@ class Sample:
         return left if len(self) == self.present else f"an evenly spread {len(self):,} of {left}"
 
     def image_name(self, row: int | np.integer) -> str:
-        """A file's relative path, else the image's number in the source."""
+        """A file's relative path, or else the image's number in the source."""
         index = int(self.indices[row])
         if self.whole.names is not None:
             return str(self.whole.names[index])
@@ -87,14 +87,14 @@ def embed_sample(
     at_most: int,
     present: np.ndarray | None = None,
 ) -> Sample:
-    """Embeds all images of a source, or of a larger one `at_most` of them, evenly spread.
+    """Embeds all images of a source, or `at_most` evenly spaced ones of a larger source.
 
     Args:
         encoder: from (B, size, size, 3) to (B, D).
         source: at least one image.
         size: side of the encoder's input in pixels.
         at_most: at least 1.
-        present: (m,) int, rising, the images that can be looked at; None: all.
+        present: (m,) int, ascending, the images that are still there; None if all are.
     """
     if present is None:
         indices = evenly_spaced(len(source), at_most)
@@ -111,10 +111,10 @@ def nearest_others(sample: Sample, rows: np.ndarray, most: int) -> tuple[np.ndar
     Args:
         sample: n images.
         rows: (m,) int, of the sample.
-        most: neighbours of each; fewer where the sample is smaller.
+        most: neighbours of each; fewer if the sample is smaller.
 
     Returns:
-        rows (m, k) int32 and cosines (m, k) float32, nearest first; k = min(most, n - 1).
+        Rows (m, k) int32 and cosines (m, k) float32, nearest first; k = min(most, n - 1).
     """
     return search.nearest_others(sample.embeddings, min(most, len(sample) - 1), rows)
 
@@ -128,7 +128,7 @@ def predictions(reference: Sample, queries: Sample, num_classes: int) -> np.ndar
 
 
 def names_of_classes(*sources: Source | None) -> list[str]:
-    """The name of each label that occurs, its number where it has none; empty without labels."""
+    """The name of each label, or its number if it has no name; empty without labels."""
     labels = [s.labels for s in sources if s is not None and s.labels is not None]
     count = max((int(each.max()) + 1 for each in labels), default=0)
     named = [

@@ -1,8 +1,8 @@
-"""The contract of a section of a page, and how its piece of the template is filled in.
+"""The contract of a section of a page, and how its part of the template is filled in.
 
 A section is a function from the context of its page (`ReportContext` of a run, `PageContext` of a
-folder) to a `Section`, or to None where there is nothing for it. Its file in `sections` holds all
-of it: data, captions and the piece of the template.
+folder) to a `Section`, or to None if there is nothing to show. Its file in `sections` holds all of
+it: data, captions and its part of the template.
 """
 
 import dataclasses
@@ -24,9 +24,9 @@ class Section:
     Attributes:
         anchor: its id, unique on the page.
         title: its heading.
-        html: what stands below the heading, from `fill`.
-        link: its name in the list of contents; empty for the title.
-        is_summary: whether it stands above that list, and not in it.
+        html: what is below the heading, from `fill`.
+        link: its name in the table of contents; empty for the title.
+        is_summary: whether it is above that table, and not in it.
         css_class: of its element.
         style: CSS rules of its own.
     """
@@ -45,20 +45,20 @@ BuildSection = Callable[[Context], Section | None]
 
 
 def fill(template: str, **variables: Any) -> Markup:
-    """HTML of a piece of a template, in which the macros of page/macros.html are `page.NAME`.
+    """Renders a template as HTML; the macros of page/macros.html are `page.NAME` in it.
 
-    Names of files and classes come from a user's folders: all that is not a `Markup` is escaped.
+    Names of files and classes come from a user's folders, so everything but `Markup` is escaped.
 
     Args:
         template: in Jinja's language.
-        **variables: that it names; each must be given.
+        **variables: those in the template; each must be given.
     """
     return Markup(environment().from_string(template).render(**variables))
 
 
 @functools.cache
 def environment() -> jinja2.Environment:
-    """Jinja as this page needs it: everything is escaped, and a missing variable is an error."""
+    """Jinja's environment for pages: everything is escaped, and a missing variable is an error."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(PAGE),
         autoescape=True,

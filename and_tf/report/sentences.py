@@ -7,14 +7,14 @@ from and_tf.report.sample import Sample
 
 
 def describe_nearest(images: int | None) -> str:
-    """How many nearest images the label-free metrics are of, among so many training images."""
+    """How many nearest images the label-free metrics use, given the number of training images."""
     if images is None or images > NEIGHBOURS:
         return f"{NEIGHBOURS} nearest"
     return f"{images - 1} nearest" if images > 2 else "nearest"
 
 
 def describe_no_failure(queries: Sample | None, predicted: np.ndarray | None) -> str:
-    """That kNN classified every labelled held-out image correctly, or an empty string.
+    """A sentence if kNN classified every labelled held-out image correctly, or an empty string.
 
     Args:
         queries: Q held-out images, or None.

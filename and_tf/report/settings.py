@@ -1,4 +1,4 @@
-"""What a report looks at."""
+"""Settings of report.py."""
 
 import dataclasses
 from pathlib import Path
@@ -31,5 +31,5 @@ class ReportSettings(Settings):
             )  # fmt: skip
 
     def page_path(self, run: Path) -> Path:
-        """Where the page of the run in a folder is written."""
+        """Where the page of the run in folder `run` is written."""
         return expanded(self.output) if self.output else run / "report.html"

@@ -1,4 +1,4 @@
-"""How the embeddings lie: whether they have collapsed or lie close together."""
+"""The spread of the embeddings: whether they have collapsed or lie close together."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ NARROW = 0.1  # fraction of the possible effective rank below which few directio
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """How the embeddings of the last checkpoint lie, measured for the report.
+    """How far embeddings spread.
 
     Attributes:
         images: n, how many were embedded.
@@ -30,28 +30,28 @@ class Spread:
 
     @property
     def is_flat(self) -> bool:
-        """Nearly all embeddings are equal, by its measure."""
+        """Whether nearly all embeddings are equal, by uniformity."""
         return self.uniformity > FLAT
 
     @property
     def is_line(self) -> bool:
-        """The embeddings use a single direction, by its measure."""
+        """Whether the embeddings use a single direction, by effective rank."""
         return self.effective_rank < min(2, self.dim)
 
     @property
     def is_point(self) -> bool:
-        """The embeddings are one point, by both measures."""
+        """Whether the embeddings are a single point, by both measures."""
         return self.is_flat and self.is_line
 
     @property
     def is_narrow(self) -> bool:
-        """The embeddings lie close together, or in few directions."""
+        """Whether the embeddings lie close together, or in few directions."""
         is_close = self.uniformity > CLOSE or self.is_line
         return is_close or self.effective_rank < NARROW * self.possible_rank
 
     @property
     def possible_rank(self) -> int:
-        """The effective rank of embeddings that fill all directions alike."""
+        """The effective rank of embeddings that fill all directions equally."""
         return min(self.images, self.dim)
 
 
@@ -78,7 +78,7 @@ def describe_spread(spread: Spread, warn: bool = True) -> str:
 
     Args:
         spread: of the embeddings.
-        warn: add what to do where they lie close together.
+        warn: add what to do if they lie close together.
     """
     sentence = (
         f"{describe_rank(spread)}; uniformity is {spread.uniformity:.2f} (0: all equal; near "

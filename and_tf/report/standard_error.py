@@ -1,13 +1,13 @@
-"""How sure an accuracy is, measured on so many images."""
+"""The uncertainty of an accuracy that was measured on so many images."""
 
 import math
 
 
 def standard_error(percent: float, count: int) -> float:
-    """Of a fraction of `count` images, in points: sqrt(p (1 - p) / n), with four images more.
+    """Standard error of an accuracy, in points: sqrt(p (1 - p) / n), with four images more.
 
-    Two of them count as right and two as wrong, so that it is never 0: all 10 of 10 images
-    classified correctly are no proof of 100 %.
+    Two of the four count as right and two as wrong, so that it is never 0: classifying 10 of 10
+    images correctly does not prove 100 %.
 
     Reference: Agresti and Coull, The American Statistician 52(2), 1998.
     """
@@ -16,9 +16,9 @@ def standard_error(percent: float, count: int) -> float:
 
 
 def error_of_difference(first: float, second: float, count: int) -> float:
-    """Standard error of the difference of two accuracies in points, taken as independent.
+    """Standard error of the difference of two accuracies in points, as if they were independent.
 
-    Both are measured on the same images, where the true one is usually smaller: what is concluded
-    from it is cautious.
+    Both are measured on the same images, for which the true error is usually smaller, so that
+    conclusions from it are cautious.
     """
     return math.hypot(standard_error(first, count), standard_error(second, count))

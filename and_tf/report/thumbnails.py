@@ -1,4 +1,4 @@
-"""Small pictures for a page: JPEG in data URIs, or encoded to be written beside it."""
+"""Small pictures for a page: JPEG in data URIs, or encoded for files next to it."""
 
 import base64
 import io
@@ -13,16 +13,16 @@ from and_tf.data.sources.source import Source
 from and_tf.data.subsets import batches
 from and_tf.data.workers import thread_pool
 
-SMALL = 32  # pixels; up to this side images are kept as they are, and shown enlarged
-SHEET_SIDE, PICTURE_SIDE = 64, 96  # of larger images, in a sheet of many or on their own
-BLOCK = 8  # JPEG's: tiles of whole blocks do not bleed into each other
-SHEET_BYTES = 2_500_000  # of one sheet, a third less than in base64; photos take about half
+SMALL = 32  # pixels; images up to this side are kept as they are, and shown enlarged
+SHEET_SIDE, PICTURE_SIDE = 64, 96  # for larger images, in a sheet of many or on their own
+BLOCK = 8  # JPEG's block: tiles of whole blocks do not bleed into one another
+SHEET_BYTES = 2_500_000  # of a sheet, to which base64 adds a third; photos take about half
 QUALITIES = (90, 80, 65, 45, 25)
-THUMBNAIL_QUALITY = 80  # of thousands of them
+THUMBNAIL_QUALITY = 80  # for thousands of thumbnails
 
 
 def sheet_side(image_size: int) -> int:
-    """Side in pixels of a tile of `sheet` for an encoder's input of this side."""
+    """Side in pixels of a tile of `sheet`, for an encoder's input of side `image_size`."""
     return SHEET_SIDE if image_size > SMALL else math.ceil(image_size / BLOCK) * BLOCK
 
 
@@ -38,7 +38,7 @@ def picture(image: np.ndarray) -> str:
 
 
 def encode_thumbnails(source: Source, side: int) -> Iterator[bytes]:
-    """All images of a source as JPEG, in their order; decoded and encoded on all cores.
+    """All images of a source as JPEG, in order; decoded and encoded on all cores.
 
     Args:
         source: any number of images; each is decoded once.
@@ -56,7 +56,7 @@ def _thumbnail(image: np.ndarray) -> bytes:
 
 
 def sheet(images: np.ndarray) -> tuple[str, int]:
-    """All images in one picture, row by row, in the best quality that keeps to `SHEET_BYTES`.
+    """All images in one picture, row by row, in the best quality that fits into `SHEET_BYTES`.
 
     Args:
         images: (n, side, side, 3) uint8, n at least 1.
@@ -80,12 +80,12 @@ def sheet(images: np.ndarray) -> tuple[str, int]:
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:
     file = io.BytesIO()
-    # Colour in full: halved, it smears over the few pixels of a small image. And not optimised:
-    # Pillow's buffer for that is too small for noise.
+    # Full colour resolution: at half, colours smear over the few pixels of a small image. Not
+    # optimised: Pillow's buffer for that is too small for noise.
     image.save(file, "JPEG", quality=quality, subsampling=0)
     return file.getvalue()
 
 
 def data_uri(encoded: bytes) -> str:
-    """A JPEG as an address."""
+    """A JPEG as a data URI."""
     return "data:image/jpeg;base64," + base64.b64encode(encoded).decode()

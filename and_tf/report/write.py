@@ -1,4 +1,4 @@
-"""report.py: reads a run, embeds a sample of its images and writes the page."""
+"""Writes the report of a run: reads the run, embeds a sample of its images, writes the page."""
 
 import importlib.util
 import logging
@@ -39,13 +39,13 @@ def write_report(
         choice: the run and its checkpoint.
         settings: of the report.
         command: how to write the page again, shown on it.
-        control_command: how to train what tells what the neighbours gained, shown where it lacks.
+        control_command: how to train the control, shown if it is missing.
 
     Raises:
         MissingPackage: if a package that only reports need is not installed.
         NotFound: if there is no run or no checkpoint.
         BrokenFile: if a file of the run is corrupt.
-        UserError: if its images are others, or the page cannot be written where it is to be.
+        UserError: if its images are different ones, or the page cannot be written.
     """
     for name in PACKAGES:
         if importlib.util.find_spec(name) is None:
@@ -60,7 +60,7 @@ def write_report(
     page = settings.page_path(run.path)
     check_place("output", page)
     check_folder(run.board)
-    images = open_run_images(run, settings)  # before the model: a refusal comes at once
+    images = open_run_images(run, settings)  # before the model, so that a refusal comes at once
     context = read_context(run, choice.checkpoint, settings, command, images, control_command)
     replace_file(make_folder_of(page), render_report(context))
     logger.info("Writing neighbours by round and the projector for TensorBoard")

@@ -1,1 +1,1 @@
-"""Clusters of a collection: how many, which images stand for each, and copies by cluster."""
+"""Clusters of a collection: how many, which images represent each, and copies by cluster."""

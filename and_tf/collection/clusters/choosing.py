@@ -1,4 +1,4 @@
-"""How many clusters there are: numbers compared by how apart and how repeatable clusters are."""
+"""Chooses the number of clusters, by how well separated and how reproducible they are."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from and_tf.runs.csv_cells import row_writer
 from and_tf.search.rows import unit_rows
 
 FEWEST_IMAGES = 10
-SAMPLE = 4000  # images that are compared, of more
+SAMPLE = 4000  # images compared, if there are more
 EVERY_NUMBER_TO = 12  # above it each candidate is a quarter larger than the one before
 REPEATS = 3  # pairs of resampled clusterings
 FRACTION = 0.8  # of the images in each
-STABLE = 0.75  # adjusted Rand index: from here on the same clusters come back
-CLOSE = 0.02  # silhouettes that differ by less say nothing: then the more stable number is chosen
+STABLE = 0.75  # adjusted Rand index from which the same clusters count as found again
+CLOSE = 0.02  # silhouettes that differ by less count as equal: the more stable number is chosen
 MARGIN = 0.05  # by which the silhouette must exceed that of points without clusters
 
 
 class Choice(NamedTuple):
-    """A number of clusters, all that were compared, and the reason in a sentence."""
+    """A number of clusters, all candidates that were compared, and the reason in a sentence."""
 
     number: int
     candidates: tuple[Candidate, ...]
@@ -44,12 +44,12 @@ def candidate_numbers(num_images: int) -> list[int]:
 
 
 def numbers_compared(num_images: int) -> list[int]:
-    """The numbers of clusters of which one is chosen for so many images."""
+    """The numbers of clusters that are compared for a collection of `num_images` images."""
     return candidate_numbers(min(num_images, SAMPLE))
 
 
 def check_number_of_images(num_images: int) -> None:
-    """Refuses to choose a number of clusters of very few images.
+    """Refuses to choose a number of clusters for very few images.
 
     Raises:
         UserError: if there are too few.
@@ -64,13 +64,14 @@ def check_number_of_images(num_images: int) -> None:
 def choose_number(embeddings: np.ndarray, seed: int) -> Choice:
     """Chooses a number of clusters.
 
-    Of the numbers whose clusters come back when images are resampled, that of the highest
-    silhouette; of several as high, the most stable. It counts as clear if the silhouette exceeds
-    that of a cloud of points without clusters, of the same mean and covariance.
+    Among the numbers whose clusters are found again when images are resampled, the one with the
+    highest silhouette is chosen; if several are equally high, the most stable of them. It counts
+    as clear if its silhouette exceeds that of points without clusters that have the same mean and
+    covariance.
 
     Args:
         embeddings: (N, D) float.
-        seed: of the sample, the resampling and the first centres.
+        seed: for the sample, the resampling and the initial centres.
 
     Raises:
         UserError: if there are too few images.
@@ -106,7 +107,7 @@ def _candidate(rows: np.ndarray, number: int, seed: int) -> Candidate:
 
 
 def stability(rows: np.ndarray, number: int, seed: int, repeats: int = REPEATS) -> float:
-    """Mean adjusted Rand index of pairs of clusterings of random parts, on the images of both."""
+    """Mean adjusted Rand index of pairs of clusterings of random subsets, on the images in both."""
     from sklearn.metrics import adjusted_rand_score
 
     rng = np.random.default_rng(seed)
@@ -155,7 +156,7 @@ def _reason(best: Candidate, without: float, stable: Sequence[Candidate]) -> str
 
 
 def _finer(best: Candidate, stable: Sequence[Candidate]) -> str:
-    """What else could be asked for: the largest groups are often not all that there is to see."""
+    """Suggests larger numbers: the coarsest clusters are often not all that there is to see."""
     finer = [str(other.num_clusters) for other in stable if other.num_clusters > best.num_clusters]
     return f" Finer, and stable as well: {', '.join(finer)}." if finer else ""
 

@@ -19,16 +19,16 @@ from and_tf.runs.atomic_files import replace_by
 TILE_SIDE = 96  # pixels
 COLUMNS = 8
 TITLE_HEIGHT = 30
-NARROWEST = 360  # pixels, that the title has room
+NARROWEST = 360  # pixels, so that the title fits
 
 
 def folder_name(number: int) -> str:
-    """Of a cluster, for files and folders."""
+    """The name of a cluster, for files and folders."""
     return f"cluster_{number:03}"
 
 
 def check_sheets_folder(folder: Path) -> None:
-    """Refuses a folder that holds anything but contact sheets, for it will be replaced.
+    """Refuses a folder that holds anything but contact sheets, because it will be replaced.
 
     Raises:
         UserError: if it does.
@@ -56,7 +56,7 @@ def write_contact_sheets(
         folder: of the pictures.
         source: N images.
         numbers: (N,) int, cluster of each image.
-        representatives: of each cluster, images to show, in this order.
+        representatives: for each cluster, the images to show, in this order.
 
     Returns:
         The folder.

@@ -1,4 +1,4 @@
-"""The images of each cluster copied into a folder of its own; nothing is overwritten."""
+"""Copies the images of each cluster into a folder; nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from and_tf.runs.atomic_files import is_leftover, replace_file, scratch_folder
 from and_tf.runs.csv_cells import read_rows, row_writer
 from and_tf.runs.places import check_local, check_place
 
-LIST = "clusters.csv"  # marks a folder as one of copies, and says which
+LIST = "clusters.csv"  # marks a folder as one of copies, and lists them
 ARGUMENT = "copy_clusters_to"
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Copy(NamedTuple):
 
 
 def check_copies_place(folder: Path, images: Path, as_links: bool = False) -> None:
-    """Refuses a place for copies before the images are looked at.
+    """Refuses an unsuitable folder for copies before the images are read.
 
     Args:
         folder: for the copies.
@@ -43,8 +43,8 @@ def check_copies_place(folder: Path, images: Path, as_links: bool = False) -> No
         as_links: hard links instead of copies.
 
     Raises:
-        UserError: if it is not empty and not one of copies, lies among the images, where nothing
-            may be written, or, for links, on another disk, or is an address.
+        UserError: if it is not empty and not one of copies, lies among the images, cannot be
+            written to, is an address, or, for links, is on another disk.
     """
     check_local(ARGUMENT, folder)
     if os.path.realpath(folder).startswith(os.path.join(os.path.realpath(images), "")):
@@ -70,7 +70,7 @@ def check_copies_place(folder: Path, images: Path, as_links: bool = False) -> No
 def check_copies(
     folder: Path, paths: Sequence[str], as_links: bool = False, numbers: Sequence[int] = ()
 ) -> None:
-    """Refuses a folder for copies before hours of work.
+    """Refuses an unsuitable folder for copies before hours of work.
 
     Args:
         folder: for the copies.
@@ -97,7 +97,7 @@ def check_copies(
 
 
 def _contents(folder: Path) -> list[str]:
-    """Names in a folder, without what a process that was killed has left."""
+    """Names in a folder, without leftovers of a process that was killed."""
     return sorted(entry.name for entry in folder.iterdir() if not is_leftover(entry))
 
 
@@ -107,19 +107,19 @@ def _above(folder: Path) -> Path:
 
 
 def _check_list(folder: Path, paths: Sequence[str], numbers: Sequence[int]) -> set[str]:
-    """The images that are copied already; refuses a list that is surely of other clusters."""
+    """The images that are copied already; refuses a list that must be of other clusters."""
     if not (folder / LIST).is_file():
         return set()
     rows = _read_list(folder)
     known = {_written(path): path for path in paths}
     count = len({copy.partition("/")[0] for copy, _ in rows})
     is_other = sorted(image for _, image in rows) != sorted(_written(path) for path in paths)
-    if not is_other and numbers:  # equal images alone can leave clusters empty: they have no copies
+    if not is_other and numbers:  # only equal images can leave clusters empty, without copies
         sizes = len({os.stat(path).st_size for path in paths})
         is_other = not any(count == n or (count < n and sizes < n) for n in numbers)
     if is_other:
         raise _of_other_clusters(folder)
-    if len(known) < len(paths):  # names that UTF-8 cannot hold are alike
+    if len(known) < len(paths):  # names that UTF-8 cannot hold may be written alike
         return set()
     return {image for copy, image in rows if _is_copied(Path(known[image]), folder / copy)}
 
@@ -134,12 +134,12 @@ def _read_list(folder: Path) -> list[list[str]]:
 
 
 def _written(path: str) -> str:
-    """A path as the list has it."""
+    """A path as it is written in the list."""
     return str(Path(path)).encode("utf-8", "replace").decode()
 
 
 def _is_copied(source: Path, target: Path) -> bool:
-    """Whether an image is copied already; refuses another file in its place."""
+    """Whether an image is copied already; refuses if another file is in its place."""
     if not target.exists():
         return False
     if target.stat().st_size == source.stat().st_size:
@@ -159,21 +159,21 @@ def copy_clusters(
 ) -> int:
     """Copies images into sub-folders cluster_000 and so on.
 
-    An image keeps its name; where a cluster has several of one name, the later ones get a number.
-    `clusters.csv` lists the copies. A copying that was broken off is continued.
+    An image keeps its name; if a cluster has several of one name, the later ones get a number.
+    `clusters.csv` lists the copies. An interrupted copy is continued.
 
     Args:
-        folder: made if it is missing.
+        folder: created if it is missing.
         paths: N, of the images.
         numbers: (N,) int, cluster of each.
-        as_links: hard links, which take no room, instead of copies.
+        as_links: hard links, which take no space, instead of copies.
 
     Returns:
-        How many were copied now.
+        How many images this call copied.
 
     Raises:
-        UserError: if the folder holds copies of other clusters, a file in the way, or cannot hold
-            links.
+        UserError: if the folder holds copies of other clusters or a file in the way, or cannot
+            hold links.
     """
     copies = planned_copies(paths, numbers)
     folder.mkdir(parents=True, exist_ok=True)
@@ -190,7 +190,7 @@ def copy_clusters(
 
 
 def planned_copies(paths: Sequence[str], numbers: np.ndarray) -> list[Copy]:
-    """What goes where; no two images get the same place, also where capitals are not told apart."""
+    """All copies to make; no two get the same path, even on a case-insensitive file system."""
     taken: set[str] = set()
     copies = []
     for path, number in zip(map(Path, paths), numbers.tolist(), strict=True):
@@ -204,7 +204,7 @@ def planned_copies(paths: Sequence[str], numbers: np.ndarray) -> list[Copy]:
 
 
 def _write_list(folder: Path, copies: Sequence[Copy]) -> None:
-    """Lists the copies, before the first is made; refuses a folder with another list."""
+    """Writes the list of copies before the first is made; refuses a folder with another list."""
     rows = [[_written(copy.target), _written(str(copy.source))] for copy in copies]
     path = folder / LIST
     if path.is_file() and _read_list(folder) != rows:
@@ -223,7 +223,7 @@ def _write_list(folder: Path, copies: Sequence[Copy]) -> None:
 
 
 def _copy(source: Path, target: Path, as_links: bool, scratch: Path) -> bool:
-    """Copies one image, whole or not at all, by an empty folder; gives whether it had to."""
+    """Copies one image, whole or not at all, via a scratch folder; False if it was there before."""
     if _is_copied(source, target):
         return False
     target.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Clusters of a collection, as many as asked for or as it has, and what is written of them."""
+"""Finds the clusters of a collection, in a given or chosen number, and writes their files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from and_tf.runs.places import check_place, expanded
 def find_clusters(
     settings: ClusterSettings, collection: Collection, duplicates: Duplicates | None, seed: int
 ) -> Clusters | None:
-    """The clusters of a collection; None where none are asked for."""
+    """The clusters of a collection; None if none are wanted."""
     if not settings.are_wanted:
         return None
     embeddings = collection.embeddings
@@ -47,10 +47,10 @@ def find_clusters(
 
 
 def check_cluster_places(settings: ClusterSettings, table: Path, images: Path) -> None:
-    """Refuses a place for copies or pictures before the images are looked at.
+    """Refuses an unsuitable place for copies or pictures before the images are read.
 
     Raises:
-        UserError: if one does not fit.
+        UserError: if one is unsuitable.
     """
     if not settings.are_wanted:
         return
@@ -70,10 +70,10 @@ def check_cluster_places(settings: ClusterSettings, table: Path, images: Path) -
 
 
 def check_clusters(settings: ClusterSettings, images: Path, source: Source) -> None:
-    """Refuses a number, or a folder with copies of other clusters, before hours of work.
+    """Refuses an unsuitable number of clusters or folder for copies before hours of work.
 
     Raises:
-        UserError: if one does not fit.
+        UserError: if one is unsuitable.
     """
     if not settings.are_wanted:
         return
@@ -93,7 +93,7 @@ def check_clusters(settings: ClusterSettings, images: Path, source: Source) -> N
 def write_clusters(
     settings: ClusterSettings, collection: Collection, found: Clusters, table: Path
 ) -> None:
-    """Writes and prints what is known of the clusters, and copies them if that is asked for."""
+    """Writes and prints the clusters, and copies their images if that was asked for."""
     if found.candidates:
         print_candidates(found.candidates, found.chosen)
         path = write_candidates(candidates_path(table), found.candidates, found.chosen)
@@ -110,7 +110,7 @@ def write_clusters(
 
 
 def candidates_path(table: Path) -> Path:
-    """Where the numbers of clusters are listed that were compared for a table."""
+    """Path of the list of the numbers of clusters that were compared for a table."""
     return table.with_suffix(".clusters.csv")
 
 

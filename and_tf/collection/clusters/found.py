@@ -1,4 +1,4 @@
-"""Clusters, and why there are so many."""
+"""Clusters, and the reason for their number."""
 
 import dataclasses
 from typing import NamedTuple
@@ -26,11 +26,11 @@ class Clusters:
 
     Attributes:
         numbers: (N,) int32, numbered by size, the largest cluster 0.
-        candidates: the numbers of clusters that were compared; empty where one was asked for.
-        reason: why this number was chosen, in a sentence; empty where it was asked for.
+        candidates: the numbers of clusters that were compared; empty if the number was given.
+        reason: why this number was chosen, in a sentence; empty if it was given.
         representatives: for each cluster (R,) int32, images nearest its centre first, one of each
             group of near-duplicates.
-        chosen: which of the candidates; 0 where the number was asked for.
+        chosen: the number of clusters that was chosen; 0 if it was given.
     """
 
     numbers: np.ndarray

@@ -1,4 +1,4 @@
-"""The images that stand for a cluster."""
+"""The images that represent each cluster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from and_tf.search.rows import unit_rows
 
-SHOWN = 40  # of a cluster
+SHOWN = 40  # per cluster
 
 
 def representatives(
@@ -22,8 +22,8 @@ def representatives(
     Args:
         embeddings: (N, D) float.
         numbers: (N,) int, cluster of each image.
-        duplicates: groups, or pairs, of images that show the same.
-        count: images of a cluster at most.
+        duplicates: groups or pairs of near-duplicates.
+        count: at most so many images per cluster.
 
     Returns:
         For each cluster (R,) int32, nearest first.
@@ -36,7 +36,7 @@ def representatives(
     found = []
     for number in range(int(numbers.max()) + 1):
         members = np.flatnonzero(numbers == number)
-        near = rows[members] @ rows[members].mean(axis=0)  # the longer mean orders alike
+        near = rows[members] @ rows[members].mean(axis=0)  # the mean's length is irrelevant
         order = members[np.argsort(-near, kind="stable")]
         found.append(np.array(_first_of_each(order, alike, count), np.int32))
     return tuple(found)

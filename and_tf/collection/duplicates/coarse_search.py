@@ -1,7 +1,6 @@
-"""Where one thumbnail lies best in another: turned, cut and shifted, at few pixels.
+"""Where one thumbnail fits best into another: rotated, cropped and shifted, at low resolution.
 
-The smaller cut is looked for in the larger one over the eight turns and mirrorings and a few
-scales.
+The smaller crop is searched for in the larger one, in all eight orientations and at a few scales.
 """
 
 import itertools
@@ -12,17 +11,17 @@ import numpy as np
 
 SIDE = 48  # of the thumbnails compared, pixels
 COARSE = 16
-SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)  # of a cut's sides, as fractions of the whole picture's
-ASPECT_TOLERANCE = 0.14  # of the log of a cut's shape, because scales are few
+SCALES = (1.0, 0.9, 0.8, 0.7, 0.6)  # of a crop's sides, as fractions of the whole picture's
+ASPECT_TOLERANCE = 0.14  # of the log of a crop's aspect ratio, because there are few scales
 
 
 class Place(NamedTuple):
-    """Where a picture lies best in another.
+    """Where a picture fits best into another.
 
     Attributes:
         score: (P,) correlation at COARSE pixels.
-        part: (P, SIDE, SIDE, 3), the picture turned so.
-        aspect: (P,) its width over its height.
+        part: (P, SIDE, SIDE, 3), the picture in the orientation in which it fits.
+        aspect: (P,) its width over its height, in that orientation.
         box: (P, 4) top, left, height and width as fractions of the other's sides.
     """
 
@@ -33,7 +32,10 @@ class Place(NamedTuple):
 
 
 def find_place(whole: np.ndarray, part: np.ndarray, shapes: np.ndarray) -> Place:
-    """Looks for pictures (P, SIDE, SIDE, 3) in others, whose widths over heights are `shapes`."""
+    """Searches for each `part` in its `whole`, both (P, SIDE, SIDE, 3).
+
+    `shapes` (P, 2) is width over height of the whole and of the part.
+    """
     grey_whole, grey_part = (_shrunk_grey(images) for images in (whole, part))
     best = np.full(len(whole), -2.0)
     box = np.zeros((len(whole), 4))
@@ -54,7 +56,7 @@ def find_place(whole: np.ndarray, part: np.ndarray, shapes: np.ndarray) -> Place
 
 
 def symmetries(images: np.ndarray) -> Iterator[np.ndarray]:
-    """The eight turns and mirrorings of (P, S, S, ...) images, those to the side last."""
+    """The eight orientations of (P, S, S, ...) images, the transposed ones last."""
     for turned in (images, images.swapaxes(1, 2)):
         for upside_down in (turned, turned[:, ::-1]):
             yield upside_down
@@ -87,7 +89,7 @@ def _shrunk_grey(images: np.ndarray) -> np.ndarray:
 
 
 def _resizing(source: int, target: int) -> np.ndarray:
-    """(target, source): each pixel of the result is the mean of what it covers."""
+    """(target, source) matrix: each pixel of the result is the mean of the pixels it covers."""
     edges = np.linspace(0, source, target + 1)
     pixels = np.arange(source)
     lower = np.maximum(edges[:-1, None], pixels)

@@ -1,4 +1,4 @@
-"""Groups of images that show the same, and which of each to keep."""
+"""Groups of near-duplicates, and which image of each to keep."""
 
 import dataclasses
 import functools
@@ -12,12 +12,12 @@ from and_tf.collection.pictures import Pictures
 from and_tf.data.progress import progress_bar
 from and_tf.search.rows import unit_rows
 
-WARNED_FRACTION = 0.1  # refused pairs as similar as the typical copy, over the copies
+WARNED_FRACTION = 0.1  # refused pairs as similar as a typical copy, per copy; more cause a warning
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Images of which one is enough.
+    """Near-duplicates, of which one is enough.
 
     Attributes:
         members: indices of the images, ascending.
@@ -35,14 +35,14 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class Duplicates:
-    """What was found, and by which threshold.
+    """The near-duplicates that were found, and the threshold.
 
     Attributes:
         pairs: most similar first.
         groups: largest first.
-        threshold: lowest cosine at which the encoder calls two images near-duplicates, or, where
-            the threshold comes from the collection, proposes them.
-        warning: what makes the threshold doubtful; empty if nothing does.
+        threshold: if given, the lowest cosine at which two images are near-duplicates by the
+            encoder alone; otherwise the lowest at which the encoder proposes a pair.
+        warning: why the threshold is doubtful; empty if it is not.
     """
 
     pairs: list[Pair]
@@ -51,7 +51,7 @@ class Duplicates:
     warning: str = ""
 
     def group_numbers(self, count: int) -> np.ndarray:
-        """(count,) int32, the number of each image's group from 0 on; -1 for one without."""
+        """(count,) int32, the number of each image's group, from 0; -1 for none."""
         numbers = np.full(count, -1, np.int32)
         for number, group in enumerate(self.groups):
             numbers[list(group.members)] = number
@@ -70,14 +70,14 @@ def group_pairs(
 ) -> list[Group]:
     """Groups in which every two members are near-duplicates (complete linkage).
 
-    Pairs link images into chains whose ends may be strangers. So the best image of a chain is
-    chosen, those that agree with it and with one another make a group, and what is left is grouped
-    anew: no image is called superfluous for the sake of one that stays behind.
+    Pairs link images into chains whose ends may differ. So the best image of a chain is chosen,
+    those that agree with it and with one another form a group, and the rest are grouped again:
+    every superfluous image is a near-duplicate of the one that is kept.
 
     Args:
         collection, pictures: the images.
-        pairs: that link them.
-        threshold: cosine that is enough to agree; None where pixels must.
+        pairs: near-duplicates, which link the images.
+        threshold: cosine from which images agree whatever their pixels; None to compare pixels.
 
     Returns:
         Groups, largest first, then by their first member.
@@ -94,7 +94,7 @@ def group_pairs(
         rows = rows[rows != of_keep[rows]]
         is_member = np.zeros(len(collection), bool)
         agree = functools.partial(_agree, collection, pictures, linked, threshold)
-        keeps = of_keep[rows]  # also those with which no image agrees: they are done with
+        keeps = of_keep[rows]  # also those that no image agrees with: they are done
         rows = rows[agree(np.stack([rows, keeps], axis=1))]
         is_member[_agreeing(rows, of_keep, rank, pictures.hashes, agree)] = True
         is_member[keeps] = True
@@ -105,7 +105,7 @@ def group_pairs(
 
 
 def _ranks(collection: Collection, pictures: Pictures) -> np.ndarray:
-    """(N,) int: 0 for the image most worth keeping: pixels, sharpness, bytes, then its name."""
+    """(N,) int, 0 for the image most worth keeping, by pixels, sharpness, bytes, then name."""
     source = collection.source
     sizes = getattr(source, "sizes", None)
     names = np.array(collection.names or [f"{row:012}" for row in range(len(source))], object)
@@ -121,7 +121,7 @@ def _ranks(collection: Collection, pictures: Pictures) -> np.ndarray:
 
 
 def _best(numbers: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """The image of lowest rank of each component."""
+    """The image with the lowest rank in each component."""
     order = np.lexsort((rank, numbers))
     first = np.unique(numbers[order], return_index=True)[1]
     return order[first]
@@ -134,10 +134,10 @@ def _agreeing(
     hashes: np.ndarray,
     agree: Callable[[np.ndarray], np.ndarray],
 ) -> list[int]:
-    """Those of `rows` that agree with all that were taken before them into their group.
+    """Those of `rows` that agree with all images taken into their group before them.
 
-    The best come first. Of images with equal hashes one stands for all, so that a picture that is
-    there a thousand times is not compared with itself half a million times.
+    The best come first. Among images with equal hashes, one represents all, so that a picture that
+    occurs a thousand times is not compared with itself half a million times.
     """
     waiting: dict[int, list[int]] = {}
     for row in sorted(rows.tolist(), key=lambda row: rank[row], reverse=True):
@@ -172,7 +172,7 @@ def _agree(
     threshold: float | None,
     pairs: np.ndarray,
 ) -> np.ndarray:
-    """Which pairs (P, 2) of images show the same, (P,) bool; those that are linked do."""
+    """Which pairs (P, 2) of images are near-duplicates, (P,) bool; those in `linked` are."""
     pairs = np.sort(pairs, axis=1)
     found = np.array([tuple(pair) in linked for pair in pairs.tolist()], bool)
     if threshold is not None:
@@ -208,7 +208,7 @@ def _cosines(collection: Collection, rows: np.ndarray, others: np.ndarray) -> np
 
 
 def _warning(pairs: Sequence[Pair], refused: np.ndarray, is_given: bool) -> str:
-    """What makes a threshold doubtful: different photos that are as similar as copies."""
+    """Why a threshold is doubtful: different photos are as similar as copies."""
     if is_given:
         if not len(refused):
             return ""

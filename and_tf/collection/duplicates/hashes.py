@@ -1,4 +1,4 @@
-"""Perceptual hashes: images that are equal but for format, size, compression, light or a turn."""
+"""Perceptual hashes: images that differ only in format, size, quality, light or orientation."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from and_tf.data.progress import progress_bar
 from and_tf.errors import MissingPackage
 from and_tf.search.bits_within import bits_within
 
-HASH_SIDE = 16  # 256 bits: 64 confuse photos of the same kind of thing
-# Bits that may differ between candidates, whose pixels are compared then. Turned copies differ by
-# up to 32 because their hashes are calculated, copies in another quality by up to 22.
+HASH_SIDE = 16  # 256 bits; 64 bits confuse photos of the same kind of thing
+# Bits that may differ between candidates, whose pixels are compared next. Turned copies differ by
+# up to 32 because their hashes are calculated, copies of another quality by up to 22.
 LARGEST_DISTANCE = 56
-TURNS = 8  # and mirrorings
-CANDIDATES_PER_IMAGE = 4  # for each of the eight turns, on average
+TURNS = 8  # orientations: rotations and mirror images
+CANDIDATES_PER_IMAGE = 4  # for each of the eight orientations, on average
 
 
 def perceptual_hash(image: Image.Image) -> np.ndarray:
@@ -31,12 +31,12 @@ def perceptual_hash(image: Image.Image) -> np.ndarray:
 
 
 def turned_hashes(hashes: np.ndarray) -> Iterator[np.ndarray]:
-    """The hashes (N, H, H) that images would have after each of the eight turns and mirrorings.
+    """The hashes (N, H, H) that images would have in each of the eight orientations.
 
     Mirroring changes the sign of every second frequency of the cosine transform, and a transposed
-    image has a transposed transform. Against hashes of images that were really turned, 1 % of the
-    bits differ in the median and 12 % at most (1,200 photos): `imagehash` compares with the median
-    of the frequencies, which is not quite 0.
+    image has a transposed transform. Compared with hashes of images that were actually turned, the
+    median difference is 1 % of the bits and the largest 12 % (1,200 photos), because `imagehash`
+    compares with the median of the frequencies, which is not quite 0.
     """
     alternate = np.arange(hashes.shape[1]) % 2 == 1
     for turned in (hashes, hashes.swapaxes(1, 2)):
@@ -46,7 +46,7 @@ def turned_hashes(hashes: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def hash_candidates(hashes: np.ndarray) -> np.ndarray:
-    """Pairs (P, 2) int of images, first < second, that may be the same up to a turn.
+    """Pairs (P, 2) int of images, first < second, that may be the same in some orientation.
 
     Args:
         hashes: (N, HASH_SIDE, HASH_SIDE) bool.

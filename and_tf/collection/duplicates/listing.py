@@ -1,4 +1,4 @@
-"""The list of near-duplicates: one line for each image of a group."""
+"""The list of near-duplicates: one line per image in a group."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ COLUMNS = (
 
 
 def duplicates_path(table: Path) -> Path:
-    """Where the groups are listed that belong to a table: TABLE.duplicates.csv."""
+    """Path of the list of groups that belongs to a table: TABLE.duplicates.csv."""
     return table.with_suffix(".duplicates.csv")
 
 
@@ -27,8 +27,8 @@ def write_duplicates(
 ) -> Path:
     """Writes a CSV file with the columns `COLUMNS`, groups in their order, the one to keep first.
 
-    `keep` is yes or no, `similarity` the cosine with the image to keep. The columns are in UTF-8,
-    with "?" for what of a file's name it cannot hold.
+    `keep` is yes or no, `similarity` the cosine with the image to keep. The file is in UTF-8, with
+    "?" for characters of a name that it cannot hold.
     """
 
     def write(partial: Path) -> None:

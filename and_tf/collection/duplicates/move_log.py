@@ -1,7 +1,7 @@
-"""The log of moved images, read back: it may have been edited, or come from elsewhere.
+"""Reads the log of moved images, which may have been edited or come from elsewhere.
 
-Of each image it names the place that it came from and the one in the log's own folder, by the same
-path relative to the folder of photos: what a log names besides is not obeyed.
+For each image it gives the original path and the one in the log's own folder. Relative to the
+folder of photos and to the log's, the two must agree except for a number; other logs are refused.
 """
 
 import csv
@@ -14,19 +14,19 @@ from and_tf.errors import Argument, BrokenFile, NotFound
 from and_tf.runs.csv_cells import read_rows
 
 COLUMNS = ("from", "to")
-LONGEST = 32_767  # characters of a path, of the system that has the longest
+LONGEST = 32_767  # characters of a path, on the system that allows the longest
 
 
 def numbered(path: Path, number: int) -> Path:
-    """The place of an image whose own is taken: "name (2).jpg"."""
+    """The path for an image whose own path is taken: "name (2).jpg"."""
     return path.with_name(f"{path.stem} ({number}){path.suffix}")
 
 
 def read_log(path: Path) -> list[tuple[Path, Path]]:
-    """Where each image came from, and where it is, both absolute; in the order of the moves.
+    """Where each image came from and where it is now, both absolute, in the order of the moves.
 
     Raises:
-        NotFound, BrokenFile: if there is no such log, or it is none of the folder that it lies in.
+        NotFound, BrokenFile: if there is no such log, or it does not belong to its folder.
     """
     if not path.is_file():
         raise NotFound(Argument("undo_moves", str(path)), " does not exist: correct the path.")
@@ -53,7 +53,7 @@ def read_log(path: Path) -> list[tuple[Path, Path]]:
 
 
 def _is_cut(path: Path, row: list[str]) -> bool:
-    """Whether a kill has cut the last line: its move was never begun."""
+    """Whether a kill has cut off the last line: its move never began."""
     with open(path, "rb") as file:
         file.seek(-1, os.SEEK_END)
         is_whole = file.read() == b"\n"
@@ -61,11 +61,11 @@ def _is_cut(path: Path, row: list[str]) -> bool:
 
 
 def _photos_of(folder: str, row: list[str]) -> tuple[str | None, str]:
-    """The folder of photos that a line is of, and what is wrong with the line, in words.
+    """The folder of photos that a line belongs to, or None and what is wrong with the line.
 
     Args:
-        folder: real path of the log's.
-        row: of the log.
+        folder: real path of the log's folder.
+        row: cells of the line.
     """
     if len(row) != len(COLUMNS) or any("\0" in cell or len(cell) > LONGEST for cell in row):
         return None, "it does not hold two paths"

@@ -1,7 +1,7 @@
 """Moves superfluous images to another folder, and back: nothing is deleted or overwritten.
 
-Each move stands in a log before it is made, so that a kill at any moment loses neither an image nor
-the knowledge of where it came from.
+Each move is logged before it is made, so that a kill at any moment loses neither an image nor the
+record of where it came from.
 """
 
 import errno
@@ -25,17 +25,17 @@ logger = logging.getLogger(__name__)
 
 
 class Move(NamedTuple):
-    """Of one file; both paths are absolute."""
+    """The move of one file; both paths are absolute."""
 
     source: Path
     target: Path
 
 
 def check_target(images: Path, target: Path) -> None:
-    """Refuses a folder to move to that the next search would look into, or that cannot be one.
+    """Refuses a target folder that the next search would look into, or that is not a folder.
 
     Raises:
-        UserError: if one folder lies in the other, or the target cannot be one.
+        UserError: if one folder lies in the other, or the target is a file or an address.
     """
     check_local("move_duplicates_to", target)
     inside, outside = (Path(os.path.realpath(folder)) for folder in (target, images))
@@ -53,7 +53,7 @@ def check_target(images: Path, target: Path) -> None:
 def move_duplicates(
     images: Path, names: Sequence[str], groups: Sequence[Group], target: Path, dry_run: bool
 ) -> None:
-    """Moves all images of groups but those to keep, or prints where they would go."""
+    """Moves all images of groups except those to keep, or prints where they would go."""
     moves = plan_moves(images, names, groups, target)
     if dry_run:
         for move in moves:
@@ -70,7 +70,7 @@ def move_duplicates(
 
 
 def print_undone(log: Path, dry_run: bool = False) -> None:
-    """Undoes the moves of a log, or prints what would go where, and prints how many."""
+    """Undoes the moves of a log, or prints what would be moved, and prints how many."""
     moved, failed = undo_moves(log, dry_run)
     if dry_run:
         print(f"{count_of(moved, 'image')} would be moved back; nothing was.")
@@ -84,9 +84,9 @@ def print_undone(log: Path, dry_run: bool = False) -> None:
 def plan_moves(
     images: Path, names: Sequence[str], groups: Sequence[Group], target: Path
 ) -> list[Move]:
-    """Where all images of groups go but those to keep: to the same relative path, or numbered.
+    """Moves of all images of groups except those to keep: to the same relative path, or numbered.
 
-    Links stay where they are: they take no room, and what they lead to may be what is kept.
+    Links stay where they are: they take no space, and may lead to the image that is kept.
 
     Args:
         images: the folder.
@@ -112,13 +112,13 @@ def move_files(moves: Sequence[Move], folder: Path) -> Path:
 
     Args:
         moves: as planned.
-        folder: for the log; made if it is missing.
+        folder: for the log; created if it is missing.
 
     Returns:
         The path of the log, for `undo_moves`.
 
     Raises:
-        UserError: if a file cannot be moved; those before it have been and stand in the log.
+        UserError: if a file cannot be moved; those before it have been moved and are in the log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = next(p for n in itertools.count(1) if not (p := folder / f"moves-{n}.csv").exists())
@@ -140,9 +140,9 @@ def move_files(moves: Sequence[Move], folder: Path) -> Path:
 
 
 def undo_moves(log: Path, dry_run: bool = False) -> tuple[int, int]:
-    """Moves images back to where a log says that they came from, the last move first.
+    """Moves images back to where they came from according to a log, the last move first.
 
-    It can be repeated: what is back already stays. A file in the way is never overwritten.
+    It can be repeated: images that are back already stay. A file in the way is never overwritten.
 
     Args:
         log: as `move_files` wrote it.
@@ -152,7 +152,7 @@ def undo_moves(log: Path, dry_run: bool = False) -> tuple[int, int]:
         How many images were moved back, or would be, and how many could not be.
 
     Raises:
-        NotFound, BrokenFile: if there is no such log, or it is none of the folder that it lies in.
+        NotFound, BrokenFile: if there is no such log, or it does not belong to its folder.
     """
     moved = failed = 0
     for move in itertools.starmap(Move, reversed(read_log(log))):
@@ -179,7 +179,7 @@ def _is_reached_by_link(images: Path, name: str) -> bool:
 
 
 def _free_place(path: Path, taken: set[Path]) -> Path:
-    """The path, or the first of "name (2).jpg", "name (3).jpg" that no file has."""
+    """The path, or the first of "name (2).jpg", "name (3).jpg" and so on that is free."""
     others = (numbered(path, number) for number in itertools.count(2))
     return next(
         place
@@ -189,10 +189,10 @@ def _free_place(path: Path, taken: set[Path]) -> Path:
 
 
 def _move(move: Move) -> None:
-    """Moves a file; fails if there is one at its target. At no moment is it at neither place."""
+    """Moves a file; fails if its target exists. At every moment it is in at least one place."""
     move.target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(move.source, move.target)  # unlike a rename it fails where a file exists
+        os.link(move.source, move.target)  # unlike a rename, fails if the target exists
     except OSError as error:
         if error.errno == errno.EEXIST:
             raise
@@ -201,7 +201,7 @@ def _move(move: Move) -> None:
 
 
 def _copy(move: Move) -> None:
-    """Copies a file with its times to a place where none is, and sees it written."""
+    """Copies a file with its times to a path that is free, and syncs it to disk."""
     try:
         with open(move.source, "rb") as source, open(move.target, "xb") as target:
             shutil.copyfileobj(source, target, 1 << 20)

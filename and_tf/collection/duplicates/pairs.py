@@ -1,4 +1,4 @@
-"""Pairs of images that show the same: by their bytes, by a hash, by an encoder; pixels decide."""
+"""Pairs of near-duplicates: equal bytes, or proposed by hash or encoder and decided by pixels."""
 
 import hashlib
 from collections import defaultdict
@@ -18,10 +18,10 @@ from and_tf.data.workers import thread_pool
 from and_tf.search.pairs_above import pairs_above
 from and_tf.search.rows import unit_rows
 
-# Lowest correlation of the details of two pictures that show the same. On the photos that it was
-# chosen on, edited copies had 0.87 and more, the most similar of different photos 0.83.
+# Lowest correlation of the details of near-duplicates. On the photos on which it was chosen, edited
+# copies had at least 0.87, and the most similar different photos 0.83.
 AGREEMENT = 0.85
-PROPOSALS_PER_IMAGE = 2  # by the encoder, on average: comparing pixels takes 10 ms a pair
+PROPOSALS_PER_IMAGE = 2  # by the encoder, on average: comparing pixels takes 10 ms per pair
 REASONS = ("identical", "perceptual hash", "encoder")  # strongest first
 
 
@@ -48,12 +48,12 @@ def find_pairs(
     Args:
         collection: images, embeddings and neighbours.
         pictures: the same images, small.
-        threshold: cosine from which on pairs are near-duplicates by the encoder alone; 0: from the
-            collection, and only pairs whose pixels agree.
+        threshold: cosine from which pairs are near-duplicates by the encoder alone; 0: chosen for
+            the collection, and only pairs whose pixels agree count.
 
     Returns:
-        The pairs, most similar first; the threshold; and the cosines (R,) of the pairs above it
-        whose pixels do not agree.
+        The pairs, most similar first; the threshold; and the cosines (R,) of the compared pairs
+        above it whose pixels do not agree.
     """
     found = dict.fromkeys(identical_bytes(collection.source), REASONS[0])
     candidates = hash_candidates(pictures.hashes)
@@ -93,7 +93,7 @@ def components(count: int, pairs: np.ndarray) -> np.ndarray:
 
 
 def identical_bytes(source: Source) -> list[tuple[int, int]]:
-    """Images whose encoded bytes are equal, each with the first of them."""
+    """Pairs of images whose encoded bytes are equal, each image with the first of its kind."""
     images = original_source(source)
     files = manifest(images)
     items = images.images if isinstance(images, ArraySource) else images.items
@@ -111,7 +111,7 @@ def _digest(item: str | bytes | np.ndarray) -> str:
 def _identical_pixels(
     source: Source, pictures: Pictures, pairs: Iterable[tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """Images of pairs with equal hashes that are equal pixel by pixel once decoded."""
+    """Pairs of images whose decoded pixels are equal, among those in `pairs` with equal hashes."""
     images = original_source(source)
     keys = [
         (*shape, bits.tobytes())
@@ -130,7 +130,7 @@ def _equal(
     Args:
         keys: of all rows, cheap; only rows that share theirs get a checksum.
         rows: those to compare, ascending.
-        checksum: of a row.
+        checksum: computes that of a row.
     """
     by_key: dict[Hashable, list[int]] = defaultdict(list)
     for row in rows:

@@ -1,7 +1,7 @@
-"""Whether two thumbnails show the same picture: one laid over the other, turned, cut and shifted.
+"""Whether two thumbnails show the same picture, when one is overlaid on the other.
 
-A candidate costs little, so that an encoder or a hash may propose many: its place is looked for
-coarsely, and refined where that gives hope.
+One may be rotated, cropped and shifted. A candidate costs little, so that an encoder or a hash may
+propose many: its place is searched for coarsely, and refined only if that looks promising.
 """
 
 import numpy as np
@@ -10,14 +10,14 @@ from and_tf.collection.duplicates.coarse_search import find_place
 from and_tf.collection.duplicates.refinement import refined_agreement
 from and_tf.data.workers import thread_pool
 
-COARSE_AGREEMENT = 0.7  # what agrees less in the coarse search is not refined
+COARSE_AGREEMENT = 0.7  # pairs that agree less in the coarse search are not refined
 FLAT = 3.0  # standard deviation in grey levels below which a picture shows nothing to compare
 SAME_COLOUR = 6.0  # grey levels
 BLOCK = 64  # pairs at once in a thread: they stay in its cache
 
 
 def agreement(thumbnails: np.ndarray, aspects: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """How well the pixels of pairs of images agree where one lies over the other.
+    """How well the pixels of pairs of images agree where one is overlaid on the other.
 
     Args:
         thumbnails: (N, SIDE, SIDE, 3) uint8, each of a whole image, stretched to a square.
@@ -25,8 +25,8 @@ def agreement(thumbnails: np.ndarray, aspects: np.ndarray, pairs: np.ndarray) ->
         pairs: (P, 2) int, indices of images.
 
     Returns:
-        (P,) float32, up to 1: the correlation of the colours less the mean of what lies around
-        each pixel. Without that any two light shirts on dark ground agree.
+        (P,) float32, up to 1: the correlation of the colours minus the local mean around each
+        pixel. Without subtracting it, any two light shirts on a dark background agree.
     """
     blocks = [pairs[start : start + BLOCK] for start in range(0, len(pairs), BLOCK)]
 
@@ -61,7 +61,7 @@ def _is_flat(images: np.ndarray) -> np.ndarray:
 
 
 def _flat_agreement(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """1 where two pictures are of one and the same colour, else 0."""
+    """1 where both pictures are plain and have the same colour, else 0."""
     difference = np.abs(first.mean(axis=(1, 2)) - second.mean(axis=(1, 2))).max(axis=1)
     both = _is_flat(first) & _is_flat(second)
     return (both & (difference < SAME_COLOUR)).astype(np.float32)

@@ -1,7 +1,6 @@
-"""The agreement of two thumbnails once the place of one in the other is refined by least squares.
+"""The agreement of two thumbnails after refining the place of one in the other by least squares.
 
-As Lucas and Kanade do: B. D. Lucas and T. Kanade, An iterative image registration technique,
-IJCAI 1981.
+Reference: B. D. Lucas and T. Kanade, An iterative image registration technique, IJCAI 1981.
 """
 
 import numpy as np
@@ -9,13 +8,13 @@ import numpy as np
 from and_tf.collection.duplicates.coarse_search import SIDE
 
 STEPS = 8
-LARGEST_CHANGE = 0.15  # of a scale, a place or a tilt while it is refined, as a fraction of a side
-# Of edited copies of 20 photos none was stretched by more than 1.3 % or had a lower correlation of
-# the colours than 0.965; of look-alikes few were stretched less than 3 %.
+LARGEST_CHANGE = 0.15  # of scale, place or tilt during refinement, as a fraction of a side
+# Among edited copies of 20 photos, none was stretched by more than 1.3 % or had a correlation of
+# the colours below 0.965; few look-alikes were stretched by less than 3 %.
 LARGEST_STRETCH = 1.03
 LEAST_COLOUR_AGREEMENT = 0.95
 LEAST_INSIDE = 0.8  # fraction of the smaller picture that must lie inside the larger
-DAMPING = 1e-7  # of the normal equations, so that stripes, which leave a direction open, stay put
+DAMPING = 1e-7  # of the normal equations: stripes, which leave a direction undetermined, stay put
 
 
 def refined_agreement(
@@ -23,11 +22,11 @@ def refined_agreement(
 ) -> np.ndarray:
     """The agreement (P,) after the box has been moved, scaled and tilted to fit.
 
-    One that fits only if it is stretched is no copy: it is left as it was found.
+    A picture that fits only when stretched is not a copy: its agreement before refinement counts.
 
     Args:
         whole: (P, SIDE, SIDE, 3) uint8, the larger pictures.
-        part: (P, SIDE, SIDE, 3) uint8, the smaller ones, turned as they lie in these.
+        part: (P, SIDE, SIDE, 3) uint8, the smaller ones, in the orientation in which they fit.
         box: (P, 4) top, left, height and width of the part, as fractions of the whole's sides.
         shapes: (P, 2), width over height of the whole and of the part.
     """
@@ -51,7 +50,7 @@ def refined_agreement(
 
 
 def _stretch(affine: np.ndarray, shapes: np.ndarray) -> np.ndarray:
-    """How much more (P,) a map (P, 2, 3) scales in one direction than across it, in pixels.
+    """The ratio (P,) between the largest and the smallest scale of a map (P, 2, 3), in pixels.
 
     Args:
         affine: from the square of the part to that of the whole.
@@ -65,7 +64,7 @@ def _stretch(affine: np.ndarray, shapes: np.ndarray) -> np.ndarray:
 
 
 def _sample(images: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values (P, n, C) of images at places (P, 2, n), their slopes (P, 2, n, C), what is inside."""
+    """Values (P, n, C) of images at places (P, 2, n), slopes (P, 2, n, C), and which are inside."""
     inside: np.ndarray = np.all((places >= 0) & (places <= 1), axis=1)  # (P, n)
     pixel = np.clip(places * SIDE - 0.5, 0, SIDE - 1.001)
     corner = pixel.astype(np.int32)
@@ -89,14 +88,14 @@ def _fit(
     inside: np.ndarray,
     basis: np.ndarray,
 ) -> np.ndarray:
-    """One Gauss-Newton step (P, 2, 3) of the affine map, with a gain and an offset of the light.
+    """One Gauss-Newton step (P, 2, 3) of the affine map, with gain and offset of the brightness.
 
     Args:
         values: (P, n), the larger picture where the smaller one lies now.
-        slopes: (P, 2, n), of `values` by vertical and horizontal place.
+        slopes: (P, 2, n), derivatives of `values` by vertical and horizontal place.
         target: (P, n), the smaller picture.
-        inside: (P, n) bool, what counts.
-        basis: (3, n), places by which the map is linear.
+        inside: (P, n) bool, the pixels that count.
+        basis: (3, n), functions of the place in which the map is linear.
     """
     moves = (slopes[:, :, None] * basis[None, None]).reshape(len(values), 6, -1)
     lights = np.stack([target, np.ones_like(target)], axis=1)
@@ -112,7 +111,7 @@ def _fit(
 def _correlation(values: np.ndarray, target: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Correlation (P,) of the details of (P, n, 3) colours where they lie inside.
 
-    -1 where few lie inside, or where the colours themselves do not correlate.
+    It is -1 if few lie inside, or if the colours themselves do not correlate.
     """
     weights = inside[..., None] / np.maximum(inside.sum(axis=1), 1)[:, None, None]  # (P, n, 1)
     details = _product(_details(values), _details(target), weights)
@@ -131,7 +130,7 @@ def _product(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> np.n
 
 
 def _details(images: np.ndarray) -> np.ndarray:
-    """(P, S S, 3) less the mean of 5 x 5 pixels around each."""
+    """(P, S S, 3) minus the mean of the 5 x 5 pixels around each."""
     squares = images.reshape(len(images), SIDE, SIDE, 3)
     padded = np.pad(squares, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
     rows = np.sum([padded[:, shift : shift + SIDE] for shift in range(5)], axis=0)
@@ -140,7 +139,7 @@ def _details(images: np.ndarray) -> np.ndarray:
 
 
 def _smooth(images: np.ndarray) -> np.ndarray:
-    """(P, S, S, 3) uint8 to float32 0..1, each pixel with its neighbours: slopes become steady."""
+    """(P, S, S, 3) uint8 to float32 0..1, each averaged with its neighbours, for steady slopes."""
     padded = np.pad(images / np.float32(255), ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
     rows = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
     return (rows[:, :, :-2] + 2 * rows[:, :, 1:-1] + rows[:, :, 2:]) / 4

@@ -1,13 +1,13 @@
-"""The cosine above which an encoder proposes near-duplicates, by a folder's best matches."""
+"""The cosine above which an encoder proposes near-duplicates, from a folder's best matches."""
 
 import numpy as np
 
 
 def proposal_threshold(neighbours: np.ndarray, similarity: np.ndarray, known: np.ndarray) -> float:
-    """The median, over all images, of the cosine with the nearest image that is no known copy.
+    """The median, over all images, of the cosine with the nearest image that is not a known copy.
 
-    Half of all images have nothing so near, whatever the encoder. It is low enough to hold cut and
-    slightly turned copies, and proposes about one pair for each image: their pixels decide.
+    Whatever the encoder, half of all images have no match this near. It is low enough to include
+    cropped and slightly rotated copies, and proposes about one pair per image, whose pixels decide.
 
     Args:
         neighbours: (N, m) int, the nearest others of each image, nearest first.
@@ -20,6 +20,6 @@ def proposal_threshold(neighbours: np.ndarray, similarity: np.ndarray, known: np
     if not neighbours.size:
         return 1.0
     is_known = known[neighbours] == known[:, None]  # (N, m)
-    is_known[:, -1] = False  # where all are, the best match is no nearer than the last
+    is_known[:, -1] = False  # if all are, the best match is no nearer than the last
     first = is_known.argmin(axis=1)
     return float(np.median(similarity[np.arange(len(first)), first]))

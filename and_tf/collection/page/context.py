@@ -1,4 +1,4 @@
-"""What all sections of the page of a folder are made of."""
+"""The data from which all sections of a folder's page are built."""
 
 import dataclasses
 import functools
@@ -30,7 +30,7 @@ class PageContext:
         collection: the photos.
         findings: what was found in them.
         settings: what was asked for.
-        table: the table that the page lies beside.
+        table: the table that the page belongs to.
         page: the file.
         thumbnails: of all photos.
         commands: for the reader; the first wrote the page.
@@ -49,12 +49,15 @@ class PageContext:
 
     @functools.cached_property
     def names(self) -> list[str]:
-        """(N,) str, of the photos, as text."""
+        """N names of the photos, as text."""
         return [shown_name(name) for name in self.collection.names]
 
     @functools.cached_property
     def urls(self) -> list[str] | None:
-        """(N,) str, addresses of the photos' files, relative to the page: where they will lie."""
+        """Addresses of the N photos' files, relative to the page; None if photos are not files.
+
+        Duplicates that are moved once the page is written have their new address.
+        """
         urls = original_urls(self.collection.source, self.page.parent)
         if urls is None or self.moved_to is None:
             return urls
@@ -67,7 +70,7 @@ class PageContext:
 
     @property
     def moved_to(self) -> Path | None:
-        """Where superfluous duplicates go once the page is written; None where they stay."""
+        """Where superfluous duplicates go once the page is written; None if they stay."""
         chosen = self.settings.duplicates
         if chosen.dry_run or not chosen.move_duplicates_to:
             return None
@@ -75,7 +78,7 @@ class PageContext:
 
     @functools.cached_property
     def spread(self) -> Spread | None:
-        """How the embeddings lie; None for a single photo."""
+        """The spread of the embeddings; None for a single photo."""
         if len(self) < 2:
             return None
         rows = evenly_spaced(len(self), MOST_MEASURED)
@@ -87,18 +90,18 @@ class PageContext:
 
     @functools.cached_property
     def labels(self) -> np.ndarray:
-        """(N,) int, number of each photo's folder; -1 where it counts for none."""
+        """(N,) int, number of each photo's class; -1 for none."""
         labels = self.collection.source.labels
         return np.full(len(self), -1) if labels is None else np.asarray(labels).astype(int)
 
     @property
     def is_labelled(self) -> bool:
-        """Whether folders are classes: more than one."""
+        """Whether the photos have labels of more than one class."""
         return has_labels(self.labels) and len(np.unique(self.labels[self.labels >= 0])) > 1
 
     @functools.cached_property
     def classes(self) -> list[str]:
-        """Names of the labels; empty where photos have none."""
+        """Names of the labels; empty if photos have none."""
         if not self.is_labelled:
             return []
         given = self.collection.source.class_names or []
@@ -111,7 +114,7 @@ class PageContext:
         return self.classes[label] if self.classes and label >= 0 else ""
 
     def photo(self, index: int, detail: str = "", is_kept: bool = False) -> Photo:
-        """A photo that the explorer shows where it is chosen."""
+        """A photo on the page, which the explorer shows when it is chosen."""
         return Photo(
             src=self.thumbnails.address(index),
             name=self.names[index],
@@ -122,7 +125,7 @@ class PageContext:
         )
 
     def near(self, index: int, at_most: int) -> list[Photo]:
-        """The nearest others of a photo, nearest first."""
+        """The nearest neighbours of a photo, nearest first."""
         collection = self.collection
         own = int(self.labels[index])
         photos = []

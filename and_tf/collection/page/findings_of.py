@@ -1,4 +1,4 @@
-"""What was found, as the explorer filters and orders by it."""
+"""The findings by which the explorer filters and sorts."""
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def _mark(key: str, title: str, flags: np.ndarray) -> Mark:
 
 
 def orders_of(context: PageContext) -> list[Order]:
-    """The numbers that photos can be ordered by."""
+    """The numbers by which photos can be sorted."""
     found = context.findings
     orders = []
     if found.outliers is not None:

@@ -15,7 +15,7 @@ LEAST = 5  # photos; fewer make no map
 def folder_map(context: PageContext) -> tuple[Mapping[str, Any] | None, list[int]]:
     """The map as the explorer draws it, and the photos that its points stand for.
 
-    Of more than 2,000 photos an even spread of 2,000: t-SNE takes seconds for those.
+    If there are more than 2,000 photos, it shows 2,000 evenly spaced ones, which takes seconds.
     """
     if len(context) < LEAST:
         return None, []

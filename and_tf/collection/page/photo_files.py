@@ -1,4 +1,4 @@
-"""A photo's file in a few words."""
+"""Short descriptions of a photo's file."""
 
 from and_tf.collection.page.context import PageContext
 
@@ -17,11 +17,11 @@ def describe_file(context: PageContext, index: int) -> str:
 
 
 def in_pixels(width: float, height: float) -> str:
-    """Width and height, on one line wherever they stand."""
+    """Width and height, without a line break between them."""
     return f"{width:.0f}\N{NO-BREAK SPACE}\N{MULTIPLICATION SIGN}\N{NO-BREAK SPACE}{height:.0f}"
 
 
 def file_size(size: int) -> str:
-    """Bytes in the unit that a reader expects."""
+    """A size in bytes as text, in kB or MB."""
     number, unit = (f"{size / 1e6:.1f}", "MB") if size >= 1_000_000 else (round(size / 1e3), "kB")
     return f"{number or 1}\N{NO-BREAK SPACE}{unit}"

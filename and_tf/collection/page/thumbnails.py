@@ -1,4 +1,4 @@
-"""Small pictures of all photos, made once: in the page itself, or in files beside it."""
+"""Thumbnails of all photos, each made once: in the page itself, or in files next to it."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from and_tf.data.sources.source import Source
 from and_tf.report.thumbnails import PICTURE_SIDE, data_uri, encode_thumbnails
 from and_tf.runs.atomic_files import replace_by
 
-MOST_INLINE = 1_000  # photos whose thumbnails travel in the page, 4 to 5 kB each
+MOST_INLINE = 1_000  # photos whose thumbnails are embedded in the page, 4 to 5 kB each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Thumbnails:
     """Where the page finds the thumbnail of each photo.
 
     Attributes:
-        addresses: N data URIs; empty where they lie in files.
-        folder: address of the folder of the files; empty where there are none.
+        addresses: N data URIs; empty if the thumbnails are in files.
+        folder: address of the folder of the files; empty if there are none.
         digits: of the files' names, 000017.jpg and so on.
     """
 
@@ -36,14 +36,14 @@ class Thumbnails:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The same for the explorer."""
+        """The addresses, as the explorer takes them."""
         if self.addresses:
             return {"addresses": self.addresses}
         return {"folder": self.folder, "digits": self.digits}
 
 
 def thumbnails_folder(page: Path) -> Path:
-    """The folder beside a page that thumbnails are written to where they are many."""
+    """The folder next to a page to which thumbnails are written if they are many."""
     return page.with_name(f"{page.stem}_page")
 
 
@@ -52,7 +52,7 @@ def encode_new_thumbnails(source: Source, known: Sequence[bytes | None] = ()) ->
 
     Args:
         source: N photos; each that is not known is decoded once, on all cores.
-        known: N, those that there are already, None for others; or none at all.
+        known: N existing thumbnails, None where there is none; or an empty sequence.
     """
     rows = [row for row in range(len(source)) if not known or known[row] is None]
     part = source if len(rows) == len(source) else source.take(rows)
@@ -63,12 +63,12 @@ def encode_new_thumbnails(source: Source, known: Sequence[bytes | None] = ()) ->
 def make_thumbnails(
     source: Source, page: Path, encoded: Iterable[bytes] | None = None
 ) -> Thumbnails:
-    """Makes the thumbnails of all photos, and writes them beside the page above `MOST_INLINE`.
+    """Makes the thumbnails of all photos; more than `MOST_INLINE` are written next to the page.
 
     Args:
         source: N photos; each is decoded once, on all cores.
         page: the file that shows them.
-        encoded: N thumbnails, where they are made already.
+        encoded: N thumbnails, if they exist already.
     """
     encoded = encode_thumbnails(source, PICTURE_SIDE) if encoded is None else encoded
     if len(source) <= MOST_INLINE:

@@ -1,8 +1,8 @@
-"""What findings are called on the page."""
+"""The names of findings on the page."""
 
 _TITLES = {"odd_aspect": "odd shape"}
 
 
 def flag_title(name: str) -> str:
-    """What a flag of `Quality` is called."""
+    """The name of a flag of `Quality` on the page."""
     return _TITLES.get(name, name.replace("_", " "))

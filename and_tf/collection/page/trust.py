@@ -1,4 +1,4 @@
-"""What the folders' labels say of an encoder that never saw them."""
+"""What the folders' labels show about an encoder that never saw them."""
 
 from typing import NamedTuple
 
@@ -11,20 +11,20 @@ from and_tf.search.nearest import nearest_others
 
 MOST = 2_000  # photos whose raw pixels are compared
 SIDE = 32  # of the raw pixels
-SURE = 2  # standard errors that a difference must exceed before a word is made of it
+SURE = 2  # standard errors that a difference must exceed to count
 
 
 class Trust(NamedTuple):
-    """How often a photo's nearest is of its folder: a tone for the page, and a sentence."""
+    """How often a photo's nearest neighbour is in its folder: a tone for the page, a sentence."""
 
     tone: str
     sentence: str
 
 
 def measure_trust(context: PageContext) -> Trust | None:
-    """The encoder against raw pixels and the largest folder; None without labels.
+    """Compares the encoder with raw pixels and with the largest folder; None without labels.
 
-    Near-duplicates are left out, where they were found: they would flatter both.
+    Near-duplicates that were found are left out: they would flatter both.
     """
     rows = evenly_spaced(len(context), MOST)
     rows = rows[(context.labels[rows] >= 0) & ~_is_spare(context)[rows]]
@@ -39,7 +39,10 @@ def measure_trust(context: PageContext) -> Trust | None:
 
 
 def agreement(rows: np.ndarray, labels: np.ndarray) -> float:
-    """Percent of (n, D) rows whose nearest other row has their label; 0 rows have no neighbour."""
+    """Percentage of (n, D) rows whose nearest other row has the same label.
+
+    A row of zeros is compared as a row of equal values.
+    """
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = np.where(norms > 0, rows / np.maximum(norms, 1e-12), 1 / np.sqrt(rows.shape[1]))
     nearest, _ = nearest_others(unit.astype(np.float32), 1)
@@ -47,7 +50,7 @@ def agreement(rows: np.ndarray, labels: np.ndarray) -> float:
 
 
 def doubtful_kinds(context: PageContext) -> str:
-    """What was found that rests on the encoder, as a list in words."""
+    """The kinds of findings that depend on the encoder, as a phrase."""
     found = context.findings
     kinds = {
         "duplicates": found.duplicates, "outliers": found.outliers, "clusters": found.clusters
@@ -61,7 +64,7 @@ def describe(
 ) -> Trust:
     """The comparison in a sentence; all in percent, of `count` photos.
 
-    `kinds` is what rests on the encoder.
+    `kinds` names the findings that depend on the encoder.
     """
     baseline = max(raw, largest)
     error = SURE * error_of_difference(encoder, baseline, count)

@@ -1,4 +1,4 @@
-"""Writes the page of a folder beside its table."""
+"""Writes the page of a folder next to its table."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ NONE = "none"  # in place of a path: no page
 
 
 def page_path(settings: PageSettings, table: Path) -> Path | None:
-    """Where the page of a table is written; None where none is wanted."""
+    """Where the page of a table is written; None if none is wanted."""
     if settings.page == NONE:
         return None
     return expanded(settings.page) if settings.page else table.with_suffix(".html")
@@ -28,11 +28,11 @@ def check_page(settings: PageSettings, table: Path) -> Path | None:
     """Refuses a page that could not be written, before the work is done.
 
     Returns:
-        Its path; None where none is wanted.
+        Its path; None if none is wanted.
 
     Raises:
         MissingPackage: if jinja2 is not installed.
-        UserError: a suffix other than .html, or a folder beside it that is not the page's own.
+        UserError: if its suffix is not .html, or its folder of thumbnails holds something else.
     """
     path = page_path(settings, table)
     if path is None:
@@ -63,16 +63,16 @@ def write_page(
     commands: Sequence[Command] = (),
     encoded: Sequence[bytes] | None = None,
 ) -> Path:
-    """Writes the page of a collection, and files of thumbnails beside it where they are many.
+    """Writes the page of a collection, and files of thumbnails next to it if they are many.
 
     Args:
         page: the file; replaced, whole or not at all.
         collection: the photos with their neighbours.
         findings: what was found in them.
         settings: what was asked for.
-        table: that the page lies beside.
+        table: the table that the page belongs to.
         commands: for the reader.
-        encoded: the thumbnails as JPEG, where they are made already.
+        encoded: the thumbnails as JPEG, if they exist already.
 
     Returns:
         The path of the page.

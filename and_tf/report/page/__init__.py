@@ -1,1 +1,1 @@
-"""The frame of the page: template, style, script, and how they become one file."""
+"""The frame of every page: template, style and script, and how they become one file."""

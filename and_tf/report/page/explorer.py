@@ -1,6 +1,6 @@
 """The explorer of a page: a grid of images with filters, the neighbours of the chosen one, a map.
 
-page.js makes it work; what it is given is this module's `Explorer`, as JSON in the page.
+page.js makes it work, from the data of this module's `Explorer`, as JSON in the page.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from and_tf.report.page.originals import compact, shown_name
 from and_tf.report.section import fill
 
-PER_PAGE = 240  # images of the grid that are shown at once
+PER_PAGE = 240  # images shown at once in the grid
 
 TEMPLATE = """
 <noscript><p class="note">The explorer needs JavaScript; everything else on this page does without.
@@ -89,13 +89,13 @@ points are alike, far distances mean little. {{ map.colours }} {{ map.hint }}</f
 
 @dataclasses.dataclass(frozen=True)
 class Facet:
-    """A property of which each image has one value, such as its cluster.
+    """A property with one value per image, such as its cluster.
 
     Attributes:
         key: of its filter.
         title: of its filter.
         names: of the values.
-        values: (T,) int, numbers of names, -1 for none.
+        values: (T,) int, indices into names, -1 for none.
     """
 
     key: str
@@ -111,7 +111,7 @@ class Facet:
 
 
 class Mark(NamedTuple):
-    """Images of which something was found, such as blur: key, title, indices."""
+    """Images with a finding, such as blur: key, title, indices."""
 
     key: str
     title: str
@@ -119,7 +119,7 @@ class Mark(NamedTuple):
 
 
 class Order(NamedTuple):
-    """A number of each image that the grid can be ordered by; `first` is highest or lowest."""
+    """A number per image by which the grid can be sorted; `first` is highest or lowest."""
 
     title: str
     values: np.ndarray
@@ -134,18 +134,18 @@ class Explorer:
         names: T names.
         near: (p, k) int, numbers of the nearest images, nearest first.
         cosines: (p, k) float, their similarities.
-        thumbnails: where the pictures are, as page.js reads it: `columns` of a sheet in the style
+        thumbnails: where the pictures are, for page.js: `columns` of a sheet in the style
             `.sheet`, or `addresses`, or `folder` and `digits` of numbered files.
         labels: (T,) int, number of each image's class, -1 for none; or None.
         classes: names of the classes.
-        urls: T addresses of the files; None where images are not files.
-        facets, marks, orders: what the grid can be filtered and ordered by, besides names.
-        texts: p sentences on the images; None for those that follow from the facets and marks.
+        urls: T addresses of the files; None if images are not files.
+        facets, marks, orders: what the grid can be filtered and sorted by, apart from names.
+        texts: p descriptions of the images; None to derive them from facets and marks.
         ranges: (p,) entropy in nats and its rank in 0..1, for sliders; or None.
         map: as from `map_points`; or None.
-        map_images: numbers of the images that the map's large points stand for.
+        map_images: numbers of the images that the map's large points represent.
         noun, class_noun: what the images and their classes are called.
-        per_page: images of the grid that are shown at once.
+        per_page: images shown at once in the grid.
         shows_originals: whether the chosen image is shown from its file.
     """
 
@@ -212,7 +212,7 @@ def explorer_html(explorer: Explorer, grid_label: str) -> Markup:
 
     Args:
         explorer: what it shows.
-        grid_label: what the grid holds, for those who do not see it.
+        grid_label: what the grid holds, for screen readers.
     """
     return fill(
         TEMPLATE,

@@ -12,7 +12,7 @@ from and_tf.data.sources.source import Source
 
 
 def original_urls(source: Source, folder: Path) -> list[str] | None:
-    """The address of each image's file, for a page in `folder`; None where images are not files.
+    """The address of each image's file, for a page in `folder`; None if images are not files.
 
     The page and the images can be moved together.
     """
@@ -23,13 +23,13 @@ def original_urls(source: Source, folder: Path) -> list[str] | None:
 
 
 def relative_url(path: str | Path, folder: Path) -> str:
-    """The address of a file for a page in `folder`, whatever bytes its name is made of.
+    """The address of a file for a page in `folder`, whatever bytes its name contains.
 
-    Symbolic links are not resolved: a browser takes `..` away by name.
+    Symbolic links are not resolved, because a browser resolves `..` by name.
     """
     try:
         relative = os.path.relpath(os.path.abspath(path), os.path.abspath(folder))
-    except ValueError:  # another drive of Windows
+    except ValueError:  # another drive on Windows
         return Path(path).absolute().as_uri()
     return quote(os.fsencode(relative.replace(os.sep, "/")))
 
@@ -40,14 +40,14 @@ def shown_name(name: str) -> str:
 
 
 def compact(urls: Sequence[str], names: Sequence[str]) -> dict[str, object]:
-    """Addresses without what they share.
+    """Addresses without their common part.
 
     Args:
         urls: N addresses.
         names: N names; most addresses are one base and the name.
 
     Returns:
-        dict: base; others, the addresses that are not the base and the name, by index.
+        dict: base; others, by index, the addresses that are not the base followed by the name.
     """
     bases = Counter(
         url.removesuffix(name) for url, name in zip(urls, names, strict=True) if url.endswith(name)

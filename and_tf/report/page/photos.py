@@ -4,8 +4,8 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
-KEPT = 3  # letters before the extension that a caption keeps
-LONGEST = 12  # letters that it keeps in all
+KEPT = 3  # letters before the extension that a caption never cuts off
+LONGEST = 12  # letters that it never cuts off, in all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Photo:
         src: address of its picture.
         name: of the file, or its number.
         label: name of its class, or an empty string.
-        index: place in the explorer, which choosing the image opens; None where it is not in it.
+        index: place in the explorer, which opens if the image is chosen; None if it is not there.
         rank: 1 for the nearest neighbour; 0 for an image that is not shown as a neighbour.
         cosine: similarity to the image of its line.
         is_wrong: whether it is known to be of another class than that image.
@@ -36,7 +36,7 @@ class Photo:
 
     @property
     def short_name(self) -> str:
-        """The name without folders, where the class says where it lies."""
+        """The name; without folders if there is a class, which already shows the folder."""
         return self.name.rpartition("/")[2] if self.label else self.name
 
     @property
@@ -56,7 +56,7 @@ class Photo:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """An image, its nearest others, and a few words below it, such as what it was taken for."""
+    """An image, its nearest neighbours, and a note below it, such as its predicted class."""
 
     image: Photo
     near: Sequence[Photo]
@@ -64,10 +64,10 @@ class Line:
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """A name in two parts, of which a narrow caption may cut the first, so that it ends in full.
+    """A name in two parts, of which a narrow caption may cut the first but not the second.
 
     Returns:
-        What may be cut, and the last letters with the extension.
+        The part that may be cut, and the last letters with the extension.
     """
     kept = min(KEPT + len(os.path.splitext(name)[1]), LONGEST)
     return name[:-kept], name[-kept:]

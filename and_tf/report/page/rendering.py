@@ -1,4 +1,4 @@
-"""One HTML page from its sections: template, style and script lie beside this file."""
+"""Builds one HTML page from its sections; template, style and script are next to this file."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def build_sections(builders: Sequence[BuildSection[Context]], context: Context) -> list[Section]:
-    """The sections for which the context of the page holds something, in their order."""
+    """The sections that the context of the page has data for, in their order."""
     logger.info("Drawing the page")
     made = [build(context) for build in builders]
     return [section for section in made if section is not None]
@@ -29,8 +29,8 @@ def render(
 ) -> str:
     """The page as text.
 
-    A content security policy allows no script but the page's own, and no pictures but those in the
-    page and, where it has files, those beside it.
+    A content security policy allows only the page's own script, and only pictures in the page and,
+    if it has files, next to it.
 
     Args:
         kind: what the page is, such as "Report of a training run".
@@ -38,7 +38,7 @@ def render(
         subtitle: a line below it.
         sections: in their order.
         is_photos: whether images are shown smoothed, not as sharp pixels.
-        has_files: whether the page shows files beside it.
+        has_files: whether the page shows files next to it.
     """
     script = (PAGE / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

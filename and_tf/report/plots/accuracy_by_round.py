@@ -43,7 +43,7 @@ DESCRIPTIONS = {
 
 
 def accuracy_plot(record: Record) -> Plot | None:
-    """Metrics of a run by round; None where nothing was measured."""
+    """Metrics of a run by round; None if nothing was measured."""
     raw_pixels = record.metadata.get("raw_pixels_knn_top1")
     figure = accuracy_by_round(record.epochs, record.evaluations, raw_pixels)
     if figure is None:
@@ -66,11 +66,11 @@ def accuracy_by_round(
     """Lines through the metrics at the end of each round.
 
     Args:
-        epochs, evaluations: records of metrics.jsonl; the last of a round counts for it.
+        epochs, evaluations: records of metrics.jsonl; the last of each round counts.
         raw_pixels: kNN top-1 of the raw pixels in percent, or None.
 
     Returns:
-        Figure of the `round_series`, or None where nothing was measured.
+        Figure of the `round_series`, or None if nothing was measured.
     """
     series = round_series(epochs, evaluations)
     if not series:
@@ -89,10 +89,10 @@ def accuracy_by_round(
 
 
 def round_series(epochs: list[dict], evaluations: list[dict]) -> Series:
-    """What the plot by round draws: (round, value) of each metric, the last value of each round.
+    """What the plot by round shows: (round, value) of each metric, the last value of each round.
 
-    The metrics with labels that were measured; without held-out ones kNN among the training
-    images; without any labels stability of the neighbours and bank agreement.
+    These are the metrics that need labels; without held-out labels, kNN among the training images
+    and the others; without any labels, stability of the neighbours and bank agreement.
 
     Args:
         epochs, evaluations: records of metrics.jsonl.

@@ -1,4 +1,4 @@
-"""What entropy says about neighbourhoods: consistency by decile of entropy, a line per round."""
+"""What entropy says about neighbourhoods: consistency by decile of entropy, one line per round."""
 
 import itertools
 from collections.abc import Sequence
@@ -27,13 +27,13 @@ from and_tf.report.plots.drawing import (
 )
 from and_tf.report.record import Discovery, Record
 
-MOST_LINES = 6  # rounds in one plot; of more, evenly chosen ones
+MOST_LINES = 6  # rounds in one plot; if there are more, evenly spaced ones
 
 
 def consistency_plot(record: Record, labels: np.ndarray | None) -> Plot | None:
     """Consistency against entropy of a run.
 
-    None where no round has neighbours to compare, or where `too_few_for_deciles`.
+    None if no round has neighbours to compare, or if `too_few_for_deciles`.
 
     Args:
         record: of the run.
@@ -60,7 +60,7 @@ def consistency_plot(record: Record, labels: np.ndarray | None) -> Plot | None:
 
 
 def too_few_for_deciles(record: Record, labels: np.ndarray | None) -> str:
-    """Why a run has too few images for deciles of entropy, in a sentence; empty: it has enough.
+    """Why a run has too few images for deciles of entropy, in a sentence; empty if it has enough.
 
     Args:
         record: of the run.
@@ -93,7 +93,7 @@ def _selection(found: Sequence[Discovery]) -> str:
 
 
 def anchors_have_lowest_entropy(found: Discovery) -> bool:
-    """Whether the anchors are the images of lowest entropy; so it is where all or none are."""
+    """Whether the anchors are the images of lowest entropy; also true if all or none are."""
     is_anchor = found.is_anchor
     if is_anchor.all() or not is_anchor.any():
         return True
@@ -102,16 +102,16 @@ def anchors_have_lowest_entropy(found: Discovery) -> bool:
 
 @styled
 def consistency_by_entropy(found: Sequence[Discovery], labels: np.ndarray | None) -> Figure | None:
-    """Consistency of neighbours against entropy, a line per round: solid over the anchors.
+    """Consistency of neighbours against entropy, one line per round, solid over the anchors.
 
-    Without labels: the stability of neighbours to the next round.
+    Without labels, it is the stability of neighbours until the next round.
 
     Args:
         found: in the order of rounds.
         labels: (N,) int, -1 where unknown; or None.
 
     Returns:
-        Figure, or None where no round has neighbours (or, without labels, a next round).
+        Figure, or None if no round has neighbours (or, without labels, a next round).
     """
     lines = _lines(found, labels)
     if not lines:
@@ -136,7 +136,7 @@ def consistency_by_entropy(found: Sequence[Discovery], labels: np.ndarray | None
 def _lines(
     found: Sequence[Discovery], labels: np.ndarray | None
 ) -> list[tuple[Discovery, np.ndarray]]:
-    """Rounds with their (10,) percent."""
+    """Rounds with their (10,) percentages."""
     if labels is not None and has_labels(labels):
         return [
             (each, consistency_deciles(each.entropy, each.neighbours, labels)) for each in found
@@ -149,7 +149,7 @@ def _lines(
 
 
 def _anchor_deciles(found: Discovery) -> float:
-    """How many deciles from the lowest are anchors; 0 where others are among the lowest."""
+    """How many of the lowest deciles are anchors; 0 if others are among the lowest."""
     if not found.is_anchor.any() or not anchors_have_lowest_entropy(found):
         return 0
     return DECILES * float(found.is_anchor.mean())
@@ -158,7 +158,7 @@ def _anchor_deciles(found: Discovery) -> float:
 def _plot_by_anchors(
     axes: Axes, percent: np.ndarray, anchor_deciles: float, name: str, style: dict
 ) -> None:
-    """A line through (10,) percent, solid up to where the anchors end and dotted from there."""
+    """A line through (10,) percentages, solid as far as the anchors go and dotted from there."""
     x = np.arange(1, DECILES + 1)
     end = anchor_deciles + 0.5  # decile d reaches from d - 0.5 to d + 0.5
     between = np.interp(end, x, percent)

@@ -3,18 +3,18 @@
 import numpy as np
 
 DECILES = 10
-LEAST_IMAGES = 20  # of a decile that is shown: of fewer, a single image moves the line by 5 points
+LEAST_IMAGES = 20  # per decile shown: with fewer, one image moves the line by 5 points or more
 
 
 def images_per_decile(
     entropy: np.ndarray, labels: np.ndarray | None, neighbours: np.ndarray | None = None
 ) -> int:
-    """How many images the smallest decile of entropy holds, of those that count.
+    """How many images that count are in the smallest decile of entropy.
 
     Args:
         entropy: (N,) float.
-        labels: (N,) int, -1 where unknown: such images do not count; None, and all do.
-        neighbours: (N, k) int, -1 for none: images without any do not count; None, and all do.
+        labels: (N,) int, -1 where unknown: such images do not count. If None, all do.
+        neighbours: (N, k) int, -1 for none: images without any do not count. If None, all do.
     """
     counts = np.ones(len(entropy), bool) if labels is None else np.asarray(labels) >= 0
     if neighbours is not None:

@@ -1,9 +1,9 @@
 """How plots look and how they are saved: as SVG that follows a page's theme, or as PNG on white.
 
-Figures are drawn in the three colours of a light page that a dark one has to change. `save_svg`
-replaces these by `currentColor` and the CSS variable `--grid`; the series' colours stay, as each
-stands out from white and from near black (contrast 3.4 to 5.4) and from the others to
-colour-blind readers (after Okabe and Ito 2008). Markers tell the series apart without colour.
+Text and grid are drawn in the colours of a light page, which a dark page has to change. `save_svg`
+replaces them by `currentColor` and the CSS variable `--grid`. The other colours of the series stay:
+each stands out from white and near black (contrast 3.4 to 5.4), and from the others to colour-blind
+readers (after Okabe and Ito 2008). Markers distinguish the series without colour.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ GRID = "#d9dadb"
 COLOURS = ("#2f81c7", "#d55e00", "#009e73", "#b565a7", "#a67c00", INK)
 MARKERS = ("o", "s", "^", "D", "v", "X")
 
-WIDTH = 4.8  # inches, 100 pixels each: letters of 13 are still 9 pixels high on a phone
+WIDTH = 4.8  # inches of 100 pixels: letters of 13 pixels still have 9 on a phone
 STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "and_tf",
@@ -64,7 +64,7 @@ class Plot:
 
     Attributes:
         svg: element of an HTML page, from `save_svg`.
-        title, caption: below it.
+        title, caption: shown below it.
     """
 
     svg: str
@@ -72,33 +72,33 @@ class Plot:
     caption: str
 
 
-# A decorator: whatever a plot function draws is drawn in this style, and the global one is kept.
+# A decorator: a plot function draws in this style, and the global style does not change.
 styled = figure_style(STYLE)
 
 
 def new_figure(
     height: float, rows: int = 1, columns: int = 1, **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of a page's width and `height` inches, and its axes row by row."""
+    """A figure as wide as the page and `height` inches high, and its axes row by row."""
     figure = Figure(figsize=(WIDTH, height))
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, list(axes.flat)
 
 
 def legend_above(axes: Axes, columns: int = 2) -> None:
-    """Names the series of `axes` above all axes, where no line can run through the names."""
+    """Puts the legend of `axes` above all axes, where no line can cross it."""
     handles, names = axes.get_legend_handles_labels()
     axes.figure.legend(handles, names, loc="outside upper left", ncols=columns, borderaxespad=0)
 
 
 def whole_numbers(axes: Axes, most: int = 9) -> None:
-    """Ticks of epochs or rounds."""
+    """Sets integer ticks, for epochs or rounds."""
     locator = MaxNLocator(most, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
     axes.xaxis.set_major_locator(locator)
 
 
 def mark_rounds(axes: Axes, records: Sequence[dict], named: bool = False) -> None:
-    """A dotted line after the last epoch of each round but the last."""
+    """Draws a dotted line after the last epoch of each round except the last."""
     last = {record["round"]: record["epoch"] for record in records}
     for number, epoch in sorted(last.items())[:-1]:
         axes.axvline(epoch + 0.5, color=INK, linestyle=":", linewidth=0.9, alpha=0.7)
@@ -116,7 +116,7 @@ def save_svg(figure: Figure, alt: str) -> str:
 
     Args:
         figure: drawn by a `styled` function.
-        alt: what a reader who does not see the picture must know; its title.
+        alt: description for readers who do not see the picture; becomes its title.
 
     Returns:
         str, an `<svg>` as wide as its parent, at most 640 px unless the page's CSS says otherwise
@@ -132,7 +132,7 @@ def save_svg(figure: Figure, alt: str) -> str:
     body = re.sub(useless, "", text[text.index("<svg") :], flags=re.DOTALL)
     body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{key}-", body)
     body = body.replace(INK, "currentColor").replace(GRID, "var(--grid, #8886)")
-    body = body.replace("*{", ".plot *{")  # a style element inside an SVG holds for the whole page
+    body = body.replace("*{", ".plot *{")  # a style element in an SVG applies to the whole page
     body = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", body)
     return re.sub(r"<svg[^>]*>", lambda match: _opening(match[0], key, alt), body, count=1)
 
@@ -148,6 +148,6 @@ def _opening(tag: str, key: str, alt: str) -> str:
 
 
 def save_png(figure: Figure, path: str | Path) -> None:
-    """The figure as a PNG on white, 960 pixels wide."""
+    """Saves the figure as a PNG on white, 960 pixels wide."""
     with figure_style(STYLE):
         figure.savefig(path, format="png", dpi=200, facecolor="white")

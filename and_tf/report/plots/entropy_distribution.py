@@ -24,7 +24,7 @@ BINS = 50
 
 
 def entropy_plot(record: Record) -> Plot | None:
-    """Entropy of a run's images by round; None where no round has discovered neighbourhoods."""
+    """Entropy of a run's images by round; None if no round has discovered neighbourhoods."""
     found = record.discoveries
     figure = entropy_distribution(found)
     if figure is None:
@@ -36,7 +36,7 @@ def entropy_plot(record: Record) -> Plot | None:
 
 
 def _filled(found: Sequence[Discovery]) -> str:
-    """Which images became anchors, filled in the plot."""
+    """Says which images became anchors, filled in the plot."""
     if not any(each.is_anchor.any() for each in found):
         return "No image becomes an anchor."
     if not all(anchors_have_lowest_entropy(each) for each in found):
@@ -52,7 +52,7 @@ def entropy_distribution(found: Sequence[Discovery]) -> Figure | None:
         found: in the order of rounds.
 
     Returns:
-        Figure, or None where no round has discovered neighbourhoods.
+        Figure, or None if no round has discovered neighbourhoods.
     """
     shown = [found[i] for i in evenly_spaced(len(found), MOST_ROWS)]
     if not shown:

@@ -1,4 +1,4 @@
-"""The metrics that need no labels over epochs, as small multiples."""
+"""The metrics that need no labels, over epochs, as small multiples."""
 
 from matplotlib.figure import Figure
 
@@ -26,7 +26,7 @@ LABEL_FREE = {
 
 
 def label_free_plot(record: Record) -> Plot | None:
-    """Label-free metrics of a run; None where none was measured."""
+    """Label-free metrics of a run; None if none was measured."""
     figure = label_free_curves(record.evaluations)
     if figure is None:
         return None
@@ -37,13 +37,13 @@ def label_free_plot(record: Record) -> Plot | None:
 
 @styled
 def label_free_curves(evaluations: list[dict]) -> Figure | None:
-    """Small multiples of the metrics that need no labels over epochs, with kNN where measured.
+    """Small multiples of the metrics that need no labels, over epochs, and kNN if it was measured.
 
     Args:
         evaluations: evaluation records of metrics.jsonl.
 
     Returns:
-        Figure, or None where none of them was measured.
+        Figure, or None if none of them was measured.
     """
     names = {"knn_top1": "kNN top-1 (%), needs labels", **LABEL_FREE}
     present = [key for key in names if any(key in record for record in evaluations)]

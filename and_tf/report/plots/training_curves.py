@@ -33,7 +33,7 @@ def training_plot(record: Record) -> Plot | None:
 
 @styled
 def training_curves(epochs: list[dict]) -> Figure | None:
-    """Loss and learning rate (logarithmic) over epochs, the rounds' starts marked.
+    """Loss and learning rate (logarithmic) over epochs, with the start of each round marked.
 
     Args:
         epochs: epoch records of metrics.jsonl, with epoch, round, loss, learning_rate.
@@ -45,7 +45,7 @@ def training_curves(epochs: list[dict]) -> Figure | None:
         return None
     figure, (loss, rate) = new_figure(3.9, rows=2, sharex=True, height_ratios=[2, 1])
     x = [record["epoch"] for record in epochs]
-    marker = "o" if len(epochs) == 1 else None  # one point makes no line
+    marker = "o" if len(epochs) == 1 else None  # a single point has no line
     loss.plot(x, [record["loss"] for record in epochs], color=COLOURS[0], marker=marker)
     loss.set_title("loss (nats)")
     steps = [record["learning_rate"] for record in epochs]

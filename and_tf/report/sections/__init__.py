@@ -1,7 +1,7 @@
 """The sections of the page, in its order.
 
-A new section is a file with a function from a `ReportContext` to a `Section`, or to None where a
-run has nothing for it, and an entry in `SECTIONS`.
+A new section is a file with a function from a `ReportContext` to a `Section`, or to None if a run
+has nothing to show in it, and an entry in `SECTIONS`.
 """
 
 from and_tf.report.context import ReportContext

@@ -1,4 +1,4 @@
-"""Where the network looks on chosen images at the end of each round."""
+"""Where the network looks in a few images at the end of each round."""
 
 import dataclasses
 
@@ -16,7 +16,7 @@ from and_tf.report.sentences import describe_no_failure
 from and_tf.report.thumbnails import PICTURE_SIDE, picture
 from and_tf.search.nearest import nearest_rows
 
-MOST_ROUNDS = 6  # of more, evenly chosen ones
+MOST_ROUNDS = 6  # if there are more, evenly spaced ones
 COUNT = 4  # images of each kind
 KINDS = {
     "successes": "Wrong after round {first}, correct at the end",
@@ -59,7 +59,7 @@ class AttentionRow:
         name: of the image.
         label: name of its class, or an empty string.
         image, near: the image and its nearest training image.
-        near_label: of the latter.
+        near_label: class of the latter.
         overlays: the attention at the end of each round shown.
     """
 
@@ -72,11 +72,11 @@ class AttentionRow:
 
 
 def attention_section(context: ReportContext) -> Section | None:
-    """Attention over training; None where no round has been kept.
+    """Attention over training; None if no round was stored.
 
-    Images are held-out successes and failures of kNN; where no image came to be classified
-    correctly, those that were so throughout; without labels the training images of lowest and of
-    highest entropy. Neighbours are those that the reported checkpoint finds.
+    The images are held-out successes and failures of kNN. If no image is a success, images that
+    were correct throughout replace them; without labels, it is the training images of lowest and
+    of highest entropy. Neighbours are those by the reported checkpoint.
     """
     if not context.record.round_ends:
         return None
@@ -102,7 +102,7 @@ def attention_section(context: ReportContext) -> Section | None:
 
 
 def _choose(context: ReportContext) -> tuple[Sample, int | None, dict[str, np.ndarray]]:
-    """The sample, the first kept round where that matters, and the sample's rows by kind."""
+    """The sample, the first stored round if there are labels, and the sample's rows by kind."""
     if context.predicted is None or context.queries is None:
         kinds = choose_by_entropy(context.entropy.values, COUNT)
         return context.reference, None, kinds
@@ -148,15 +148,15 @@ def _draw(
 def attention_by_round(
     context: ReportContext, images: np.ndarray, counterparts: np.ndarray
 ) -> dict[int, np.ndarray]:
-    """Attention of the same pairs at each kept round's end, of many rounds at some of them.
+    """Attention for the same pairs of images at the end of each stored round, or of some of many.
 
-    The pair stays the same over the rounds, so that only the network changes.
+    A pair stays the same over the rounds, so that only the network changes.
 
     Args:
         context: of the report.
         images: (n, H, W, 3) uint8 at the encoder's size.
-        counterparts: (n, H, W, 3) uint8, the image to be similar to: each one's nearest neighbour
-            by the reported checkpoint.
+        counterparts: (n, H, W, 3) uint8, the image to which each is similar: its nearest
+            neighbour by the reported checkpoint.
 
     Returns:
         Maps (n, h, w) float32 in 0..1 by round, see `similarity_attention`.
@@ -171,7 +171,7 @@ def attention_by_round(
 
 
 def _enlarged(images: np.ndarray) -> np.ndarray:
-    """(n, PICTURE_SIDE, PICTURE_SIDE, 3) uint8, at least: maps need room to be seen."""
+    """(n, S, S, 3) uint8, S at least PICTURE_SIDE, so that details of the maps can be seen."""
     side = max(PICTURE_SIDE, images.shape[1])
     bicubic = Image.Resampling.BICUBIC
     return np.stack([

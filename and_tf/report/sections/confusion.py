@@ -1,4 +1,4 @@
-"""Which classes weighted kNN takes for which."""
+"""Which classes weighted kNN confuses."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ from and_tf.report.sample import Sample
 from and_tf.report.section import Section, fill
 from and_tf.search.votes import TEMPERATURE
 
-MOST_NAMED = 30  # classes whose names can be read in a picture of the page's width
+MOST_NAMED = 30  # classes whose names are legible in a picture as wide as the page
 
 TEMPLATE = """
 <div class="wide">{{ page.plot(plot) }}</div>
@@ -71,7 +71,7 @@ def most_confused(
 
 
 def _with_page_colours(figure: Figure) -> Figure:
-    """Letters outside the cells in the ink that `save_svg` turns into the page's."""
+    """Sets text outside the cells in the ink that `save_svg` replaces by the page's."""
     for axes in figure.axes:
         axes.set_facecolor("white")
         axes.tick_params(color=INK, labelcolor=INK)

@@ -1,4 +1,4 @@
-"""The explorer: some training images, their neighbours, and a map of all."""
+"""The explorer: some training images, their neighbours, and a map."""
 
 from collections.abc import Sequence
 
@@ -42,14 +42,14 @@ def _description(context: ReportContext, count: int) -> str:
 
 
 def choose_pool(labels: np.ndarray, entropy: np.ndarray, most: int = POOL) -> np.ndarray:
-    """Rows spread evenly over the entropies of each class, in the order of entropy.
+    """Rows spread evenly over the entropies of each class, sorted by entropy.
 
     Args:
         labels: (n,) int.
         entropy: (n,) float.
         most: how many.
     """
-    order = np.lexsort((entropy, labels))  # by class, in a class by entropy
+    order = np.lexsort((entropy, labels))  # by class, then by entropy
     chosen = order[evenly_spaced(len(order), most)]
     return chosen[np.argsort(entropy[chosen], kind="stable")]
 
@@ -59,7 +59,7 @@ def explore(context: ReportContext, pool: np.ndarray) -> tuple[Explorer, str]:
 
     Args:
         context: of the report.
-        pool: (p,) int, rows of the reference images that can be chosen.
+        pool: (p,) int, rows of the reference images that the reader can choose.
     """
     sample, entropy = context.reference, context.entropy
     near, cosines = nearest_others(sample, pool, NEIGHBOURS)  # (p, k)
@@ -91,7 +91,7 @@ HINT = "Choose a large dot to see its image."
 
 
 def _texts(context: ReportContext, pool: np.ndarray, labels: np.ndarray) -> list[str]:
-    """What is known of each image of the pool, in sentences."""
+    """What is known about each image of the pool, in sentences."""
     found = context.record.discoveries
     since = anchor_since(found, context.reference.indices[pool])
     made = []

@@ -81,7 +81,7 @@ def label_free_section(context: ReportContext) -> Section:
 
 
 def _caption(record: Record, of_method: Mapping[str, str]) -> str:
-    """What the columns of the table are of."""
+    """The caption of the table: what its columns were measured on."""
     logged = [title for name, title in of_method.items() if any(name in e for e in record.epochs)]
     if not logged:
         return CAPTION

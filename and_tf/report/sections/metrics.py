@@ -1,4 +1,4 @@
-"""The metrics: by round, by each protocol, and the papers' own."""
+"""The metrics: by round, by protocol, and the papers' own."""
 
 import numpy as np
 
@@ -78,7 +78,7 @@ links to the source of its row.
 
 
 def metrics_section(context: ReportContext) -> Section:
-    """What was measured, by which protocol, and what the papers have on the same data set."""
+    """What was measured, by which protocol, and the papers' results on the same data set."""
     comparison = comparison_of(context)
     rows = measured_rows(
         context.record,
@@ -109,7 +109,7 @@ def metrics_section(context: ReportContext) -> Section:
 
 
 def _rounds_caption(context: ReportContext) -> str:
-    """Protocol of the kNN by round."""
+    """The protocol of the kNN by round."""
     record, labels = context.record, context.held_out_labels
     sentences = []
     if (accuracy := record.latest("knn_top1")) is not None and len(labels):
@@ -138,7 +138,7 @@ def _rounds_caption(context: ReportContext) -> str:
 
 
 def _training_protocol(context: ReportContext) -> list[str]:
-    """Protocol of kNN among the training images, where it was measured."""
+    """The protocol of kNN among the training images, if it was measured."""
     accuracy = context.record.latest("knn_top1_train")
     images, labels = context.knn_images, context.train.labels
     count = len(images.query_labels(labels))

@@ -1,4 +1,4 @@
-"""Images beside their nearest training images: what the features make similar."""
+"""Images with their nearest training images: what is similar according to the features."""
 
 import dataclasses
 
@@ -34,7 +34,7 @@ class Group:
 
 
 def neighbours_section(context: ReportContext) -> Section:
-    """Groups of images, each image before its nearest training images."""
+    """Groups of images, each image with its nearest training images."""
     html = fill(
         TEMPLATE,
         description=_description(context),
@@ -57,9 +57,9 @@ def _description(context: ReportContext) -> str:
 
 
 def galleries(context: ReportContext) -> list[Group]:
-    """Held-out images that kNN names correctly and wrongly; without labels an even spread of them.
+    """Held-out images that kNN names correctly and wrongly; without labels, evenly spaced ones.
 
-    Without held-out images: random training images, and those of lowest and of highest entropy.
+    Without held-out images, random training images and those of lowest and of highest entropy.
     """
     queries, predicted = context.queries, context.predicted
     if queries is None:
@@ -77,7 +77,7 @@ def galleries(context: ReportContext) -> list[Group]:
 
 
 def random_rows(count: int, at_most: int, seed: int) -> np.ndarray:
-    """Numbers of up to `at_most` of `count` images, rising."""
+    """Up to `at_most` random numbers of `count` images, ascending."""
     return np.sort(np.random.default_rng(seed).permutation(count)[:at_most])
 
 
@@ -99,7 +99,7 @@ def _by_entropy(entropy: np.ndarray) -> list[tuple[str, np.ndarray]]:
 
 
 def _over_classes(rows: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """A few of the rows, over as many classes as there are places."""
+    """A few of the rows, spread over as many classes as possible."""
     by_class = rows[np.argsort(labels[rows], kind="stable")]
     return by_class[evenly_spaced(len(by_class), ROWS)]
 
@@ -140,7 +140,7 @@ def _lines(
 def _near(
     context: ReportContext, rows: np.ndarray, cosines: np.ndarray, query_label: int
 ) -> list[Photo]:
-    """Neighbours of an image with a label, or -1."""
+    """The neighbours of an image whose label is `query_label`, -1 if unknown."""
     reference = context.reference
     return [
         dataclasses.replace(

@@ -1,4 +1,4 @@
-"""Images beside what the method predicts of them, where it predicts images."""
+"""Images next to the method's reconstructions, for methods that predict images."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ TEMPLATE = """
 
 
 def _arrays(context: ReportContext, prefix: str) -> dict[str, np.ndarray]:
-    """Arrays of the checkpoint that is reported on, unless a run that goes on has replaced it."""
+    """Arrays of the reported checkpoint; refuses one that a running run has replaced."""
     arrays, metadata, path = context.run.load_checkpoint(context.checkpoint, prefix)
     if metadata["step"] != context.record.step:
         raise UserError(f"{path} was replaced while it was read: repeat the command.")
@@ -35,7 +35,7 @@ def _arrays(context: ReportContext, prefix: str) -> dict[str, np.ndarray]:
 
 
 def rebuilt_section(context: ReportContext) -> Section | None:
-    """Held-out images, else training images, and what is rebuilt of them; None of most methods."""
+    """Held-out or else training images, with their reconstructions; None for most methods."""
     sample = context.reference if context.queries is None else context.queries
     rows = evenly_spaced(len(sample), COUNT)
     images = sample.load(rows, context.image_size)

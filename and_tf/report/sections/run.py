@@ -1,4 +1,4 @@
-"""The run: cost, settings, and what wrote it and the page."""
+"""The run: cost, settings, and the versions that wrote it and the page."""
 
 import datetime
 
@@ -41,7 +41,7 @@ MACROS = """
 
 
 def run_section(context: ReportContext) -> Section:
-    """What the run took, was given and was made with."""
+    """The cost of the run, its settings, and the versions."""
     changed, same = setting_values(context.settings)
     html = fill(
         MACROS + TEMPLATE,
@@ -70,7 +70,7 @@ def _cost(context: ReportContext) -> Pairs:
 def setting_values(settings: ExperimentSettings) -> tuple[Pairs, Pairs]:
     """Names and values of a run's settings: those that differ from the defaults, and the others."""
     standard = {field.name: field.default for field in fields_of(settings)}
-    for group in (EncoderSettings(), AugmentationSettings()):  # whose defaults follow from others
+    for group in (EncoderSettings(), AugmentationSettings()):  # whose defaults depend on others
         standard |= flat_values(group)
     changed: Pairs = []
     same: Pairs = []
@@ -82,7 +82,7 @@ def setting_values(settings: ExperimentSettings) -> tuple[Pairs, Pairs]:
 
 
 def _versions(record: Record) -> Pairs:
-    """What wrote the run and the page, and when."""
+    """The versions that wrote the run and the page, and when the page was written."""
     metadata = record.metadata
     trained = [f"TensorFlow {metadata.get('tensorflow')}", f"Keras {metadata.get('keras')}",
                f"Python {metadata.get('python')}"]  # fmt: skip

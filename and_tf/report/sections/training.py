@@ -20,7 +20,7 @@ TEMPLATE = """
 
 
 def training_section(context: ReportContext) -> Section:
-    """The plots of training, as far as there is something to draw."""
+    """The plots of training for which there is data."""
     record = context.record
     plots = [
         training_plot(record),

@@ -21,7 +21,7 @@ STYLE = ".verdict h3 { margin: 1rem 0 -.4rem; }"
 
 
 def verdict_section(context: ReportContext) -> Section:
-    """What the run is worth, and compared with what."""
+    """How good the run is, and compared with what."""
     verdict = judge(evidence_of(context))
     verdict.reasons.extend(context.remarks)
     html = fill(TEMPLATE, verdict=verdict, question=QUESTION)
@@ -30,7 +30,7 @@ def verdict_section(context: ReportContext) -> Section:
 
 
 def evidence_of(context: ReportContext) -> Evidence:
-    """What the verdict of a page rests on."""
+    """The evidence on which the verdict of a page is based."""
     own_data = names_of_images(context.train, context.held_out)
     return Evidence(
         record=context.record,

@@ -1,1 +1,1 @@
-"""A run's data for TensorBoard, from the samples that the page is made of."""
+"""A run's data for TensorBoard, from the same samples as the page."""

@@ -11,7 +11,7 @@ RED = (213, 0, 0)
 
 
 def gallery_picture(tiles: np.ndarray, is_wrong: np.ndarray) -> Image.Image:
-    """Rows of tiles (m, 1 + k, H, W, 3) uint8, those of `is_wrong` (m, 1 + k) framed in red."""
+    """Rows of tiles (m, 1 + k, H, W, 3) uint8; tiles of `is_wrong` (m, 1 + k) are framed in red."""
     columns = tiles.shape[1]
     framed = []
     for tile, wrong in zip(tiles.reshape(-1, *tiles.shape[2:]), is_wrong.ravel(), strict=True):

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from tensorboard.plugins import projector
 
-MAX_SPRITE = 8192  # pixels a side; the projector refuses larger pictures
+MAX_SPRITE = 8192  # pixels per side; the projector refuses larger pictures
 THUMBNAIL = 48  # pixels
 CONFIG = "projector_config.pbtxt"
 
@@ -21,7 +21,7 @@ class Points:
         embeddings: (n, D) float.
         images: (n, H, W, 3) uint8, their thumbnails.
         names: of the images.
-        class_names: of each image; an empty string where it is unknown.
+        class_names: of each image; an empty string if it is unknown.
     """
 
     embeddings: np.ndarray
@@ -31,7 +31,7 @@ class Points:
 
 
 def write_projector(folder: Path, points: Points) -> None:
-    """Points and thumbnails, and the file that tells the projector where they lie."""
+    """Writes points and thumbnails, and the file that tells the projector where they are."""
     np.savetxt(folder / "embeddings.tsv", points.embeddings, fmt="%.6g", delimiter="\t")
     sprite, side = _sprite(points.images)
     sprite.save(folder / "sprite.png")
@@ -47,7 +47,7 @@ def write_projector(folder: Path, points: Points) -> None:
 
 
 def _sprite(images: np.ndarray) -> tuple[Image.Image, int]:
-    """All thumbnails in one picture, row by row in a square, and the side of one."""
+    """All thumbnails in one square picture, row by row, and the side of a thumbnail in pixels."""
     columns = math.ceil(math.sqrt(len(images)))
     side = min(THUMBNAIL, MAX_SPRITE // columns)
     sprite = Image.new("RGB", (columns * side, columns * side), "white")
@@ -58,7 +58,7 @@ def _sprite(images: np.ndarray) -> tuple[Image.Image, int]:
 
 
 def _write_metadata(path: Path, points: Points) -> None:
-    """Columns label and name; the projector reads a header where there are two columns or more."""
+    """Writes columns label and name; the projector expects a header for two or more columns."""
     lines = ["label\tname"]
     for label, name in zip(points.class_names, points.names, strict=True):
         lines.append("\t".join(" ".join(cell.split()) for cell in (label or "none", name)))

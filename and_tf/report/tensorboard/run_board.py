@@ -18,9 +18,9 @@ from and_tf.settings import fields_of, flat_values
 from and_tf.training.settings import ExperimentSettings
 
 MAX_POINTS = 2000  # the projector's t-SNE and UMAP run in the browser
-QUERIES = 10  # rows of the neighbour images of each round
+QUERIES = 10  # rows in the picture of neighbours of each round
 NEIGHBOURS = 7
-PLACE = ("step", "epoch", "round")  # of a record, not metrics
+PLACE = ("step", "epoch", "round")  # in a record, these are not metrics
 
 
 def write_board(context: ReportContext) -> Path:
@@ -53,7 +53,7 @@ def write_board(context: ReportContext) -> Path:
 
 
 def hyperparameters(settings: ExperimentSettings) -> dict[str, Any]:
-    """The settings that change a result and have a value."""
+    """The settings that influence a result and have a value."""
     free = {field.name for field in fields_of(settings) if field.details.may_change}
     return {
         name: ",".join(map(str, value)) if isinstance(value, tuple) else value
@@ -70,7 +70,7 @@ def _last_metrics(record: Record) -> dict[str, float]:
 def _galleries_by_round(
     context: ReportContext, part: Sample
 ) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
-    """Tiles (m, 1 + k, H, W, 3) of queries and their nearest, and which are wrong, by round."""
+    """By round, tiles (m, 1 + k, H, W, 3) of queries and their nearest, and which are wrong."""
     queries, size = context.queries, context.image_size
     asked = part if queries is None else queries
     order = np.argsort(asked.labels, kind="stable")
@@ -90,12 +90,12 @@ def _galleries_by_round(
 
 
 def _tiles(part: Sample, shown: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """(m, 1 + k, H, W, 3) uint8, each query (m, H, W, 3) before its nearest, near (m, k)."""
+    """(m, 1 + k, H, W, 3) uint8, each query (m, H, W, 3) followed by its nearest, `near` (m, k)."""
     nearest = part.load(near.ravel(), shown.shape[1]).reshape(*near.shape, *shown.shape[1:])
     return np.concatenate([shown[:, None], nearest], axis=1)
 
 
 def _of_another_class(own: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(m, 1 + k) bool, False for the query itself, of labels (m, 1) and (m, k)."""
+    """(m, 1 + k) bool from labels (m, 1) and (m, k); False for the query itself."""
     is_other = (own >= 0) & (others >= 0) & (own != others)  # (m, k)
     return np.concatenate([np.zeros_like(own, bool), is_other], axis=1)

@@ -1,8 +1,7 @@
-"""A run for TensorBoard: projector, neighbour images by round and hyperparameters.
+"""Writes a run for TensorBoard: projector, neighbour images by round and hyperparameters.
 
-Everything lies in one folder of its own inside the run's log directory, which the projector finds
-by the event file that the hyperparameters leave there, so that TensorBoard shows it beside the
-run's own curves.
+Everything is in a folder of its own inside the run's log directory. The projector finds the folder
+by the event file of the hyperparameters, so TensorBoard shows it next to the run's curves.
 """
 
 from collections.abc import Mapping
@@ -28,7 +27,7 @@ def write_tensorboard(
     experiment: Mapping[str, Any] | None = None,
     metrics: Mapping[str, float] | None = None,
 ) -> None:
-    """Writes a folder for TensorBoard, anew each time: nothing appears twice.
+    """Writes a folder for TensorBoard; it is replaced each time, so that nothing appears twice.
 
     Args:
         folder: RUN/tensorboard/report; replaced once the new one is complete.
@@ -36,7 +35,7 @@ def write_tensorboard(
         galleries: by round, (m, 1 + k, H, W, 3) uint8: rows of a query and its nearest images.
         is_wrong: by round, (m, 1 + k) bool: tiles to frame in red; left out without labels.
         experiment: settings that change the result, by name.
-        metrics: to compare experiments by, such as knn_top1.
+        metrics: by which to compare experiments, such as knn_top1.
 
     Raises:
         UserError: if `folder` holds something else.
@@ -60,7 +59,7 @@ def write_tensorboard(
 
 
 def check_folder(folder: Path) -> None:
-    """Raises a UserError if a folder holds something else than `write_tensorboard` wrote."""
+    """Raises a UserError if a folder holds anything but what `write_tensorboard` wrote."""
     if not folder.is_dir() or (folder / CONFIG).is_file():
         return
     if any(not path.name.startswith(".") for path in folder.iterdir()):  # .DS_Store and the like
@@ -70,7 +69,7 @@ def check_folder(folder: Path) -> None:
 def _write_galleries(
     galleries: Mapping[int, np.ndarray], is_wrong: Mapping[int, np.ndarray]
 ) -> None:
-    """One picture per round: the round is the step, so that the slider goes through the rounds."""
+    """Writes one picture per round, with the round as its step: the slider selects the round."""
     for number, tiles in sorted(galleries.items()):
         wrong = is_wrong.get(number, np.zeros(tiles.shape[:2], bool))
         picture = np.asarray(gallery_picture(tiles, wrong))

@@ -1,7 +1,7 @@
 """The sections of the page of a folder, in its order.
 
-A new section is a file with a function from a `PageContext` to a `Section`, or to None where a
-collection has nothing for it, and an entry in `SECTIONS`.
+A new section is a file with a function from a `PageContext` to a `Section`, or to None if a
+collection has nothing to show in it, and an entry in `SECTIONS`.
 """
 
 from and_tf.collection.page.context import PageContext

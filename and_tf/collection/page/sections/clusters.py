@@ -1,4 +1,4 @@
-"""Clusters: their sizes, the photos nearest to their centres, and why there are so many."""
+"""Clusters: their sizes, the photos nearest to their centres, and the reason for their number."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ photo{{ "" if cluster.size == 1 else "s" }}{{ cluster.mostly }}</span></h3>
 
 
 def clusters_section(context: PageContext) -> Section | None:
-    """The clusters; None where none were asked for."""
+    """The clusters; None if none were asked for."""
     found = context.findings.clusters
     if found is None:
         return None

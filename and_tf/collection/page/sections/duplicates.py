@@ -1,4 +1,4 @@
-"""Groups of photos that show the same, and which one to keep."""
+"""Groups of near-duplicates, and which photo of each to keep."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ the encoder proposes, from a cosine similarity of {{ "%.4g"|format(threshold) }}
 
 
 def duplicates_section(context: PageContext) -> Section | None:
-    """The groups of duplicates; None where they were not looked for."""
+    """The groups of duplicates; None if they were not searched for."""
     found = context.findings.duplicates
     if found is None:
         return None

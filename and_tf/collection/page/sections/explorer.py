@@ -10,7 +10,7 @@ from and_tf.report.section import Section, fill
 
 NEIGHBOURS = 12
 PER_PAGE = 96  # photos of the grid at once
-MOST_NEIGHBOURS = 400_000  # on the page, a row of text each: fewer for each of many photos
+MOST_NEIGHBOURS = 400_000  # on the page, a line of text each; with many photos, each has fewer
 
 TEMPLATE = """
 <p>All {{ "{:,}".format(count) }} photos. Search by name, filter, and choose a photo to see its
@@ -55,7 +55,7 @@ def explorer_section(context: PageContext) -> Section:
 
 
 def neighbours_shown(count: int, searched: int) -> int:
-    """How many neighbours of each of `count` photos the page holds, of those searched for."""
+    """How many of the `searched` neighbours of each of `count` photos the page holds."""
     return min(searched, NEIGHBOURS, max(1, MOST_NEIGHBOURS // max(1, count)))
 
 

@@ -1,4 +1,4 @@
-"""How it was made: each step in a sentence, the commands, the versions."""
+"""How the page was made: each step in a sentence, the commands, the versions."""
 
 import datetime
 
@@ -69,7 +69,7 @@ def _steps(context: PageContext) -> list[tuple[str, str]]:
 
 
 def _describe_spread(context: PageContext, spread: Spread) -> str:
-    """Over how many directions the features lie, which depends on their layer, and how evenly."""
+    """How many directions the features span, which depends on their layer, and how evenly."""
     origin = context.collection.origin
     layer = origin.layer if origin is not None else ""
     what = "the features" + (f" of the layer {layer}" if layer else "")

@@ -1,4 +1,4 @@
-"""Random photos, each before its nearest: what the encoder considers similar."""
+"""Random photos, each with its nearest neighbours: what the encoder considers similar."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ holds to be alike. Choose any photo to see its own neighbours in the explorer.
 
 
 def neighbours_section(context: PageContext) -> Section | None:
-    """Random photos before their neighbours; None for a single photo."""
+    """Random photos with their neighbours; None for a single photo."""
     if not context.collection.neighbours.shape[1]:
         return None
     rng = np.random.default_rng(context.settings.collection.seed)

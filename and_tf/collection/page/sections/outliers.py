@@ -1,4 +1,4 @@
-"""Photos that are like no other."""
+"""Photos that are unlike all others."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ be ordered by the score.</p>{% endif %}
 
 
 def outliers_section(context: PageContext) -> Section | None:
-    """The outliers; None where they were not looked for, or there is none."""
+    """The outliers, or else the most unusual photos; None if they were not searched for."""
     found = context.findings.outliers
     if found is None or not len(found.scores):
         return None

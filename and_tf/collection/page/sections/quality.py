@@ -39,7 +39,7 @@ photo{{ "" if kind.count == 1 else "s" }}</span></h3>
 
 
 def quality_section(context: PageContext) -> Section | None:
-    """The flagged photos by kind; None where quality was not measured."""
+    """The flagged photos by kind; None if quality was not measured."""
     found = context.findings.quality
     if found is None:
         return None
@@ -62,7 +62,7 @@ def _kind(context: PageContext, quality: Quality, name: str) -> dict[str, Any]:
 
 
 def _measured(quality: Quality, name: str, index: int) -> str:
-    """The measurement that a flag rests on, in a few words."""
+    """The measurement on which a flag is based, as text."""
     measured = quality.measurements
     if name == "tiny" and {"width", "height"} <= set(measured):
         width, height = measured["width"][index], measured["height"][index]

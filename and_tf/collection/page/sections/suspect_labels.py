@@ -1,4 +1,4 @@
-"""Photos that lie in another folder than their neighbours."""
+"""Photos in a different folder from their neighbours."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ put it. The vote is the encoder's: where it is weak, so are its suspicions.</p>
 
 
 def suspect_labels_section(context: PageContext) -> Section | None:
-    """The suspect labels; None where photos have none."""
+    """The suspect labels; None if photos have no labels."""
     found = context.findings.suspect_labels
     if found is None or not context.classes:
         return None

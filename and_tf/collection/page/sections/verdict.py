@@ -16,7 +16,7 @@ TEMPLATE = """
 
 
 class Verdict(NamedTuple):
-    """What is said of a collection: `good`, `mixed`, `poor` or `unknown`, and sentences."""
+    """The verdict on a collection: `good`, `mixed`, `poor` or `unknown`, and sentences."""
 
     tone: str
     headline: str
@@ -32,7 +32,7 @@ def verdict_section(context: PageContext) -> Section:
 
 
 def judge(context: PageContext, trust: Trust | None) -> Verdict:
-    """The verdict, with what the labels say of the encoder where there are some."""
+    """The verdict, including what the labels show about the encoder if there are any."""
     spread = context.spread
     is_collapsed = spread is not None and spread.is_flat and spread.is_line
     headline = f"{_photos(len(context))}: {describe_findings(context)}."
@@ -58,7 +58,7 @@ def judge(context: PageContext, trust: Trust | None) -> Verdict:
 
 
 def unknown(context: PageContext) -> str:
-    """What is said of an encoder where there are no labels."""
+    """The sentence about the encoder if there are no labels."""
     return (
         "How well this encoder knows these photos cannot be measured without labels: look at the "
         f"random photos before their neighbours below, and trust {doubtful_kinds(context)} as far "
