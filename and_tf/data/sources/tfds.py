@@ -48,7 +48,7 @@ class TfdsSplits(Splits):
 
 
 def tfds_splits(path: str, options: SourceOptions) -> TfdsSplits:
-    """The splits of the TFDS set of this name, which is prepared if need be."""
+    """The splits of the TFDS set of this name, which is prepared if necessary."""
     return TfdsSplits(path, options.data_dir, options.crop_to_box)
 
 
@@ -79,7 +79,7 @@ def _read(
 
 
 def _boxes(found: SplitRecords, key: str, name: str) -> np.ndarray:
-    """(N, 4) float64: the box of each image of the records that were found."""
+    """(N, 4) float64: the box of each image, from its record."""
     try:
         return enclosing_boxes(found.values_of(key))
     except KeyError as error:
@@ -104,7 +104,7 @@ def _tfds_keys(info: Any) -> tuple[str, str | None]:
             f" holds no image, only {', '.join(features) or 'nothing'}: "
             "choose a data set of images.",
         )
-    # Of floating-point pixels, such as depths, TFDS stores the bits as the colours of a PNG.
+    # TFDS stores the bits of floating-point pixels, such as depths, as the colours of a PNG.
     floats = [key for key in images if np.issubdtype(features[key].np_dtype, np.floating)]
     if len(floats) == len(images):
         raise UserError(
