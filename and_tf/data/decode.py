@@ -61,7 +61,7 @@ def with_image(
     reduction: Callable[[int, int], int] = lambda *shape: 1,
     box: np.ndarray | None = None,
 ) -> T:
-    """Applies a function to the result of `load_image`; the pixels count as in flight until then.
+    """Applies a function to the result of `load_image`, whose pixels are in flight meanwhile.
 
     Args:
         path_or_bytes, reduction, box: see `load_image`.
@@ -77,7 +77,7 @@ def _decode(
     box: np.ndarray | None,
     take: Callable[[int], None],
 ) -> Image.Image:
-    """See `load_image`; `take` waits until so many pixels may be decoded."""
+    """See `load_image`; `take` waits until a number of pixels may be decoded."""
 
     def decoded(image: Image.Image) -> Image.Image:
         height, width = _counted_shape(image, take)
@@ -239,9 +239,7 @@ def upright_shape(image: Image.Image) -> tuple[int, int]:
 
 
 def _counted_shape(image: Image.Image, take: Callable[[int], None]) -> tuple[int, int]:
-    """`upright_shape`; a PNG is counted, since its rotation may follow the pixels, which Pillow
-    then decodes.
-    """
+    """`upright_shape`; a PNG counts as decoded, because its rotation may follow its pixels."""
     if image.format == "PNG":
         take(image.width * image.height)
     return upright_shape(image)

@@ -1,4 +1,4 @@
-"""What processes exchange that share a pass over all images."""
+"""Exchange of arrays between processes that share a pass over all images."""
 
 from __future__ import annotations
 

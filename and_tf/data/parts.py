@@ -61,5 +61,5 @@ def _waits() -> int:
         import resource
 
         return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-    except (ImportError, AttributeError):  # not Linux: work is done alone
+    except (ImportError, AttributeError):  # not Linux: work is done without threads
         return 0

@@ -49,8 +49,7 @@ def pixels_in_flight() -> Iterator[Callable[[int], None]]:
 def leave_larger(pixels: float) -> None:
     """Makes this process, one of several, refuse larger images and leave them to its parent.
 
-    Each process counts only its own pixels; with the parent, large images are decoded one at a
-    time.
+    The parent counts the pixels that it decodes, so there large images are decoded one at a time.
     """
     global _largest
     _largest = pixels

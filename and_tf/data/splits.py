@@ -43,7 +43,7 @@ class SourceOptions:
 
     Attributes:
         data_dir: where TFDS keeps its data sets; None for its own default.
-        labels: `folders` or `none`; kinds that read labels from separate files skip these if none.
+        labels: `folders`, or `none` to leave out all labels.
         skip_broken: whether images of a folder or list that cannot be decoded are left out.
         crop_to_box: whether images are cropped to their bounding box before anything else.
         sharing: the processes that all open the data set, and share the work on its files.

@@ -9,7 +9,7 @@ from and_tf.data.settings import AugmentationSettings
 
 
 def resized_crops(planes: tf.Tensor, noise: tf.Tensor, settings: AugmentationSettings) -> tf.Tensor:
-    """Random crops (B, 3, H, W) -> (B, 3, S, S), antialiased bilinear, and flipped at random."""
+    """Random crops (B, 3, H, W) -> (B, 3, S, S), antialiased bilinear, flipped at random if set."""
     height, width = tf.shape(planes)[2], tf.shape(planes)[3]
     size = settings.image_size
     top, left, crop_height, crop_width = tf.unstack(

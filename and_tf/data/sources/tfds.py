@@ -1,7 +1,7 @@
 """Data sets of TensorFlow Datasets as sources of encoded images, which stay in their files.
 
-What the records hold besides, such as labels and boxes, is read once, with the places of the
-images: `tfds_records.read_split` gives any numeric feature by its name.
+Other content of the records, such as labels and boxes, is read once, together with the places of
+the images: `tfds_records.read_split` returns any numeric feature by its name.
 """
 
 import functools
@@ -22,7 +22,7 @@ from and_tf.errors import Argument, NoBoxes, UserError
 
 
 class TfdsSplits(Splits):
-    """The splits of a TFDS set, which reads a part of one without the rest.
+    """The splits of a TFDS set; a part of a split is read without the rest.
 
     Args:
         name: of the set.

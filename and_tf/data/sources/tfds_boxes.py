@@ -14,7 +14,7 @@ Key = tuple[str, ...]
 
 
 def box_key(info: Any) -> Key:
-    """The feature that holds the boxes: `bbox` of an image, or of each object in a sequence.
+    """The feature that holds the boxes, of an image or of each object in a sequence.
 
     Raises:
         NoBoxes: if there is none.
