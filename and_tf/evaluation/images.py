@@ -122,7 +122,7 @@ def _check_sizes(sources: list[Opened], expected: tuple[int, int] | None) -> Non
 
 
 def _size_of_run(of_run: DataSettings, data_dir: str) -> tuple[int, int] | None:
-    """Size of the run's own training images; None if they are files, or gone."""
+    """Size of the run's own training images; None if they are files, of several sizes or gone."""
     if of_run.data.startswith(("folder:", "list:")):
         return None
     try:

@@ -118,7 +118,7 @@ def _measure(
     images: EvaluationImages,
     bank: np.ndarray | None,
 ) -> list[Outcome]:
-    """The outcomes of every layer, from one pass over each source; a bank, if any, is `fc`."""
+    """The outcomes of every layer, from one pass over each source; a bank replaces references."""
     given = EncoderInput(
         images,
         encoder,

@@ -74,7 +74,7 @@ def describe(
 
 
 def lowest_keras_version(encoder: keras.Model) -> str:
-    """The lowest version that reads the `.keras` file: tested for `TRIED_LAYERS`, else this one.
+    """The lowest version that reads the `.keras` file, if its layers were tested; else the current.
 
     Reference: `benchmarks/keras_versions.py`.
     """
