@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def compare(options: argparse.Namespace) -> list[dict]:
-    """Times of all cases in turns in one process; their memory from a process each."""
+    """Times of all cases, taken in turns in one process, and their memory, each in its own."""
     names = [
         "products",
         "bank_loss",
@@ -94,7 +94,7 @@ def in_its_own_process(name: str, options: argparse.Namespace, rows: int) -> dic
 
 
 def measure(name: str, options: argparse.Namespace) -> dict:
-    """Median seconds, and the peak memory above that of the loaded libraries and the bank."""
+    """Median seconds, and the peak memory in addition to the loaded libraries and the bank."""
     makers = _makers()
     makers[name](Problem(1000, options.batch, options.dim))()  # loads and warms up the libraries
     before = resident_mb()
@@ -135,7 +135,7 @@ class Problem:
 
     @functools.cached_property
     def variable(self):
-        """The bank as training holds it: a variable that is written by scatters, part by part."""
+        """The bank as in training: a variable, which is filled by scatters, part by part."""
         import tensorflow as tf
 
         return self._filled(tf.Variable(tf.zeros(self.shape)))
@@ -174,7 +174,7 @@ def _unit_rows(generator, rows: int, dim: int) -> np.ndarray:
 
 
 def _products(problem):
-    """The two matrix products that every exact way needs, in blocks: the limit."""
+    """The two matrix products that every exact method needs, in blocks: the lower limit."""
     import tensorflow as tf
 
     from and_tf.bank.rows import read_rows
@@ -213,7 +213,7 @@ def _bank_loss_of(problem, bank):
 
 
 def _bank_loss_and_entropy(problem):
-    """With unification entropy, an option, from the same pass."""
+    """With the optional unification entropy, from the same pass."""
     import tensorflow as tf
 
     from and_tf.bank.softmax import BANK_BLOCK

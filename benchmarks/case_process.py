@@ -1,4 +1,4 @@
-"""A case of a benchmark in a process of its own, which waits while it is not its turn."""
+"""A case of a benchmark in its own process, which waits until it is called."""
 
 import multiprocessing
 import os
@@ -13,10 +13,10 @@ class CaseProcess:
 
     Args:
         maker: makes the function there; must be importable.
-        environment: variables of the process, besides those of this one.
+        environment: variables of that process, in addition to those of this one.
 
     Raises:
-        RuntimeError: from any call, with the text of what went wrong there.
+        RuntimeError: from any call, with the traceback of an error in that process.
     """
 
     def __init__(self, maker: Callable[[], Callable[[], object]], environment: Mapping[str, str]):
@@ -31,11 +31,11 @@ class CaseProcess:
         theirs.close()
 
     def first_call(self) -> float:
-        """Seconds of the first call, which compiles; of the function once it is made."""
+        """Seconds of the function's first call, which compiles, without the time to make it."""
         return self(1)
 
     def __call__(self, times: int) -> float:
-        """Calls the function so many times; returns when it is done, with the seconds it took."""
+        """Calls the function this many times; returns the seconds that all calls took."""
         try:
             self._connection.send(times)
             answer = self._connection.recv()
@@ -54,7 +54,7 @@ class CaseProcess:
 
 
 def _serve(connection: Connection, maker: Callable[[], Callable[[], object]]) -> None:
-    """Answers each number with the seconds of so many calls, until the connection is closed."""
+    """Answers each number with the seconds of that many calls, until the connection is closed."""
     work = None
     while True:
         try:

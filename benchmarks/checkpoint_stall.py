@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def measure(bank_dtype: str, in_background: bool, options: argparse.Namespace) -> dict:
-    """A row: the stall, and the steps with and without a checkpoint being written."""
+    """A row: seconds of the stall, and of steps with and without a checkpoint being written."""
     model = build(bank_dtype, options)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         run = Workdir(Path(folder) / "run")
@@ -86,7 +86,7 @@ def build(bank_dtype: str, options: argparse.Namespace) -> InstanceModel:
 
 
 def batches(options: argparse.Namespace, steps: int) -> tf.data.Dataset:
-    """Random images and rows, the same of each step but for the rows."""
+    """Batches of random images and rows; only the rows differ between steps."""
     draw = np.random.default_rng(0)
     images = tf.constant(draw.uniform(0, 255, (options.batch, SIDE, SIDE, 3)), tf.float32)
     rows = np.stack([draw.choice(options.rows, options.batch, replace=False) for _ in range(steps)])
@@ -94,7 +94,7 @@ def batches(options: argparse.Namespace, steps: int) -> tf.data.Dataset:
 
 
 class Timed(keras.callbacks.Callback):
-    """Saves by the callback of train.py, and times steps and stalls."""
+    """Saves with the callback of train.py, and times steps and stalls."""
 
     def __init__(self, run: Workdir, in_background: bool, options: argparse.Namespace):
         super().__init__()

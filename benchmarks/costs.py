@@ -31,13 +31,13 @@ IMAGES = {
     "cifar10_split_brain": 50_000,
     "cifar10_supervised": 50_000,
     "digits": 1_437,
-    "folder": 1_000,  # an example: it depends on the folder
+    "folder": 1_000,  # an example; the number depends on the folder
     "folder_quick": 1_000,
     "smoke": 1_437,
     "svhn": 73_257,
 }
 NEEDS_WEIGHTS = ("photos_pretrained",)  # starts from a file that is not in the repository
-# At 224 pixels, up to 193 GB as arrays: their cards estimate the time from the arithmetic.
+# At 224 pixels they take up to 193 GB as arrays; their cards estimate the time from the arithmetic.
 TOO_LARGE = ("cub200", "dogs", "imagenet", "photos")
 LEAST_STEPS = 3
 
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def cost(name: str, options: argparse.Namespace) -> dict[str, object]:
-    """A row: what `--flagfile=configs/NAME.cfg` takes on this machine."""
+    """A row: the time that `--flagfile=configs/NAME.cfg` takes on this machine."""
     with tempfile.TemporaryDirectory() as folder:
         settings = _settings(name, Path(folder), options)
         experiment = build_experiment(settings, Workdir(folder))
@@ -77,14 +77,14 @@ def _settings(name: str, folder: Path, options: argparse.Namespace) -> Experimen
     side = read_settings([flagfile]).augmentation.image_size
     shape = (options.images or IMAGES[name], side, side, 3)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    labels = np.arange(len(images)) % 10  # of which supervised training has a logit each
+    labels = np.arange(len(images)) % 10  # the classes of supervised training
     np.savez(folder / "random.npz", x_train=images, y_train=labels)
     data = f"--data=npz:{folder / 'random.npz'}"
     return read_settings([flagfile, data, "--train_split=train", "--eval_split="])
 
 
 def seconds_per_step(experiment, options: argparse.Namespace) -> float:
-    """Median over `options.repeats` measurements, after one that compiles and fills buffers."""
+    """Median of `options.repeats` measurements, after one that compiles and fills buffers."""
     step = RunningFit(
         experiment.model,
         train_pipeline(
@@ -102,7 +102,7 @@ def seconds_per_step(experiment, options: argparse.Namespace) -> float:
 
 
 def _measure(step: RunningFit, least_seconds: float) -> float:
-    """Mean seconds of the steps that fit into the time, but of at least three."""
+    """Mean seconds per step, over as many steps as fit into the time, at least three."""
     start, count, spent = time.perf_counter(), 0, 0.0
     while count < LEAST_STEPS or spent < least_seconds:
         step()

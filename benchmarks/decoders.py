@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def decoders() -> dict[str, Decoder]:
-    """The ways beside that of `and_tf`; some need a package that may be missing."""
+    """The alternatives to `and_tf`; some need a package that may not be installed."""
     found: dict[str, Decoder] = {
         "Pillow, whole": by_pillow,
         "libjpeg-turbo of TensorFlow, whole": by_tensorflow,
@@ -97,7 +97,7 @@ def by_simplejpeg(file: bytes, box: Box) -> np.ndarray:
 
 
 def half_by_simplejpeg(file: bytes, box: Box) -> np.ndarray:
-    """At half the size where the crop keeps the size that it gets."""
+    """Decodes at half the size if the crop is still at least as large as its final size."""
     import simplejpeg
 
     if min(box.height, box.width) < 2 * CROP:
@@ -107,7 +107,7 @@ def half_by_simplejpeg(file: bytes, box: Box) -> np.ndarray:
 
 
 def resized(image: np.ndarray, box: Box) -> np.ndarray:
-    """A box of an image, (CROP, CROP, 3) uint8."""
+    """A box of an image, resized to (CROP, CROP, 3) uint8."""
     cut = image[box.top : box.top + box.height, box.left : box.left + box.width]
     return np.asarray(Image.fromarray(cut).resize((CROP, CROP), Image.Resampling.BILINEAR))
 

@@ -69,7 +69,7 @@ def clustered_rows(num_rows: int, dim: int, seed: int = 0) -> np.ndarray:
 
 
 def _cases(rows: np.ndarray, k: int) -> dict[str, Callable]:
-    """What is timed; each but the product returns (entropy, neighbours)."""
+    """The functions that are timed; all but the product return (entropy, neighbours)."""
     cases = {
         "product": partial(_product, tf.constant(rows), tf.transpose(tf.constant(rows))),
         "discover": partial(discover, rows, k),
@@ -99,13 +99,13 @@ def _product(rows: tf.Tensor, columns: tf.Tensor) -> None:
 
 @tf.function(reduce_retracing=True)
 def _multiply(queries: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
-    return tf.matmul(queries, columns)  # faster here than with rows, transposed
+    return tf.matmul(queries, columns)  # faster here than with rows and transpose_b
 
 
 def _measure(
     cases: dict[str, Callable], num_rows: int, repeats: int
 ) -> tuple[list[dict], dict[str, list[float]]]:
-    """Lines of the table for one N, and the single timings."""
+    """Lines of the table for one N, and the individual timings."""
     found = {}
 
     def kept(name):
@@ -131,7 +131,7 @@ def _measure(
 
 
 def extra_megabytes(case: str, num_rows: int, options: argparse.Namespace) -> float:
-    """The peak of a case over the process with its rows, in a fresh process."""
+    """Peak memory of a case in addition to the rows, measured in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.discovery", "--memory_of", case]
     command += [f"--rows={num_rows}", f"--dim={options.dim}", f"--neighbours={options.neighbours}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -139,7 +139,7 @@ def extra_megabytes(case: str, num_rows: int, options: argparse.Namespace) -> fl
 
 
 def _peak_of(case: str, rows: np.ndarray, k: int) -> float:
-    _cases(rows[:WARM_UP_ROWS], k)[case]()  # libraries and threads are not the search's memory
+    _cases(rows[:WARM_UP_ROWS], k)[case]()  # so that libraries and threads do not count
     run = _cases(rows, k)[case]
     before = timing.resident_mb()
     return timing.peak_mb(run) - before

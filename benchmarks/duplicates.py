@@ -67,7 +67,7 @@ def _plant(options: argparse.Namespace) -> dict[str, tuple[int, str]]:
 
 
 def collected(folder: Path, model: str) -> tuple[Collection, Pictures]:
-    """A folder of photos as embed.py sees it; with random embeddings where there is no model."""
+    """A folder of photos as embed.py sees it; with random embeddings if no model is given."""
     source = with_folder_labels(open_folder(folder))
     if model:
         embeddings = embed_source(open_encoder(model), source, 64)
@@ -80,7 +80,7 @@ def collected(folder: Path, model: str) -> tuple[Collection, Pictures]:
 def measure(
     names: list[str], found: Duplicates, truth: Mapping[str, tuple[int, str]]
 ) -> dict[str, object]:
-    """Recall of every edit, of the first four and of all eight, and precision, in percent."""
+    """Recall of each edit, of the first four and of all eight, and precision, in percent."""
     groups = dict(zip(names, found.group_numbers(len(names)).tolist(), strict=True))
     originals = {number: name for name, (number, kind) in truth.items() if kind == "original"}
     hits: dict[str, list[bool]] = {}

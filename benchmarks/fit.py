@@ -44,8 +44,8 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> tuple[list[dict], dict]:
-    """A row a case, and all seconds of steps and between epochs."""
-    # An endless round without evaluations: each measured epoch is one in the middle of a run.
+    """A row per case, and all timings within and between epochs."""
+    # An endless round without evaluations: each measured epoch is like one in the middle of a run.
     given = [*options.flags.split(), "--rounds=0", "--epochs_per_round=1000000", "--eval_every=0"]
     settings = read_settings(given)
     run = Workdir(folder)
@@ -87,7 +87,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[list[dict], dict
 
 
 class Bare:
-    """Epochs of bare steps; `within` gets the seconds of each."""
+    """Epochs of bare steps; `within` collects the seconds of each."""
 
     def __init__(self, model: keras.Model, batches: list, epochs: int):
         self.step = tf.function(model.train_step, reduce_retracing=True)
@@ -104,13 +104,13 @@ class Bare:
 
 
 class Fit(keras.callbacks.Callback):
-    """Epochs of `fit`; `within` gets the seconds of each, `between` those from one to the next.
+    """Epochs of `fit`; `within` collects the seconds of each, `between` those between two.
 
     Args:
-        experiment: its model is fitted, with the callbacks of train.py.
-        batches: list of them, or a data set.
-        epochs: in a call.
-        steps_per_execution: of this fit alone.
+        experiment: whose model is fitted, with the callbacks of train.py.
+        batches: a list of batches, or a data set.
+        epochs: per call.
+        steps_per_execution: for this `fit` only.
     """
 
     def __init__(self, experiment, batches, epochs: int, steps_per_execution: int):
@@ -125,11 +125,11 @@ class Fit(keras.callbacks.Callback):
             training.training_context(experiment, stop)
         )
         others = run_callbacks(experiment, of_method, monitor, stop).all
-        self.callbacks = [*others, self]  # the last: the others' work on a step belongs to it
+        self.callbacks = [*others, self]  # last, so that the others' work counts as part of a step
 
     def __call__(self) -> None:
         self.fitted.steps_per_execution = self.size
-        self.fitted.train_function = self.train_function  # one each: it holds the number of steps
+        self.fitted.train_function = self.train_function  # depends on steps_per_execution
         self.fitted.fit(
             self.data, epochs=self.epochs, callbacks=self.callbacks, verbose=0, shuffle=False
         )

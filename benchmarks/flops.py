@@ -5,17 +5,17 @@ import numpy as np
 
 
 def gflop_per_image(encoder: keras.Model, rows: int) -> float:
-    """Floating-point operations of a step's matrix products, 2 for a multiplication and addition.
+    """Floating-point operations of a step's matrix products; a multiplication and addition are 2.
 
-    Three products for each of the encoder's layers (the first has no gradient at its input), two
-    with the bank.
+    There are three products for each layer of the encoder (two for the first, which needs no
+    gradient with respect to its input) and two with the bank.
 
     Args:
         encoder: a built encoder of convolutions and dense layers.
-        rows: of the bank.
+        rows: number of rows of the bank.
 
     Returns:
-        GFLOP (1e9) for one image.
+        GFLOP (1e9) per image.
     """
     total, is_first = 4 * rows * encoder.output_shape[-1], True
     for layer in encoder.layers:

@@ -1,7 +1,7 @@
-"""Forgeries of what a run's folder holds, as strategies of hypothesis.
+"""Forgeries of the files in a run's folder, as hypothesis strategies.
 
-`tests/runs/test_forged_folders.py` reads thousands of them, and `benchmarks.soak` gives whole
-programs forged copies of a run.
+`tests/runs/test_forged_folders.py` reads thousands of them, and `benchmarks.soak` runs whole
+programs on forged copies of a run.
 """
 
 import json
@@ -31,7 +31,7 @@ VALUES = st.one_of(
 
 @st.composite
 def forged(draw: Any, valid: Mapping[str, Any]) -> bytes:
-    """The text of an object of which fields were changed, dropped and added, or bytes spoiled."""
+    """The JSON text of an object with fields changed, dropped or added, or bytes corrupted."""
     found = json.loads(json.dumps(valid))
     for _ in range(draw(st.integers(0, 2))):
         places = [found, *(v for v in found.values() if isinstance(v, dict))]
@@ -57,11 +57,11 @@ def forged(draw: Any, valid: Mapping[str, Any]) -> bytes:
 def forged_arrays(
     draw: Any, valid: Mapping[str, np.ndarray], shapes: Sequence[tuple[int, ...]] = ()
 ) -> dict[str, np.ndarray]:
-    """The arrays of a file, of which one has another shape, type or value, or is gone.
+    """The arrays of a file, one of which has another shape, type or value, or is missing.
 
     Args:
         valid: arrays as they are written.
-        shapes: others that one may have.
+        shapes: further shapes that the array may have.
     """
     arrays = dict(valid)
     name = draw(st.sampled_from(sorted(arrays)))
@@ -83,7 +83,7 @@ def forged_arrays(
 
 @st.composite
 def spoiled(draw: Any, content: bytes, start: int = 0) -> bytes:
-    """The bytes of a file, now and then cut, or with others in some places from `start` on."""
+    """The bytes of a file, sometimes truncated or with other bytes at a place from `start` on."""
     kind = draw(st.integers(0, 11))
     if kind > 1 or len(content) <= start:
         return content
@@ -101,7 +101,7 @@ RESULT = {  # of evaluate.py
 
 
 def write_npz(path: Path, metadata: bytes, arrays: Mapping[str, np.ndarray]) -> None:
-    """A checkpoint with any metadata and arrays, whose checksums are valid."""
+    """Writes a checkpoint with any metadata and arrays, and with valid checksums."""
     path.parent.mkdir(exist_ok=True)
     with open(path, "wb") as file:
         np.savez(file, facts=np.array(metadata.decode("latin-1")), **arrays)  # type: ignore[arg-type]
@@ -115,9 +115,9 @@ def put(path: Path, kind: str, outside: Path) -> None:
     """Puts something in the place of a file of a run.
 
     Args:
-        path: where nothing is.
+        path: of the file, which does not exist.
         kind: one of `ENTRIES`.
-        outside: a folder with a file `precious`, that links lead to.
+        outside: a folder with a file `precious`, to which links lead.
     """
     if not path.parent.is_dir() or path.parent.is_symlink() or kind == "nothing":
         return

@@ -32,7 +32,7 @@ from benchmarks.tables import cell_text
 from benchmarks.timing import arguments, interleaved, machine, medians
 
 SIDE, DIM = 32, 128
-CHAIN = 10  # matrix products in a call: one alone would measure the launch
+CHAIN = 10  # matrix products per call: a single one would measure the launch
 PARTS = (
     "step:alexnet:mixed",
     "step:alexnet:mixed:host",
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def in_a_process(part: str, options: argparse.Namespace) -> dict:
-    """The metrics of a part, or what became of it."""
+    """The metrics of a part, or why there are none."""
     environment = dict(os.environ)
     if options.device == "cpu":
         environment["CUDA_VISIBLE_DEVICES"] = ""
@@ -108,7 +108,7 @@ def in_a_process(part: str, options: argparse.Namespace) -> dict:
 
 
 def measure(part: str, options: argparse.Namespace) -> dict:
-    """The metrics of a part, measured here."""
+    """The metrics of a part, measured in this process."""
     import tensorflow as tf
 
     from and_tf.training.hardware import grow_memory, main_device
@@ -128,7 +128,7 @@ def measure(part: str, options: argparse.Namespace) -> dict:
 
 
 def step(options: argparse.Namespace, name: str, precision: str, variant: str = "") -> dict:
-    """Milliseconds per step of `fit`, and its fraction of the device's best rate of products."""
+    """Milliseconds per step of `fit`, and its fraction of the device's matrix product rate."""
     if variant not in VARIANTS:
         raise SystemExit(f"A step has {', '.join(VARIANTS[1:])} behind, or nothing: not {variant}.")
     import keras
@@ -159,7 +159,7 @@ def step(options: argparse.Namespace, name: str, precision: str, variant: str = 
     data = and_tf.data.train_pipeline(
         source, options.batch, augmentation, yields="noise" if is_on_device else "augmented"
     )
-    ends = []  # of executions: `fit` has waited for the device there
+    ends = []  # of executions; at each, `fit` has waited for the device
     note = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: ends.append(time.perf_counter())
     )
@@ -175,7 +175,7 @@ def step(options: argparse.Namespace, name: str, precision: str, variant: str = 
 
 
 def _half_trained_model(options: argparse.Namespace, name: str) -> Any:
-    """AND in the midst of training: half of the images are anchors."""
+    """AND in the middle of training: half of the images are anchors."""
     import and_tf
 
     encoder = and_tf.encoders.build_encoder(name, (SIDE, SIDE, 3), DIM, seed=0)
@@ -202,9 +202,9 @@ def _step_metrics(options, encoder, seconds: float, peak: float) -> dict:
 
 
 def product_rate(options: argparse.Namespace, dtype: str) -> float:
-    """GFLOP/s of square matrix products, of the size that `--product` says, on the device.
+    """GFLOP/s of square matrix products of side `--product` on the device.
 
-    In float32 a GPU since Ampere uses TensorFloat-32 here, as it does in training.
+    In float32 a GPU of Ampere or later uses TensorFloat-32 here, as it does in training.
     """
     import tensorflow as tf
 
@@ -231,7 +231,7 @@ def _peak_memory() -> dict:
 
 
 def short_run(options: argparse.Namespace) -> dict:
-    """kNN top-1 of a run of a few epochs, discoveries included, and what it took."""
+    """kNN top-1 of a run of a few epochs, discoveries included, and the time that it took."""
     from and_tf.cli import train
     from and_tf.runs.workdir import Workdir
 

@@ -42,14 +42,14 @@ SMALL, SIDE, CROP = 32, 500, 224  # pixels
 
 
 class Cost(NamedTuple):
-    """Seconds on the clock, and of all threads and processes, for so many images."""
+    """Wall-clock seconds, and CPU seconds of all threads and processes, for some images."""
 
     clock: float
     cpu: float
 
 
 class Case(NamedTuple):
-    """A way to get so many images, and the cores that it may use."""
+    """A way to load images, how many to load, and the cores that it may use."""
 
     cost: Callable[[int], Cost]
     images: int
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def measured(cases: dict[str, Case], repeats: int) -> list[dict[str, object]]:
-    """The medians of all cases, which take turns."""
+    """The medians of all cases, which are measured in turns."""
     costs: dict[str, list[Cost]] = {name: [] for name in cases}
     for _ in range(repeats):
         for name, case in cases.items():
@@ -103,7 +103,7 @@ def row(name: str, case: Case, costs: list[Cost]) -> dict[str, object]:
 
 
 def pipelines(photos, streamed: "Stream", shared: "Stream", options) -> dict[str, Case]:
-    """What train.py does, with all cores."""
+    """The pipelines of train.py, with all cores."""
     cores = num_cores()
     held = Stream(cached(photos, CROP), CROP, options.batch, options.photos)
     small = array_source(noise_images(options.images))
@@ -117,11 +117,11 @@ def pipelines(photos, streamed: "Stream", shared: "Stream", options) -> dict[str
 
 
 class Stream:
-    """Batches in the midst of a long epoch by the pipeline of train.py, started anew each time.
+    """Batches from the middle of a long epoch of train.py's pipeline, restarted for each turn.
 
-    The start of a pipeline is no part of what is timed, and it ends with its turn: what it makes
-    ahead would run beside the next case. What it has made ahead when the clock starts is made up
-    for by what it has made ahead when it stops.
+    The start of a pipeline is not timed, and it ends with its turn, because prefetching would
+    continue during the next case. What is prefetched when the clock starts is balanced by what is
+    prefetched when it stops.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Stream:
         number = 3 * images + batch
         if processes is None:
             source = _Repeated(source, number)
-        else:  # take files, and no other kind of source
+        else:  # processes accept only files
             source = source.take(np.arange(number) % len(source))
         self.pipeline = train_pipeline(source, batch, augmentation, processes=processes)
 
@@ -144,7 +144,7 @@ class Stream:
 
 
 class _Repeated:
-    """A source that holds the images of another one again and again."""
+    """A source that repeats the images of another one."""
 
     def __init__(self, source, number: int):
         self.source, self.name, self.number = source, source.name, number
@@ -157,7 +157,7 @@ class _Repeated:
 
 
 def _take(batches: Iterator, images: int) -> int:
-    """Takes whole batches of so many images or more, and says how many they were."""
+    """Takes whole batches with at least this many images, and returns their number."""
     taken = 0
     while taken < images:
         taken += len(next(batches)[1])
@@ -171,19 +171,19 @@ def timed(work: Callable[[], object]) -> Cost:
 
 
 def cpu_seconds() -> float:
-    """Of this process and those that it has begun."""
+    """CPU seconds of this process and of those that it has started."""
     children = sum(map(_ticks, multiprocessing.active_children()))
     return time.process_time() + children / os.sysconf("SC_CLK_TCK")
 
 
 def _ticks(process: multiprocessing.Process) -> int:
-    """On the processor, as Linux counts them."""
+    """Clock ticks that a process has spent on the CPU (Linux)."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
 
 
 def loops(paths: Sequence[str], options) -> dict[str, Case]:
-    """One image after another on one core."""
+    """Loops over single images on one core."""
     number = options.peer_images
     small = [Image.fromarray(image) for image in noise_images(number)]
     some = [paths[place % len(paths)] for place in range(number)]

@@ -23,7 +23,7 @@ print("RESULT", keras.__version__, json.dumps(encoder.predict(pixels, verbose=0)
 
 
 def try_version(path: str, version: str) -> tuple[str, str]:
-    """The embeddings of one version as JSON, or what it says."""
+    """The embeddings of one version as JSON and an empty text, or an empty text and the error."""
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder]
         subprocess.run([*pip, f"keras=={version}"], check=True)

@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def memory_of(case: str, options: argparse.Namespace) -> float:
-    """Extra MB of a case, from a process of its own."""
+    """Extra MB of a case, measured in its own process."""
     command = [sys.executable, "-m", "benchmarks.knn", f"--memory_of={case}"]
     command += [f"--{name}={getattr(options, name)}" for name in ("queries", "rows", "dim", "k")]
     command += ["--sorted"] if options.sorted else []
@@ -70,14 +70,14 @@ def memory_of(case: str, options: argparse.Namespace) -> float:
 
 def _extra_mb(options):
     small = argparse.Namespace(**vars(options) | {"queries": 8, "rows": 100 * options.k})
-    make_cases(small)[options.memory_of]()  # libraries and threads are not the search's memory
+    make_cases(small)[options.memory_of]()  # so that libraries and threads do not count
     case = make_cases(options)[options.memory_of]
     before = resident_mb()
     return peak_mb(case) - before
 
 
 def make_cases(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
-    """What is timed, by name; the peer if PyTorch is installed."""
+    """The functions that are timed, by name; PyTorch's if it is installed."""
     draw = np.random.default_rng(0)
     labels = draw.integers(0, CLASSES, options.rows)
     if options.sorted:
@@ -105,7 +105,7 @@ def make_cases(options: argparse.Namespace) -> dict[str, Callable[[], object]]:
 
 
 def _around(centres, draw):
-    """Unit rows (N, D), one around each centre."""
+    """Random unit rows (N, D), each near its centre."""
     rows = centres + draw.normal(size=centres.shape)
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype("float32")
 
@@ -118,7 +118,7 @@ def _in_blocks(function, queries, rows):
 
 @tf.function(reduce_retracing=True)
 def _product(queries, columns):
-    return tf.matmul(queries, columns)  # faster here than with rows, transposed
+    return tf.matmul(queries, columns)  # faster here than with rows and transpose_b
 
 
 @tf.function(reduce_retracing=True)

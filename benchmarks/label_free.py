@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def read_evaluations(run: Path) -> list[dict]:
-    """The evaluations of a run with kNN accuracy, each with the loss of its epoch."""
+    """The evaluations of a run that have kNN accuracy, each with the loss of its epoch."""
     records = Workdir(run).read_metrics()
     losses = {record["step"]: record["loss"] for record in records if "loss" in record}
     found = [record for record in records if "knn_top1" in record and record["step"] in losses]
@@ -56,13 +56,13 @@ def read_evaluations(run: Path) -> list[dict]:
 
 
 def correlation(evaluations: list[dict], metric: str) -> float:
-    """Spearman's rho of a metric with kNN accuracy; NaN where fewer than 3 have both."""
+    """Spearman's rho of a metric and kNN accuracy; NaN if fewer than 3 evaluations have both."""
     pairs = [(e[metric], e["knn_top1"]) for e in evaluations if metric in e]
     return _spearman(np.array(pairs))
 
 
 def correlation_of_changes(evaluations: list[dict], metric: str) -> float:
-    """Spearman's rho of the differences between one evaluation and the next."""
+    """Spearman's rho of the differences between consecutive evaluations."""
     pairs = [(e[metric], e["knn_top1"]) for e in evaluations if metric in e]
     return _spearman(np.diff(np.array(pairs), axis=0))
 

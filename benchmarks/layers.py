@@ -36,16 +36,16 @@ from and_tf.search.nearest import nearest_others, nearest_rows
 from and_tf.search.rows import unit_rows
 from and_tf.search.votes import TEMPERATURE, class_votes
 
-VOTERS = 20  # of weighted kNN: a class of a small folder has fewer than 200 images
+VOTERS = 20  # in weighted kNN: a class of a small folder has fewer than 200 images
 SAMPLE = 1000  # training images that are augmented twice
 BATCH = 128
-MOST_VALUES = 10_000  # of a map that is compared as it is
+MOST_VALUES = 10_000  # of a map that is compared unpooled
 
-Features = dict[str, np.ndarray]  # (N, F) float32 by `layer way`
+Features = dict[str, np.ndarray]  # (N, F) by `layer way number of values`
 
 
 class Result(NamedTuple):
-    """Of one layer and way, in percent but for the rank."""
+    """Results of one layer and way, in percent except for the rank."""
 
     train_nn: float
     train_knn: float
@@ -98,7 +98,7 @@ def measure(
 
 
 def all_features(encoder: keras.Model, layers: Sequence[str]) -> keras.Model:
-    """A model that gives each layer's features in every way, by layer, way and number of values."""
+    """A model that outputs each layer's features in every way, by layer, way, number of values."""
     outputs = {}
     for layer in layers:
         output = encoders.features(encoder, layer).output
@@ -114,14 +114,14 @@ def all_features(encoder: keras.Model, layers: Sequence[str]) -> keras.Model:
 
 
 def features(model: keras.Model, source: Source, size: int) -> Features:
-    """Of clean images."""
+    """Features of clean images."""
     return _features(model, len(source), lambda indices: source.load(indices, size))
 
 
 def augmented_features(
     model: keras.Model, source: Source, augmentation: AugmentationSettings, seed: int
 ) -> Features:
-    """Of each image augmented once."""
+    """Features of each image, augmented once."""
     noise = augmentation_noise(len(source), seed, 0).numpy()
 
     def load(indices: np.ndarray) -> np.ndarray:
@@ -136,7 +136,7 @@ def _features(model, number, load) -> Features:
         for start in range(0, number, BATCH):
             indices = np.arange(start, min(start + BATCH, number))
             for name, values in model.predict_on_batch(load(indices)).items():
-                # All values of a large map in half the memory; rounding moves no neighbour here.
+                # Halves the memory of large maps; the rounding does not change neighbours here.
                 parts[name].append(
                     np.asarray(values, np.float16 if " all " in name else np.float32)
                 )
@@ -145,7 +145,7 @@ def _features(model, number, load) -> Features:
 
 
 def leave_one_out(rows: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Nearest neighbour and weighted kNN top-1 of rows among all others."""
+    """Nearest-neighbour and weighted kNN top-1 of rows among all others."""
     found, cosines = nearest_others(rows, VOTERS)
     return _top1(labels, found, cosines, labels)
 
@@ -153,7 +153,7 @@ def leave_one_out(rows: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
 def held_out_top1(
     rows: np.ndarray, labels: np.ndarray, queries: np.ndarray, true: np.ndarray
 ) -> tuple[float, float]:
-    """Nearest neighbour and weighted kNN top-1 of queries among rows."""
+    """Nearest-neighbour and weighted kNN top-1 of queries among rows."""
     classes = int(max(labels.max(), true.max())) + 1
     scores = weighted_knn(rows, labels, queries, k=VOTERS, num_classes=classes)
     nearest = labels[nearest_rows(rows, queries, 1)[0][:, 0]]
@@ -173,7 +173,7 @@ def same_image_first(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def standard_error(percent: float, number: int) -> float:
-    """Of a percentage of so many images, in points."""
+    """Standard error of a percentage over this number of images, in points."""
     return 100 * float(np.sqrt(percent / 100 * (1 - percent / 100) / number))
 
 

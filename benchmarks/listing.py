@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def measure(folder: Path, cache: Path, skip_broken: bool) -> list[dict]:
-    """A row for each of two starts on a folder, the first without any check of its files."""
+    """A row for each of two starts on a folder, the first without known checks of its files."""
     environment = os.environ | {"XDG_CACHE_HOME": str(cache)}
     rows = []
     for name in ("first", "second"):
@@ -83,7 +83,7 @@ def measure(folder: Path, cache: Path, skip_broken: bool) -> list[dict]:
 
 
 def write_tree(folder: Path, count: int, broken: int) -> None:
-    """Class folders with `count` JPEG files of 32 x 32 pixels, of which some are cut off."""
+    """Class folders with `count` JPEG files of 32 x 32 pixels, some of which are truncated."""
     if folder.exists():
         return
     partial = folder.with_name(folder.name + ".partial")
@@ -99,7 +99,7 @@ def write_tree(folder: Path, count: int, broken: int) -> None:
         with open(f"{parent}/{number:08}.jpg", "wb") as file:
             file.write(content[: len(content) // 2] if number in cut_off else content)
     os.rename(partial, folder)
-    time.sleep(SETTLED_SECONDS + 0.5)  # what was written a moment ago would be checked again
+    time.sleep(SETTLED_SECONDS + 0.5)  # checks of files written a moment ago are not kept
 
 
 def encoded_images(count: int) -> list[bytes]:

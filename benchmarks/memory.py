@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def measure(flags: list[str], steps: int, folder: Path) -> list[dict]:
-    """A row a phase, in MB."""
+    """A row per phase, in MB."""
     rows = []
 
     def phase(name: str, action: Callable):

@@ -1,4 +1,4 @@
-"""Results of the paper's table: a cell per method and protocol, beside what is published."""
+"""Results for the paper's table: a cell per method and protocol, next to the published result."""
 
 import functools
 import re
@@ -21,11 +21,11 @@ NOTHING = "-"
 
 
 class Cell(NamedTuple):
-    """A method by a protocol, top-1 in percent.
+    """Top-1 of a method under a protocol, in percent.
 
     Attributes:
         values: one per seed.
-        published: the published one, or None.
+        published: the published value, or None.
     """
 
     values: list[float]
@@ -46,14 +46,14 @@ class Cell(NamedTuple):
 
 
 class Results:
-    """What is known of the finished runs.
+    """Results of the finished runs.
 
     Args:
         runs: of the table.
-        methods: its rows, in their order.
+        methods: its rows, in order.
 
     Attributes:
-        finished: runs that are trained and evaluated; grows.
+        finished: runs that are trained and evaluated; grows as they finish.
     """
 
     def __init__(self, runs: Runs, methods: Sequence[str]):
@@ -66,7 +66,7 @@ class Results:
         return Cell(values, table.result(title(method), column) if table else None)
 
     def _reports(self, method: str, column: Column) -> list[dict[str, Any]]:
-        """What evaluate.py wrote, for each seed that is finished, in order."""
+        """The reports of evaluate.py for the finished seeds, in order."""
         reports = [self.runs.answer(run, COLUMNS[column]) for run in self._of(method)]
         return [report for report in reports if report]
 
@@ -74,12 +74,12 @@ class Results:
         return sorted(run for run in self.finished if run.kind == method)
 
     def workdir(self, method: str) -> Workdir | None:
-        """Of the first finished run of a method, if there is one."""
+        """The workdir of the first finished run of a method, or None."""
         return next((self.runs.workdir(run) for run in self._of(method)), None)
 
     @functools.cached_property
     def setting(self) -> Setting:
-        """That of all runs, when the first of them is finished."""
+        """The setting of all runs; known once the first is finished."""
         run = self.finished[0]
         workdir = self.runs.workdir(run)
         settings = read_settings(workdir)
@@ -97,7 +97,7 @@ class Results:
 
     @functools.cached_property
     def published(self) -> Table | None:
-        """The published table of the same data set: of the same encoder, else the fullest."""
+        """The published table of the same data set, if possible of the same encoder."""
         ours = self.setting
         of_data = [table for table in tables() if table.setting.data == ours.data]
 
@@ -107,12 +107,12 @@ class Results:
         return min(of_data, key=distance, default=None)
 
     def values(self) -> list[float]:
-        """Those of all cells."""
+        """The values of all cells."""
         cells = [self.cell(method, column) for method in self.methods for column in COLUMNS]
         return [value for cell in cells for value in cell.values]
 
     def rows(self) -> list[dict[str, str]]:
-        """The lines of the table as it is shown."""
+        """The lines of the table for printing."""
         rows = []
         for method in self.methods:
             cells = {", ".join(column): self.cell(method, column) for column in COLUMNS}
@@ -122,7 +122,7 @@ class Results:
         return rows
 
     def record(self, method: str) -> dict[str, Any]:
-        """A line of the table as JSON holds it."""
+        """A line of the table for the JSON file."""
         row: dict[str, Any] = {}
         for column in COLUMNS:
             cell = self.cell(method, column)

@@ -9,13 +9,13 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
-QUALITY = 90  # of edited JPEG files, unless the edit is a lower one
-PREFIXES = ("photo_", "other_")  # of the files that are made
+QUALITY = 90  # of edited JPEG files, unless the edit is a lower quality
+PREFIXES = ("photo_", "other_")  # of the files that are written
 Edit = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
 def photos_below(root: Path, folders: Sequence[str]) -> list[Path]:
-    """All photos of some sub-folders, sorted within each, in the order of the sub-folders."""
+    """All photos of some sub-folders, in the given order of sub-folders and sorted within each."""
     found = []
     for folder in folders:
         files = sorted((root / folder).rglob("*"))
@@ -26,13 +26,13 @@ def photos_below(root: Path, folders: Sequence[str]) -> list[Path]:
 
 
 def turn_right_angle(photo: Image.Image, draw: np.random.Generator) -> Image.Image:
-    """A quarter turn, to the left or to the right."""
+    """Rotates by 90 degrees, to the left or to the right."""
     turns = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_270)
     return photo.transpose(turns[draw.integers(2)])
 
 
 def turn_slightly(photo: Image.Image, draw: np.random.Generator, degrees: float = 5) -> Image.Image:
-    """A turn by 5 degrees to either side, cut to the largest middle part without empty corners."""
+    """Rotates by 5 degrees to either side, and crops the centre so that no corner is empty."""
     angle = degrees * draw.choice([-1, 1])
     turned = photo.rotate(angle, Image.Resampling.BICUBIC)
     tilt = math.tan(math.radians(degrees))
@@ -42,7 +42,7 @@ def turn_slightly(photo: Image.Image, draw: np.random.Generator, degrees: float 
 
 
 def crop(photo: Image.Image, draw: np.random.Generator) -> Image.Image:
-    """80 % of each side, from anywhere."""
+    """Crops 80 % of each side at a random place."""
     return _cut(photo, 0.8, draw.uniform(size=2))
 
 
@@ -54,27 +54,27 @@ def _cut(photo: Image.Image, scale: float, place: np.ndarray) -> Image.Image:
 
 
 def halve(photo: Image.Image, draw: np.random.Generator) -> Image.Image:
-    """Half the width and height."""
+    """Halves width and height."""
     size = (photo.width // 2, photo.height // 2)
     return photo.resize(size, Image.Resampling.LANCZOS)
 
 
 def brighten(photo: Image.Image, draw: np.random.Generator) -> Image.Image:
-    """1.3 times the values."""
+    """Multiplies the values by 1.3."""
     return photo.point(lambda value: min(255, round(1.3 * value)))
 
 
 def mirror(photo: Image.Image, draw: np.random.Generator) -> Image.Image:
-    """Left and right exchanged."""
+    """Mirrors left to right."""
     return photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
 def same(photo: Image.Image, draw: np.random.Generator) -> Image.Image:
-    """The photo itself."""
+    """Returns the photo itself."""
     return photo
 
 
-# What is done to a photo, the suffix of its file and the quality with which it is written.
+# Each edit, the suffix of its file and the quality with which it is written.
 EDITS: dict[str, tuple[Edit, str, int]] = {
     "format": (same, "webp", 80),
     "quality_30": (same, "jpg", 30),
@@ -95,14 +95,14 @@ def plant_edits(
     """Fills a folder with photos and edited copies of some of them.
 
     Args:
-        folder: made anew.
-        originals: photos that are copied as they are, twice, and edited in every way of `EDITS`.
-        others: photos that are copied as they are.
+        folder: emptied first.
+        originals: photos that are copied twice unchanged, and edited in every way of `EDITS`.
+        others: photos that are copied unchanged.
         seed: of the edits.
 
     Returns:
-        {name: (number of the original, edit)} of the originals ("original") and what is made of
-        them; every other file is a photo of its own.
+        {name: (number of the original, edit)} for the originals ("original") and their copies;
+        every other file is a distinct photo.
     """
     draw = np.random.default_rng(seed)
     _make_anew(folder)
@@ -124,7 +124,7 @@ def plant_edits(
 
 
 def plant_foreign(folder: Path, photos: Sequence[Path], foreign: Sequence[Image.Image]) -> set[str]:
-    """Fills a folder with photos and with images of another kind; gives the names of those."""
+    """Fills a folder with photos and images of another kind; returns the names of the latter."""
     _make_anew(folder)
     for number, path in enumerate(photos):
         shutil.copyfile(path, folder / f"photo_{number:04}{path.suffix}")
@@ -139,7 +139,7 @@ def plant_foreign(folder: Path, photos: Sequence[Path], foreign: Sequence[Image.
 def plant_blurred(
     folder: Path, photos: Sequence[Path], count: int, seed: int, radius: float = 3
 ) -> set[str]:
-    """Fills a folder with photos, some of them blurred by a Gaussian; gives the names of those."""
+    """Fills a folder with photos, some blurred by a Gaussian; returns the names of the latter."""
     chosen = set(np.random.default_rng(seed).permutation(len(photos))[:count].tolist())
     _make_anew(folder)
     names = set()
@@ -158,16 +158,16 @@ def plant_blurred(
 def exchange_labels(
     folder: Path, photos: Sequence[Path], fraction: float, seed: int
 ) -> tuple[int, set[str]]:
-    """Fills a folder with class folders, some photos in one that is not theirs.
+    """Fills a folder with class folders, and puts some photos into the wrong class.
 
     Args:
-        folder: made anew.
+        folder: emptied first.
         photos: each in a folder with the name of its class.
-        fraction: of the photos that go to another class, drawn evenly from the others.
+        fraction: of the photos to put into another class, which is chosen uniformly.
         seed: of the choice.
 
     Returns:
-        The number of classes, and the names of the photos that lie in a wrong one.
+        The number of classes, and the names of the photos in a wrong one.
     """
     draw = np.random.default_rng(seed)
     classes = sorted({path.parent.name for path in photos})
@@ -187,7 +187,7 @@ def exchange_labels(
 
 
 def documents(count: int, seed: int) -> list[Image.Image]:
-    """Pages of dark lines on light ground, as screenshots and scans have them."""
+    """Pages of dark lines of text on a light background, like screenshots and scans."""
     from PIL import ImageDraw
 
     draw = np.random.default_rng(seed)
@@ -203,7 +203,7 @@ def documents(count: int, seed: int) -> list[Image.Image]:
 
 
 def _make_anew(folder: Path) -> None:
-    """An empty folder; one that holds anything but photos of an earlier call is refused."""
+    """Empties or makes a folder; refuses one that holds anything but photos of an earlier call."""
     if folder.exists():
         strangers = [file for file in folder.rglob("*.*") if not file.name.startswith(PREFIXES)]
         if strangers:

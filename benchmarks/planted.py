@@ -90,7 +90,7 @@ def pages(photos: list[Path], options: argparse.Namespace) -> dict:
 
 
 def blurred(photos: list[Path], options: argparse.Namespace) -> dict:
-    """Blurred photos among the least sharp; needs no encoder."""
+    """Blurred photos among the least sharp; does not need an encoder."""
     planted = plant_blurred(options.work, photos, FIRST, options.seed)
     collection, pictures = collected(options.work, "")
     found = measure_quality(pictures)

@@ -1,4 +1,4 @@
-"""Programs of the package as processes, each on a device, and what they log."""
+"""Runs programs of the package as processes, each on a device, and sets up logging."""
 
 import logging
 import os
@@ -12,11 +12,11 @@ from typing import Protocol
 from and_tf.cli import messages, train
 
 PROGRAMS = Path(__file__).parents[1]
-MACHINE = ""  # the device of a machine without several GPUs
+MACHINE = ""  # the device on a machine without GPUs
 
 
 class Process(Protocol):
-    """What is used of `subprocess.Popen`."""
+    """The part of `subprocess.Popen` that is used."""
 
     def poll(self) -> int | None: ...
     def wait(self) -> int: ...
@@ -24,7 +24,7 @@ class Process(Protocol):
 
 
 def start(command: Sequence[str], log: Path, device: str) -> Process:
-    """Starts a program of the package on a device; what it logs is added to a file."""
+    """Starts a program of the package on a device; its output is appended to a log file."""
     environment = dict(os.environ)
     if device != MACHINE:
         environment["CUDA_VISIBLE_DEVICES"] = device
@@ -34,7 +34,7 @@ def start(command: Sequence[str], log: Path, device: str) -> Process:
 
 
 def devices() -> list[str]:
-    """The GPUs that TensorFlow sees, as CUDA_VISIBLE_DEVICES names them; else the machine."""
+    """The GPUs that TensorFlow sees, as named in CUDA_VISIBLE_DEVICES; if none, `MACHINE`."""
     import tensorflow as tf
 
     count = len(tf.config.list_physical_devices("GPU"))
@@ -44,16 +44,16 @@ def devices() -> list[str]:
 
 
 def set_up_logging() -> None:
-    """Shows the messages of benchmarks, with the time, on stderr."""
+    """Logs the messages of benchmarks, with the time, to stderr."""
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M")
     logging.getLogger("benchmarks").setLevel(logging.INFO)
 
 
 def set_up_runs() -> None:
-    """Prepares a program that waits for others.
+    """Prepares a program that starts other programs and waits for them.
 
-    Besides its own messages it shows each warning of the settings of its runs once. A request to
-    end it, as by `kill`, ends the others as well.
+    Besides its own messages, it shows each warning about the settings of its runs once. SIGTERM, as
+    sent by `kill`, ends the others as well.
     """
     set_up_logging()
     messages.set_up_logging(train.flags().spell)
@@ -62,7 +62,7 @@ def set_up_runs() -> None:
 
 
 class OnceOnly(logging.Filter):
-    """Drops a message that was logged before: settings are read for each run."""
+    """Drops messages that were logged before, since settings are read again for each run."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is asked of a run that is trained, as flags of evaluate.py, and what it answered."""
+"""The evaluations of a trained run, given as flags of evaluate.py, and their reports."""
 
 import functools
 import json
@@ -16,7 +16,7 @@ Question = tuple[str, ...]  # flags of evaluate.py
 
 
 def answer(workdir: Workdir, question: Question) -> dict[str, Any] | None:
-    """What evaluate.py wrote on the end of a run, or None; see `evaluation.results`."""
+    """The report of evaluate.py on the end of a run, or None; see `evaluation.results`."""
     last_step = max((record["step"] for record in workdir.read_metrics()), default=None)
     for stem in file_stems(question):
         path = workdir.evaluations / f"{stem}.json"
@@ -29,7 +29,7 @@ def answer(workdir: Workdir, question: Question) -> dict[str, Any] | None:
 
 @functools.cache
 def file_stems(question: Question) -> list[str]:
-    """How evaluate.py may name its answer: it names a layer as the network does."""
+    """Possible file names of evaluate.py's report, which names a layer as the network does."""
     settings = evaluation_settings(evaluate.flags().parse(question))
     layer = settings.features.layer
     names = dict.fromkeys([layer, RESNET_NAMES.get(layer, layer)])

@@ -1,4 +1,4 @@
-"""Whether other processes took part of the machine while a benchmark measured. Linux only."""
+"""Whether other processes used the machine while a benchmark was running. Linux only."""
 
 import os
 import resource
@@ -9,15 +9,15 @@ QUIET = 0.05  # fraction of the cores that others may take
 
 
 class Load:
-    """What others take from the moment at which this is made."""
+    """The load by other processes since this object was made."""
 
     def __init__(self) -> None:
         self._clock, self._busy, self._own = time.monotonic(), _busy(), _own()
 
     def others(self) -> float:
-        """Share of the machine's cores that other processes took, 0..1.
+        """Fraction of the machine's cores that other processes used, 0..1.
 
-        Processes that this one started count as its own once they have ended.
+        Processes that this one started do not count as others once they have ended.
         """
         elapsed = (time.monotonic() - self._clock) * (os.cpu_count() or 1)
         taken = _busy() - self._busy - (_own() - self._own)
@@ -35,7 +35,7 @@ class Load:
 
 
 def _busy() -> float:
-    """Seconds that all cores have worked, or were taken by other virtual machines."""
+    """Seconds that all cores were busy, including those taken by other virtual machines."""
     try:
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     except OSError:

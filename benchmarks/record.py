@@ -1,4 +1,4 @@
-"""What is known of the parts of a table, in a JSON file that is written after each of them."""
+"""Results of the parts of a table, in a JSON file that is written after each part."""
 
 import json
 from pathlib import Path
@@ -8,10 +8,10 @@ from and_tf.runs.atomic_files import replace_file
 
 
 class Record:
-    """Results by the name of the part that gave them.
+    """Results by part of a table.
 
     Args:
-        path: of the JSON file; what it holds already is known.
+        path: of the JSON file, which is read if it exists.
 
     Attributes:
         known: {part: {name: value}}.
@@ -24,7 +24,7 @@ class Record:
             self.known = json.loads(path.read_text())
 
     def keep(self, part: str, **found: Any) -> None:
-        """Adds to what is known of a part."""
+        """Adds results of a part and writes the file."""
         self.known[part] = self.known.get(part, {}) | found
         self.path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(self.path, json.dumps(self.known, indent=2) + "\n")

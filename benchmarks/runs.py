@@ -1,7 +1,7 @@
-"""Runs of train.py and evaluate.py for a table: finished ones are kept, broken-off ones go on.
+"""Runs of train.py and evaluate.py for a table: finished runs are kept, interrupted ones continue.
 
-A run lies in a folder of its own, with every setting and each evaluation in it. What a table knows
-of a run is read from there, so that a result of other options is never taken for one of these.
+Each run has its own folder, which holds all its settings and evaluations. A table reads its results
+from there, so that a result with other options is never mistaken for one of these.
 """
 
 import logging
@@ -28,13 +28,13 @@ SECONDS_BETWEEN_LINES = 600.0
 
 
 class Run(NamedTuple):
-    """A training and its evaluations.
+    """A training run and its evaluations.
 
     Attributes:
         name: of its folder.
-        kind: runs of one kind take about as long.
+        kind: runs of the same kind take about equally long.
         flags: of train.py, without the folder.
-        questions: what evaluate.py is to measure when it is trained.
+        questions: flags of evaluate.py for each evaluation after training.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Job:
     """A run on a device.
 
     Attributes:
-        commands: what is left to do, one after another.
-        command, process: that which runs now; None before the first.
-        began: when the job did, by the monotonic clock.
-        first_epoch: epochs of the run that had been done then.
+        commands: those that are left, to be run one after another.
+        command, process: the current command and its process; empty and None before the first.
+        began: when the job began, by the monotonic clock.
+        first_epoch: epochs of the run that were finished at that time.
     """
 
     def __init__(self, run: Run, device: str, commands: Iterator[list[str]], first_epoch: int):
@@ -65,13 +65,13 @@ class Runs:
 
     Args:
         folder: of all runs.
-        record_path: JSON file of what is kept of each run, such as the seconds that it took.
+        record_path: JSON file with what is recorded of each run, such as the seconds that it took.
         devices: each has one run at a time.
-        check: is called with each run and its settings before anything is started, to refuse those
-            that the table does not mean.
+        check: called with each run and its settings before anything is started, to refuse those
+            that do not belong to the table.
 
     Attributes:
-        record: of what is kept of each run.
+        record: what is recorded of each run.
     """
 
     def __init__(
@@ -100,17 +100,17 @@ class Runs:
         later: Sequence[Run] = (),
         after: Callable[[Run], None] = lambda run: None,
     ) -> None:
-        """Trains and evaluates, each run on a device of its own, what is not done yet.
+        """Trains and evaluates the runs that are not finished, one at a time on each device.
 
         Args:
             runs: in the order in which they begin.
-            later: runs of further calls, to know how long all of them take.
-            after: is called with each run that is done, also where it was done before.
+            later: runs of further calls, which count towards the estimated time.
+            after: called with each finished run, including those that were finished before.
 
         Raises:
-            SystemExit: if a run is refused, such as because its folder holds one of other settings,
-                before anything is started; if a program fails or is stopped. The others are
-                stopped, too, and go on next time.
+            SystemExit: if a run is refused before anything is started, for example because its
+                folder holds a run with other settings; or if a program fails or is stopped. The
+                others are then stopped, too, and continue next time.
         """
         for run in (*runs, *later):
             self._check(run)
@@ -128,11 +128,11 @@ class Runs:
             self._stop()
 
     def answer(self, run: Run, question: Question) -> dict[str, Any] | None:
-        """What evaluate.py found at the end of a run, or None."""
+        """The report of evaluate.py on the end of a run, or None."""
         return answer(self.workdir(run), question)
 
     def _check(self, run: Run) -> None:
-        """Refuses what the table does not mean, and a folder that holds a run of other settings."""
+        """Refuses a run that `check` refuses, or whose folder holds a run with other settings."""
         from and_tf.training.start import check_run_folder, settings_of_run
 
         workdir = self.workdir(run)
@@ -142,7 +142,7 @@ class Runs:
             check_run_folder(workdir, settings_of_run(settings, workdir))
         except UserError as error:
             reason = error.message(train.flags().spell)
-            if workdir.flags.is_file():  # of another table
+            if workdir.flags.is_file():  # a run of another table
                 reason += " A table with other options needs another --folder."
             raise SystemExit(reason) from None
         method = settings.method
@@ -150,7 +150,7 @@ class Runs:
         self.work[run.name] = Work(epochs, method.views)
 
     def _begin(self) -> None:
-        """Gives each idle device the next run that has something left to do."""
+        """Gives each idle device the next waiting run."""
         for device in self.devices:
             if not self.waiting or any(job.device == device for job in self.jobs):
                 continue
@@ -159,20 +159,20 @@ class Runs:
             self.jobs.append(Job(run, device, self._commands(run), self._epoch(run)))
 
     def _commands(self, run: Run) -> Iterator[list[str]]:
-        """What is still to be done for a run; each command has ended when the next is asked for."""
+        """The commands that a run still needs; each has ended before the next is requested."""
         workdir = self.workdir(run)
         of_run = f"--workdir={workdir.path}"
         if not workdir.summary.is_file():
             self._log(f"{self._place(run)}{self._left()}: {run.name}")
             yield ["train.py", *run.flags, of_run]
-            if not workdir.summary.is_file():  # asked to stop, it ends with 0 as well
+            if not workdir.summary.is_file():  # if asked to stop, it also ends with status 0
                 raise SystemExit(f"{run.name} was stopped: the same command continues.")
         for question in run.questions:
             if self.answer(run, question) is None:
                 yield ["evaluate.py", of_run, *question]
 
     def _proceed(self, job: Job) -> None:
-        """Goes on to a job's next command, when the present one has ended well."""
+        """Starts a job's next command, after the current one has ended successfully."""
         log = self.folder / f"{job.run.name}.log"
         if job.process is not None and (status := job.process.wait()):
             raise SystemExit(f"{' '.join(job.command)} ended with status {status}: see {log}.")
@@ -185,15 +185,15 @@ class Runs:
         job.command, job.process = command, start(command, log, job.device)
 
     def _end(self, job: Job) -> None:
-        """Takes a job from its device, and adds its time to that of its run."""
+        """Removes a job from its device, and adds its time to that of its run."""
         self.jobs.remove(job)
-        if job.process is None:  # all was done before
+        if job.process is None:  # everything was done before
             return
         before = self.record.known.get(job.run.name, {}).get("seconds", 0.0)
         self.record.keep(job.run.name, seconds=before + time.monotonic() - job.began)
 
     def _stop(self) -> None:
-        """Asks all programs that still run to end; a training keeps a checkpoint before it does."""
+        """Asks all running programs to end; training writes a checkpoint before it does."""
         for job in self.jobs:
             if job.process is not None and job.process.poll() is None:
                 job.process.terminate()
@@ -207,7 +207,7 @@ class Runs:
         self.logged_at = time.monotonic()
 
     def _log_progress(self) -> None:
-        """A line on the runs in progress, now and then."""
+        """Logs a line about the runs in progress, now and then."""
         if self.jobs and time.monotonic() - self.logged_at > SECONDS_BETWEEN_LINES:
             runs = [job.run for job in self.jobs]
             places = [
@@ -217,7 +217,7 @@ class Runs:
             self._log(", ".join(places) + self._left())
 
     def _place(self, run: Run) -> str:
-        """Which of how many, and where."""
+        """A text such as "run 2 of 5 on GPU 1"."""
         names = list(dict.fromkeys([*self.begun, *(other.name for other in self.waiting)]))
         device = next(job.device for job in self.jobs if job.run is run)
         where = "" if device == MACHINE else f" on GPU {device}"
@@ -228,7 +228,7 @@ class Runs:
         return "" if seconds is None else f", about {clock(seconds)} left in all"
 
     def seconds_left(self) -> float | None:
-        """How long all runs that are left take; None before any epoch was timed."""
+        """Estimated seconds for all remaining runs; None before any epoch was timed."""
         running = [job.run for job in self.jobs]
         left = [self._progress(run) for run in (*running, *self.waiting, *self.later)]
         ended = [self._progress(run) for run in self.begun.values() if run not in running]
@@ -236,7 +236,7 @@ class Runs:
         return None if seconds is None else seconds / len(self.devices)
 
     def _progress(self, run: Run) -> Progress:
-        """How far a run is; where it runs now, by the time since it was started."""
+        """The progress of a run; if it is running, timed since this job was started."""
         epochs, work = self._epoch(run), self.work[run.name]
         for job in self.jobs:
             if job.run.name == run.name:
@@ -246,6 +246,6 @@ class Runs:
         return Progress(run.kind, work, epochs, epochs, seconds)
 
     def _epoch(self, run: Run) -> int:
-        """Epochs that are done."""
+        """The number of finished epochs of a run."""
         records = self.workdir(run).read_metrics()
         return max((record.get("epoch", 0) for record in records), default=0)

@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def measured(options: argparse.Namespace) -> list[dict]:
-    """A row for each number of devices, rows and kind of bank; each number in its own process."""
+    """A row for each number of devices and rows and kind of bank; one process per device number."""
     table = []
     for devices in options.devices.split(","):
         command = [sys.executable, "-m", "benchmarks.scale", f"--one={devices}"]
@@ -100,7 +100,7 @@ def _measure(devices: int, options: argparse.Namespace) -> list[dict]:
 
 
 def small_model(strategy, num_rows: int, dim: int, is_sharded: bool):
-    """AND around a single dense layer: nearly all of a step is the bank."""
+    """AND with a single dense layer as encoder, so that nearly all of a step is the bank."""
     import keras
 
     from and_tf.methods.anchor_neighbourhoods.model import AND
@@ -116,7 +116,7 @@ def small_model(strategy, num_rows: int, dim: int, is_sharded: bool):
 
 
 def _step(strategy, model, batch: int):
-    """A function that takes one step, of which a batch is ready."""
+    """A function that takes one step on a prepared batch."""
     import tensorflow as tf
 
     images = np.random.default_rng(0).integers(0, 256, (batch, 8, 8, 3)).astype("float32")
@@ -136,7 +136,7 @@ def bank_bytes(strategy, model) -> int:
 
 
 def discovery_seconds(sizes: list[int], options: argparse.Namespace) -> list[dict]:
-    """A row for each number of rows: exact search compares each pair once."""
+    """A row for each number of rows, searched exactly."""
     from and_tf.search.neighbourhoods import discover
 
     table = []
@@ -155,13 +155,13 @@ def sampled_bias(
 ) -> list[dict]:
     """How a softmax over a random part of the rows differs from the one over all.
 
-    The own row always counts; the others of the sample count (N - 1) / m times each, which makes
-    the sum right on average, and its logarithm and gradient not.
+    An image's own row always counts once; the m others in the sample count (N - 1) / m times each.
+    That makes the sum unbiased, but not its logarithm and gradient.
 
     Returns:
-        A row for each fraction: mean and standard deviation of the loss's error in nats, and the
-        length of the error of the gradient relative to that of the gradient, in percent: of one
-        draw, and of the mean of all draws, which is its bias as far as they tell.
+        A row for each fraction: mean and standard deviation of the error of the loss in nats, and
+        the norm of the gradient's error relative to the norm of the gradient, in percent: for a
+        single sample, and for the mean over all samples, which estimates the bias.
     """
     rows = clustered_rows(num_rows, dim)
     rng = np.random.default_rng(1)
@@ -194,7 +194,7 @@ def sampled_bias(
 def _softmax(
     rows: np.ndarray, embeddings: np.ndarray, own: np.ndarray, sample: np.ndarray, tau: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Losses (Q,) of Instance and their gradients (Q, D), over the own row and a sample."""
+    """Losses (Q,) of Instance and gradients (Q, D), over each image's own row and a sample."""
     logits = embeddings @ rows[sample].T / tau  # (Q, m)
     logits = np.where(sample == own[:, None], -np.inf, logits)
     others = np.isfinite(logits).sum(axis=1, keepdims=True)  # (Q, 1)

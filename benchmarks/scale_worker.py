@@ -39,7 +39,7 @@ def measured(options: argparse.Namespace) -> list[dict]:
 
 @contextlib.contextmanager
 def _started(count: int, options: argparse.Namespace) -> Iterator[list[subprocess.Popen]]:
-    """Processes that are ended, each by its own id, whatever happens."""
+    """A context with the worker processes, each of which is killed at the end."""
     command = [sys.executable, "-m", "benchmarks.scale_worker"]
     command += [
         f"--{name}={getattr(options, name)}" for name in ("rows", "batch", "dim", "repeats")
@@ -62,7 +62,7 @@ def _started(count: int, options: argparse.Namespace) -> Iterator[list[subproces
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports that no process listened on when they were looked for."""
+    """Ports on which no process was listening when this was called."""
     with contextlib.ExitStack() as stack:
         servers = [
             stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
@@ -95,7 +95,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _measure(strategy, sharing, num_rows: int, options: argparse.Namespace) -> list[dict]:
-    """A row for each kind of bank, of one number of rows."""
+    """A row for each kind of bank, for one number of rows."""
     from benchmarks import scale
 
     models = {"whole": scale.small_model(strategy, num_rows, options.dim, False)}
@@ -122,7 +122,7 @@ def _measure(strategy, sharing, num_rows: int, options: argparse.Namespace) -> l
 
 
 def _peak_mb(case: Callable[[], object]) -> float:
-    """The most that arrays of NumPy take during a call, in MB (10^6 bytes)."""
+    """Peak memory of NumPy arrays during a call, in MB (10^6 bytes)."""
     tracemalloc.start()
     try:
         case()
@@ -132,7 +132,7 @@ def _peak_mb(case: Callable[[], object]) -> float:
 
 
 def _step(strategy, sharing, model, options: argparse.Namespace):
-    """A function that takes one step, of which this process's part of a batch is ready."""
+    """A function that takes one step on this process's part of a prepared batch."""
     import tensorflow as tf
 
     from and_tf.data.partition import share

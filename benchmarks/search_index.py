@@ -21,7 +21,7 @@ from and_tf.search.saved_index import SavedIndex, build_index, open_index, save_
 from benchmarks.timing import arguments, show
 
 K = 10
-SPREAD = 1.0  # length of the noise over that of the centres
+SPREAD = 1.0  # norm of the noise relative to that of the centres
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -77,7 +77,7 @@ def measure(num_rows: int, options: argparse.Namespace) -> dict[str, object]:
 
 
 def recall(saved: SavedIndex, queries: np.ndarray, exact: np.ndarray) -> float:
-    """Percent of the exactly nearest rows (Q, k) that the index finds."""
+    """Percentage of the exact nearest rows (Q, k) that the index finds."""
     found, _ = saved.search(queries, exact.shape[1])
     return 100.0 * float((found[:, :, None] == exact[:, None]).any(axis=1).mean())
 

@@ -32,7 +32,8 @@ from benchmarks.soak_forger import Forger, report_forged
 from benchmarks.soak_run import PHASES
 
 ROOT = Path(__file__).parents[1]
-# A life ends in one of the first so many occurrences of its phase, at most so many seconds into it.
+# A process is stopped in one of the first OCCURRENCES of the chosen phase, up to LATEST seconds
+# after the phase begins.
 OCCURRENCES = {"training": 20, "discovery": 1, "evaluation": 2, "checkpoint": 20, "export": 1}
 LATEST = {
     "start": 8.0,
@@ -43,9 +44,9 @@ LATEST = {
     "export": 4.0,
 }
 ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-READERS = (["tee"], ["head", "-3"])  # of what train.py says; `head` leaves before it has said all
+READERS = (["tee"], ["head", "-3"])  # of train.py's output; `head` exits before its end
 TO_STOP = 120  # seconds
-PATIENCE = 10.0  # seconds of training after which it ends without its phase
+PATIENCE = 10.0  # seconds of training after which it is stopped even if its phase has not come
 
 
 def main() -> int:
@@ -63,7 +64,7 @@ def main() -> int:
 
 
 def soak(options: argparse.Namespace, folder: Path) -> int:
-    """Runs the reference, and runs that are stopped until that was often enough: the status."""
+    """Runs the reference, and runs that are stopped, until there are enough stops: the status."""
     flags = [f"--flagfile={options.config}", "--deterministic"]
     flags.append(f"--checkpoint_steps={options.checkpoint_steps}")
     small = ["--small"] if options.small else []
@@ -91,7 +92,7 @@ def soak(options: argparse.Namespace, folder: Path) -> int:
 
 
 def _stop_until_finished(flags, wanted, moments, stops, lost, forge) -> None:
-    """Starts a run over and over, until it ends before it is stopped; counts stops, steps lost.
+    """Starts a run repeatedly until it ends without being stopped; counts stops and lost steps.
 
     After each stop `forge` is called, while nothing writes to the run.
     """
@@ -107,17 +108,17 @@ def _stop_until_finished(flags, wanted, moments, stops, lost, forge) -> None:
             life.check_ended_well()
             return
         stops[life.stopped_in, life.stop.name] += 1
-        if life.has_trained:  # else it ended before it went on
+        if life.has_trained:  # else it ended before training continued
             stopped_at, loses = life.step, life.stop == signal.SIGKILL
         forge()
 
 
 class Life:
-    """One process of train.py and the reader of what it says, from its start to its end.
+    """One process of train.py and the reader of its output, from start to end.
 
     Args:
         flags: of train.py.
-        reader: the command that reads.
+        reader: the command that reads its output.
     """
 
     def __init__(self, flags: list[str], reader: list[str]):
@@ -140,15 +141,15 @@ class Life:
 
     @property
     def has_trained(self) -> bool:
-        """Whether it came to continue a run, or to a first step."""
+        """Whether it has restored a checkpoint, or taken a first step."""
         return self.continued_after is not None or self.step > 0
 
     def live(self, moments: random.Random | None = None) -> bool:
-        """Waits for the end, or stops it at a random moment; whether it was stopped."""
+        """Waits for the end, or stops it at a random moment; returns whether it was stopped."""
         if moments is not None:
             self._stop_at(moments)
         asked = time.monotonic()
-        for line in self.events:  # the rest, or what it still said
+        for line in self.events:  # the remaining events
             self._hear(line)
         status = self.process.wait()
         self.reader.wait()
@@ -164,18 +165,18 @@ class Life:
         return True
 
     def is_finished(self) -> bool:
-        """Whether the run has come to its end."""
+        """Whether the run is finished."""
         folder = next(word for word in self.process.args if word.startswith("--workdir="))
         return Path(folder.partition("=")[2], "summary.txt").is_file()
 
     def _stop(self, moments: random.Random) -> None:
         self.stopped_in = self.phase
         self.stop = moments.choice((*ASKS, *[signal.SIGKILL] * len(ASKS)))
-        with contextlib.suppress(ProcessLookupError):  # it came to its end just now
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
             os.killpg(self.process.pid, self.stop)
 
     def _stop_at(self, moments: random.Random) -> None:
-        """Stops the process in a phase drawn at random, if it comes before the end."""
+        """Stops the process in a randomly chosen phase, if that comes before the end."""
         phase = moments.choice(("start", *PHASES))
         if phase == "start":
             time.sleep(moments.uniform(0, LATEST[phase]))
@@ -187,7 +188,7 @@ class Life:
             self._hear(line)
             began = began or (time.monotonic() if self.phase == "training" else None)
             if line.strip() == "export" and moments.random() < 0.5:
-                phase, left = "export", 1  # met at the end alone: not to be missed
+                phase, left = "export", 1  # comes only at the end, so is chosen more often
             left -= line.strip() == phase
             if left == 0:
                 time.sleep(moments.uniform(0, LATEST[phase]))
@@ -208,7 +209,7 @@ class Life:
             self.phase = word
 
     def errors(self) -> str:
-        """What it said, as far as the reader read it."""
+        """Its output, as far as the reader has read it."""
         self.said.seek(0)
         return self.said.read()
 

@@ -1,4 +1,4 @@
-"""What differs between two runs of one command, timings excepted."""
+"""Differences between two runs of the same command, apart from timings."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ TIMINGS = {"images_per_second"}
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """Each difference in words: checkpoints, rounds, metrics, TensorBoard's events, stray files."""
+    """Describes each difference: checkpoints, rounds, metrics, TensorBoard events, stray files."""
     found = _kept_files(one, other)
     found += _checkpoints(one, other)
     found += [
@@ -45,9 +45,9 @@ def _checkpoints(one: Path, other: Path) -> list[str]:
     for path in sorted([*one.glob("checkpoints/*.npz"), *one.glob("rounds/*.npz")]):
         name = path.relative_to(one)
         if not (other / name).is_file():
-            continue  # named among the files
+            continue  # already reported among the files
         if path.name == "previous.npz":
-            continue  # of a run that was asked to stop it is the state of that step
+            continue  # after a requested stop it is the state of that step
         (ours, our_facts), (theirs, their_facts) = (
             checkpoint.load(path),
             checkpoint.load(other / name),
@@ -64,10 +64,10 @@ def _checkpoints(one: Path, other: Path) -> list[str]:
 
 
 def _description(run: Path) -> dict:
-    """Of the exported SavedModel; its bytes, and so its checksum, are others each time."""
+    """Metadata of the exported SavedModel, whose bytes, and so its checksum, differ each time."""
     path = run / "export" / "encoder" / "assets.extra" / "encoder.json"
     if not path.is_file():
-        return {}  # that of a small run, or named among the files
+        return {}  # a small run, or already reported among the files
     return {k: v for k, v in json.loads(path.read_text()).items() if k != "checksum"}
 
 
@@ -81,7 +81,7 @@ def _metrics(run: Path) -> list[dict]:
 
 
 def events(run: Path) -> list[tuple]:
-    """(step, tag, value) of every scalar in all event files, repeated ones too."""
+    """(step, tag, value) of every scalar in all event files, including repeated ones."""
     import tensorflow as tf
 
     found = []

@@ -43,7 +43,7 @@ PLANTED = (  # where programs write, now or in earlier versions
 
 
 def plant_links(run: Workdir, outside: Path, seed: int) -> None:
-    """Links in place of files and folders, and where something is written first."""
+    """Puts links in place of files and folders, including those that are written first."""
     chosen = st.dictionaries(
         st.sampled_from(PLANTED), st.sampled_from(["its content", *LINKS]), min_size=2, max_size=6
     )
@@ -64,12 +64,12 @@ def plant_links(run: Workdir, outside: Path, seed: int) -> None:
 
 
 def forge_run(run: Workdir, outside: Path, seed: int) -> None:
-    """Another run.json."""
+    """Forges run.json."""
     run.metadata.write_bytes(drawn(forged(json.loads(run.metadata.read_text())), seed))
 
 
 def forge_metrics(run: Workdir, outside: Path, seed: int) -> None:
-    """One line of metrics.jsonl."""
+    """Forges one line of metrics.jsonl."""
     lines = run.metrics.read_bytes().splitlines() or [b'{"step": 1}']
     place = seed % len(lines)
     lines[place] = drawn(forged(json.loads(lines[place])), seed)
@@ -77,17 +77,17 @@ def forge_metrics(run: Workdir, outside: Path, seed: int) -> None:
 
 
 def forge_metadata(run: Workdir, outside: Path, seed: int) -> None:
-    """Facts of checkpoints, beside valid arrays and checksums."""
+    """Forges the metadata of checkpoints, with valid arrays and checksums."""
     forge_checkpoints(_checkpoints(run), seed, arrays=False)
 
 
 def forge_arrays(run: Workdir, outside: Path, seed: int) -> None:
-    """An array of checkpoints, beside valid metadata and checksums."""
+    """Forges an array of checkpoints, with valid metadata and checksums."""
     forge_checkpoints(_checkpoints(run), seed, arrays=True)
 
 
 def forge_rounds(run: Workdir, outside: Path, seed: int) -> None:
-    """The end of a round, and one of a round that the run has not."""
+    """Forges the end of a round, and adds one of a round that the run does not have."""
     paths = [run.round_file(number) for number in run.ended_rounds()]
     if paths:
         shutil.copy(paths[0], run.round_file(99))
@@ -95,14 +95,14 @@ def forge_rounds(run: Workdir, outside: Path, seed: int) -> None:
 
 
 def forge_results(run: Workdir, outside: Path, seed: int) -> None:
-    """Results of evaluate.py, of two classifiers."""
+    """Forges results of evaluate.py for two classifiers."""
     run.evaluations.mkdir(exist_ok=True)
     for number, name in enumerate(("knn_fc.json", "linear_fc.json")):
         (run.evaluations / name).write_bytes(drawn(forged(RESULT), seed + number))
 
 
 def forge_checkpoints(paths: Sequence[Path], seed: int, arrays: bool) -> None:
-    """Spoils the metadata or an array of some checkpoints, of the second in the same way."""
+    """Forges the metadata or an array of one checkpoint, or of two in the same way."""
     for path in paths[: 1 + seed % 2]:
         found, metadata = checkpoint.load(path)
         if arrays:
@@ -147,12 +147,12 @@ def main() -> int:
 
 
 def try_programs(run: Path, scratch: Path, number: int, flags: Sequence[str]) -> Iterator[dict]:
-    """Outcomes of the programs on a forged copy: `done`, `refused`, or what is wrong.
+    """Outcomes of the programs on a forged copy: `done`, `refused` or `fault`.
 
     Args:
-        run: folder of the run, which stays as it is.
-        scratch: where the copy goes, and what its links lead to; removed afterwards.
-        number: of the copy, by which it is forged.
+        run: folder of the run, which is not changed.
+        scratch: folder for the copy, and for the targets of its links.
+        number: of the copy, which determines the forgery.
         flags: of train.py.
     """
     kind = list(FORGERIES)[number % len(FORGERIES)]
@@ -198,7 +198,7 @@ def outcome_of(name: str, main: Callable[[list[str]], int], words: list[str]) ->
 
 @contextlib.contextmanager
 def all_output_to(file: Any) -> Iterator[None]:
-    """What this process says, also what TensorFlow says past Python."""
+    """A context that redirects all output of this process, including TensorFlow's native output."""
     sys.stdout.flush()
     kept = os.dup(1), os.dup(2)
     try:
@@ -221,7 +221,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def stop_after_a_step() -> None:
-    """Asks train.py to stop after each of its steps, and so after the first."""
+    """Requests a stop of train.py after each step, so that it stops after the first."""
     after_batch = RunLog.on_train_batch_end
 
     def on_train_batch_end(self: RunLog, batch: int, logs: Any = None) -> None:

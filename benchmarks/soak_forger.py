@@ -1,4 +1,4 @@
-"""The part of `benchmarks.soak` that has programs tried on forged folders, and counts."""
+"""The part of `benchmarks.soak` that runs programs on forged folders, and counts the outcomes."""
 
 import collections
 import json
@@ -7,18 +7,18 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TO_TRY = 600  # seconds for the programs on one forged copy, above which they are taken to hang
+TO_TRY = 600  # seconds for the programs on one forged copy, after which they count as hanging
 
 
 class Forger:
-    """Tries the programs on forged copies of a run's folder.
+    """Runs the programs on forged copies of a run's folder.
 
     Args:
         scratch: folder for the copies.
-        words: of `benchmarks.soak_forged`, with the flags of train.py.
+        words: further arguments of `benchmarks.soak_forged`, with the flags of train.py.
 
     Attributes:
-        tried: how many copies.
+        tried: number of copies.
         outcomes: of each program on each copy, as `benchmarks.soak_forged` prints them.
     """
 
@@ -28,7 +28,7 @@ class Forger:
         self.outcomes: list[dict] = []
 
     def forge(self, run: Path, count: int) -> None:
-        """Forges so many copies of a run that nobody writes to, if it has saved anything."""
+        """Forges `count` copies of a run that nothing writes to, if it has saved a checkpoint."""
         if count < 1 or not (run / "checkpoints" / "last.npz").is_file():
             return
         ended = subprocess.run(
@@ -50,7 +50,7 @@ class Forger:
 
 
 def report_forged(outcomes: list[dict]) -> int:
-    """Prints how the programs ended on forged copies; gives the number of faults."""
+    """Prints how the programs ended on forged copies; returns the number of faults."""
     ended = collections.Counter((o["kind"], o["program"], o["outcome"]) for o in outcomes)
     programs = list(dict.fromkeys(o["program"] for o in outcomes))
     if outcomes:

@@ -22,9 +22,9 @@ PHASES = ("training", "discovery", "evaluation", "checkpoint", "export")
 
 
 def main() -> int:
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # begun in the background of a script
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # started in the background of a script
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # by nohup
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # started with nohup
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     tell = functools.partial(_tell, int(sys.argv[1]))
     flags = sys.argv[2:]

@@ -1,4 +1,4 @@
-"""A network of one convolution in place of a deep one: for tests of what goes on around it."""
+"""A network of one convolution in place of a deep one, for tests of everything around it."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import keras
 def small_encoder(
     name: str, input_shape: tuple[int, int, int], embedding_dim: int, *others: Any, **more: Any
 ) -> keras.Model:
-    """In place of `build_encoder`: one convolution, under any policy of precision."""
+    """Replaces `build_encoder`: one convolution, under any precision policy."""
     x = images = keras.Input(input_shape)
     x = keras.layers.Rescaling(1 / 128, offset=-1)(x)
     x = keras.layers.Conv2D(4, 3, strides=2, name="conv")(x)
@@ -18,7 +18,7 @@ def small_encoder(
 
 
 def make_programs_small() -> None:
-    """The programs of this process take the small network, and export it as a .keras file alone."""
+    """Makes the programs of this process use the small network and export only a .keras file."""
     from and_tf.export import run as exporting
     from and_tf.runs import restore
     from and_tf.training import encoder

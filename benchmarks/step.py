@@ -27,14 +27,14 @@ WITHOUT_ONEDNN = {"fit without oneDNN": {"TF_ENABLE_ONEDNN_OPTS": "0"}}  # read 
 def of_tensorflow(
     case: str, name: str, options: argparse.Namespace, **arguments: object
 ) -> Callable[[], object]:
-    """A case of TensorFlow, in the process in which this is called."""
+    """A case in TensorFlow, made in the process in which this is called."""
     from benchmarks import step_cases
 
     return getattr(step_cases, case)(name, options, **arguments)
 
 
 def of_pytorch(name: str, options: argparse.Namespace, is_compiled: bool) -> Callable[[], float]:
-    """A case of PyTorch, in the process in which this is called."""
+    """A case in PyTorch, made in the process in which this is called."""
     try:
         from benchmarks.peers.step import training_step
     except ImportError as error:
@@ -45,7 +45,7 @@ def of_pytorch(name: str, options: argparse.Namespace, is_compiled: bool) -> Cal
     return training_step(name, options.batch, options.rows, is_compiled)
 
 
-# By case: a function of the encoder's name and the options, to a function that does a step.
+# For each case, a function of encoder name and options that returns a function that does a step.
 MAKERS: dict[str, Callable] = {
     "bare": functools.partial(of_tensorflow, "bare_step"),
     "fit": functools.partial(of_tensorflow, "fit_step"),
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def measure(name: str, options: argparse.Namespace) -> dict:
-    """Seconds a step by case, of each case's first call, and of a product of 2048 x 2048."""
+    """Seconds per step and of the first call by case, and of a product of 2048 x 2048."""
     wanted = options.cases.split("/")
     if unknown := set(wanted) - set(MAKERS):
         raise SystemExit(f"Unknown cases: {', '.join(unknown)}. Known: {', '.join(MAKERS)}.")
@@ -103,7 +103,7 @@ def measure(name: str, options: argparse.Namespace) -> dict:
 def table(
     name: str, options: argparse.Namespace, steps: dict, first: dict, product: list[float]
 ) -> list[dict]:
-    """A row a case; ratios are medians over the turns, in which all cases were measured."""
+    """A row per case; ratios are medians over the turns, each of which measured all cases."""
     from benchmarks.step_cases import gflop_of
 
     gflop = gflop_of(name, options.rows)
@@ -128,7 +128,7 @@ def table(
 
 
 def _ratio(one: list[float] | None, other: list[float]) -> float | str:
-    """Median over the turns of `one` over `other`."""
+    """Median over the turns of `one` divided by `other`."""
     if one is None:
         return ""
     return statistics.median(a / b for a, b in zip(one, other, strict=True))

@@ -1,4 +1,4 @@
-"""The cases of benchmarks/step.py that are TensorFlow's: functions that do one training step."""
+"""The TensorFlow cases of benchmarks/step.py: functions that do one training step."""
 
 import argparse
 import threading
@@ -17,7 +17,7 @@ SIDE, DIM = 32, 128
 
 
 def bare_step(name: str, options: argparse.Namespace) -> Callable[[], object]:
-    """The step as one writes it without Keras's loop: what `fit` is measured against."""
+    """The step as one would write it without Keras's loop, to which `fit` is compared."""
     model = _model(name, options)
     images, indices = (tf.constant(array) for array in _batch(options))
 
@@ -52,15 +52,15 @@ def fit_step(
     keras.mixed_precision.set_global_policy(policy)
     model = _model(name, options, jit_compile)
     keras.mixed_precision.set_global_policy(before)
-    # Batches of unknown size, as in training, where the last of an epoch may be smaller.
+    # Batches of unknown size, as in training, where the last batch of an epoch may be smaller.
     batches = tf.data.Dataset.from_tensor_slices(_batch(options)).batch(options.batch)
     return RunningFit(model, batches.repeat(1 << 40))
 
 
 class RunningFit:
-    """One `fit` in a thread of its own, which does a step a call and waits in between.
+    """A `fit` in its own thread, which does one step per call and waits in between.
 
-    So the start of `fit`, which a real one spreads over all its steps, is in none of them.
+    So no step includes the start of `fit`, which a real run spreads over all its steps.
     """
 
     def __init__(self, model: keras.Model, batches: tf.data.Dataset):
@@ -76,7 +76,7 @@ class RunningFit:
     def _run(self, batches, callback):
         try:
             self.model.fit(batches, epochs=1 << 30, callbacks=[callback], verbose=0, shuffle=False)
-        except Exception as error:  # for the thread that waits
+        except Exception as error:  # raised by the waiting thread
             self.error = error
             self._done.release()
 
@@ -93,7 +93,7 @@ class RunningFit:
 
 
 def _model(name: str, options: argparse.Namespace, jit_compile: bool = False) -> and_tf.AND:
-    """A model in the midst of training: half of the images are anchors."""
+    """A model in the middle of training: half of the images are anchors."""
     encoder = and_tf.encoders.build_encoder(name, (SIDE, SIDE, 3), DIM, seed=0)
     model = and_tf.AND(encoder, num_samples=options.rows, seed=0)
     rng = np.random.default_rng(0)
@@ -112,11 +112,11 @@ def _batch(options: argparse.Namespace) -> tuple[np.ndarray, np.ndarray]:
 
 
 def product(name: str, options: argparse.Namespace) -> Callable[[], object]:
-    """A matrix product of 2048 x 2048 x 2048 in float32: what the machine can do."""
+    """A matrix product of 2048 x 2048 x 2048 in float32, as a measure of the machine."""
     one, other = tf.random.normal((2048, 2048)), tf.random.normal((2048, 2048))
     return lambda: tf.matmul(one, other).numpy()
 
 
 def gflop_of(name: str, rows: int) -> float:
-    """GFLOP of a training step for each image."""
+    """GFLOP of a training step per image."""
     return gflop_per_image(and_tf.encoders.build_encoder(name, (SIDE, SIDE, 3), DIM), rows)

@@ -30,7 +30,7 @@ def _cells(rows: Rows) -> list[list[str]]:
 
 
 def cell_text(value: object) -> str:
-    """A value as it stands in a table."""
+    """The text of a value in a table."""
     if not isinstance(value, float):
         return str(value)
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.3g}".rstrip(".")

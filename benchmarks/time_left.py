@@ -1,4 +1,4 @@
-"""How long the runs of a table still take, by the epochs that were done before."""
+"""Estimates how long the runs of a table still take, from the epochs that are finished."""
 
 import collections
 import itertools
@@ -8,20 +8,20 @@ from typing import NamedTuple
 
 
 class Work(NamedTuple):
-    """What a training has to do: its epochs, and the augmented views of an image in each."""
+    """The work of a training run: its epochs, and the augmented views of an image in each."""
 
     epochs: int
     views: int = 1
 
 
 class Progress(NamedTuple):
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
-        kind: runs of one kind take about as long.
-        work: the whole of it.
-        epochs: how many are done.
-        timed_epochs: how many of them were done in the time of `seconds`.
+        kind: runs of the same kind take about equally long.
+        work: of the whole run.
+        epochs: number of finished epochs.
+        timed_epochs: how many of them took the time `seconds`.
         seconds: of training and evaluation.
     """
 
@@ -35,12 +35,12 @@ class Progress(NamedTuple):
 def seconds_left(left: Sequence[Progress], ended: Sequence[Progress] = ()) -> float | None:
     """Seconds that runs still take, one after another; None before any epoch was timed.
 
-    Evaluations count as a part of the epochs. Runs of a kind of which none has been timed are taken
-    to be as fast as the others.
+    Evaluations count as part of the epochs. If no run of a kind has been timed, it is assumed to be
+    as fast as the others.
 
     Args:
-        left: runs that have something left to do.
-        ended: others, whose times are known.
+        left: runs that are not finished.
+        ended: other runs, whose times are known.
     """
     rates: dict[str, list[float]] = collections.defaultdict(list)  # seconds per view and epoch
     for run in (*left, *ended):

@@ -1,4 +1,4 @@
-"""What every benchmark shares: interleaved timing, the machine's name, the table and the JSON."""
+"""Shared by all benchmarks: interleaved timing, the machine's description, the table, the JSON."""
 
 import argparse
 import gc
@@ -18,7 +18,7 @@ LOAD = Load()  # since the start of the program
 
 
 def arguments(description: str) -> argparse.ArgumentParser:
-    """A parser with what all benchmarks take: `--repeats` and `--json`."""
+    """A parser with the flags of all benchmarks: `--repeats` and `--json`."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5, help="of each case; medians are shown")
     parser.add_argument("--json", type=Path, help="file to write the results to")
@@ -26,13 +26,13 @@ def arguments(description: str) -> argparse.ArgumentParser:
 
 
 def interleaved(cases: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each call, in turns, so that a slow minute of the machine meets all cases.
+    """Times cases in turns, so that a slow minute of the machine affects all of them.
 
-    Each case is called once before, uncounted: it compiles and fills caches. A call must wait for
-    its result.
+    Each case is called once before, which is not counted, to compile and to fill caches. A call
+    must wait for its result.
 
     Returns:
-        {case: `repeats` seconds}, in the order in which they were measured.
+        {case: list of `repeats` seconds}, in the order in which they were measured.
     """
     for case in cases.values():
         case()
@@ -52,7 +52,7 @@ def medians(seconds: dict[str, list[float]]) -> dict[str, float]:
 def peak_mb(case: Callable[[], object]) -> float:
     """Largest resident memory of this process during a call, in MB (10^6 bytes). Linux only.
 
-    What was freed before and kept by the allocator counts, too.
+    Memory that was freed before but kept by the allocator counts, too.
     """
     Path("/proc/self/clear_refs").write_text("5")  # man 5 proc: sets VmHWM to VmRSS
     case()
@@ -99,15 +99,14 @@ def show(
     is_timed: bool = True,
     **metadata: object,
 ) -> None:
-    """Prints rows with the same keys as a Markdown table under the machine's name; writes the JSON.
-
+    """Prints rows as a Markdown table under the machine's description, and writes the JSON.
 
     Args:
         title: what was measured, one line.
-        rows: a dict per line; floats are shown with three significant digits.
+        rows: a dict per line, all with the same keys; floats have three significant digits.
         json_path: file for machine, metadata and rows, or None.
-        is_timed: whether they hold times, which others on the machine change; says so below.
-        metadata: what else belongs into the JSON, such as single timings.
+        is_timed: whether rows hold times; then a line is added if other processes were busy.
+        metadata: further content of the JSON, such as individual timings.
     """
     print(f"{title}\n{machine()}\n\n{markdown(rows)}")
     if is_timed and (line := LOAD.line()):

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-LARGEST = 1e-3  # difference that rounding may have grown to within a few dozen steps
+LARGEST = 1e-3  # difference to which rounding may grow within a few dozen steps
 
 
 def losses(run: pathlib.Path) -> np.ndarray:
@@ -19,7 +19,7 @@ def losses(run: pathlib.Path) -> np.ndarray:
 
 
 def bank(run: pathlib.Path) -> np.ndarray:
-    """The embeddings (N, D) of all images that the run ended with."""
+    """The embeddings (N, D) of all images at the end of the run."""
     with np.load(run / "checkpoints" / "last.npz") as arrays:
         return arrays["bank"]
 

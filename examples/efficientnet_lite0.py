@@ -31,7 +31,7 @@ STEM, HEAD = 32, 1280  # filters
 
 
 class Stage(NamedTuple):
-    """Blocks of one width, the first of which may halve the maps."""
+    """Blocks of one width, the first of which may halve the size of the maps."""
 
     blocks: int
     kernel_size: int
@@ -49,7 +49,7 @@ STAGES = (
     Stage(4, 5, 2, 6, 192),
     Stage(1, 3, 1, 6, 320),
 )
-# What the last layer at each resolution is called, by the number of its block.
+# Name of the last layer at each resolution, by the number of its block.
 NAMES = {2: "stage1", 4: "stage2", 10: "stage3", 15: "stage4"}
 
 
@@ -57,7 +57,7 @@ def build(image_size: int) -> keras.Model:
     """EfficientNet-Lite0 with fresh weights: images (B, S, S, 3) in 0..255 to unit rows (B, 1280).
 
     Args:
-        image_size: S, a multiple of 32: for other sizes PyTorch's fixed padding differs.
+        image_size: S, a multiple of 32, because PyTorch's fixed padding differs for other sizes.
     """
     images, x = normalised_input((image_size, image_size, 3), (MEAN,) * 3, (STD,) * 3)
     x = _convolution(x, STEM, 3, stride=2, name="stem")
@@ -73,9 +73,10 @@ def build(image_size: int) -> keras.Model:
 
 
 def _block(x, stage: Stage, stride: int, prefix: str, name: str):
-    """1x1 to six times the width, depthwise, 1x1 without an activation; `name` is its last layer's.
+    """MobileNetV2's inverted residual block; `name` is the name of its last layer.
 
-    MobileNetV2's inverted residual.
+    A 1x1 convolution to `stage.expansion` times the width, a depthwise one, and a 1x1 without
+    activation.
     """
     shortcut = x
     if stage.expansion > 1:
@@ -104,11 +105,12 @@ def _batch_norm(x, name: str):
 
 
 def load(encoder: keras.Model, state: Mapping[str, Any]) -> None:
-    """Gives an encoder from `build` the weights of the PyTorch network.
+    """Copies the weights of the PyTorch network to an encoder from `build`.
 
     Args:
         encoder: changed in place.
-        state: `state_dict()` of `efficientnet_lite_pytorch.EfficientNet`; its classifier is unused.
+        state: `state_dict()` of `efficientnet_lite_pytorch.EfficientNet`; the classifier's weights
+            are not used.
     """
     _load_pair(encoder, state, "stem_conv", "stem_bn", "_conv_stem", "_bn0")
     number = 0
@@ -131,7 +133,7 @@ def load(encoder: keras.Model, state: Mapping[str, Any]) -> None:
 
 
 def _load_pair(encoder, state, conv: str, norm: str, their_conv: str, their_norm: str) -> None:
-    """A convolution and the BatchNorm after it."""
+    """Copies the weights of a convolution and the BatchNorm after it."""
     layer = encoder.get_layer(conv)
     kernel = np.asarray(state[f"{their_conv}.weight"])  # (out, in, h, w)
     is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
@@ -141,7 +143,7 @@ def _load_pair(encoder, state, conv: str, norm: str, their_conv: str, their_norm
 
 
 def largest_difference(encoder: keras.Model, network: Any, num_images: int = 4) -> float:
-    """Of the outputs of both on random images of the encoder's size, pooled and at unit length.
+    """Largest difference between the outputs on random images, pooled and scaled to unit length.
 
     Args:
         encoder: from `build`.

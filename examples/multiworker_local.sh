@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Trains AND on scikit-learn's digits by two processes of this machine, and once more by one alone,
-# and compares the runs. On two machines it is the same: each starts one process, with their two
-# addresses in TF_CONFIG. Takes about two minutes. The learning rate is low, so that rounding, of
-# which training makes more in each step, stays small enough to compare.
+# Trains AND on scikit-learn's digits with two processes on this machine, then with a single one,
+# and compares the runs. Two machines work in the same way: each starts one process, with both
+# addresses in TF_CONFIG. Takes about two minutes. The learning rate is low, so that rounding
+# errors, which grow in training, stay small enough for the comparison.
 #
 #   bash examples/multiworker_local.sh [FOLDER]
 set -euo pipefail
@@ -21,7 +21,7 @@ free_port() {
 
 addresses="\"127.0.0.1:$(free_port)\", \"127.0.0.1:$(free_port)\""
 
-tf_config() {  # of the process of this number
+tf_config() {  # of the process with this number
   echo "{\"cluster\": {\"worker\": [$addresses]}, \"task\": {\"type\": \"worker\", \"index\": $1}}"
 }
 

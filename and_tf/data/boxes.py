@@ -1,4 +1,4 @@
-"""Bounding boxes, the part of an image that shows what the data set is about."""
+"""Bounding boxes around the object that an image is about."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from PIL import Image
 
 
 def pixel_box(box: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
-    """A box in whole pixels, at least one each way.
+    """A box in whole pixels, at least one pixel high and wide.
 
     Args:
         box: (4,) float, ymin, xmin, ymax, xmax as fractions of the upright image.
-        height, width: of that image.
+        height, width: of that image in pixels.
 
     Returns:
         left, top, right and bottom, as `PIL.Image.crop` takes them.
@@ -27,7 +27,7 @@ def _interval(low: float, high: float, length: int) -> tuple[int, int]:
 
 
 def box_shapes(boxes: np.ndarray, shapes: np.ndarray) -> np.ndarray:
-    """(N, 2) int32: height and width in pixels of the boxes (N, 4) of images of shapes (N, 2)."""
+    """(N, 2) int32: height and width in pixels of boxes (N, 4) in images of shapes (N, 2)."""
     found = [
         (bottom - top, right - left) if height else (0, 0)
         for box, (height, width) in zip(boxes, shapes.tolist(), strict=True)
@@ -37,16 +37,16 @@ def box_shapes(boxes: np.ndarray, shapes: np.ndarray) -> np.ndarray:
 
 
 def crop_reduced(image: Image.Image, box: tuple[int, int, int, int], factor: int) -> Image.Image:
-    """A box cut from an image that was decoded smaller.
+    """Cuts a box from an image that was decoded at a reduced size.
 
     Args:
-        image: by `factor` smaller than the one that the box is of.
-        box: left, top, right and bottom.
+        image: reduced by `factor`.
+        box: left, top, right and bottom in pixels of the full size.
         factor: 1, 2, 4 or 8.
 
     Returns:
-        PIL image, `factor` times smaller than the box. Pixels lie where they do in the whole image
-        even if the box begins between those of the smaller one.
+        PIL image, `factor` times smaller than the box. Its content is not shifted even if the box
+        begins between two pixels of the reduced image.
     """
     if factor == 1:
         return image.crop(box)

@@ -1,4 +1,4 @@
-"""Decoded images kept in memory; no result depends on how much fits."""
+"""Decoded images kept in memory; results do not depend on how many fit."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from and_tf.data.subsets import batches
 
 @dataclass(eq=False, repr=False)
 class CachedSource:
-    """A source with its images at one size in memory: the very same images, sooner.
+    """A source whose images at one size are held in memory: the same images, loaded faster.
 
     Args:
-        source: what is kept in memory.
-        images: (N, S, S, 3) uint8, what `source.load` gives at the size S; None where only
+        source: whose images are kept.
+        images: (N, S, S, 3) uint8, what `source.load` returns at the size S; None if only
             originals are kept.
         is_whole: whether all training crops are cut from these images; see `and_tf.data.crops`.
-        originals: decoded images that the other crops are cut from, filled as they are used.
+        originals: decoded images that the other crops are cut from, added as they are used.
     """
 
     source: ArraySource | EncodedSource
@@ -75,7 +75,7 @@ class CachedSource:
         return self.source.load_crops(indices, noise, augmentation, self.originals)
 
     def take(self, indices: Sequence[int] | np.ndarray | slice) -> CachedSource:
-        """The source of the images at `indices`, in their order."""
+        """A source of the images at `indices`, in that order."""
         rows = np.arange(len(self))[indices]
         source = self.source.take(rows)
         images = None if self.images is None else self.images[rows]
@@ -88,18 +88,18 @@ def cached(
     budget_bytes: int = 4 << 30,
     sharing: Sharing = ALONE,
 ) -> ArraySource | EncodedSource | CachedSource:
-    """Decodes all images once at one size, if they fit the budget; else gives the source back.
+    """Decodes all images once at one size if they fit the budget, else returns the source itself.
 
     Args:
-        source: what to decode.
+        source: the images.
         size: S, side in pixels of the images that are evaluated.
-        budget_bytes: the most memory that decoded images may take: those at the size S, and what
-            is left for decoded originals of photos, which training crops are cut from.
-        sharing: the processes that read the source together. Of several none decodes all images of
-            files; each keeps the originals that it has come to use.
+        budget_bytes: the most memory that decoded images may take: those of size S, and with what
+            remains the decoded originals of photos, from which training crops are cut.
+        sharing: the processes that read the source together. If there are several, none of them
+            decodes all image files; each keeps the originals that it has used.
 
     Returns:
-        A source that loads the very same images, with the same fingerprint.
+        A source that loads exactly the same images, with the same fingerprint.
     """
     needed = len(source) * size * size * 3
     if sharing.size > 1 and isinstance(source, EncodedSource):
@@ -119,7 +119,7 @@ def cached(
 def whole_images(
     source: ArraySource | EncodedSource | CachedSource, size: int
 ) -> np.ndarray | None:
-    """(N, size, size, 3) uint8 that all training crops are cut from, where they are in memory."""
+    """(N, size, size, 3) uint8 that all training crops are cut from; None if not in memory."""
     if isinstance(source, EncodedSource) or source.images is None:
         return None
     if source.images.shape[1:3] == (size, size):

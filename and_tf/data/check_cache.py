@@ -1,7 +1,7 @@
 """The checks of a folder's image files, kept from one start to the next in the user's cache folder.
 
-One file for each folder and kind of check, written whole and renamed, so that processes beside
-each other may write it; what cannot be read or written there is done without.
+There is one file for each folder and kind of check. It is written whole and then renamed, so that
+several processes may write it at once. If it cannot be read or written, work continues without it.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A file that has just been written may change again within the clock's tick, size and times alike.
+# A file that has just been written may change again within the same clock tick, which would leave
+# its size and times as they are.
 SETTLED_SECONDS = 2.0
 COLUMNS = {"sizes": np.int64, "mtimes": np.int64, "ctimes": np.int64, "checksums": np.uint32}
 
 
 class FoundChecks(NamedTuple):
-    """Checks of files in their order, to be completed where they are not known.
+    """Checks of files in their order; those that are not known are yet to be filled in.
 
     Attributes:
         is_known: (N,) bool.
@@ -43,14 +44,14 @@ class FoundChecks(NamedTuple):
 
 
 class KnownChecks:
-    """Checks of former starts.
+    """Checks made by earlier starts.
 
     Args:
-        path: of the file that holds them.
+        path: the file that holds them.
 
     Attributes:
-        names: of the files, joined by zeros.
-        columns: {name: (N,) or (N, 2)}; see `COLUMNS`, and `shapes`.
+        names: names of the checked files, joined by zero bytes.
+        columns: {name: (N,) or (N, 2)}: those of `COLUMNS`, and `shapes`.
     """
 
     def __init__(self, path: Path):
@@ -62,14 +63,14 @@ class KnownChecks:
             self.names, self.columns = _read(path)
         except FileNotFoundError:
             pass
-        except Exception as error:  # by a kill, a full disk or another version: check anew
+        except Exception as error:  # after a kill, a full disk or another version: check again
             logger.debug("%s cannot be read (%s)", path, error)
 
     def __len__(self) -> int:
         return len(self.columns["sizes"]) if self.columns else 0
 
     def checks_of(self, names: Sequence[str], states: FileStates) -> FoundChecks:
-        """The checks of files that have not changed since."""
+        """The checks of files that have not changed since they were made."""
         found = FoundChecks(
             np.zeros(len(names), bool),
             np.zeros(len(names), np.uint32),
@@ -87,10 +88,10 @@ class KnownChecks:
         return found
 
     def _same_names(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of those names that are known, and their places among these."""
+        """Rows of the names that are known, and their places among the known names."""
         if not len(self):
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
-        if _joined(names) == self.names:  # as ever, and a dictionary of a million names is large
+        if _joined(names) == self.names:  # the usual case, without a dictionary of a million names
             return np.arange(len(names)), np.arange(len(names))
         known = {name: place for place, name in enumerate(self.names.split(b"\0"))}
         places = np.fromiter((known.get(_bytes(name), -1) for name in names), np.int64, len(names))
@@ -104,11 +105,11 @@ class KnownChecks:
         found: FoundChecks,
         is_valid: np.ndarray,
     ) -> None:
-        """Keeps the checks of valid files that were not written a moment ago.
+        """Stores the checks of valid files, except those that were modified a moment ago.
 
         Args:
             names, states: of the files.
-            found: their checks, of which `is_known` says which were known before.
+            found: their checks; `is_known` marks those that were known before.
             is_valid: (N,) bool, which files can be read.
         """
         if found.is_known.all() and len(names) == len(self):
@@ -121,21 +122,22 @@ class KnownChecks:
         kept = names if len(rows) == len(names) else [names[row] for row in rows.tolist()]
         try:
             _write(self.path, kept, columns)
-        except OSError as error:  # a home that is read-only or full
+        except OSError as error:  # a home folder that is read-only or full
             logger.debug("%s cannot be written (%s)", self.path, error)
 
 
 def cache_folder() -> Path:
-    """Where this package keeps what it can find out again, in the user's cache folder.
+    """Where this package caches what can be computed again, in the user's cache folder.
 
-    A user without a home, as in a container, has none: then a place that holds nothing.
+    A user without a home folder, as in a container, has none: then a path below /dev/null, where
+    nothing can be stored.
     """
     root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(os.devnull if root.startswith("~") else root) / "and_tf"
 
 
 def read(folder: Path, decode: bool, with_checksum: bool) -> KnownChecks:
-    """Checks of the files in a folder, as thorough as asked for."""
+    """The known checks of the files in a folder, of the requested thoroughness."""
     key = f"{os.path.realpath(folder)}\n{decode} {with_checksum}"
     name = hashlib.sha256(os.fsencode(key)).hexdigest()[:32]
     return KnownChecks(cache_folder() / "image_files" / f"{name}.npz")
@@ -168,11 +170,11 @@ def _write(path: Path, names: Sequence[str], columns: dict[str, np.ndarray]) -> 
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes an .npz file whole or not at all; not compressed, which would take longer than all."""
+    """Writes an .npz file whole or not at all; compressing would take longer than all the rest."""
 
     def write(partial: Path) -> None:
         with open(partial, "wb") as file:  # a file: savez would add a suffix to a name
             np.savez(file, **arrays)  # type: ignore[arg-type]
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_by(path, write, is_durable=False)  # it can be made again
+    replace_by(path, write, is_durable=False)  # it can be computed again

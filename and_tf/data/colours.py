@@ -15,20 +15,20 @@ REFUSED = {
 
 
 def check_mode(image: Image.Image) -> None:
-    """Refuses, before anything is decoded, pixels that cannot be made RGB.
+    """Refuses pixels that cannot be converted to RGB, before anything is decoded.
 
     Raises:
-        ValueError: says of what kind they are.
+        ValueError: names the kind of pixels.
     """
     if image.mode in REFUSED:
         raise ValueError(REFUSED[image.mode])
 
 
 def set_transparent_value(image: Image.Image) -> None:
-    """Makes the transparent value of a PNG one of the pixels that Pillow decodes.
+    """Converts the transparent value of a PNG to the scale of the pixels that Pillow decodes.
 
-    Pillow scales grey of 2 and 4 bits to 8 and cuts colours of 16 bits to 8, but gives their
-    transparent value as the file has it. Called before the pixels are loaded.
+    Pillow scales 2-bit and 4-bit grey to 8 bits and cuts 16-bit colours to 8, but returns their
+    transparent value as it stands in the file. Call this before the pixels are loaded.
     """
     value: Any = image.info.get("transparency")
     tile = getattr(image, "tile", ())
@@ -39,11 +39,11 @@ def set_transparent_value(image: Image.Image) -> None:
         image.info["transparency"] = tuple(part >> 8 for part in value)
 
 
-STRIP_PIXELS = 4 << 20  # converted at a time: a step of it takes up to 40 bytes a pixel
+STRIP_PIXELS = 4 << 20  # converted at a time: a conversion takes up to 40 bytes per pixel
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """An image of mode RGB; transparency is laid over white."""
+    """Converts an image to mode RGB; transparency is laid over white."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
     tags = getattr(image, "tag_v2", {})  # of a TIFF

@@ -1,10 +1,9 @@
 """What a training step sees of one image, before flips and colours.
 
-A crop is cut from the original photo, as RandomResizedCrop means it, not from a thumbnail. Only
-a square image of at most the training size S is first enlarged to S x S (which changes nothing at
-S x S) and given whole, for `augmentation.crop` to cut on floats, all images of a batch at once:
-crops of small images are small, and there both the whole pixels of a box on the original and
-rounding to 8 bits would show.
+A crop is cut from the original photo, as in RandomResizedCrop, not from a thumbnail. The exception
+is a square image of at most the training size S: it is enlarged to S x S and returned whole, and
+`augmentation.crop` cuts all images of a batch at once, on floats. Crops of small images are small,
+so cutting them at whole pixels of the original and rounding to 8 bits would be noticeable.
 """
 
 from __future__ import annotations
@@ -20,18 +19,18 @@ from and_tf.data.decode import largest_reduction, square, with_image
 if TYPE_CHECKING:
     from and_tf.data.settings import AugmentationSettings
 
-MARGIN = 2  # a JPEG is decoded smaller as long as a crop keeps this many times the size it gets
-UNREDUCED = 2 * MARGIN  # times the training size: below it no crop is decoded smaller
+MARGIN = 2  # a JPEG is decoded smaller as long as a crop keeps this multiple of its final size
+UNREDUCED = 2 * MARGIN  # times the training size; below it no image is decoded smaller
 
 
 class TrainingImage(NamedTuple):
     """An image of a step.
 
     Attributes:
-        pixels: (S, S, 3) uint8, or (V, S, S, 3) of several views.
+        pixels: (S, S, 3) uint8, or (V, S, S, 3) for several views.
         is_cropped: whether they are random crops, rather than the whole image.
-        original: the decoded image where every crop of it is cut from these very pixels, so that
-            it may be kept in memory; or None.
+        original: the decoded image if every crop of it is cut from the same pixels, so that it may
+            be kept in memory; else None.
     """
 
     pixels: np.ndarray
@@ -40,7 +39,7 @@ class TrainingImage(NamedTuple):
 
 
 def is_whole(height: int, width: int, size: int) -> bool:
-    """Whether a training image is given whole and cut on floats later."""
+    """Whether a training image is returned whole and cropped on floats later."""
     return height == width <= size
 
 
@@ -50,18 +49,18 @@ def training_image(
     settings: AugmentationSettings,
     box: np.ndarray | None = None,
 ) -> TrainingImage:
-    """The random crop of an image, or the image where it is small; see above.
+    """The random crop of an image, or the whole image if it is small; see above.
 
-    All views are cut from an image that is decoded once.
+    The image is decoded once for all views.
 
     Args:
         item: path, encoded bytes, or pixels (H, W, 3) uint8.
         noise: (VALUES_PER_IMAGE,) float32, or (V, VALUES_PER_IMAGE) for V views.
         settings: `image_size` and `crop_min_area` are used.
-        box: (4,) float, the part of a file that crops are cut from, see `boxes.pixel_box`.
+        box: (4,) float, the part of an image file that crops are cut from; see `boxes.pixel_box`.
 
     Raises:
-        BrokenImage: it cannot be decoded.
+        BrokenImage: if it cannot be decoded.
     """
     size = settings.image_size
     shape: tuple[int, int] = (0, 0)
@@ -88,9 +87,9 @@ def training_image(
 
 
 def for_each_view(images: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Whole images (..., S, S, 3) once for each view of their noise: (..., V, S, S, 3).
+    """Repeats whole images (..., S, S, 3) once for each view of their noise: (..., V, S, S, 3).
 
-    As they are, where the noise (..., VALUES_PER_IMAGE) is that of a single view.
+    They are returned as they are if the noise (..., VALUES_PER_IMAGE) is that of a single view.
     """
     shape = (*noise.shape[:-1], *images.shape[-3:])
     if images.shape == shape:
@@ -108,7 +107,7 @@ def _cut(image: Image.Image, shape: tuple[int, int], box: Box, size: int) -> np.
     """The box of an image, resized to (size, size, 3) uint8.
 
     Args:
-        image: the original, or decoded smaller.
+        image: the original, or the same image decoded smaller.
         shape: height and width of the original.
         box: in pixels of the original, enlarged where it is small.
     """
@@ -118,7 +117,7 @@ def _cut(image: Image.Image, shape: tuple[int, int], box: Box, size: int) -> np.
     reduction = round(height / image.height)
     left, top = box.left / reduction, box.top / reduction
     right, bottom = left + box.width / reduction, top + box.height / reduction
-    # Cropped to whole pixels first: a resize with a box would blend in what lies beside the box.
+    # Cropped to whole pixels first: a resize with a box would blend in pixels outside the box.
     outer = int(left), int(top), -int(-right // 1), -int(-bottom // 1)
     inner = left - outer[0], top - outer[1], right - outer[0], bottom - outer[1]
     resized = image.crop(outer).resize((size, size), Image.Resampling.BILINEAR, box=inner)

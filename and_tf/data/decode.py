@@ -33,23 +33,24 @@ def load_image(
     """Decodes an image file to RGB.
 
     EXIF rotation is applied, transparency is laid over white, 16-bit grey is scaled to 8 bits, and
-    an animation or a file of several pictures gives the first. A file that is broken beside its
-    pixels is read, and a warning logged that names it.
+    of an animation or a file with several pictures the first is taken. A file whose pixels are
+    intact but which is broken elsewhere is read, and a warning names it.
 
     Args:
         path_or_bytes: the path of a file, or its encoded bytes.
-        reduction: given height and width of the upright image, the factor 1, 2, 4 or 8 by which a
-            JPEG is decoded smaller: much faster for photos. Others are decoded at their size. The
-            factor must follow from what the image is decoded for, so that pixels do. Of a part
-            it is given that part's height and width.
-        box: (4,) float, the part that is wanted, see `boxes.pixel_box`; None for all of it.
+        reduction: returns the factor 1, 2, 4 or 8 by which a JPEG is decoded smaller, given height
+            and width of the upright image, or of the box if there is one; much faster for photos.
+            Other formats are decoded at full size. The factor may depend only on the shape and on
+            what the image is decoded for, so that the pixels do.
+        box: (4,) float, the part to return, see `boxes.pixel_box`; None for the whole image.
 
     Returns:
         PIL image of mode RGB.
 
     Raises:
-        BrokenImage: the image cannot be read, is corrupt, or has too many pixels: more than 179
-            million, unless it is a JPEG that can be decoded smaller; see `large_images`.
+        BrokenImage: if the image cannot be read, is corrupt, or has too many pixels: more than 179
+            million by default, unless it is a JPEG that can be decoded smaller; see
+            `large_images`.
     """
     return with_image(path_or_bytes, lambda image: image, reduction, box)
 
@@ -60,11 +61,11 @@ def with_image(
     reduction: Callable[[int, int], int] = lambda *shape: 1,
     box: np.ndarray | None = None,
 ) -> T:
-    """What a function makes of `load_image`, whose pixels count as in flight until it has done so.
+    """Applies a function to the result of `load_image`, whose pixels are in flight meanwhile.
 
     Args:
         path_or_bytes, reduction, box: see `load_image`.
-        use: makes something smaller of the image.
+        use: reduces the image to something smaller.
     """
     with pixels_in_flight() as take:
         return use(_decode(path_or_bytes, reduction, box, take))
@@ -76,7 +77,7 @@ def _decode(
     box: np.ndarray | None,
     take: Callable[[int], None],
 ) -> Image.Image:
-    """See `load_image`; `take` waits until so many pixels may be decoded."""
+    """See `load_image`; `take` waits until a number of pixels may be decoded."""
 
     def decoded(image: Image.Image) -> Image.Image:
         height, width = _counted_shape(image, take)
@@ -87,7 +88,7 @@ def _decode(
         full_width = image.width
         if factor > 1:
             image.draft(None, (image.width // factor, image.height // factor))
-            factor = factor if image.width < full_width else 1  # of what is no JPEG
+            factor = factor if image.width < full_width else 1  # not a JPEG
         if image.format != "PNG":
             take(image.width * image.height)
         image.load()
@@ -103,13 +104,13 @@ def _decode(
 
 
 def header_shape(path_or_bytes: str | Path | bytes) -> tuple[int, int]:
-    """Height and width of an upright image, from its header; raises whatever Pillow does."""
+    """Height and width of an upright image, from its header; raises whatever Pillow raises."""
     with pixels_in_flight() as take:
         return _of_mended(path_or_bytes, lambda image: _counted_shape(image, take))
 
 
 def _of_mended(path_or_bytes: str | Path | bytes, work: Callable[[Image.Image], T]) -> T:
-    """What a function makes of an opened image, mended where it is broken beside its pixels."""
+    """Applies a function to an opened image, mended if it is broken outside its pixels."""
     called = _name(path_or_bytes)
     called = called if isinstance(path_or_bytes, bytes) else os.path.abspath(called)
     with naming_image(called) as name:
@@ -141,7 +142,7 @@ def _of_opened(path_or_bytes: str | Path | bytes, work: Callable[[Image.Image], 
 
 
 def _unidentified(path_or_bytes: str | Path | bytes) -> ValueError:
-    """Says what is missing to read a photo that has the ending of another kind."""
+    """The error of a file that no reader knows; names the package that would read it."""
     start = path_or_bytes[:16] if isinstance(path_or_bytes, bytes) else b""
     if not isinstance(path_or_bytes, bytes):
         with open(path_or_bytes, "rb") as file:
@@ -159,12 +160,12 @@ def _name(path_or_bytes: str | Path | bytes) -> str:
 
 
 def reduction_to(at_least: int) -> Callable[[int, int], int]:
-    """The largest reduction that leaves both sides at least so many pixels, for `load_image`."""
+    """For `load_image`: the largest reduction that leaves both sides at least this many pixels."""
     return lambda height, width: largest_reduction(min(height, width) / at_least)
 
 
 def largest_reduction(at_most: float) -> int:
-    """The largest factor that a JPEG can be decoded smaller by."""
+    """The largest factor, up to `at_most`, by which a JPEG can be decoded smaller."""
     return next((factor for factor in (8, 4, 2) if factor <= at_most), 1)
 
 
@@ -176,7 +177,7 @@ def square(image: Image.Image, size: int) -> np.ndarray:
         size: side of the result in pixels.
 
     Returns:
-        (size, size, 3) uint8. An image of that size passes unchanged.
+        (size, size, 3) uint8. An image of that size is unchanged.
     """
     width, height = image.size
     if (width, height) != (size, size):
@@ -194,12 +195,12 @@ def centre(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def centre_start(side: int, size: int) -> int:
-    """Where the centre of `size` pixels begins in `side` pixels."""
+    """The first of the `size` central pixels among `side`."""
     return round((side - size) / 2)
 
 
 def resized_side(size: int, eval_crop: float) -> int:
-    """Pixels that the shorter side is resized to, where a centre of `size` is that part of it."""
+    """Pixels to resize the shorter side to, so that a centre of `size` is `eval_crop` of it."""
     return round(size / eval_crop)
 
 
@@ -209,12 +210,12 @@ def load_square(
     box: np.ndarray | None = None,
     eval_crop: float = 1.0,
 ) -> np.ndarray:
-    """An image file as evaluation, embedding and export see it: a function of file and size alone.
+    """An image file as evaluation, embedding and export see it.
 
-    The shorter side is resized with antialiasing and the centre cropped, from the original; of a
-    JPEG, from one that is decoded no smaller than twice `size`. With a box all of this is done to
-    that part of the image, and with `eval_crop` the centre covers so much of the shorter side, as
-    0.875 of it where 256 pixels are resized to and 224 kept.
+    The original is resized with antialiasing and its centre cropped; a JPEG is decoded at no less
+    than twice the size that its shorter side is resized to. With a box, all of this applies to that
+    part of the image. The centre covers the fraction `eval_crop` of the shorter side; 0.875 means
+    resize to 256, crop 224.
 
     Returns:
         (size, size, 3) uint8.
@@ -225,8 +226,8 @@ def load_square(
 
 
 def upright_shape(image: Image.Image) -> tuple[int, int]:
-    """Height and width once the EXIF rotation is applied, before anything is decoded."""
-    if image.format == "TIFF":  # Pillow turns it by itself
+    """Height and width with the EXIF rotation applied, before anything is decoded."""
+    if image.format == "TIFF":  # Pillow rotates it by itself
         return image.height, image.width
     try:
         is_turned = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
@@ -238,7 +239,7 @@ def upright_shape(image: Image.Image) -> tuple[int, int]:
 
 
 def _counted_shape(image: Image.Image, take: Callable[[int], None]) -> tuple[int, int]:
-    """`upright_shape`; the rotation of a PNG may stand behind its pixels, which Pillow decodes."""
+    """`upright_shape`; a PNG counts as decoded, because its rotation may follow its pixels."""
     if image.format == "PNG":
         take(image.width * image.height)
     return upright_shape(image)
@@ -255,7 +256,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def reason(error: BaseException) -> str:
-    """Why a file is no readable image, in a few words."""
+    """Why a file is not a readable image, in a few words."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error).partition("\n")[0] or type(error).__name__

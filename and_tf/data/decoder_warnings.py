@@ -1,4 +1,4 @@
-"""The warnings of Pillow, which name no file: logged with the name of the image being decoded."""
+"""Pillow's warnings do not name the file: they are logged with the image that is being decoded."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from and_tf.data.log_once import log_once
 
 logger = logging.getLogger(__name__)
 
-# Pillow warns from 89 megapixels on and refuses from 179 on; the refusal is enough. Filters are
-# set once, because `warnings.catch_warnings` is not safe in the threads that decode.
+# Pillow warns above 89 megapixels and refuses above 179; the refusal is enough. Filters are set
+# once, because `warnings.catch_warnings` is not safe in the threads that decode.
 warnings.filterwarnings("always", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", message="Corrupt EXIF data", category=UserWarning)
@@ -38,11 +38,11 @@ warnings.showwarning = _show
 
 @contextlib.contextmanager
 def naming_image(name: str) -> Iterator[str]:
-    """Has warnings of this thread logged with the name of an image, once for each image.
+    """Logs the warnings of this thread with the name of an image, once for each image.
 
     Args:
-        name: a path, or another description; within another `naming_image` that one's name stays,
-            for whoever began knows best which image it is.
+        name: a path, or another description. Within another `naming_image` the outer name is kept,
+            because the caller knows best which image it is.
 
     Yields:
         The name that is used.

@@ -1,4 +1,4 @@
-"""What processes that share a pass over all images give to one another."""
+"""Exchange of arrays between processes that share a pass over all images."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-TYPES = ("int32", "int64", "float32", "float64")  # that `Sharing.total` takes
-BLOCK_BYTES = 64 << 20  # that are exchanged at once
+TYPES = ("int32", "int64", "float32", "float64")  # accepted by `Sharing.total`
+BLOCK_BYTES = 64 << 20  # exchanged at once
 
 
 class Sharing(Protocol):
-    """The processes that share some work; each calls the same in the same order.
+    """The processes that share some work; each makes the same calls in the same order.
 
     Attributes:
-        number: of this process, from 0 on.
-        size: how many there are.
+        number: of this process, from 0.
+        size: number of processes.
     """
 
     number: int
@@ -24,11 +24,11 @@ class Sharing(Protocol):
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """The sum over all processes of arrays of one shape and one type, int32, int64, float32 or
-        float64. Zeros add nothing: a value that one process alone has arrives unchanged."""
+        float64. A value that is zero on all processes but one arrives unchanged."""
 
 
 class Alone:
-    """One process that has nobody to share with."""
+    """A single process, which shares with no other."""
 
     number, size = 0, 1
 
@@ -41,16 +41,16 @@ ALONE = Alone()
 
 
 def gathered(sharing: Sharing, part: np.ndarray, start: int, count: int) -> np.ndarray:
-    """The rows of all processes, on all.
+    """Gathers the rows of all processes, on all of them.
 
     Args:
         sharing: the processes.
-        part: (n, ...), the rows start .. start + n.
-        start: of this process; the parts of all follow one another.
-        count: N, of the rows of all.
+        part: (n, ...) of any type, rows start .. start + n - 1.
+        start: of this process; the parts of all processes follow one another.
+        count: N, number of rows of all processes together.
 
     Returns:
-        (N, ...) of the type of `part`, which is any.
+        (N, ...) of the type of `part`.
     """
     if sharing.size == 1:
         return part
@@ -62,7 +62,7 @@ def gathered(sharing: Sharing, part: np.ndarray, start: int, count: int) -> np.n
 
 
 def _total_of_any(sharing: Sharing, rows: np.ndarray) -> np.ndarray:
-    """`Sharing.total` of rows that one process alone has, also of types that it does not take."""
+    """`Sharing.total` of rows that only one process has, also of types that it does not accept."""
     if rows.dtype in TYPES:
         return sharing.total(rows)
     raw = np.ascontiguousarray(rows).view(np.uint8).reshape(-1)
@@ -74,9 +74,9 @@ def _total_of_any(sharing: Sharing, rows: np.ndarray) -> np.ndarray:
 def from_first(
     sharing: Sharing, compute: Callable[[], np.ndarray], shape: tuple[int, ...], dtype: Any
 ) -> np.ndarray:
-    """What the first process computes, an array of this shape and type, on all.
+    """An array of this shape and type that the first process computes, on all processes.
 
-    It is for what would take the others as long, or come out differently on another machine.
+    For what would take the other processes as long, or differ on another machine.
     """
     if sharing.size == 1:
         return compute()
@@ -86,7 +86,7 @@ def from_first(
 
 
 def row_blocks(rows: np.ndarray, copies: int = 1) -> Iterator[slice]:
-    """Slices of rows (N, ...), so many copies of which take at most `BLOCK_BYTES`."""
+    """Slices of rows (N, ...), each small enough that its copies take at most `BLOCK_BYTES`."""
     row_bytes = max(1, copies * rows.nbytes // max(1, len(rows)))
     step = max(1, BLOCK_BYTES // row_bytes)
     for start in range(0, len(rows), step):

@@ -11,10 +11,10 @@ _latest: collections.deque[UserError] = collections.deque(maxlen=64)  # of all p
 
 
 def recorded(function: Callable, failures: list[UserError] | None = None) -> Callable:
-    """The function, which also keeps each `UserError` that it raises, and adds it to a list.
+    """Wraps a function so that each `UserError` it raises is kept, and added to a list if given.
 
-    TensorFlow hands on an exception of `tf.numpy_function` as text; whoever iterates over the
-    pipeline finds the exception itself in the list, or by `cause_of`.
+    TensorFlow passes an exception from `tf.numpy_function` on as text only; code that iterates over
+    the pipeline finds the exception itself in the list, or with `cause_of`.
     """
 
     @functools.wraps(function)
@@ -31,6 +31,6 @@ def recorded(function: Callable, failures: list[UserError] | None = None) -> Cal
 
 
 def cause_of(error: Exception) -> UserError | None:
-    """The error of a pipeline that TensorFlow reports by its text; None if it is another one."""
+    """The `UserError` whose text TensorFlow reports; None if the error is a different one."""
     text = str(error)
     return next((failure for failure in _latest if str(failure) in text), None)

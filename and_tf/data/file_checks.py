@@ -1,7 +1,7 @@
-"""What a start needs to know of image files, each read once: header, size and checksum.
+"""What a start needs to know about image files, each read once: header, size and checksum.
 
 The checks are kept in the user's cache folder, so that the next start reads only files that are
-new or have changed. What is found lies in arrays: there may be a million files.
+new or have changed. Results are stored in arrays, since there may be a million files.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from and_tf.data.reading import opened, read_bytes, with_patience
 from and_tf.data.same_files import check_same_files, merged
 from and_tf.errors import BrokenImage, NotFound, Unreachable, UserError
 
-CHECKED_BYTES = 4 << 30  # larger sets are compared by names and sizes alone: reading takes minutes
-# In place of a file's time: it was not read here at the start, but on the disk of another process.
+CHECKED_BYTES = 4 << 30  # larger sets are compared only by names and sizes: reading takes minutes
+# In place of a file's time: at the start it was read on another process's disk, not here.
 READ_ELSEWHERE = -2
 
 
 class FileChecks(NamedTuple):
-    """Of files in their order.
+    """Checks of files, in their order.
 
     Attributes:
         sizes: (N,) int64, bytes.
         mtimes: (N,) int64, time of the last change in nanoseconds; or `READ_ELSEWHERE`.
         checksums: (N,) uint32, CRC-32 of the content; None for sets above `CHECKED_BYTES`.
         shapes: (N, 2) int32, height and width in pixels; 0 where the file is broken.
-        reasons: why a file is no readable image; None where it is one.
-        files: (N,) int64, the row of the first name of each file: hard links share it.
+        reasons: why each file is not a readable image; None where it is.
+        files: (N,) int64, the row of the first name of each file, which its hard links share.
     """
 
     sizes: np.ndarray
@@ -53,7 +53,7 @@ class FileChecks(NamedTuple):
     files: np.ndarray
 
     def take(self, rows: np.ndarray) -> FileChecks:
-        """The checks of some files; what was the first name of a file may be missing."""
+        """The checks of some files, each its own first name, since that name may be missing."""
         return FileChecks(
             self.sizes[rows],
             self.mtimes[rows],
@@ -65,7 +65,7 @@ class FileChecks(NamedTuple):
 
 
 class Check(NamedTuple):
-    """Of one file; see `FileChecks`."""
+    """Check of one file; see `FileChecks`."""
 
     checksum: int
     shape: tuple[int, int]
@@ -75,14 +75,14 @@ class Check(NamedTuple):
 def check_files(
     folder: Path, names: Sequence[str], decode: bool = False, sharing: Sharing = ALONE
 ) -> FileChecks:
-    """Checks image files, those that the cache does not know in threads.
+    """Checks image files; those that the cache does not know are opened in threads.
 
     Args:
-        folder: in which they lie.
+        folder: the folder that holds them.
         names: their paths relative to it.
-        decode: whether all pixels are decoded; else only the header is read.
-        sharing: the processes that see these files; each opens a part of them, and all get all
-            checks.
+        decode: whether to decode all pixels; else only the header is read.
+        sharing: the processes that see these files; each opens a part of them, and all receive
+            all checks.
 
     Raises:
         UserError: if several processes see different files.
@@ -114,7 +114,7 @@ def check_files(
 
 
 def _forget_too_large(found: check_cache.FoundChecks, states: FileStates) -> None:
-    """Files that a lower limit refuses now are unknown: their check says so."""
+    """Marks files as unknown that a lower limit now refuses: checking them again reports that."""
     found.is_known[found.shapes.prod(axis=1, dtype=np.int64) > most_pixels()] = False
     found.is_known[states.sizes > most_encoded_bytes()] = False
 
@@ -134,10 +134,10 @@ def _check_unknown(
     decode: bool,
     with_checksum: bool,
 ) -> list[str | None]:
-    """Opens the files of the own part of which nothing is known, and fills in their checks.
+    """Opens the unknown files of this process's part and fills in their checks.
 
     Returns:
-        Why files are no readable images; None of the others.
+        Why each file is not a readable image; None for the others.
     """
     reasons: list[str | None] = [None] * len(names)
 
@@ -159,18 +159,18 @@ def _shared(
     states: FileStates,
     sharing: Sharing,
 ) -> tuple[np.ndarray, check_cache.FoundChecks]:
-    """What all processes have checked, each its own part.
+    """Combines what the processes have checked, each its own part.
 
     Args:
         found: checks of the files here; filled in where another process read the same disk.
-        reasons: why files of the own part are broken; those of the others are filled in.
-        is_own: (N,) bool, the own part.
+        reasons: why files of this process's part are broken; the others are filled in.
+        is_own: (N,) bool, the part of this process.
         states: of the files here.
         sharing: the processes.
 
     Returns:
-        (N,) bool, which of the files that were checked are those on the disk here, rather than of
-        the same path on another disk, by their times in nanoseconds; and the checks of all.
+        (N,) bool, which of the checked files are those on the disk here, rather than files of the
+        same path on another disk, judged by their times in nanoseconds; and the checks of all.
     """
     count, start = len(is_own), int(share(len(is_own), sharing.number, sharing.size)[0])
 
@@ -195,15 +195,16 @@ def _check_same_content(
     checks: check_cache.FoundChecks,
     is_compared: np.ndarray,
 ) -> None:
-    """Compares files that an earlier start has read here with what other processes have read.
+    """Compares files that an earlier start read here with what other processes have read.
 
     Args:
         folder, names: of the files.
-        found, checks: of the files here, and of all processes.
+        found: checks of the files here.
+        checks: those of all processes.
         is_compared: (N,) bool.
 
     Raises:
-        UserError: if one has other bytes; names it.
+        UserError: if the bytes of a file differ; names it.
     """
     differing = np.flatnonzero(is_compared & (found.checksums != checks.checksums))
     if len(differing):
@@ -215,7 +216,7 @@ def _check_same_content(
 
 
 def _check(path: str, decode: bool, with_checksum: bool) -> Check:
-    """Opens a file once; reads no more of it than its header where nothing else is asked for."""
+    """Opens a file once, and reads only its header unless more is needed."""
     try:
         content = with_patience(path, lambda: _content(path, is_whole=decode or with_checksum))
         if isinstance(content, str):
@@ -235,7 +236,7 @@ def _check(path: str, decode: bool, with_checksum: bool) -> Check:
 
 
 def _content(path: str, is_whole: bool) -> bytes | str:
-    """The content of a file, or its start; or why it has none, before anything would hang."""
+    """The content of a file or its start, or why it is not read, before a read could hang."""
     with opened(path) as descriptor:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):

@@ -1,4 +1,4 @@
-"""What the file system says of image files, a million of which may be in a folder."""
+"""Sizes and times of image files, of which a folder may hold a million."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _WORD = 2**64 - 1
 
 
 class FileStates(NamedTuple):
-    """What the file system says of files in their order; -1 of those that are not there.
+    """Sizes and times of files in their order; -1 for files that do not exist.
 
     Attributes:
         sizes: (N,) int64, bytes.
-        mtimes, ctimes: (N,) int64, time of the last change of the content, and of the file's
-            entry, in nanoseconds; the second tells also an edit that sets the first one back.
-        files: (N,) int64, the row of the first name of each file; hard links share it.
+        mtimes, ctimes: (N,) int64, in nanoseconds: time of the last change of the content, and of
+            the inode; the second also reveals an edit that sets the first one back.
+        files: (N,) int64, the row of the first name of each file, which its hard links share.
     """
 
     sizes: np.ndarray
@@ -55,20 +55,20 @@ def file_states(folder: Path, names: Sequence[str]) -> FileStates:
 
 
 def _find_hard_links(states: FileStates, devices: np.ndarray, inodes: np.ndarray) -> None:
-    """Fills in the first name of each file that has several.
+    """Fills in the first name of each file that has several names.
 
-    Some network file systems number files by 0, or two by one number: 0 tells nothing, and names
-    of one file have one size and time, too.
+    Some network file systems give files the inode 0, or two files the same inode. So 0 is ignored,
+    and names count as one file only if size and times agree, too.
 
     Args:
         states: of N files.
-        devices, inodes: (N,) uint64, 0 of files with one name.
+        devices, inodes: (N,) uint64, 0 for files with one name.
     """
     rows = np.flatnonzero(inodes)
     if not len(rows):
         return
     keys = np.stack([inodes, devices, *(a.view(np.uint64) for a in states[:2])])[:, rows]
-    order = np.lexsort(keys)  # stable: the rows of each file rise
+    order = np.lexsort(keys)  # stable: the rows of each file ascend
     is_first = np.ones(len(rows), bool)
     is_first[1:] = (keys[:, order[1:]] != keys[:, order[:-1]]).any(axis=0)
     firsts = rows[order[is_first]]
@@ -76,7 +76,7 @@ def _find_hard_links(states: FileStates, devices: np.ndarray, inodes: np.ndarray
 
 
 def _state(path: str) -> os.stat_result | None:
-    """What the file system says of a file; None where it is gone, or has no name of a file."""
+    """The `stat` of a file; None if it is gone, or its name is not valid as a file's."""
     try:
         return os.stat(path)
     except ValueError:
@@ -88,7 +88,7 @@ def _state(path: str) -> os.stat_result | None:
 
 
 def run_through(parts: Iterable[int], count: int, description: str) -> None:
-    """Runs through the parts of some work and shows how far it is."""
+    """Iterates over the parts of some work and shows progress."""
     with progress_bar(count, description) as progress:
         for done in parts:
             progress.update(done)

@@ -6,9 +6,9 @@ import importlib.util
 
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
-# Only what is asked for: Pillow has other readers (EPS, PDF, ...), which are no photos.
+# Only these: Pillow has other readers (EPS, PDF, ...), whose files are not photos.
 READERS = {
-    "JPEG": ("jpg", "jpeg", "jpe", "jfif", "mpo"),  # of an .mpo file the first picture
+    "JPEG": ("jpg", "jpeg", "jpe", "jfif", "mpo"),  # the first picture of an .mpo file
     "PNG": ("png", "apng"),
     "BMP": ("bmp",),
     "GIF": ("gif",),
@@ -22,26 +22,26 @@ READERS = {
 }
 INSTALL = {"AVIF": "pip install 'pillow>=11.3'", "HEIF": "pip install pillow-heif"}
 
-# Photos that are not read; other files beside photos are nothing to worry about.
+# Photos that cannot be read; other files among photos are nothing to worry about.
 OTHER_PHOTOS = (
     *("3fr", "arw", "cr2", "cr3", "crw", "dng", "erf", "exr", "hdr", "ico", "jxl", "jxr", "kdc"),
     *("mrw", "nef", "nrw", "orf", "pcx", "pef", "pfm", "psb", "psd", "qoi", "raf", "raw", "rw2"),
     *("sr2", "srf", "srw", "svg", "tga", "x3f", "xcf"),
 )
 
-# Metadata is not used, but for the orientation, and Pillow refuses the image for 1 MB of text.
+# Metadata is not used except for the orientation, but Pillow refuses an image with 1 MB of text.
 PngImagePlugin.MAX_TEXT_CHUNK = max(PngImagePlugin.MAX_TEXT_CHUNK, 64 << 20)
 
-# Grey of 16 bits where white is 0, which Pillow knows in one order of bytes; `colours` inverts it.
+# 16-bit grey where white is 0, which Pillow knows in only one byte order; `colours` inverts it.
 TiffImagePlugin.OPEN_INFO.setdefault(
     (TiffImagePlugin.MM, 0, (1,), 1, (16,), ()), ("I;16B", "I;16B")
 )
 
 
 def _register() -> tuple[str, ...]:
-    """Names of the readers that this installation has, all of them registered.
+    """Registers all readers that this installation has, and returns their names.
 
-    At once, because threads that decode must not do it side by side.
+    Done at import, because decoding threads must not do it concurrently.
     """
     Image.init()
     if importlib.util.find_spec("pillow_heif") is not None:
@@ -59,22 +59,22 @@ EXTENSIONS = tuple(
 
 
 def install_line(ending: str) -> str:
-    """The command after which files of that ending are read too; empty where there is none."""
+    """The command that installs a reader for files with this ending; empty if there is none."""
     return next((install_line_of(name) for name in INSTALL if ending in READERS[name]), "")
 
 
 def install_line_of(reader: str) -> str:
-    """The command that brings a reader; empty where it is there, or nothing brings it."""
+    """The command that installs a reader; empty if it is installed, or if there is no command."""
     return "" if reader in FORMATS else INSTALL.get(reader, "")
 
 
 def is_photo(ending: str) -> bool:
-    """Whether files of that ending are photos, of whatever kind."""
+    """Whether files with this ending are photos of any kind."""
     return ending in OTHER_PHOTOS or any(ending in endings for endings in READERS.values())
 
 
 def reader_of(start: bytes) -> str:
-    """AVIF or HEIF where a file begins so; they often have the ending of a JPEG."""
+    """AVIF or HEIF if a file begins like one, else empty; they often have the ending of a JPEG."""
     if start[4:8] != b"ftyp":
         return ""
     brand = start[8:12]

@@ -1,7 +1,7 @@
 """Height and width from the first bytes of an ordinary JPEG or PNG file, without Pillow.
 
-Pillow needs about 100 microseconds to open a file, this 5 to 10, which matters for a million files.
-It answers only where Pillow would open the file and say the same; the rest is left to Pillow.
+Pillow takes about 100 microseconds to open a file, this 5 to 10, which matters for a million files.
+It answers only if Pillow would open the file and return the same; the rest is left to Pillow.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import zlib
 
 from PIL import Image
 
-START_BYTES = 32 << 10  # of a file: the headers of nearly all lie within
+START_BYTES = 32 << 10  # of a file; holds the header of nearly all
 TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
 _FRAMES = (0xC0, 0xC1, 0xC2)
@@ -21,7 +21,7 @@ _FIELD = struct.Struct(">HBHHB").unpack_from  # length, bits, height, width, com
 
 
 def plain_shape(content: bytes) -> tuple[int, int] | None:
-    """Height and width of the upright image; None where Pillow must be asked.
+    """Height and width of the upright image; None if it has to be left to Pillow.
 
     Args:
         content: of a file, or its first `START_BYTES`.
@@ -33,14 +33,14 @@ def plain_shape(content: bytes) -> tuple[int, int] | None:
             shape = _png_shape(content)
         else:
             return None
-    except (IndexError, struct.error):  # it ends within its header
+    except (IndexError, struct.error):  # the content ends within the header
         return None
-    most = Image.MAX_IMAGE_PIXELS  # beyond, Pillow has something to say
+    most = Image.MAX_IMAGE_PIXELS  # above it Pillow warns or refuses
     return shape if shape and most and 0 < shape[0] * shape[1] <= most else None
 
 
 def _jpeg_shape(content: bytes) -> tuple[int, int] | None:
-    """Walks over the segments up to the first scan."""
+    """Walks through the segments up to the first scan."""
     shape, orientation, at = None, 0, 2
     while True:
         if content[at] != 0xFF:
@@ -74,21 +74,21 @@ def _are_tables(content: bytes, at: int, end: int) -> bool:
 
 
 def _is_known(marker: int, content: bytes, begin: int, end: int) -> bool:
-    """Whether an APP segment has the form that Pillow takes without a question."""
+    """Whether an APP segment has a form that Pillow accepts and that does not affect the shape."""
     if marker == 0xE0:
         return end - begin >= 14 or not content.startswith(b"JFIF", begin)
-    if marker == 0xE2:  # a colour profile; of several pictures (MPF) Pillow knows more
+    if marker == 0xE2:  # a colour profile; files of several pictures (MPF) are left to Pillow
         return content.startswith(b"ICC_PROFILE\0", begin) and end - begin >= 14
     return marker == 0xEE and (end - begin >= 12 or not content.startswith(b"Adobe", begin))
 
 
-# Bytes of the types of TIFF.
+# Size in bytes of each TIFF type.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 _ORIENTATION, _SHORT = 0x0112, 3
 
 
 def _orientation(exif: bytes) -> int:
-    """Of a directory without any fault: its orientation, 1 where it has none; else 0."""
+    """The orientation in a faultless EXIF directory, 1 if it has none; 0 if there is a fault."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None:
         return 0
@@ -117,7 +117,7 @@ _SHORTEST = {b"PLTE": 3, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"bKGD
 
 
 def _png_shape(content: bytes) -> tuple[int, int] | None:
-    """Walks over the chunks up to the pixels."""
+    """Walks through the chunks up to the pixels."""
     length, kind, width, height = struct.unpack_from(">I4sII", content, 8)
     is_plain = content[24:26] in _ORDINARY_COLOURS and content[27] == 0
     if (length, kind) != (13, b"IHDR") or not is_plain or not _has_checksum(content, 8, 33):

@@ -1,4 +1,4 @@
-"""CIE Lab of sRGB colours, for white D65 as seen by the observer of 2 degrees, and back."""
+"""Conversion between sRGB and CIE Lab, for the white point D65 and the 2-degree observer."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ TO_XYZ = np.array(
 )
 _FROM_RED, _FROM_GREEN, _FROM_BLUE = (TO_XYZ / np.array(WHITE)[:, None]).T.tolist()
 
-# Where a power and the line that takes its place near black meet.
+# Where the power law meets the line that replaces it near black.
 LINEAR_BELOW = 0.04045  # of sRGB
 CUBE_ROOT_FROM, SLOPE, OFFSET = 0.008856, 7.787, 16 / 116  # of Lab
 
 
 def lab_from_rgb(images: Any) -> Any:
-    """Lab of sRGB colours.
+    """Converts sRGB colours to Lab.
 
-    Elementwise operations alone: a product of matrices on a GPU in TensorFloat-32 would round
-    its factors to 11 significant bits.
+    Only with elementwise operations: a matrix product on a GPU in TensorFloat-32 would round its
+    factors to 11 significant bits.
 
     Args:
         images: (..., 3) float32 in 0..255: an array, a tensor or a keras tensor.
@@ -41,13 +41,13 @@ def lab_from_rgb(images: Any) -> Any:
 
 
 def _response(relative: Any) -> Any:
-    """The cube root of a relative X, Y or Z, and a line near black."""
+    """The cube root of a relative X, Y or Z, replaced by a line near black."""
     root = ops.power(ops.maximum(relative, CUBE_ROOT_FROM), 1 / 3)  # its gradient stays finite
     return ops.where(relative > CUBE_ROOT_FROM, root, SLOPE * relative + OFFSET)
 
 
 def rgb_from_lab(lab: np.ndarray) -> np.ndarray:
-    """sRGB colours of Lab; those that sRGB lacks are clipped.
+    """Converts Lab to sRGB; colours outside sRGB are clipped.
 
     Args:
         lab: (..., 3) float.

@@ -1,10 +1,10 @@
 """Images of so many pixels that decoding them could fill the machine's memory.
 
 The limit is Pillow's, unless a program sets another one: 179 megapixels, which are 537 MB (512 MiB)
-decoded. What claims more is refused by its header, before anything is decoded; except for a JPEG
-whose lines can be decoded smaller one after the other, by up to 8 in each direction: it is decoded
-at the largest size within the limit. A progressive JPEG is held whole by its decoder, and refused.
-A file that is larger than any image within the limit is not read.
+decoded. An image whose header claims more is refused before anything is decoded. The exception is a
+JPEG that can be decoded line by line at a size reduced by up to 8 in each direction: it is decoded
+at the largest size within the limit. A progressive JPEG is refused, because its decoder holds all
+of it in memory. A file that is larger than any image within the limit is not read.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from and_tf.data.settings import MAX_MEGAPIXELS
 
 BYTES_PER_PIXEL = 3
-# Of a file: 16 bits of four channels without compression, beside thumbnails and other metadata.
+# In a file: four channels of 16 bits without compression; thumbnails and other metadata are extra.
 ENCODED_BYTES_PER_PIXEL = 8
 METADATA_BYTES = 64 << 20
 MEGA = 1_000_000
@@ -27,21 +27,21 @@ REDUCTIONS = (1, 2, 4, 8)
 
 
 class TooManyPixels(ValueError):
-    """An image would take too much memory; says how large it is, and what to do."""
+    """An image would take too much memory; the message gives its size and what to do."""
 
 
 def most_pixels() -> int:
-    """Of a decoded image; as in Pillow, whoever is sure of a file may set it higher there."""
+    """The most pixels of a decoded image; a user who trusts a file may raise Pillow's limit."""
     return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else 1 << 62
 
 
 def most_encoded_bytes() -> int:
-    """Of an image file, which is read whole to decode it; no image within the limit has more."""
+    """The most bytes of an image file, which is read whole; no image within the limit has more."""
     return METADATA_BYTES + ENCODED_BYTES_PER_PIXEL * most_pixels()
 
 
 def fault_of_size(size: int) -> str:
-    """Why a file of so many bytes is not read; empty where it is."""
+    """Why a file of this size in bytes is not read; empty if it is."""
     if size <= most_encoded_bytes():
         return ""
     return (
@@ -50,11 +50,11 @@ def fault_of_size(size: int) -> str:
     )
 
 
-_replaced: list[int | None] = []  # the limit that was Pillow's, or its user's
+_replaced: list[int | None] = []  # the previous limit, which Pillow or the user had set
 
 
 def limit_megapixels(megapixels: int) -> None:
-    """Sets the limit of this process; the default is that of Pillow, which may be set there."""
+    """Sets the limit of this process; the default restores Pillow's, or what the user set there."""
     if megapixels == MAX_MEGAPIXELS:
         if _replaced:
             Image.MAX_IMAGE_PIXELS = _replaced.pop()
@@ -74,10 +74,10 @@ def open_large(file: str | io.BytesIO, error: Exception) -> ImageFile.ImageFile:
 
     Args:
         file: path or content.
-        error: of Pillow.
+        error: Pillow's.
 
     Raises:
-        TooManyPixels: it cannot.
+        TooManyPixels: if it cannot.
     """
     if isinstance(file, io.BytesIO):
         file.seek(0)
@@ -93,14 +93,14 @@ def open_large(file: str | io.BytesIO, error: Exception) -> ImageFile.ImageFile:
 
 
 def within_limit(image: Image.Image, factor: int) -> int:
-    """The factor by which an image is decoded smaller: that which is wanted, or a larger one."""
+    """The factor by which to decode an image smaller: the wanted one, or a larger one if needed."""
     pixels = image.width * image.height
     fitting = (f for f in REDUCTIONS if f >= factor and pixels <= most_pixels() * f * f)
     return next(fitting, REDUCTIONS[-1])
 
 
 def too_many_pixels(size: tuple[int, int] | None, error: Exception) -> TooManyPixels:
-    """The error of an image of a size (width, height), or of what Pillow says."""
+    """The error for an image of a size (width, height), or of the pixel count in Pillow's error."""
     count = re.search(r"\d+", str(error))
     pixels = size[0] * size[1] if size else int(count[0]) if count else 0
     shown = f"{size[0]:,} x {size[1]:,}" if size else f"{pixels:,}"
@@ -113,7 +113,7 @@ def too_many_pixels(size: tuple[int, int] | None, error: Exception) -> TooManyPi
 
 
 def _claimed_size(file: str | io.BytesIO) -> tuple[int, int] | None:
-    """Width and height of a PNG by its header."""
+    """Width and height of a PNG according to its header; None for other files."""
     if isinstance(file, io.BytesIO):
         start = file.getvalue()[:24]
     else:

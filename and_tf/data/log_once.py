@@ -1,4 +1,4 @@
-"""Messages that are logged once, however often their cause is found."""
+"""Messages that are logged only once, however often their cause occurs."""
 
 import functools
 import logging

@@ -1,4 +1,4 @@
-"""What a run remembers of its images, to say what has changed when it continues."""
+"""What a run remembers of its images, to report what has changed when it continues."""
 
 import hashlib
 import os
@@ -38,7 +38,7 @@ class Manifest:
 
     @property
     def content(self) -> str:
-        """sha256 (hex) of all of it, by which the state of a run knows its images."""
+        """sha256 (hex) of the whole manifest, by which a run's state identifies its images."""
         digest = hashlib.sha256()
         for name, array in self.arrays().items():
             digest.update(f"{name} {len(array)}\n".encode())
@@ -46,7 +46,7 @@ class Manifest:
         return digest.hexdigest()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """As plain arrays for an .npz file; names as the bytes that the file system holds."""
+        """Plain arrays for an .npz file; names are encoded as the bytes in the file system."""
         joined = "\0".join(self.names).encode(errors="surrogateescape")
         return {
             "names": np.frombuffer(joined, np.uint8),
@@ -56,10 +56,10 @@ class Manifest:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> "Manifest":
-        """The manifest of `arrays()`.
+        """Restores the manifest from the result of `arrays()`.
 
         Raises:
-            ValueError, KeyError: if they do not belong together.
+            ValueError, KeyError: if the arrays do not belong together.
         """
         joined = arrays["names"].tobytes().decode(errors="surrogateescape")
         names = np.array(joined.split("\0") if joined else [], dtype=object)
@@ -73,12 +73,12 @@ class Manifest:
 
 
 def manifest(source: Source, sharing: Sharing = ALONE) -> Manifest:
-    """Names, sizes and checksums of a source's images; those of files are known since the start.
+    """Names, sizes and checksums of a source's images; those of files are known from the start.
 
     Args:
         source: the images.
-        sharing: the processes that have equally many images of the same sizes; each reads a part of
-            those whose checksums are not known, and all get all.
+        sharing: the processes that have the same number of images of the same sizes; each reads a
+            part of those whose checksums are not known, and all receive all checksums.
     """
     if isinstance(source, CachedSource):
         return manifest(source.source, sharing)
@@ -118,9 +118,9 @@ def _checksum(item: str | bytes | np.ndarray) -> int:
 
 
 def changes(old: Manifest, new: Manifest) -> str:
-    """What differs between two states of a source, in words; empty if nothing does.
+    """A description of what differs between two states of a source; empty if nothing does.
 
-    An image is edited if its bytes differ, renamed if another name holds them.
+    An image is edited if its bytes differ, and renamed if they now have another name.
     """
     if len(old.names) and len(new.names):
         return _changes_by_name(old, new)
@@ -131,9 +131,10 @@ def changes(old: Manifest, new: Manifest) -> str:
 
 
 def edited(old: Manifest, new: Manifest) -> str:
-    """Which images have other bytes under the same name, in words; empty if none has.
+    """A description of the images whose bytes differ under the same name; empty if there are none.
 
-    Images that were added or removed are no matter; without names, of equally many, each counts.
+    Added and removed images are ignored. Images without names are compared by their order if their
+    number is the same.
     """
     if len(old.names) and len(new.names):
         before, after = _contents(old), _contents(new)

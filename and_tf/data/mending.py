@@ -1,6 +1,6 @@
 """Files that are corrupt outside their pixels, repaired so that Pillow reads them.
 
-Pillow has a switch for such files, but it is global, and it reads also those that lack pixels.
+Pillow has a switch for such files, but it is global and also accepts files that lack pixels.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Mended(NamedTuple):
 
 
 def mended(path_or_bytes: str | os.PathLike | bytes) -> Mended | None:
-    """The image that Pillow refuses, without what it is refused for; None if pixels are missing."""
+    """An image that Pillow refuses, without the cause; None if pixels are missing."""
     content = _content(path_or_bytes)
     if content.startswith(PNG_SIGNATURE):
         return _mended_png(content)
@@ -48,7 +48,7 @@ def _content(path_or_bytes: str | os.PathLike | bytes) -> bytes:
 
 
 def _mended_png(content: bytes) -> Mended | None:
-    """Without ancillary chunks of a wrong checksum, as libpng reads it, and without texts."""
+    """Drops ancillary chunks with a wrong checksum, as libpng does, and texts and profiles."""
     kept, wrong, at = [PNG_SIGNATURE], [], len(PNG_SIGNATURE)
     while at + 8 <= len(content):
         length, kind = struct.unpack(">I4s", content[at : at + 8])
@@ -80,10 +80,10 @@ NOISES = [_noise(seed, after_restarts) for seed in range(4) for after_restarts i
 
 
 def _mended_jpeg(content: bytes) -> Mended | None:
-    """With the end marker, if that is all that is missing.
+    """Adds the end marker if nothing else is missing.
 
-    It is, if every coefficient was sent to its last bit, and no pixel depends on what the decoder
-    finds after the last byte of the file: nothing, noise, or noise after each restart marker.
+    That is so if the file has every coefficient to its last bit, and no pixel depends on what the
+    decoder finds after the last byte: nothing, noise, or noise after each restart marker.
     """
     content = content.rstrip(b"\xff")  # the first half of the marker
     if content.endswith(END) or not _has_all_scans(content):

@@ -1,8 +1,8 @@
 """Packs the images of a data set into a few large files, which are quicker to read and to copy.
 
-File by file is written under another name, read again, compared and renamed: after
-a kill, or on a full disk, the same command goes on with the next one. Images are kept as they are,
-byte for byte, so that training gives the very same result.
+Each file is written under a temporary name, read again, compared and renamed, so after a kill or a
+full disk the same command continues with the next file. Images are kept as they are, byte for byte,
+so that training gives exactly the same result.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ from and_tf.runs.places import check_local, expanded
 logger = logging.getLogger(__name__)
 
 REMEDY = "remove the folder, or name another, and pack the images again"
-AT_ONCE = 64  # images that are read ahead of the one that is written
+AT_ONCE = 64  # images that are read ahead of the one being written
 
 
 def pack(settings: PackSettings) -> Path:
-    """Packs all splits of a data set, or goes on where that was broken off.
+    """Packs all splits of a data set, or continues where packing was interrupted.
 
     Args:
         settings: what to pack, and where to.
@@ -63,11 +63,11 @@ def pack(settings: PackSettings) -> Path:
 
     Raises:
         UserError: if the data set holds no encoded images, the folder holds something else or other
-            images, the disk has no room, or an image changes meanwhile.
-        BrokenFile: if a file that was written reads otherwise.
-        MissingPackage: array_record is not installed.
+            images, the disk has no room, or an image changes during packing.
+        BrokenFile: if a file, read again, differs from what was written.
+        MissingPackage: if array_record is not installed.
     """
-    array_record_module()  # says at once where it is missing
+    array_record_module()  # fails at once if it is missing
     limit_megapixels(settings.max_image_megapixels)
     folder = expanded(settings.output)
     check_local("output", folder)
@@ -112,7 +112,7 @@ def _opened(settings: PackSettings, split: str) -> EncodedSource:
 
 
 def _planned(source: EncodedSource, file_bytes: int) -> PackedSplit:
-    """Which images go into which file: as many as fit, and at least one."""
+    """Plans which images go into which file: as many as fit, and at least one."""
     last_bytes = np.cumsum(source.sizes)
     numbers = (last_bytes - source.sizes) // file_bytes  # file in which each image begins
     ends = [*(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(source)]
@@ -128,10 +128,10 @@ def _planned(source: EncodedSource, file_bytes: int) -> PackedSplit:
 
 
 def _begin(folder: Path, plan: dict[str, PackedSplit], settings: PackSettings) -> None:
-    """Writes the plan, or checks that the one that is there is the same.
+    """Writes the plan, or checks that an existing plan is the same.
 
     Raises:
-        UserError: the folder holds something else.
+        UserError: if the folder holds something else.
     """
     output = Argument("output", settings.output)
     try:
@@ -156,7 +156,7 @@ def _begin(folder: Path, plan: dict[str, PackedSplit], settings: PackSettings) -
 def _is_written(
     folder: Path, name: str, split: PackedSplit, number: int, source: EncodedSource
 ) -> bool:
-    """Whether a file of images is there, with the index that it is to have."""
+    """Whether a file of images exists with the expected index."""
     try:
         found = read_index(split.file(folder, name, number), split.columns, split.count(number))
     except BrokenFile:
@@ -192,7 +192,7 @@ def _check_room(
 
 
 def _write(folder: Path, name: str, split: PackedSplit, number: int, source: EncodedSource) -> None:
-    """One file of images, and what is known of them; the second is there once all is well."""
+    """Writes one file of images and its index, which exists only once the file is complete."""
     file, rows = split.file(folder, name, number), split.rows(number)
     index_file(file).unlink(missing_ok=True)
     columns: dict[str, Any] = {}
@@ -207,7 +207,7 @@ def _write(folder: Path, name: str, split: PackedSplit, number: int, source: Enc
 
 
 def _written(path: Path, source: EncodedSource, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Writes the images at `rows`, reads them again, and gives the columns of their index."""
+    """Writes the images at `rows`, reads them again, and returns the columns of their index."""
     checksums = np.empty(len(rows), np.uint32)
 
     def records() -> Iterator[bytes]:
@@ -222,7 +222,7 @@ def _written(path: Path, source: EncodedSource, rows: np.ndarray) -> dict[str, n
 
 
 def _columns(source: EncodedSource, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """The columns of an index that a source knows without its images being read."""
+    """The columns of an index that a source knows without reading its images."""
     names = "\0".join(source.names[row] for row in rows.tolist()) if source.names else ""
     labels = np.full(len(rows), -1, np.int32) if source.labels is None else source.labels[rows]
     columns = {
@@ -234,7 +234,7 @@ def _columns(source: EncodedSource, rows: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _images(source: EncodedSource, rows: np.ndarray, description: str) -> Iterator[bytes]:
-    """The encoded images, read ahead by threads; refuses one that has changed."""
+    """The encoded images, read ahead by threads; an image that has changed is refused."""
     with progress_bar(len(rows), description) as progress:
         for start in range(0, len(rows), AT_ONCE):
             part = rows[start : start + AT_ONCE].tolist()
@@ -262,7 +262,7 @@ def _check_written(path: Path, sizes: np.ndarray, checksums: np.ndarray) -> None
     """Reads each image again, from the disk rather than from memory where the system allows it.
 
     Raises:
-        BrokenFile: it has another checksum than what was written.
+        BrokenFile: if a checksum differs from that of what was written.
     """
     with path.open("rb") as file:
         sync_descriptor(file.fileno())
@@ -275,8 +275,8 @@ def _check_written(path: Path, sizes: np.ndarray, checksums: np.ndarray) -> None
         ):
             pass
     finally:
-        close_readers()  # the file gets another name
+        close_readers()  # the file is about to be renamed
 
 
 if __name__ == "__main__":
-    sys.exit(importlib.import_module("and_tf.cli.pack").main())  # the library knows no program
+    sys.exit(importlib.import_module("and_tf.cli.pack").main())  # the library imports no program

@@ -1,8 +1,8 @@
 """Work on many files in parts, in threads only where they help.
 
 Looking at a file in the page cache takes a few microseconds, all of it under Python's global lock:
-two threads then wait for each other and take three times as long as one (12 s alone and 39 s by two
-for the headers of a million files). A disk or a network that is waited for is another matter.
+two threads then wait for each other and take three times as long as one (12 s with one and 39 s
+with two for the headers of a million files). Waiting for a disk or network is where threads help.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ WAITING_THREADS = 16
 def in_parts(
     work: Callable[[np.ndarray], object], rows: np.ndarray, in_threads: bool = False
 ) -> Iterator[int]:
-    """Calls a function with parts of the rows: alone until it has to wait, then in threads.
+    """Calls a function with parts of the rows: in this thread until it has to wait, then in others.
 
     Args:
-        work: gets some rows (n,) int; its first error is raised.
+        work: takes some rows (n,) int; its first error is raised.
         rows: (N,) int.
-        in_threads: whether it is given to threads from the start, one a core, because most of it
-            is done without Python's lock, as decoding is; and in small parts.
+        in_threads: whether to use threads from the start, one per core, and small parts; for work
+            that is mostly done without Python's lock, such as decoding.
 
     Yields:
-        The number of rows of each part that is done.
+        The number of rows of each finished part.
     """
 
     def counted(part: np.ndarray) -> int:
@@ -53,13 +53,13 @@ def in_parts(
 
 
 def _waits() -> int:
-    """How often this thread has waited for a disk or another thread; 0 where none counts it.
+    """How often this thread has waited for a disk or another thread; 0 where that is not counted.
 
-    Time tells less: on a crowded machine a thread that never waits for a disk gets little of it.
+    Time is a poorer measure: on a busy machine a thread is slow even if it never waits for a disk.
     """
     try:
         import resource
 
         return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-    except (ImportError, AttributeError):  # not Linux: work is done alone
+    except (ImportError, AttributeError):  # not Linux: work is done without threads
         return 0

@@ -1,9 +1,9 @@
-"""Processes that decode, cut and augment photos, where threads would wait for Python's lock.
+"""Processes that decode, crop and augment photos, where threads would wait for Python's lock.
 
-A process gets the files of a part of a step's images and their random numbers, and writes what
-comes out into memory that it shares with this process. It does what the threads here would do, to
-the bit. Whatever is out of the ordinary, such as a broken image, a warning or a process that was
-killed, it leaves to these threads, so that errors and warnings have one place.
+A process receives the files and random numbers of part of a step's images, and writes the result
+into memory that it shares with this process. The result equals that of this process's threads bit
+for bit. Anything unusual, such as a broken image, a warning or a killed process, is left to these
+threads, so that errors and warnings are handled in one place.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from and_tf.data.sources.source import Source
 
 logger = logging.getLogger(__name__)
 
-PARTS = 2  # of a step for each process, so that one of large photos does not hold up the others
+PARTS = 2  # of a step per process, so that a part with large photos does not hold up the others
 
 
 def crops_of_step(
@@ -45,19 +45,19 @@ def crops_of_step(
     is_augmented: bool,
     out: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The images of a step, for `augment_others`: photos cut, and augmented if that is asked for.
+    """The images of a step, for `augment_others`: photos are cropped, and augmented if requested.
 
     Args:
         source: with random access.
         indices: (B,) int.
         noise: (B, VALUES_PER_IMAGE) float32, or (B, V, VALUES_PER_IMAGE) for V views of each.
         settings: of the augmentation.
-        is_augmented: whether photos are augmented, beside being cut.
+        is_augmented: whether photos are augmented as well as cropped.
         out: (B, S, S, 3) or (B, V, S, S, 3), takes the images; by default a new array.
 
     Returns:
-        images: (B, S, S, 3) or (B, V, S, S, 3), float32 where they are augmented, else uint8.
-        noise: without a crop where an image is one already.
+        images: (B, S, S, 3) or (B, V, S, S, 3), float32 if augmented, else uint8.
+        noise: as given, except that the crop of an image that is one already is the whole image.
     """
     images, rest = source.load_crops(indices, noise, settings)
     if is_augmented:
@@ -68,7 +68,7 @@ def crops_of_step(
 
 
 class PhotoProcesses:
-    """Processes for the steps of a run; they end with the context, or with this process.
+    """Processes that load the images of a run's steps; they end with the context, or this process.
 
     Args:
         number: of processes.
@@ -84,7 +84,7 @@ class PhotoProcesses:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the processes; steps that are still asked for are loaded by threads."""
+        """Ends the processes; steps requested later are loaded by threads."""
         self._is_over.set()
         if self._layout:
             self.processes.shutdown(wait=True, cancel_futures=True)
@@ -121,12 +121,12 @@ class PhotoProcesses:
         arguments = (memory, shape, dtype, settings, *limits)
         self.processes = ProcessPoolExecutor(self.number, context, _begin, arguments)
         self.waiting = ThreadPoolExecutor(slots, thread_name_prefix="photos")
-        self._layout = layout  # last, for there is nothing to end where memory was lacking
+        self._layout = layout  # last: if memory was lacking, there is nothing to end
 
     def load(
         self, source: Source, indices: np.ndarray, noise: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The images of a step and what is left of their noise, as `crops_of_step` gives them."""
+        """The images of a step and their remaining noise, as `crops_of_step` returns them."""
         side = self.settings.image_size
         images = np.empty((*noise.shape[:-1], side, side, 3), self.memory.dtype)
         rest = np.empty_like(noise)
@@ -150,7 +150,7 @@ class PhotoProcesses:
         images: np.ndarray,
         rest: np.ndarray,
     ) -> bool:
-        """Has a process fill a part of a step; whether it did."""
+        """Has a process fill a part of a step; returns whether it did."""
         files = _files(source, indices)
         if files is None or self._is_over.is_set():
             return False
@@ -169,7 +169,7 @@ class PhotoProcesses:
         return True
 
     def _give_up(self, error: Exception) -> None:
-        with self._lock:  # threads of several parts find it out together
+        with self._lock:  # threads of several parts may find out at once
             is_first = not self._is_over.is_set()
             self._is_over.set()
         if is_first and isinstance(error, BrokenProcessPool):
@@ -198,13 +198,13 @@ def _begin(
     limit: int | None,
     largest: float,
 ) -> None:
-    """Sets a process up: one thread, no patience, no signals, and no life without the other one.
+    """Sets a process up: one thread, no retries, signals ignored, and an end with its parent.
 
     Args:
         memory, shape, dtype: of the slots.
         settings: of the augmentation.
-        limit: Pillow's, of the pixels of an image.
-        largest: image in pixels that is decoded here.
+        limit: Pillow's `MAX_IMAGE_PIXELS`.
+        largest: the largest image, in pixels, that is decoded here.
     """
     global _memory, _settings
     Image.MAX_IMAGE_PIXELS = limit
@@ -212,7 +212,7 @@ def _begin(
     _memory, _settings = np.frombuffer(memory, dtype).reshape(shape), settings
     workers.NUM_THREADS = 1
     reading.DELAYS_S = ()
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):  # are for the process that trains
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):  # left to the training process
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     logging.getLogger().handlers[:] = [_heard]
@@ -227,7 +227,7 @@ def _end_with(parent: Any) -> None:
 
 
 class _Heard(logging.Handler):
-    """Whether there was anything to say."""
+    """Records whether anything was logged."""
 
     was_called = False
 
@@ -239,12 +239,12 @@ _heard = _Heard(logging.WARNING)
 
 
 def _work(slot: int, files: EncodedSource, noise: np.ndarray) -> np.ndarray | None:
-    """Fills a slot with images and gives their noise; None where the threads are to do it."""
+    """Fills a slot with images and returns their noise; None to leave them to the threads."""
     _heard.was_called = False
     out = _memory[slot, : len(files)].reshape(*noise.shape[:-1], *_memory.shape[-3:])
     indices, is_augmented = np.arange(len(files)), out.dtype == np.float32
     try:
         _, rest = crops_of_step(files, indices, noise, _settings, is_augmented, out)
-    except Exception:  # a broken image, a disk that is away: the threads find the same
+    except Exception:  # a broken image or a disk that is away: the threads will find the same
         return None
     return None if _heard.was_called else rest

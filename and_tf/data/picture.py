@@ -19,13 +19,13 @@ def grid(
     gap: int = 2,
     scale: int | None = None,
 ) -> Image.Image:
-    """Tiles images row by row on white.
+    """Tiles images row by row on a white background.
 
     Args:
         images: (n, H, W, 3) uint8, or float in 0..255.
-        columns: tiles in a row.
+        columns: tiles per row.
         gap: white pixels between tiles.
-        scale: whole number by which pixels are repeated; by default the smallest that makes tiles
+        scale: integer factor by which pixels are repeated; by default the smallest that makes tiles
             at least 64 pixels high and wide.
 
     Returns:
@@ -49,11 +49,11 @@ def grid(
 
 
 def png(image: Image.Image, software: str | None = None) -> bytes:
-    """The content of a PNG file; Pillow, writing it, would say of a full disk "encoder error".
+    """The content of a PNG file; if Pillow wrote it to a full disk, the error would be unclear.
 
     Args:
-        image: of the file.
-        software: which wrote it, as its metadata say; `Image.open(path).info["Software"]`.
+        image: the picture.
+        software: what wrote it, stored as metadata; `Image.open(path).info["Software"]` reads it.
     """
     text = PngInfo()
     if software is not None:

@@ -1,8 +1,8 @@
-"""How many pixels are decoded at a time, by all threads together: no more than one image may have.
+"""Limits the pixels that all threads together decode at a time to what a single image may have.
 
-A thread that comes to a large image waits until there is room for it, and those that come later
-wait behind it. So memory is bounded however many threads there are, and nothing of this is noticed
-where images are of ordinary size: some ten of 16 megapixels fit beside each other.
+A thread that comes to a large image waits until there is room for it, and threads that come later
+wait behind it. Memory is thus bounded for any number of threads, and images of ordinary size are
+not held up: about ten of 16 megapixels fit at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from and_tf.data.large_images import most_pixels
 
-_turn = threading.Lock()  # of whoever is next: small images must not overtake a large one for ever
+_turn = threading.Lock()  # held by the next in line, so that small images do not starve a large one
 _changed = threading.Condition()
 _in_flight = 0
 _largest: float = math.inf
@@ -22,11 +22,11 @@ _largest: float = math.inf
 
 @contextlib.contextmanager
 def pixels_in_flight() -> Iterator[Callable[[int], None]]:
-    """Within it an image is decoded and used; its pixels count until the end.
+    """A context in which one image is decoded and used; its pixels count until the end.
 
     Yields:
-        A function that waits until so many pixels may be decoded. Called again, it gives back what
-        it had before.
+        A function that waits until a given number of pixels may be decoded. Another call first
+        releases those of the previous one.
     """
     held = 0
 
@@ -47,9 +47,9 @@ def pixels_in_flight() -> Iterator[Callable[[int], None]]:
 
 
 def leave_larger(pixels: float) -> None:
-    """Has this process, one of several, refuse larger images: the one that began them takes them.
+    """Makes this process, one of several, refuse larger images and leave them to its parent.
 
-    It counts what it decodes itself, so that large images are decoded one at a time there, too.
+    The parent counts the pixels that it decodes, so there large images are decoded one at a time.
     """
     global _largest
     _largest = pixels

@@ -1,4 +1,4 @@
-"""The one progress bar: on stderr, silent where that is not a terminal."""
+"""The only progress bar: on stderr, and not shown if that is not a terminal."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _hidden_by = 0  # blocks of `no_progress_bars` that have not ended
 def progress_bar(
     total: int | None, description: str, unit: str = "image", is_shown: bool = True, **options
 ) -> tqdm:
-    """A bar that appears where the work takes more than a few seconds.
+    """A bar that appears if the work takes more than a few seconds.
 
     Args:
-        total: number of units; None where it is not known.
+        total: number of units; None if it is not known.
         description: what is being done, such as "decoding images".
         unit: what is counted.
         is_shown: False for no bar at all.
@@ -32,7 +32,7 @@ def progress_bar(
         total=total,
         desc=description,
         unit=unit,
-        # None: where stderr is not a terminal
+        # None: disabled if stderr is not a terminal
         disable=None if is_shown and not _hidden_by else True,
         delay=SECONDS_BEFORE_PROGRESS,
         **options,
@@ -41,7 +41,7 @@ def progress_bar(
 
 @contextlib.contextmanager
 def no_progress_bars() -> Iterator[None]:
-    """A block in which none is shown, as in a process beside which another one shows them."""
+    """A context in which no bar is shown, for a process of several of which another shows them."""
     global _hidden_by
     _hidden_by += 1
     try:

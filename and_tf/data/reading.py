@@ -1,4 +1,4 @@
-"""Bytes of files, read by descriptor; a disk that does not answer is tried again."""
+"""Reading files by descriptor; reads are retried while a disk does not answer."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-DELAYS_S: tuple[float, ...] = (1, 2, 4, 8, 15, 30)  # before each further try: a minute in all
+DELAYS_S: tuple[float, ...] = (1, 2, 4, 8, 15, 30)  # before each retry; a minute in all
 LOGGED_EVERY_S = 20  # many threads may wait for one disk
-# What a network disk, or one that is pulled out, answers while it is away.
+# The errors of a network disk, or of one that was unplugged, while it is away.
 _AWAY = frozenset(
     getattr(errno, name)
     for name in (
@@ -35,7 +35,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 @contextlib.contextmanager
 def opened(path: str | os.PathLike) -> Iterator[int]:
-    """A descriptor to read a file by; opening a pipe does not wait for its other end."""
+    """A descriptor for reading a file; opening a pipe does not wait for its other end."""
     descriptor = os.open(path, _FLAGS)
     try:
         yield descriptor
@@ -44,7 +44,7 @@ def opened(path: str | os.PathLike) -> Iterator[int]:
 
 
 def read_bytes(descriptor: int, size: int, offset: int = 0) -> bytes:
-    """Up to `size` bytes from a place on: fewer only where the file ends before."""
+    """Up to `size` bytes from an offset on; fewer only if the file ends earlier."""
     content = _read_at(descriptor, size, offset)
     if len(content) in (0, size):
         return content
@@ -63,13 +63,13 @@ def _read_at(descriptor: int, size: int, offset: int) -> bytes:
 
 
 def read_file(path: str) -> tuple[bytes, os.stat_result]:
-    """The content of an image file and its state when it was read; waits for a disk that is away.
+    """The content of an image file and its `stat` when it was read; waits for a disk that is away.
 
     Raises:
-        BrokenImage: it is larger than any image that is decoded.
-        NotFound: there is no such file, in a folder that is there.
-        Unreachable: the disk stayed away for a minute.
-        OSError: of another kind.
+        BrokenImage: if it is larger than any image that is decoded.
+        NotFound: if there is no such file in a folder that has others.
+        Unreachable: if the disk stayed away for a minute.
+        OSError: any other error of the system.
     """
 
     def read() -> tuple[bytes, os.stat_result]:
@@ -84,7 +84,7 @@ def read_file(path: str) -> tuple[bytes, os.stat_result]:
 
 
 def read_part(path: str, offset: int, size: int) -> tuple[bytes, os.stat_result]:
-    """A part of a file and the file's state; see `read_file`."""
+    """A part of a file and the file's `stat`; see `read_file`."""
 
     def read() -> tuple[bytes, os.stat_result]:
         with opened(path) as descriptor:
@@ -94,7 +94,7 @@ def read_part(path: str, offset: int, size: int) -> tuple[bytes, os.stat_result]
 
 
 def with_patience(path: str, read: Callable[[], T]) -> T:
-    """What a function reads of a path, tried again for a minute where the disk is away.
+    """What a function reads from a path, retried for a minute while the disk is away.
 
     Raises:
         NotFound, Unreachable, OSError: see `read_file`.
@@ -119,14 +119,14 @@ def with_patience(path: str, read: Callable[[], T]) -> T:
 
 
 def is_away(path: str, error: OSError) -> bool:
-    """Whether the disk is away, rather than the one file gone."""
+    """Whether the disk is away, rather than a single file missing."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return not _holds_files(os.path.dirname(os.path.abspath(path)))
     return error.errno in _AWAY
 
 
 def _holds_files(folder: str) -> bool:
-    """Whether a folder is there and not empty, as the place is where a disk was mounted."""
+    """Whether a folder exists and is not empty, unlike the mount point of a disk that is away."""
     try:
         with os.scandir(folder) as entries:
             return next(entries, None) is not None

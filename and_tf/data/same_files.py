@@ -1,4 +1,4 @@
-"""Whether several processes see the same files, each perhaps on a disk of its own."""
+"""Checks that several processes see the same files, even if each has its own disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def check_same_files(
     """Checks that all processes see files of the same names and sizes, in the same order.
 
     Raises:
-        UserError: on all processes, if not; names the first file that differs, as seen here.
+        UserError: on all processes, if they do not; names the first file that differs, as seen
+            here.
     """
     counts = _of_each(sharing, len(names))  # (R,)
     common = int(counts.min())
@@ -47,14 +48,14 @@ def _checksum(name: str, size: int) -> int:
 
 
 def _of_each(sharing: Sharing, number: int) -> np.ndarray:
-    """(R,) int64: what each process gives."""
+    """(R,) int64: the number that each process passes."""
     numbers = np.zeros(sharing.size, np.int64)
     numbers[sharing.number] = number
     return sharing.total(numbers)
 
 
 def merged(sharing: Sharing, own: dict[str, Any]) -> dict[str, Any]:
-    """The entries of all processes, which JSON can hold, on all."""
+    """Merges dictionaries of all processes, on all of them; values must be JSON."""
     content = np.frombuffer(json.dumps(own).encode(), np.uint8)
     sizes = _of_each(sharing, len(content))
     ends = np.cumsum(sizes)

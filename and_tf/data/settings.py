@@ -9,22 +9,22 @@ from and_tf.errors import Argument
 from and_tf.settings import SettingError, Settings, between, setting
 
 LABELS = ("folders", "none")
-FEW_IMAGES = 500  # below, training from random weights has too little to learn from
+FEW_IMAGES = 500  # with fewer, training from random weights has too little to learn from
 IMAGE_SIZE, SMALLEST, LARGEST = 32, 8, 8192  # pixels
-# Pillow's own limit, 512 MiB of three colours: no camera has more, but for some phones' JPEGs.
+# Pillow's own limit, 512 MiB of three channels; only JPEGs of some phones have more.
 MAX_MEGAPIXELS = 179
 MEGAPIXELS_HELP = (
     "Images of more megapixels are refused, except for JPEGs, which are decoded smaller; so many "
     "are decoded at a time, by all threads together."
 )
-OF_INIT = 0  # as an image size: that of the weights which a run starts from
+OF_INIT = 0  # as an image size: that of the weights from which a run starts
 
 
 @dataclasses.dataclass(frozen=True)
 class DataSettings(Settings):
     """Images."""
 
-    # Where the images lie may change: a run goes on only if they are those that it began with.
+    # The place of the images may change: a run continues only with those that it began with.
     data: str = setting(
         "digits",
         "Images to train on: the path of a folder, or digits, tfds:NAME, folder:PATH, list:FILE, "
@@ -47,7 +47,7 @@ class DataSettings(Settings):
         "except in supervised training.",
         choices=LABELS,
     )
-    # May change, for what is left out is seen in which images there are.
+    # May change, because leaving out other images would change which images there are.
     skip_broken: bool = setting(False, "Leave out images that cannot be decoded.", may_change=True)
 
     max_image_megapixels: int = setting(MAX_MEGAPIXELS, MEGAPIXELS_HELP, between(1, 100_000))
@@ -64,7 +64,7 @@ class DataSettings(Settings):
     )
 
     def absolute(self) -> DataSettings:
-        """The same images, by absolute paths, so that they are found from any folder."""
+        """The same settings with absolute paths, so that images are found from any folder."""
         from and_tf.data.sources.opening import absolute_spec
 
         return dataclasses.replace(
@@ -83,8 +83,8 @@ class AugmentationSettings(Settings):
     RandomGrayscale of torchvision, on float images. Arithmetic: `and_tf.data.augmentation`.
 
     Attributes:
-        image_size: side S of the square images that come out, in pixels, at least 8; `OF_INIT`
-            where it is still to be that of the weights that a run starts from.
+        image_size: side S of the resulting square images in pixels, at least 8; `OF_INIT` as long
+            as it is to be taken from the weights that a run starts from.
         crop_min_area: smallest fraction of the image's area that a crop covers.
         color_jitter: strength. Factors lie in 1 - strength .. 1 + strength, hue shifts in
             +-strength of a turn, at most half a turn.

@@ -1,4 +1,4 @@
-"""The splits of a data set by name, and parts of them in the notation of TFDS."""
+"""The splits of a data set by name, and parts of them in TFDS notation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Opened: TypeAlias = "ArraySource | EncodedSource"
 
-# Other names that the splits of a data set are known by, each preferred before those after it.
+# The names that each split may have, in order of preference.
 SYNONYMS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val"),
@@ -32,22 +32,22 @@ HELD_OUT = ("validation", "test")  # in the order in which they are preferred
 
 
 def known_as(name: str, available: Iterable[str]) -> str | None:
-    """The available split that a name means, by the name itself or one of its synonyms."""
+    """The available split that a name or one of its synonyms stands for; None if there is none."""
     names = [name, *next((group for group in SYNONYMS.values() if name in group), ())]
     return next((other for other in names if other in set(available)), None)
 
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What a data set is opened with besides its path; each kind uses what concerns it.
+    """How a data set is opened, besides its path; each kind uses the options that concern it.
 
     Attributes:
         data_dir: where TFDS keeps its data sets; None for its own default.
-        labels: `folders` or `none`; of a folder.
+        labels: `folders`, or `none` to leave out all labels.
         skip_broken: whether images of a folder or list that cannot be decoded are left out.
         crop_to_box: whether images are cropped to their bounding box before anything else.
-        sharing: the processes that open it alike, and share the work on its files.
-        hard_links: whether each name of a file is an image of its own; of a folder.
+        sharing: the processes that all open the data set, and share the work on its files.
+        hard_links: for a folder, whether each name of a file is an image of its own.
     """
 
     data_dir: str | Path | None = None
@@ -59,9 +59,9 @@ class SourceOptions:
 
 
 class Splits(dict[str, Callable[[], "Opened"]]):
-    """Functions that open the splits of a data set, by the names of these.
+    """Functions that open the splits of a data set, by split name.
 
-    `stratified_NAME` is the split NAME in an order of which every part holds all classes.
+    `stratified_NAME` is the split NAME in an order in which every part holds all classes.
     """
 
     def open(self, split: str, spec: str) -> Opened:
@@ -99,11 +99,11 @@ class Splits(dict[str, Callable[[], "Opened"]]):
         return functools.reduce(lambda first, second: first.join(second), parts)
 
     def _whole(self, name: str) -> str:
-        """The split that a name is of, which may begin with `stratified_`."""
+        """The name of the split without a prefix `stratified_`."""
         return name if name in self else name.removeprefix(STRATIFIED)
 
     def _known(self, name: str) -> str:
-        """The name with that by which its split is known here, where it is."""
+        """Replaces synonyms: the name under which its split is available here, if it is."""
         if found := known_as(name, self):
             return found
         found = known_as(name.removeprefix(STRATIFIED), self)
@@ -116,7 +116,7 @@ def split_ranges(
     """Parts of a split in TFDS notation, as (name, start, stop).
 
     Args:
-        split, spec: as of `Splits.open`.
+        split, spec: as in `Splits.open`.
         lengths: number of images of each split that may be named.
         available: all splits, for messages.
     """
@@ -146,7 +146,7 @@ def split_ranges(
 
 
 def split_error(split: str, spec: str, available: Iterable[str], reason: str) -> NotFound:
-    """The error of a split that cannot be opened; names those that can."""
+    """The error for a split that cannot be opened; names those that can."""
     return NotFound(
         f"Cannot open split {split!r} of ",
         Argument("data", spec),
@@ -156,7 +156,7 @@ def split_error(split: str, spec: str, available: Iterable[str], reason: str) ->
 
 
 def unknown_class(held_out: object, class_name: str, train: object) -> UserError:
-    """The error of held-out images of a class that those to train on lack."""
+    """The error for a class of held-out images that the images to train on lack."""
     return UserError(
         f"{held_out} holds the class {class_name!r}, which {train} does not: rename or remove it, "
         "or pass ", Argument("labels", "none"), ".",
@@ -164,7 +164,7 @@ def unknown_class(held_out: object, class_name: str, train: object) -> UserError
 
 
 def corrupt(spec: str, error: Exception) -> BrokenFile:
-    """The error of a data set whose file cannot be read."""
+    """The error for a data set whose file cannot be read."""
     reason = (str(error).strip() or type(error).__name__).partition("\n")[0]
     return BrokenFile(
         "Cannot read ", Argument("data", spec), f" ({reason}): write or fetch the file again."

@@ -1,9 +1,9 @@
-"""TensorFlow's lines on stderr at its start, left out where it is started for a user of Python.
+"""Drops TensorFlow's startup lines on stderr when this package imports it within Python code.
 
-TensorFlow 2.21 greets on file descriptor 2 before it has read any log level: that oneDNN is on and
+TensorFlow 2.21 writes to file descriptor 2, before it reads any log level, that oneDNN is on and
 that there is no GPU. While it is imported, and while it first looks for devices, what is written
-there passes through `grep`, which leaves these lines out and nothing else; an abort loses nothing.
-Afterwards the descriptor is what it was.
+there passes through `grep`, which drops only these lines; nothing is lost if the process aborts.
+Afterwards the descriptor is restored.
 """
 
 import contextlib
@@ -21,20 +21,20 @@ LINES = (
     r"|^E0000 .*(grpc_server_lib|context_distributed_manager|base_collective_executor)\.cc:"
     r"|^(Additional GRPC error information|:UNKNOWN:|RPC: /tensorflow)"  # and raised as well
 )
-SECONDS = 5  # to wait for the last lines, should another process hold the descriptor
-SHOWN = ("0", "1")  # log levels at which a user wants to see them
+SECONDS = 5  # to wait for the last lines, in case another process holds the descriptor
+SHOWN = ("0", "1")  # log levels at which a user wants to see these lines
 
 
 @contextlib.contextmanager
 def startup_lines_dropped() -> Iterator[None]:
-    """Within it, what any code writes to file descriptor 2 comes without TensorFlow's greetings."""
+    """A context in which TensorFlow's startup lines are dropped from file descriptor 2."""
     grep = shutil.which("grep")
     if os.name != "posix" or not grep or os.environ.get("TF_CPP_MIN_LOG_LEVEL") in SHOWN:
         yield
         return
     try:
         kept = os.dup(2)
-    except OSError:  # closed, as of a daemon
+    except OSError:  # closed, as in a daemon
         yield
         return
     try:
@@ -58,7 +58,7 @@ def startup_lines_dropped() -> Iterator[None]:
 
 
 def starting_tensorflow(load: Callable[[], Any]) -> Any:
-    """What a function gives that imports TensorFlow, whose greetings are left out if it does."""
+    """Calls a function that may import TensorFlow, and drops the startup lines if it does."""
     if "tensorflow" in sys.modules:
         return load()
     with startup_lines_dropped():
@@ -72,9 +72,9 @@ _started_here: list[bool] = []
 
 @functools.cache
 def look_for_devices() -> None:
-    """Has TensorFlow look for devices now, if it was `starting_tensorflow` that imported it.
+    """Makes TensorFlow look for devices now, if `starting_tensorflow` imported it.
 
-    It does so at its first operation anyway, and greets once more.
+    It does so at its first operation anyway, and then writes more startup lines.
     """
     if not any(_started_here):
         return

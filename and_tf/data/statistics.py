@@ -17,9 +17,9 @@ def channel_statistics(
     Args:
         source: the images.
         size: side in pixels at which they are measured.
-        max_images: of more images than this, as many are measured, evenly spaced.
-        sharing: the processes that share the work: each loads some of the images, and all get the
-            very result of one alone.
+        max_images: the most images to measure; of a larger source they are evenly spaced.
+        sharing: the processes that share the work: each loads some of the images, and all get
+            exactly the result of a single process.
 
     Returns:
         mean, std: (3,) float64 in 0..255; std is at least 1, so that it can be divided by.
@@ -36,7 +36,7 @@ def channel_statistics(
             squares = np.square(pixels, dtype=np.uint32)
             total_of_squares += squares.sum(axis=(0, 1, 2), dtype=np.uint64)
             progress.update(len(batch))
-    # Sums of whole numbers, which do not depend on how they are shared.
+    # Integer sums, which do not depend on how the images are split.
     sums = np.stack([total, total_of_squares]).view(np.int64)
     total, total_of_squares = sharing.total(sums).view(np.uint64)
     count = num_images * size * size

@@ -1,4 +1,4 @@
-"""Parts of a split that hold all classes, and a warning of those that cannot."""
+"""Parts of a split that hold all classes, and a warning about parts that do not."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ logger = logging.getLogger(__name__)
 
 STRATIFIED = "stratified_"
 LISTED = 3
-CERTAIN = 10  # images of one class in a row are no chance
+CERTAIN = 10  # so many images in the order of their classes are not there by chance
 
 
 def stratified_order(labels: np.ndarray | None, count: int) -> np.ndarray:
-    """An order of images of which every part holds each class in proportion; always the same.
+    """A fixed order of images in which every part holds each class in proportion.
 
     Args:
         labels: (N,) int, -1 where an image has none; or None for any fixed random order.
@@ -48,7 +48,7 @@ def report_sorted_part(
     """Warns of a part that lacks classes because the images are in the order of their classes.
 
     Args:
-        source: whole, or the part itself where `rows` is None: then its classes tell.
+        source: the whole split, or the part itself if `rows` is None: then its own labels decide.
         rows: (n,) int, of the part.
         split: the part, in TFDS notation.
         spec: of the data set.
@@ -77,7 +77,7 @@ def report_sorted_part(
 
 
 def _are_blocks(labels: np.ndarray, at_least: int) -> bool:
-    """Whether each class is one block of images, and there are enough for that to be no chance."""
+    """Whether each class is one block of images, and there are too many for that to be chance."""
     blocks = 1 + np.count_nonzero(np.diff(labels))
     distinct = len(np.unique(labels))
     return blocks == distinct and len(labels) >= max(at_least, 2 * distinct)

@@ -8,10 +8,10 @@ BATCH_BYTES = 32 << 20  # of decoded images
 
 
 def evenly_spaced(count: int, at_most: int) -> np.ndarray:
-    """Indices of up to `at_most` of `count` images, evenly spaced, the first and last among them.
+    """Indices of up to `at_most` of `count` images, evenly spaced, including the first and last.
 
     Returns:
-        (min(count, at_most),) int64, rising.
+        (min(count, at_most),) int64, ascending.
     """
     return np.linspace(0, count - 1, min(count, at_most)).round().astype(np.int64)
 
@@ -29,7 +29,7 @@ def shuffled_by_class(labels: np.ndarray, num_classes: int, seed: int) -> list[n
     """Indices of the images of each class in random order.
 
     Args:
-        labels: (N,) int, -1 where an image has none: it is left out.
+        labels: (N,) int, -1 where an image has none and is left out.
         num_classes: C, above the highest label.
         seed: of the order.
 
@@ -44,7 +44,7 @@ def shuffled_by_class(labels: np.ndarray, num_classes: int, seed: int) -> list[n
 
 
 def batches(indices: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Parts of the indices, each of at most `BATCH_BYTES` of images of a side of `size` pixels."""
+    """Splits indices so that each part has at most `BATCH_BYTES` of images with side `size`."""
     step = max(1, BATCH_BYTES // (size * size * 3))
     for start in range(0, len(indices), step):
         yield indices[start : start + step]

@@ -1,4 +1,4 @@
-"""Cores, and the threads that share work over many images."""
+"""Number of cores, and threads that share the work on many images."""
 
 import functools
 import os
@@ -20,11 +20,11 @@ def num_cores() -> int:
 
 
 NUM_THREADS = num_cores()
-DECODED_BESIDE = 8 << 10  # bytes that a thread decodes while another one opens its next image
+DECODED_BESIDE = 8 << 10  # bytes that a thread decodes while another opens its next image
 
 
 def thread_pool() -> ThreadPoolExecutor:
-    """One pool for a process; a fork gets its own, for threads do not survive it."""
+    """The pool of this process; a fork gets its own, because threads do not survive it."""
     return _pool_of(os.getpid())
 
 
@@ -34,12 +34,12 @@ def _pool_of(pid: int) -> ThreadPoolExecutor:
 
 
 def in_threads(work: Callable[[int], object], count: int, most: int | None = None) -> None:
-    """Calls a function with each number below `count`; the first error is raised.
+    """Calls a function with each number below `count`; its first error is raised.
 
     Args:
         work: the function.
-        count: of its calls.
-        most: threads that it can keep busy, as `decoding_threads` gives; by default one a core.
+        count: number of calls.
+        most: threads that the work can keep busy, see `decoding_threads`; by default one per core.
     """
 
     def work_on(rows: np.ndarray) -> None:
@@ -54,16 +54,16 @@ def in_threads(work: Callable[[int], object], count: int, most: int | None = Non
 
 
 def decoding_threads(mean_bytes: float) -> int:
-    """How many threads decode images of this encoded size faster than fewer would.
+    """The number of threads that decode images of this encoded size fastest.
 
-    Opening an image takes 0.2 ms whatever its size, for which Python's lock is held. On 16 cores
-    one thread a core took up to 0.8 ms for an image of CIFAR-10, 2.2 KiB; a single one takes 0.3.
+    Opening an image takes 0.2 ms whatever its size, during which Python's lock is held. On 16 cores
+    one thread per core took up to 0.8 ms for a CIFAR-10 image of 2.2 KiB; a single one takes 0.3.
     """
     return 1 + int(mean_bytes) // DECODED_BESIDE
 
 
 def one_ahead(load: Callable[[int], T], keys: Sequence[int]) -> Iterator[T]:
-    """Yields what is loaded for each key, in order; the next is loaded while one is used."""
+    """Yields what is loaded for each key, in order, and meanwhile loads the next."""
     with ThreadPoolExecutor(max_workers=1) as thread:
         ahead = thread.submit(load, keys[0])
         for key in keys[1:]:

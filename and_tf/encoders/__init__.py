@@ -1,6 +1,6 @@
 """Encoders: networks from images in 0..255 to embeddings of unit length.
 
-A new encoder is a file with a function like `build_resnet`, and a line in `ENCODERS`.
+To add an encoder, write a module with a function like `build_resnet` and add it to `ENCODERS`.
 """
 
 import functools
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from and_tf.encoders.pretrained import open_pretrained
     from and_tf.encoders.settings import EncoderSettings
 
-# (layers, x (B, H, W, C) normalised images, embedding_dim, large=whether they exceed 64 pixels) to
-# unit embeddings (B, D).
+# Maps (layers, x (B, H, W, C) normalised images, embedding_dim, large=whether their side exceeds 64
+# pixels) to unit embeddings (B, D).
 BuildNetwork = Callable[..., Any]
 
 ENCODERS: dict[str, BuildNetwork] = {

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
     from and_tf.encoders.layers import TorchLayers
 
-# Convolutions carry a bias although BatchNorm follows, as in the PyTorch code of this line of
-# work (Instance, AND, ISL): BatchNorm cancels it, so it costs nothing but 1,152 numbers, and
-# weights can be compared one to one.
+# Convolutions have a bias although BatchNorm follows, as in the PyTorch code of this line of work
+# (Instance, AND, ISL). BatchNorm cancels it, so its only cost is 1,152 parameters, and weights can
+# be compared one to one.
 
 
 def build_alexnet(
@@ -24,7 +24,7 @@ def build_alexnet(
 def _small_alexnet(
     layers: TorchLayers, x: keras.KerasTensor, embedding_dim: int
 ) -> keras.KerasTensor:
-    """For sides up to 64. The authors of AND did not publish theirs: this is ISL's (ICCV 2021)."""
+    """For sides up to 64. The authors of AND did not publish theirs; this is ISL's (ICCV 2021)."""
     for number, (filters, has_pool) in enumerate(
         [(64, True), (192, True), (384, False), (256, False), (256, True)], start=1
     ):
@@ -50,7 +50,7 @@ def _large_alexnet(
 
 
 def _convolution(layers, x, filters, kernel_size, stride=1, padding=None, name=""):
-    """The layer called `name` is the ReLU, before any pool."""
+    """Convolution, BatchNorm and ReLU; the layer called `name` is the ReLU, before any pool."""
     x = layers.convolution(
         x, filters, kernel_size, stride, padding, use_bias=True, name=f"{name}_conv"
     )

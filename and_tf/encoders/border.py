@@ -1,8 +1,7 @@
-"""A border of pixels that an encoder cuts off first, so that its callers only have to resize.
+"""A border of pixels that an encoder crops first, so that its callers only have to resize.
 
-Evaluation may resize an image to 256 pixels and keep the centre of 224. An encoder that is used
-elsewhere takes the 256 pixels and cuts off the rest by itself: in every export format, in `embed`,
-and by whatever program.
+Evaluation may resize an image to 256 pixels and keep the central 224. Elsewhere, as in `embed`, in
+every export format and in other programs, an encoder takes the 256 pixels and crops them itself.
 """
 
 import keras
@@ -13,14 +12,15 @@ BORDER = "border"  # name of the layer
 
 
 def with_border(encoder: keras.Model, eval_crop: float) -> keras.Model:
-    """An encoder that takes larger images and sees their centre; the encoder itself where it is 1.
+    """An encoder that takes larger images and crops their centre first.
 
     Args:
         encoder: functional, of images (B, S, S, 3).
-        eval_crop: part of the side of the larger images that the centre covers.
+        eval_crop: fraction of the side of the larger images that the centre covers.
 
     Returns:
-        A copy of the same layers and weights behind a layer that crops.
+        A copy with the same layers and weights after a layer that crops; the encoder itself if
+        `eval_crop` is 1.
     """
     size = encoder.input_shape[1]
     side = resized_side(size, eval_crop)
@@ -34,7 +34,7 @@ def with_border(encoder: keras.Model, eval_crop: float) -> keras.Model:
 
 
 def without_border(encoder: keras.Model) -> keras.Model:
-    """An encoder of the images that are left once a border is cut off."""
+    """An encoder of cropped images: without the layer that crops, if it has one."""
     border = next((layer for layer in encoder.layers if layer.name == BORDER), None)
     if border is None:
         return encoder
@@ -44,7 +44,7 @@ def without_border(encoder: keras.Model) -> keras.Model:
 
 
 def _copied(images: keras.KerasTensor, output: keras.KerasTensor, of: keras.Model) -> keras.Model:
-    """Fresh layers: one that is called twice has no single output, by which others find it."""
+    """A model of fresh layers: a layer that is called twice has no single output to look up."""
     copy = keras.models.clone_model(keras.Model(images, output, name=of.name))
     copy.set_weights(of.get_weights())
     return copy

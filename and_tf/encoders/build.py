@@ -27,17 +27,17 @@ def build_encoder(
     """An encoder with fresh weights.
 
     Args:
-        name: `alexnet`, `resnet18`, `resnet34`, `resnet50`, which get ImageNet's first layers for
-            sides above 64, or `resnet_small`, 324,048 parameters and one form for all sizes.
+        name: `alexnet`, `resnet18`, `resnet34` or `resnet50`, which have ImageNet's first layers
+            for sides above 64; or `resnet_small`, 324,048 parameters and the same for all sizes.
         input_shape: (side, side, channels).
         embedding_dim: int, D.
         mean: one value per channel, in 0..255, subtracted inside the encoder; None for 127.5.
-        std: one value per channel, in 0..255, divided by after that; None for 64.
+        std: one value per channel, in units of 0..255, by which the result is divided; None for 64.
         synchronized_batch_norm: bool, whether BatchNorm statistics span all replicas.
         seed: int or None. The same seed gives the same weights.
-        split: bool, whether it is made of two networks of half the width, as Split-Brain trains
-            them: one sees the lightness of an image, the other its colour, see `SplitLayers`. Takes
-            three channels, RGB, an even embedding_dim, and neither mean nor std.
+        split: bool, whether to build two networks of half the width, as Split-Brain trains them:
+            one sees the lightness of an image, the other its colour; see `SplitLayers`. Requires
+            three channels, RGB, and an even embedding_dim; mean and std are ignored.
 
     Returns:
         A functional `keras.Model`: (B, side, side, channels) uint8 or float images in 0..255 to
@@ -73,7 +73,7 @@ def build_encoder(
 
 
 def _check_shape(input_shape: Sequence[int]) -> tuple[int, int]:
-    """The side and the number of channels."""
+    """Checks an input shape and returns the side and the number of channels."""
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[0] != shape[1] or min(shape) < 1:
         raise UserError(Argument("input_shape", shape), " must be (side, side, channels), square.")

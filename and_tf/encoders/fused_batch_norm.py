@@ -1,4 +1,4 @@
-"""BatchNorm that trains by TensorFlow's fused kernel."""
+"""BatchNorm that trains with TensorFlow's fused kernel."""
 
 import types
 
@@ -7,19 +7,19 @@ import tensorflow as tf
 
 
 def fuse_batch_norm(model: keras.Model) -> None:
-    """Lets the BatchNormalization layers of a model train by one kernel instead of many.
+    """Makes the BatchNormalization layers of a model train with one kernel instead of many.
 
-    Keras 3 takes the moments, normalises and updates by separate elementwise operations, each a
-    pass over the feature map, where oneDNN and cuDNN have one kernel for all. Results are equal up
-    to rounding. The layers stay Keras's own, so that what is saved loads without this package;
-    inference is Keras's own, too.
+    Keras 3 computes the moments, normalises and updates with separate elementwise operations, each
+    a pass over the feature map, where oneDNN and cuDNN have a single kernel. Results are equal up
+    to rounding. The layers remain Keras's own, so that saved models load without this package;
+    inference is unchanged, too.
 
-    That `call` of the layers is replaced earns 8 to 18 % more images per second, measured in commit
-    01af4e1; `python -m benchmarks.step --cases=fit` with and without the line in `MethodModel`
-    that calls this function repeats the measurement.
+    Replacing `call` of the layers gives 8 to 18 % more images per second, measured in commit
+    01af4e1. To repeat the measurement, run `python -m benchmarks.step --cases=fit` with and without
+    the line in `MethodModel` that calls this function.
 
-    Synchronised layers, other axes than the last and layers without scale or centre stay as they
-    are.
+    Layers that are synchronised, renormalise, use an axis other than the last, or lack scale or
+    centre are left as they are.
 
     Args:
         model: built keras.Model, changed in place.
@@ -37,13 +37,13 @@ def _call(
     training: bool | None = None,
     mask: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """`BatchNormalization.call`, fused while it trains."""
+    """`BatchNormalization.call`, fused in training."""
     if not training or not layer.trainable or mask is not None:
         return keras.layers.BatchNormalization.call(layer, inputs, training=training, mask=mask)
     inputs = tf.cast(inputs, layer.compute_dtype)
     channels = inputs.shape[-1]
     maps = inputs if len(inputs.shape) == 4 else tf.reshape(inputs, [-1, 1, 1, channels])
-    # The raw operation: tf.compat.v1.nn.fused_batch_norm raises epsilon to 1.001e-5.
+    # The raw operation, because tf.compat.v1.nn.fused_batch_norm raises epsilon to 1.001e-5.
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
         x=maps,
         scale=layer.gamma.value,
@@ -53,7 +53,7 @@ def _call(
         epsilon=layer.epsilon,
         is_training=True,
     )
-    # Keras's moving variance follows the biased variance, the kernel gives the unbiased one.
+    # Keras's moving variance follows the biased variance; the kernel returns the unbiased one.
     count = tf.cast(tf.size(maps) // channels, tf.float32)
     variance *= (count - 1) / count
     for average, new in ((layer.moving_mean, mean), (layer.moving_variance, variance)):

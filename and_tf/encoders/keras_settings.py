@@ -14,7 +14,7 @@ def check_backend() -> None:
     """Refuses another backend before Keras is loaded.
 
     Raises:
-        UserError: if the environment, or the Keras that is loaded already, has another backend.
+        UserError: if the environment, or a Keras that is already loaded, has another backend.
     """
     found = os.environ.get("KERAS_BACKEND") or BACKEND
     config = getattr(sys.modules.get("keras"), "config", None)
@@ -28,10 +28,10 @@ def check_backend() -> None:
 
 
 def check_image_format() -> None:
-    """Refuses to build layers for images that have their channels first.
+    """Refuses to build layers for images with channels first.
 
     Raises:
-        UserError: names the remedy.
+        UserError: if Keras is set to that; names the remedy.
     """
     import keras
 
@@ -44,10 +44,10 @@ def check_image_format() -> None:
 
 
 def load_keras() -> None:
-    """Loads Keras for a program, with its own defaults whatever a user's keras.json says.
+    """Loads Keras for a program, with Keras's defaults whatever the user's keras.json says.
 
     Raises:
-        UserError: if that file holds what Keras does not take.
+        UserError: if Keras does not accept that file.
     """
     for name in LIMITS:
         os.environ.pop(name, None)

@@ -1,4 +1,4 @@
-"""The features of an encoder: its layers by name, and a model that gives one of them."""
+"""The features of an encoder: its layers by name, and a model that outputs one of them."""
 
 import difflib
 from typing import Any
@@ -8,15 +8,15 @@ import keras
 from and_tf.encoders.stages import ALEXNET_LAYERS, EMBEDDING, RESNET_LAYERS
 from and_tf.errors import Argument, UserError
 
-LISTED = 3  # names of layers in a message, of hundreds
+LISTED = 3  # names of layers in a message, out of hundreds
 
 
 def layer_names(encoder: keras.Model) -> list[str]:
     """The layers whose features can be evaluated, from the image to the embedding.
 
     Returns:
-        A list of str: conv1..conv5 and fc, or stem, stage1..stage4 and fc. A network of others,
-        whose layers have other names, gets stem, stage1, ... for the last layer at each resolution.
+        A list of str: conv1..conv5 and fc, or stem, stage1..stage4 and fc. In other networks, whose
+        layers have other names, stem, stage1, ... are the last layers at each resolution.
     """
     present = {layer.name for layer in encoder.layers}
     named = [name for name in (*ALEXNET_LAYERS, *RESNET_LAYERS) if name in present]
@@ -27,8 +27,8 @@ def layer_names(encoder: keras.Model) -> list[str]:
 def _stages(encoder: keras.Model) -> dict[str, str]:
     """{stem, stage1, ...: the last layer at each resolution}, from the finest to the coarsest.
 
-    Resolutions at which nothing has weights, such as that of the image, are left out; padding
-    counts for the layer that it is for. Beyond the fifth the numbers go on.
+    Resolutions at which no layer has weights, such as that of the image, are left out. Padding
+    layers are skipped. There may be more than five.
     """
     last: dict[int, str] = {}
     weighted: set[int] = set()
@@ -50,12 +50,12 @@ def _stages(encoder: keras.Model) -> dict[str, str]:
 
 
 def resolve_layer(encoder: keras.Model, name: str) -> str:
-    """The name of a layer as `layer_names` has it, or the exact name of any other layer.
+    """The name of a layer as in `layer_names`, or the exact name of any other layer.
 
-    conv1..conv5 mean stem, stage1..stage4 where the encoder has these.
+    conv1..conv5 mean stem, stage1..stage4 if the encoder has these.
 
     Raises:
-        UserError: if there is no such layer; names those that there are.
+        UserError: if there is no such layer; names those that exist.
     """
     known = layer_names(encoder)
     if name in known:
@@ -75,7 +75,7 @@ def resolve_layer(encoder: keras.Model, name: str) -> str:
 
 
 def layer_output(encoder: keras.Model, name: str) -> keras.KerasTensor:
-    """The output of a layer: a name or alias that `resolve_layer` knows."""
+    """The output of a layer, given by a name or alias that `resolve_layer` knows."""
     name = resolve_layer(encoder, name)
     present = {layer.name for layer in encoder.layers}
     if name == EMBEDDING and "embedding" in present:
@@ -84,7 +84,7 @@ def layer_output(encoder: keras.Model, name: str) -> keras.KerasTensor:
 
 
 def before_normalisation(encoder: keras.Model) -> keras.KerasTensor:
-    """The vectors (B, D) that an encoder brings to unit length: of `fc`, or pooled features."""
+    """The vectors (B, D) that an encoder scales to unit length: of `fc`, or pooled features."""
     names = {layer.name for layer in encoder.layers}
     unit_rows = "unit_embedding" if "unit_embedding" in names else "embedding"
     for layer in reversed(encoder.layers):
@@ -97,13 +97,13 @@ def before_normalisation(encoder: keras.Model) -> keras.KerasTensor:
 
 
 def features(encoder: keras.Model, layer: str) -> keras.Model:
-    """A model that gives one layer's output and shares the encoder's weights.
+    """A model that outputs one layer of an encoder and shares its weights.
 
     Args:
         encoder: an encoder from `build_encoder`, or one loaded from a `.keras` file.
         layer: one of `layer_names(encoder)`, an alias, or the exact name of any layer.
-            Convolutional layers give their maps, ours after the ReLU and before any pool; `fc`
-            gives the L2-normalised embedding.
+            Convolutional layers output maps, those of `build_encoder` after the ReLU and before any
+            pool; `fc` outputs the L2-normalised embedding.
 
     Returns:
         `keras.Model`, (B, side, side, channels) to (B, h, w, filters), or to (B, D) for `fc`.

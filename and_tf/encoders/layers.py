@@ -1,4 +1,4 @@
-"""The layers that all encoders are made of, initialised and padded as in PyTorch."""
+"""The layers that all encoders consist of, initialised and padded as in PyTorch."""
 
 import dataclasses
 import math
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-# With fewer input channels than its block holds, oneDNN's gradient of a strided 1 x 1 convolution
-# writes past its memory (oneDNN issue 6035): such a convolution drops the places itself.
+# With fewer input channels than this, oneDNN's gradient of a strided 1 x 1 convolution writes out
+# of bounds (oneDNN issue 6035), so such a convolution subsamples its input first.
 ONEDNN_BLOCK = 16  # channels, with AVX-512
 
 
@@ -17,11 +17,11 @@ ONEDNN_BLOCK = 16  # channels, with AVX-512
 class TorchLayers:
     """Keras layers with PyTorch's initialisation, padding and BatchNorm constants.
 
-    Only built-in Keras layers come out, so that a saved `.keras` file loads without this package
+    Only built-in Keras layers are used, so that a saved `.keras` file loads without this package
     (`fuse_batch_norm` speeds up those of a model in training).
 
     Args:
-        seed: int or None. Each weight draws from a seed made of this one and its layer's name.
+        seed: int or None. The seed of each weight is derived from this one and the weight's name.
         synchronized_batch_norm: bool, whether BatchNorm statistics span all replicas.
     """
 
@@ -43,7 +43,7 @@ class TorchLayers:
         if kernel_size == 1 and stride > 1 and x.shape[-1] < ONEDNN_BLOCK:
             x = keras.layers.MaxPooling2D(1, strides=stride, name=f"{name}_stride")(x)
             stride = 1
-        # "same" spares a copy of the padded map, but is asymmetric at strides above 1.
+        # "same" avoids a copy of the padded map, but is asymmetric at strides above 1.
         is_same = stride == 1 and 2 * padding == kernel_size - 1
         if padding and not is_same:
             x = keras.layers.ZeroPadding2D(padding, name=f"{name}_pad")(x)
@@ -75,7 +75,7 @@ class TorchLayers:
     def batch_norm(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         """BatchNorm with PyTorch's constants; its momentum 0.1 is called 0.9 in Keras.
 
-        One difference stays: the moving variance here follows the biased variance of the batch,
+        One difference remains: the moving variance here follows the biased variance of the batch,
         PyTorch's the unbiased one, larger by n / (n - 1) with n = batch x height x width.
         """
         return keras.layers.BatchNormalization(
@@ -97,7 +97,7 @@ class TorchLayers:
         return keras.layers.MaxPooling2D(size, strides=stride, name=name)(x)
 
     def average_pool(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-        """The mean over all places: (B, H, W, C) to (B, C)."""
+        """The mean over all positions: (B, H, W, C) to (B, C)."""
         return keras.layers.GlobalAveragePooling2D(name=name)(x)
 
     def flatten(self, x: keras.KerasTensor, name: str) -> keras.KerasTensor:
@@ -109,19 +109,19 @@ class TorchLayers:
     def embedding(self, x: keras.KerasTensor, embedding_dim: int) -> keras.KerasTensor:
         """The head of every encoder: layer `fc`, then rows of unit length in layer `embedding`.
 
-        In float32 whatever the policy: the softmax over the bank tells near rows apart.
+        In float32 under any policy, because the softmax over the bank has to tell near rows apart.
         """
         return unit_rows(self.dense(x, embedding_dim, name="fc", dtype="float32"))
 
     def _uniform(self, fan_in, weight_name):
-        """Uniform in +-1/sqrt(fan_in), PyTorch's start of kernels and biases."""
+        """Uniform in +-1/sqrt(fan_in), PyTorch's initialisation of kernels and biases."""
         seed = None if self.seed is None else zlib.crc32(f"{self.seed}/{weight_name}".encode())
         bound = 1 / math.sqrt(fan_in)
         return keras.initializers.RandomUniform(-bound, bound, seed=seed)
 
 
 def unit_rows(x: keras.KerasTensor, name: str = "embedding") -> keras.KerasTensor:
-    """Vectors (B, D) brought to unit length in float32: the layer `embedding`, an encoder's last.
+    """Scales vectors (B, D) to unit length in float32: `embedding`, the last layer of an encoder.
 
     Made of operations that every export format has; keras.layers.UnitNormalization has a NaN
     gradient at the zero vector.
@@ -134,14 +134,14 @@ def unit_rows(x: keras.KerasTensor, name: str = "embedding") -> keras.KerasTenso
 def normalised_input(
     input_shape: tuple[int, int, int], mean: Sequence[float], std: Sequence[float]
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """An input for images in 0..255 and the same images with `mean` taken off, over `std`.
+    """An input for images in 0..255, and the same images minus `mean`, divided by `std`.
 
     Returns:
         (images, normalised), two keras tensors (B, H, W, C) in float32. The input casts uint8.
     """
     images = keras.Input(input_shape, dtype="float32", name="images")
-    # float32 under every policy: half precision would round the pixels before they are centred.
-    # Not keras.layers.Normalization: its constants become extra inputs of an ONNX export.
+    # float32 under any policy: half precision would round the pixels before they are centred.
+    # Not keras.layers.Normalization, whose constants become extra inputs of an ONNX export.
     normalised = keras.layers.Rescaling(
         scale=[1 / channel_std for channel_std in std],
         offset=[-centre / channel_std for centre, channel_std in zip(mean, std, strict=True)],
@@ -152,7 +152,7 @@ def normalised_input(
 
 
 def in_float32(encoder: keras.Model) -> keras.Model:
-    """The encoder, or a float32 copy of one with a mixed-precision policy."""
+    """The encoder itself, or a float32 copy if it has a mixed-precision policy."""
     if all(getattr(layer, "compute_dtype", "float32") == "float32" for layer in encoder.layers):
         return encoder
 

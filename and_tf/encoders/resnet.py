@@ -60,14 +60,14 @@ def build_resnet(
 def build_small_resnet(
     layers: TorchLayers, x: keras.KerasTensor, embedding_dim: int, large: bool = False
 ) -> keras.KerasTensor:
-    """One block a stage, a quarter of the width: 324,048 parameters, one form for all sizes."""
+    """One block per stage, a quarter of the width: 324,048 parameters, the same for all sizes."""
     return build_resnet(layers, x, embedding_dim, basic_block, (1, 1, 1, 1), width=16)
 
 
 def basic_block(
     layers: TorchLayers, x: keras.KerasTensor, filters: int, stride: int, prefix: str, name: str
 ) -> keras.KerasTensor:
-    """Two 3x3 convolutions. `name` is that of the ReLU at the end."""
+    """Two 3x3 convolutions; `name` is the name of the last ReLU."""
     shortcut = _shortcut(layers, x, filters, stride, prefix)
     x = layers.convolution(x, filters, 3, stride, name=f"{prefix}_conv1")
     x = layers.relu(layers.batch_norm(x, name=f"{prefix}_bn1"), name=f"{prefix}_relu1")
@@ -79,7 +79,7 @@ def basic_block(
 def bottleneck_block(
     layers: TorchLayers, x: keras.KerasTensor, filters: int, stride: int, prefix: str, name: str
 ) -> keras.KerasTensor:
-    """1x1, 3x3, 1x1 to four times `filters`. `name` is that of the ReLU at the end."""
+    """1x1, 3x3, 1x1 to four times `filters`; `name` is the name of the last ReLU."""
     shortcut = _shortcut(layers, x, 4 * filters, stride, prefix)
     x = layers.convolution(x, filters, 1, name=f"{prefix}_conv1")
     x = layers.relu(layers.batch_norm(x, name=f"{prefix}_bn1"), name=f"{prefix}_relu1")

@@ -7,7 +7,7 @@ from and_tf.encoders import ENCODERS
 from and_tf.errors import Argument
 from and_tf.settings import SettingError, Settings, between, setting
 
-INIT_RATE = 0.1  # where a run starts from weights: what they know is not to be lost at once
+INIT_RATE = 0.1  # for a run that starts from weights, so as not to destroy them at once
 OF_INIT = "init"  # the network is the one that the run starts from
 
 
@@ -44,7 +44,7 @@ class EncoderSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        # What is not given follows from init; a run keeps what it came to.
+        # Settings that are not given follow from init; a run keeps the resulting values.
         if self.encoder is None:
             object.__setattr__(self, "encoder", OF_INIT if self.init else "resnet18")
         if self.encoder == OF_INIT and not self.init:
@@ -62,7 +62,7 @@ class EncoderSettings(Settings):
             )  # fmt: skip
 
     def absolute(self) -> "EncoderSettings":
-        """The same start, by an absolute path, so that it is found from any folder."""
+        """The same settings with an absolute path of init, so that it is found from any folder."""
         kind, colon, file = self.init.partition(":")
         path = os.path.abspath(os.path.expanduser(self.init))
         if self.init and os.path.exists(path):

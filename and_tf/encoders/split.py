@@ -12,8 +12,8 @@ from and_tf.data.lab import lab_from_rgb
 from and_tf.encoders.layers import TorchLayers, unit_rows
 from and_tf.encoders.stages import ALEXNET_LAYERS, EMBEDDING, RESNET_LAYERS
 
-HALVES = ("lightness", "colour")  # what each sees of the image, and how its layers' names end
-LAB = "lab"  # the layer that gives the image in Lab
+HALVES = ("lightness", "colour")  # what each half sees, and the suffix of its layers' names
+LAB = "lab"  # the layer that outputs the image in Lab
 
 
 class Halves(NamedTuple):
@@ -24,13 +24,13 @@ class Halves(NamedTuple):
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """Of both, concatenated."""
+        """Shape of both, concatenated."""
         *places, _ = self.lightness.shape
         return (*places, self.lightness.shape[-1] + self.colour.shape[-1])
 
 
 def split_input(side: int) -> tuple[keras.KerasTensor, Halves]:
-    """An input for sRGB images (B, side, side, 3) in 0..255, and what each half sees of them.
+    """An input for sRGB images (B, side, side, 3) in 0..255, and the part that each half sees.
 
     Returns:
         The images, and L (B, side, side, 1) and ab (B, side, side, 2), centred, in units of 25.
@@ -47,17 +47,17 @@ def split_input(side: int) -> tuple[keras.KerasTensor, Halves]:
 
 @dataclasses.dataclass(frozen=True)
 class SplitLayers:
-    """In place of `TorchLayers`, and with its methods: each makes a layer in either half.
+    """Has the methods of `TorchLayers`, each of which makes a layer in both halves.
 
-    The halves share no connection. Filters and units are those of both together. The layers whose
-    features are evaluated have the usual names and are both halves, lightness first, each of which
-    goes on with its own part: `conv1` of an `alexnet` holds 32 and 32 filters. Those of a half end
-    in its name, as in `conv1_conv_lightness`.
+    The halves are not connected. Numbers of filters and units are those of both together. The
+    layers whose features are evaluated have the usual names and hold both halves, lightness first,
+    each of which continues with its own part: `conv1` of an `alexnet` has 32 and 32 filters. The
+    names of a single half's layers end in the half's name, as in `conv1_conv_lightness`.
 
-    Both are convolutional to the end, as the original is: what follows the last maps acts at each
-    of their places, AlexNet's hidden layers too; the pool after conv5 is left out. So a half
-    ends in a map of D / 2 numbers a place, `fc_lightness` or `fc_colour`, from which the method
-    predicts what the half does not see. `fc` is the mean of both over all places.
+    Both are convolutional to the end, as in the original: all layers after the last maps, including
+    AlexNet's hidden layers, act at each position, and the pool after conv5 is left out. So a half
+    ends in a map of D / 2 numbers per position, `fc_lightness` or `fc_colour`, from which the
+    method predicts what the half does not see. `fc` is the mean of both over all positions.
 
     Reference: Zhang et al., Split-Brain Autoencoders, CVPR 2017.
     """
@@ -70,7 +70,7 @@ class SplitLayers:
         return self._each("convolution", x, name, filters // 2, *shape, **options)
 
     def dense(self, x: Halves, units: int, name: str) -> Halves:
-        """At each place."""
+        """A 1x1 convolution, which acts at each position."""
         return self._each("convolution", x, name, units // 2, 1, use_bias=True)
 
     def batch_norm(self, x: Halves, name: str) -> Halves:
@@ -86,11 +86,11 @@ class SplitLayers:
         return self._each("max_pool", x, name, *shape, **options)
 
     def average_pool(self, x: Halves, name: str) -> Halves:
-        """Nothing: places are kept to the end."""
+        """Does nothing: positions are kept to the end."""
         return x
 
     def flatten(self, x: Halves, name: str) -> Halves:
-        """Nothing: places are kept to the end."""
+        """Does nothing: positions are kept to the end."""
         return x
 
     def add(self, x: Halves, other: Halves, name: str) -> Halves:
@@ -100,7 +100,7 @@ class SplitLayers:
         )
 
     def embedding(self, x: Halves, embedding_dim: int) -> keras.KerasTensor:
-        """The maps that predict, then their means over all places: rows of unit length."""
+        """The maps that predict, and their means over all positions, scaled to unit length."""
         maps = self.dense(x, embedding_dim, name=EMBEDDING)  # (B, h, w, D / 2) each
         whole = keras.layers.Concatenate(dtype="float32", name=f"{EMBEDDING}_maps")(list(maps))
         return unit_rows(
@@ -118,6 +118,6 @@ class SplitLayers:
 
 
 def _joined(x: Halves, name: str) -> Halves:
-    """The same maps, by way of a layer of this name that holds both."""
+    """The same maps, passed through a layer of this name that holds both."""
     whole = keras.layers.Concatenate(name=name)(list(x))  # (B, H, W, C)
     return Halves(*ops.split(whole, 2, axis=-1))

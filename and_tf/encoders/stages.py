@@ -1,10 +1,10 @@
-"""The names of the layers whose features are evaluated, without a network's code."""
+"""The names of the layers whose features are evaluated; importable without the networks."""
 
 ALEXNET_LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 RESNET_LAYERS = ("stem", "stage1", "stage2", "stage3", "stage4")
-EMBEDDING = "fc"  # of either network
+EMBEDDING = "fc"  # of both kinds
 
-# Where a layer is chosen: the one that finds similar images best, see `chosen_layer`.
+# As the choice of a layer: the one that finds similar images best, see `chosen_layer`.
 AUTO_LAYER = "auto"
 LAYER_HELP = (
     "Layer whose features are taken: fc, the embedding that was trained; stem, stage1..stage4 or "

@@ -1,4 +1,4 @@
-"""Encoders that give rows of unit length, whatever the network."""
+"""Makes any network output rows of unit length."""
 
 import functools
 from typing import Any
@@ -11,9 +11,9 @@ from and_tf.errors import Argument, UserError
 
 
 def with_unit_rows(encoder: keras.Model) -> keras.Model:
-    """The encoder itself where it ends in unit rows, else a model that makes them of its output.
+    """The encoder itself if it ends in unit rows, else a model that makes them from its output.
 
-    Maps (B, H, W, C) are averaged over their places first. Weights are shared with the encoder.
+    Maps (B, H, W, C) are averaged over their positions first. Weights are shared with the encoder.
 
     Args:
         encoder: keras.Model from images (B, H, W, C) to one output (B, D) or (B, H, W, C):
@@ -23,7 +23,7 @@ def with_unit_rows(encoder: keras.Model) -> keras.Model:
         keras.Model, images to (B, D) float32 rows of unit length.
 
     Raises:
-        UserError: if it is not a built model with one such output; says what to do.
+        UserError: if it is not a built model with one input and one such output; says what to do.
     """
     if not isinstance(encoder, keras.Model):
         raise UserError(
@@ -52,7 +52,7 @@ def with_unit_rows(encoder: keras.Model) -> keras.Model:
 
 
 def has_unit_rows(encoder: keras.Model) -> bool:
-    """Whether a functional or `Sequential` model ends in layers that give rows of unit length."""
+    """Whether a functional or `Sequential` model ends in layers that output rows of unit length."""
     if not encoder.built or len(getattr(encoder, "outputs", None) or []) != 1:
         return False
     operations = getattr(encoder, "operations", encoder.layers)
@@ -73,8 +73,8 @@ def _head_operations() -> tuple[type, ...]:
 
 
 def _tensors(encoder: keras.Model) -> tuple[Any, Any]:
-    """Symbolic images and what the encoder makes of them."""
-    if getattr(encoder, "inputs", None):  # functional: its layers stay within sight
+    """Symbolic images and the encoder's output for them."""
+    if getattr(encoder, "inputs", None):  # functional: its layers remain accessible
         if len(encoder.inputs) != 1:
             raise UserError(
                 Argument("encoder"), f" {encoder.name} takes {len(encoder.inputs)} inputs and must "

@@ -29,9 +29,9 @@ def rank_classes(
     batch_size: int = 256,
     progress: bool = True,
 ) -> dict[str, np.ndarray]:
-    """The most probable classes of each image by the classifiers of several layers.
+    """The most probable classes of each image, according to the classifiers of several layers.
 
-    Neither features nor scores of all images are held.
+    Images are streamed, so features and scores are never held for all images at once.
 
     Args:
         encoder: an encoder of `and_tf.encoders`.
@@ -41,11 +41,14 @@ def rank_classes(
         resized: R, to which the shorter side of an image is resized, at least S.
         crops: 1, the centre; or 10, `ten_crops`, whose probabilities are averaged.
         max_values: as in training.
-        batch_size: images, or crops, in a step.
+        batch_size: images, or crops, per step.
         progress: show a progress bar on terminals.
 
     Returns:
-        {layer: (Q, min(5, C)) int}, the most probable class first; of equal ones the lower.
+        {layer: (Q, min(5, C)) int}, the most probable class first; ties go to the lower class.
+
+    Raises:
+        UserError: if the scores are not finite.
     """
     model = layers_model(encoder, list(classifiers))
     features_of = model_features(model, size, max_values)
@@ -69,12 +72,12 @@ def rank_classes(
 
 
 def _probabilities(features: tf.Tensor, weights: LinearWeights, crops: int) -> np.ndarray:
-    """(B, C): of features (B * crops, F), the mean over the crops of an image."""
+    """(B, C): probabilities from features (B * crops, F), averaged over the crops of an image."""
     logits = tf.matmul(features, weights.kernel) + weights.bias
     found = tf.nn.softmax(logits).numpy()
     return found.reshape(-1, crops, found.shape[1]).mean(axis=1)
 
 
 def ranked(scores: np.ndarray) -> np.ndarray:
-    """(B, min(5, C)) int: the classes of the highest scores (B, C), of equal ones the lower."""
+    """(B, min(5, C)) int: classes of the highest scores (B, C); ties go to the lower class."""
     return np.argsort(-scores, axis=1, kind="stable")[:, :TOP]

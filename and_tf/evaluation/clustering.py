@@ -7,20 +7,21 @@ import numpy as np
 
 from and_tf.errors import Argument, UserError
 
-# Of more rows the first centres are those of a sample; then all rows move them. On 200,000 rows of
-# 128 values and 100 clusters that took 6 s and gave an inertia 0.4 % below that of mini-batches,
-# which took longer; faiss came to the same inertia, no sooner (a shared machine, 2 cores).
+# With more rows the initial centres are those of a sample; then all rows update them. With 200,000
+# rows of 128 values and 100 clusters that took 6 s and gave an inertia 0.4 % below that of
+# mini-batches, which took longer; faiss reached the same inertia, no sooner (a shared machine, 2
+# cores).
 SAMPLE_ROWS = 50_000
 LARGE_ITERATIONS = 100
 
-# Products in a step (rows x values x clusters) from which on mini-batches are used: a step of all
-# rows then takes several seconds, and all steps many minutes.
+# Multiplications per step (rows x values x clusters) from which mini-batches are used: a step on
+# all rows then takes several seconds, and all steps many minutes.
 PRODUCTS_FOR_MINI_BATCHES = 2**37
 
-# Fewer products in a step of k-means than this are faster on one thread, on a busy machine by far.
+# With fewer multiplications per step k-means is faster on one thread, by far on a busy machine.
 PRODUCTS_FOR_THREADS = 2**28
 
-SILHOUETTE_IMAGES = 5_000  # of more images as many are drawn: all pairs are compared
+SILHOUETTE_IMAGES = 5_000  # sampled if there are more, since all pairs are compared
 
 logger = logging.getLogger(__name__)
 
@@ -28,22 +29,22 @@ logger = logging.getLogger(__name__)
 def clusters(
     embeddings: np.ndarray, num_clusters: int, seed: int = 0, num_starts: int = 3
 ) -> np.ndarray:
-    """Cluster of each image by k-means on the L2-normalised embeddings.
+    """Clusters images by k-means on the L2-normalised embeddings.
 
-    Above 50,000 images the first centres come from a sample. Only where a step of all images would
-    take seconds are they taken in mini-batches, and that is logged.
+    Above 50,000 images the initial centres come from a sample. Mini-batches are used only if a step
+    on all images would take seconds, and that is logged.
 
     Args:
         embeddings: (N, D) float.
-        num_clusters: at most N. Where there are fewer different embeddings, fewer are filled.
-        seed: of the first centres.
-        num_starts: first centres that are tried.
+        num_clusters: at most N. If there are fewer distinct embeddings, some clusters are empty.
+        seed: of the initial centres.
+        num_starts: number of initial centres to try.
 
     Returns:
-        (N,) int32, numbered by size, the largest cluster 0.
+        (N,) int32, cluster of each image, numbered by size, the largest cluster 0.
 
     Raises:
-        UserError: num_clusters not in 1..N.
+        UserError: if num_clusters is not in 1..N.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.preprocessing import normalize
@@ -88,18 +89,18 @@ def _kmeans(rows: np.ndarray, num_clusters: int, seed: int, num_starts: int) -> 
 def cluster_metrics(
     embeddings: np.ndarray, found: np.ndarray, labels: np.ndarray | None = None, seed: int = 0
 ) -> dict[str, float]:
-    """How good clusters are: by the embeddings alone, and by labels where there are some.
+    """Metrics of clusters: from the embeddings alone, and from labels if there are any.
 
     Args:
         embeddings: (N, D) float.
         found: (N,) int, cluster of each image.
-        labels: (N,) int; images with label -1 count for the silhouette only. None for no labels.
-        seed: of the images drawn for the silhouette, where there are more than 5,000.
+        labels: (N,) int; images with label -1 count only for the silhouette. None for no labels.
+        seed: of the images sampled for the silhouette if there are more than 5,000.
 
     Returns:
-        `silhouette` (cosine, -1..1; left out where it is not defined: all images in one cluster, or
-        each in its own) and, with labels, `nmi` (normalised by the arithmetic mean, 0..1), `ari`
-        (-0.5..1) and `hungarian_accuracy` (percent).
+        `silhouette` (cosine, -1..1; left out if it is not defined, because all images are in one
+        cluster or each is in its own) and, with labels, `nmi` (normalised by the arithmetic mean,
+        0..1), `ari` (-0.5..1) and `hungarian_accuracy` (percent).
 
     References: Rousseeuw 1987 (silhouette); Strehl and Ghosh 2002 (NMI); Hubert and Arabie 1985
     (ARI); Xie et al., ICML 2016, eq. 10 (accuracy).
@@ -120,8 +121,8 @@ def cluster_metrics(
 def hungarian_accuracy(found: np.ndarray, labels: np.ndarray) -> float:
     """Percent of images in the cluster of their class, under the best pairing of the two.
 
-    Each cluster is paired with at most one class and each class with at most one cluster. The
-    images of what is left over, where their numbers differ, count as wrong.
+    Each cluster is paired with at most one class and each class with at most one cluster. If their
+    numbers differ, the images of those left over count as wrong.
 
     Args:
         found: (N,) int, cluster of each image.
@@ -138,7 +139,7 @@ def hungarian_accuracy(found: np.ndarray, labels: np.ndarray) -> float:
 
 
 def silhouette(embeddings: np.ndarray, found: np.ndarray, seed: int) -> float | None:
-    """Mean silhouette by cosine of at most 5,000 images; None where it is not defined."""
+    """Mean silhouette by cosine of at most 5,000 images; None if it is not defined."""
     from sklearn.metrics import silhouette_score
 
     if len(found) > SILHOUETTE_IMAGES:

@@ -14,13 +14,13 @@ from and_tf.evaluation.figure_style import figure_style
 from and_tf.runs.csv_cells import row_writer
 
 NUMBERED_CLASSES = 20  # with more there is no room for numbers in the cells
-NAMED_CLASSES = 100  # with more some rows and columns go without a name
+NAMED_CLASSES = 100  # with more some rows and columns have no name
 LONGEST_NAME = 24
-UNNAMED_SIDE = 5.0  # inches: with the margins and the scale, the width of a page's picture
+UNNAMED_SIDE = 5.0  # inches; with margins and scale, the width of a picture on a page
 
 
 def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
-    """Images by class (rows) and predicted class (columns).
+    """Number of images by class (rows) and predicted class (columns).
 
     Args:
         labels: (Q,) int below num_classes; images with label -1 are left out.
@@ -31,7 +31,7 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: i
         (C, C) int64.
 
     Raises:
-        UserError: a label or prediction out of range.
+        UserError: if a label or prediction is out of range.
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     labels, predictions = labels[labels >= 0], predictions[labels >= 0]
@@ -45,14 +45,14 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: i
 
 
 def per_class_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """CSV with each class, its images, those classified correctly, and top-1 in percent.
+    """CSV with each class, its number of images, how many are correct, and top-1 in percent.
 
     Args:
         matrix: (C, C) int, from `confusion_matrix`.
         class_names: C names.
 
     Returns:
-        Text of C + 1 lines; `top1` is empty for a class without an image.
+        Text of C + 1 lines; `top1` is empty for a class without images.
     """
     rows: list[list[object]] = [["class", "images", "correct", "top1"]]
     for name, images, correct in zip(
@@ -63,7 +63,7 @@ def per_class_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
 
 
 def confusion_table(matrix: np.ndarray, class_names: Sequence[str]) -> str:
-    """CSV of the matrix: a line for each class, a column for each predicted class, named both."""
+    """CSV of the matrix: a line for each class, a column for each predicted class, all named."""
     rows: list[list[object]] = [["class / predicted", *class_names]]
     rows += [[name, *counts] for name, counts in zip(class_names, matrix, strict=True)]
     return _csv(rows)
@@ -80,18 +80,18 @@ def _csv(rows: Sequence[Sequence[object]]) -> str:
 def confusion_figure(
     matrix: np.ndarray, class_names: Sequence[str], most_named: int | None = None
 ) -> Figure:
-    """Picture of a confusion matrix: of each class (row) the percent predicted as each (column).
+    """Figure of a confusion matrix: the percentage of each class (row) predicted as each (column).
 
-    Cells show their number up to 20 classes; every class is named up to 100, then some of them.
-    Beyond `most_named` none is, and the picture is no wider than a page.
+    Up to 20 classes, cells show their number; up to 100, every class is named, beyond that some of
+    them. With more than `most_named` classes none is named, and the figure is no wider than a page.
 
     Args:
         matrix: (C, C) int, from `confusion_matrix`.
         class_names: C names.
-        most_named: for a picture that cannot be enlarged; None: there is no such limit.
+        most_named: for a figure that cannot be enlarged; None for no such limit.
 
     Returns:
-        A `Figure` of its own, outside pyplot: `figure.savefig(file)`.
+        A new `Figure` that pyplot does not know: `figure.savefig(file)`.
     """
     num_classes = len(matrix)
     images = matrix.sum(axis=1, keepdims=True)  # (C, 1)
@@ -102,7 +102,7 @@ def confusion_figure(
         class_names, side = [""] * num_classes, min(side, UNNAMED_SIDE)
     figure = Figure(figsize=(side + 2.2, side + 1.4), dpi=100, layout="constrained")
     axes = figure.add_subplot()
-    # By the square root: a few percent, which is what confusion among many classes is, still show.
+    # Square root scale, so that a few percent, as usual among many classes, remain visible.
     image = axes.imshow(percent, cmap="Blues", norm=PowerNorm(0.5, 0, 100))
     _name_axes(axes, class_names, font_size=9 if numbered else 7)
     if numbered:
@@ -122,7 +122,7 @@ def _name_axes(axes: Axes, class_names: Sequence[str], font_size: int) -> None:
 
 
 def _plain(name: str) -> str:
-    """A name that fits and is drawn as it stands: no formula between dollars, no broken UTF-8."""
+    """A name that fits and is drawn literally: no formula between dollars, no invalid UTF-8."""
     name = str(name).encode("utf-8", "replace").decode()
     name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
     return name.replace("$", r"\$")
@@ -130,7 +130,7 @@ def _plain(name: str) -> str:
 
 def _write_numbers(axes: Axes, percent: np.ndarray) -> None:
     for row, column in np.ndindex(percent.shape):
-        if percent[row, column] >= 0.5:  # zeros would hide the few that matter
+        if percent[row, column] >= 0.5:  # zeros would hide the few numbers that matter
             colour = "white" if percent[row, column] > 30 else "black"
             text = f"{percent[row, column]:.0f}"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)

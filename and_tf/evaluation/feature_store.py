@@ -1,4 +1,4 @@
-"""Features of many images: an array, in memory or mapped from a temporary file."""
+"""Features of many images, as an array in memory or mapped from a temporary file."""
 
 import errno
 import os
@@ -17,8 +17,8 @@ BLOCK_BYTES = 16 * 2**20  # 512 rows of 8,192 values: enough for a matrix produc
 def empty_features(num_images: int, width: int, folder: str | Path | None = None) -> np.ndarray:
     """An array to be filled, in memory or in a temporary file.
 
-    The file has no name and goes with the array or with the process, however that ends. Its disk
-    space is taken at once: a full disk is an error here, and not when rows are written.
+    The file has no name and disappears with the array or the process, however that ends. Its disk
+    space is allocated at once, so a full disk is an error here, and not when rows are written.
 
     Args:
         num_images: N.
@@ -26,11 +26,11 @@ def empty_features(num_images: int, width: int, folder: str | Path | None = None
         folder: of the temporary file; None for memory.
 
     Returns:
-        (N, F) float32; a `numpy.memmap` in a folder.
+        (N, F) float32; a `numpy.memmap` if a folder is given.
 
     Raises:
-        UserError: the folder's disk has no room.
-        OSError: the folder cannot be written to.
+        UserError: if the folder's disk has no room.
+        OSError: if the folder cannot be written to.
     """
     if folder is None:
         return np.empty((num_images, width), np.float32)
@@ -40,7 +40,7 @@ def empty_features(num_images: int, width: int, folder: str | Path | None = None
 
 
 def _allocate(file: int, num_bytes: int, folder: str | Path) -> None:
-    """Takes the disk space of a file: a map of missing blocks would end the process by SIGBUS."""
+    """Allocates the disk space of a file: writing to a missing block of a map raises SIGBUS."""
     try:
         os.posix_fallocate(file, 0, num_bytes)
     except (AttributeError, OSError) as error:
@@ -57,14 +57,14 @@ def _allocate(file: int, num_bytes: int, folder: str | Path) -> None:
 def row_blocks(
     features: np.ndarray, num_rows: int | None = None
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Goes over the rows in order.
+    """Iterates over blocks of rows in order.
 
     Args:
         features: (N, F) float.
-        num_rows: of a block; None for as many as `BLOCK_BYTES` hold.
+        num_rows: per block; None for as many as fit `BLOCK_BYTES`.
 
     Yields:
-        A slice of the rows, and the rows (n, F) float32, a view where they are float32 already.
+        A slice of the rows, and the rows (n, F) float32, a view if they are already float32.
     """
     count, width = np.shape(features)
     num_rows = num_rows or max(1, BLOCK_BYTES // (4 * width))

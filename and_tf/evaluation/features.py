@@ -1,4 +1,4 @@
-"""Features of every image of a source, by a frozen encoder."""
+"""Features of every image of a source, from a frozen encoder."""
 
 import tempfile
 import weakref
@@ -20,19 +20,19 @@ from and_tf.evaluation.feature_store import empty_features
 from and_tf.evaluation.on_replicas import split_over_replicas
 from and_tf.evaluation.pooling import feature_widths, pool
 
-# {model: {(size, max_values): function}}. Tracing anew in each call, of which an evaluation during
-# training has four, took 0.3 s more for resnet_small and 1.8 s for alexnet, beside 1.1 and 5.3 s
-# for 1,000 images (medians of 5 interleaved calls, a shared machine, 2 cores). The functions know
-# their model by a weak reference, or no entry would ever leave.
+# {model: {(size, max_values): function}}. An evaluation during training makes four calls; tracing
+# again in each took 0.3 s more for resnet_small and 1.8 s for alexnet, on top of 1.1 and 5.3 s for
+# 1,000 images (medians of 5 interleaved calls, a shared machine, 2 cores). The functions hold only
+# a weak reference to their model, or no entry would ever be dropped.
 _COMPILED: weakref.WeakKeyDictionary[keras.Model, dict] = weakref.WeakKeyDictionary()
 
 
 class Images(Protocol):
-    """What features are taken of: a source, or a view of one."""
+    """The images whose features are extracted: a source, or a view of one."""
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """Name of the images, for messages."""
 
     def __len__(self) -> int:
         """Number of images."""
@@ -52,10 +52,10 @@ def extract(
 ) -> np.ndarray:
     """Features of all images in the order of the source.
 
-    The model runs in inference mode (BatchNorm by its moving averages). If it was made in the scope
-    of a strategy of several devices of this process, each takes a part of each batch. While they
-    work on a batch the next one is loaded in a background thread. The model is traced at its first
-    call and takes new weights into account, but no layers that are added or replaced after that.
+    The model runs in inference mode (BatchNorm uses its moving averages). If it was made in the
+    scope of a strategy with several devices of this process, each device takes a part of each
+    batch. Meanwhile the next batch is loaded in a background thread. The model is traced at its
+    first call; later changes of its weights are taken into account, but not of its layers.
 
     Args:
         model: keras.Model from (B, size, size, 3) images in 0..255 to one tensor.
@@ -63,16 +63,17 @@ def extract(
         size: side of the images in pixels.
         batch_size: images per step, on all devices of this process.
         max_values: a feature map (H, W, C) with more values is average-pooled to the largest side
-            that keeps to it; None leaves maps as they are. The usual linear protocol has 9,000.
+            that has no more; None leaves maps as they are. The usual linear protocol has 9,000.
         progress: show a progress bar on terminals.
-        sharing: the processes that share the work: each loads some of the batches, and no other
-            image, and all get all features.
+        sharing: the processes that share the work: each loads only its part of the batches, and
+            all receive all features.
 
     Returns:
         (N, F) float32, maps flattened as (H, W, C).
 
     Raises:
-        UserError: no image, a model with several outputs, features that are not finite.
+        UserError: if there are no images, the model has several outputs, or features are not
+            finite.
     """
     _check_work(source, batch_size)
     first, stop = part = share_of_batches(len(source), sharing.number, sharing.size, batch_size)
@@ -108,8 +109,8 @@ def extract_layers(
 ) -> dict[str, np.ndarray]:
     """Features of several layers from a single pass over the images.
 
-    They stay in memory where all layers fit in the budget together; else each layer is mapped from
-    a temporary file, which is filled batch by batch and goes with its array.
+    They stay in memory if all layers together fit the budget; else each layer is mapped from a
+    temporary file, which is filled batch by batch and disappears with its array.
 
     Args:
         encoder: an encoder of `and_tf.encoders`.
@@ -122,8 +123,8 @@ def extract_layers(
         {layer: (N, F) float32} with the layers as given.
 
     Raises:
-        UserError: as `extract`; no layer, or one that the encoder does not have; the folder's disk
-            has no room for the features.
+        UserError: as in `extract`, or if no layer is named, the encoder lacks one, or the folder's
+            disk has no room for the features.
     """
     model = layers_model(encoder, layers)
     stored: list[np.ndarray] = []
@@ -140,14 +141,14 @@ def extract_layers(
 
 
 def layers_model(encoder: keras.Model, layers: Sequence[str]) -> keras.Model:
-    """A model that gives several layers at once, and shares the encoder's weights.
+    """A model that outputs several layers at once, and shares the encoder's weights.
 
     Args:
         encoder: an encoder of `and_tf.encoders`.
         layers: names or aliases of its layers.
 
     Raises:
-        UserError: no layer, or one that the encoder does not have.
+        UserError: if no layer is named, or the encoder lacks one.
     """
     if not layers:
         raise UserError(Argument("layers", layers), " names no layer to take features of.")
@@ -168,7 +169,7 @@ def feature_batches(
     """Yields the index of a batch's first image, and an array (B, F) float32 for each output.
 
     Args:
-        part: where the images begin and end that are loaded; None for all.
+        part: start and stop of the images to load; None for all.
         model, source, size, batch_size, max_values, progress: as in `extract`.
     """
     _check_work(source, batch_size)
@@ -189,7 +190,7 @@ def _check_work(source: Images, batch_size: int) -> None:
 
 
 def model_features(model: keras.Model, size: int, max_values: int | None) -> Callable:
-    """A function from images of any batch size, the last one too, to features: one trace."""
+    """A function from images of any batch size to features, traced only once."""
     functions = _COMPILED.setdefault(model, {})
     if (size, max_values) not in functions:
         functions[size, max_values] = _compile(weakref.ref(model), size, max_values)
@@ -212,12 +213,12 @@ def _compile(reference: weakref.ref, size: int, max_values: int | None) -> Calla
 
 def _existing(reference: weakref.ref) -> keras.Model:
     model = reference()
-    assert model is not None  # its features are being taken
+    assert model is not None  # the caller holds it
     return model
 
 
 def _flat(features: tf.Tensor, max_values: int | None) -> tf.Tensor:
-    """(B, F) float32 of any output."""
+    """Flattens an output to (B, F) float32; maps are pooled first."""
     features = tf.cast(features, tf.float32)
     if features.shape.rank == 4:
         features = pool(features, max_values)

@@ -1,4 +1,4 @@
-"""Few labels: logistic regression on frozen features of a few labelled images per class."""
+"""Few labels: logistic regression on the frozen features of a few labelled images per class."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,16 +18,16 @@ from and_tf.evaluation.logistic import (
 )
 from and_tf.search.rows import check_widths
 
-# C of scikit-learn for features whose rows have length 1 on average. On training images that no
+# C as in scikit-learn, for features whose rows have length 1 on average. On training images that no
 # random subset had used (CIFAR-10 and scikit-learn's digits, stem to fc, 1 to 50 shots) 10 came
-# within a point of the best C of each layer; 1, of Tian et al. (ECCV 2020), lost up to five points.
+# within a point of the best C of each layer; 1, from Tian et al. (ECCV 2020), lost up to five.
 REGULARISATION = 10.0
 
 MAX_ITERATIONS, TOLERANCE = 1000, 1e-4
 
 
 class FewShotAccuracy(NamedTuple):
-    """Top-1 in percent: mean over the random subsets, and standard deviation (0 of one)."""
+    """Top-1 in percent: mean and standard deviation over the random subsets (0 if only one)."""
 
     mean: float
     std: float
@@ -46,26 +46,26 @@ def few_shot_accuracy(
 ) -> dict[int, FewShotAccuracy]:
     """Accuracy of logistic regression on a few labelled images per class, drawn at random.
 
-    Mean and scale of the features are those of all N images, which takes no label. The penalty is
-    the same for all shots and is not fitted to any image.
+    The features are standardised by all N images, which needs no labels. The penalty is the same
+    for all numbers of shots and is not tuned on any image.
 
     Args:
         features: (N, F) float, of a training set.
         labels: (N,) int, -1 where unknown.
         queries: (Q, F) float, from the same layer.
         query_labels: (Q,) int; queries with label -1 are left out.
-        shots: labelled images per class; those of fewer shots are among those of more.
+        shots: numbers of labelled images per class; smaller subsets are contained in larger ones.
         num_seeds: number of random subsets.
         seed: of the first random subset.
-        class_names: for the errors; None for the labels as they are.
-        progress: show a bar if the fits take more than seconds.
+        class_names: for error messages; None for the labels themselves.
+        progress: show a bar if the fits take more than a few seconds.
 
     Returns:
         {shots: mean and standard deviation of top-1 over the subsets}.
 
     Raises:
-        UserError: a class with fewer labelled images than shots, no shots or seeds, shapes that
-            do not fit, features that are not finite.
+        UserError: if a class has fewer labelled images than shots, there are no shots or seeds,
+            shapes do not fit, or features are not finite.
     """
     is_known = is_labelled(features, labels, "features")
     is_asked = is_labelled(queries, query_labels, "queries")
@@ -97,7 +97,7 @@ def _check_numbers(shots: Sequence[int], num_seeds: int) -> None:
 
 
 def _check_counts(counts: np.ndarray, most_shots: int, class_names: Sequence[str] | None) -> None:
-    """Refuses a class with too few images, the smallest one."""
+    """Refuses fewer than two classes, and a class with too few images."""
     smallest = int(counts.argmin())
     if len(counts) < 2:
         raise UserError("A classifier needs images of at least two classes. Received class 0.")

@@ -1,4 +1,4 @@
-"""Figures that look alike whatever the matplotlibrc of a user says."""
+"""Figures that look the same whatever a user's matplotlibrc says."""
 
 import contextlib
 import types
@@ -13,10 +13,10 @@ NONE: Mapping[str, Any] = types.MappingProxyType({})
 
 @contextlib.contextmanager
 def figure_style(changes: Mapping[str, Any] = NONE) -> Iterator[None]:
-    """Within it, and in a function that it decorates, figures have matplotlib's own settings.
+    """A context, or decorator, in which figures have matplotlib's own settings.
 
-    A user's `text.usetex`, fonts or sizes would change a result, or end the program where LaTeX or
-    a font is missing. The user's settings are back afterwards.
+    A user's `text.usetex`, fonts or sizes would change a result, or end the program if LaTeX or a
+    font is missing. The user's settings are restored afterwards.
 
     Args:
         changes: settings that differ from matplotlib's own.
@@ -24,7 +24,7 @@ def figure_style(changes: Mapping[str, Any] = NONE) -> Iterator[None]:
     with rc_context():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MatplotlibDeprecationWarning)
-            names = [name for name in rcParamsDefault if name != "backend"]  # that of windows
+            names = [name for name in rcParamsDefault if name != "backend"]  # concerns windows
             own: Any = {name: rcParamsDefault[name] for name in names}
             rcParams.update(own)
         further: Any = changes

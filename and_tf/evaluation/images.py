@@ -1,4 +1,4 @@
-"""The images of an evaluation, references and queries, refused where they do not fit the run."""
+"""The images of an evaluation, references and queries, refused if they do not fit the run."""
 
 import os
 from collections.abc import Mapping
@@ -23,11 +23,11 @@ SAMPLED_SIZES = 64  # images of a TFDS set whose size is read
 
 @dataclass
 class EvaluationImages:
-    """What an evaluation compares.
+    """The images that an evaluation compares.
 
     Attributes:
         reference: source of the images that the classifier knows.
-        queries: source of the images to classify; the references themselves where there are none.
+        queries: source of the images to classify; the references themselves if there are no others.
         class_names: a name for each label, which are consecutive; empty without labels.
         same: whether the queries are the reference images.
         remarks: sentences for the user.
@@ -65,13 +65,13 @@ def open_images(
     Args:
         data: the images to compare.
         of_run: the images that the run was trained on.
-        protocol: tells whether there must be labels, and images besides the reference images.
-        known: the run's metadata, by which the images that it began with are found.
+        protocol: determines whether labels are required, and images besides the reference images.
+        known: the run's metadata, which identify the images that it began with.
 
     Raises:
-        UserError: a source cannot be opened; its arrays have another size than those of the run;
-            labels are missing where the protocol needs them; a class of the queries, or a class
-            folder, has no reference image.
+        UserError: if a source cannot be opened, its arrays differ in size from those of the run,
+            labels or images to classify are missing that the protocol needs, or a class of the
+            queries, or a class folder, has no reference image.
     """
     is_of_run = data.data == of_run.data
     if is_of_run:
@@ -109,7 +109,7 @@ def _check_labels(sources: list[Opened], labels: str) -> None:
 
 
 def _check_sizes(sources: list[Opened], expected: tuple[int, int] | None) -> None:
-    """Refuses arrays of another size than the run's: resized, they look like none of these."""
+    """Refuses arrays whose size differs from the run's: resized, they would look different."""
     expected = expected or array_size(sources[0])
     for source in sources:
         found = array_size(source)
@@ -122,7 +122,7 @@ def _check_sizes(sources: list[Opened], expected: tuple[int, int] | None) -> Non
 
 
 def _size_of_run(of_run: DataSettings, data_dir: str) -> tuple[int, int] | None:
-    """Size of the run's own training images; None where they have several or are gone."""
+    """Size of the run's own training images; None if they are files, of several sizes or gone."""
     if of_run.data.startswith(("folder:", "list:")):
         return None
     try:
@@ -145,7 +145,7 @@ def array_size(source: Opened) -> tuple[int, int] | None:
 
 
 def _with_consecutive_labels(images: EvaluationImages) -> EvaluationImages:
-    """Labels 0..C - 1 for the C classes of the reference images, the same in the queries."""
+    """Renumbers labels, also of the queries, to 0..C - 1 for the reference images' C classes."""
     reference, queries = images.reference, images.queries
     classes = np.unique(images.labels[images.labels >= 0])  # (C,)
     _check_class_folders(reference, classes)
@@ -165,8 +165,8 @@ def _with_consecutive_labels(images: EvaluationImages) -> EvaluationImages:
 
 
 def _check_class_folders(reference: Opened, classes: np.ndarray) -> None:
-    """Refuses a class folder without an image: the class would be missing silently."""
-    if reference.name.startswith("list:"):  # a list is a choice
+    """Refuses a class folder without images: the class would be missing silently."""
+    if reference.name.startswith("list:"):  # a list may leave classes out on purpose
         return
     if isinstance(reference, ArraySource) or not reference.class_names or not reference.names:
         return

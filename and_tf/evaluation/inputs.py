@@ -1,4 +1,4 @@
-"""What classifiers on features share: which rows have a label, how many classes there are."""
+"""Checks that classifiers on features share: which rows have a label, and how many classes."""
 
 import numpy as np
 
@@ -12,13 +12,14 @@ def is_labelled(values: np.ndarray, labels: np.ndarray, name: str) -> np.ndarray
     Args:
         values: (N, D) float.
         labels: (N,) int, -1 where unknown.
-        name: of the values, for the errors.
+        name: of the values, for error messages.
 
     Returns:
         (N,) bool.
 
     Raises:
-        UserError: shapes that do not fit, labels that are no integers from -1, no label at all.
+        UserError: if shapes do not fit, labels are not integers of at least -1, or there is no
+            label at all.
     """
     shape, labels = np.shape(values), np.asarray(labels)
     if len(shape) != 2 or labels.shape != shape[:1]:
@@ -40,10 +41,10 @@ def is_labelled(values: np.ndarray, labels: np.ndarray, name: str) -> np.ndarray
 
 
 def count_classes(labels: np.ndarray, num_classes: int | None = None) -> int:
-    """num_classes, or where None the highest label + 1.
+    """Returns num_classes, or the highest label + 1 if that is None.
 
     Raises:
-        UserError: a label beyond num_classes.
+        UserError: if a label is not below num_classes.
     """
     highest = int(labels.max())
     if num_classes is None:

@@ -1,4 +1,4 @@
-"""The weighted kNN classifier, one or a sweep of them, and top-1 / top-5."""
+"""The weighted kNN classifier, single or in a sweep, and top-1 / top-5 accuracy."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -21,27 +21,27 @@ def weighted_knn(
     num_classes: int | None = None,
     budget_bytes: int | None = None,
 ) -> np.ndarray:
-    """Class scores of queries by a weighted vote of their nearest labelled rows.
+    """Class scores of queries from a weighted vote of their nearest labelled rows.
 
     The score of a class is the sum of exp(cosine / temperature) over those of the k nearest rows
-    that bear its label. Rows and queries are compared as L2-normalised copies.
+    that have its label. Rows and queries are compared as L2-normalised copies.
 
     Args:
         rows: (N, D) float, a bank or the features of a training set.
-        labels: (N,) int, -1 where unknown; such rows are no neighbours.
+        labels: (N,) int, -1 where unknown; such rows do not vote.
         queries: (Q, D) float.
-        k: neighbours that vote; at most the number of labelled rows is used. Of equally near rows
-            the one of lower index comes first.
+        k: neighbours that vote; at most the number of labelled rows is used. Among equally near
+            rows the lower index comes first.
         temperature: of the weights; at least 1 / 690.
         num_classes: columns of the result; None for the highest label + 1.
-        budget_bytes: of blocks held at once; None for `nearest.BLOCK_BYTES`.
+        budget_bytes: for blocks held at once; None for `nearest.BLOCK_BYTES`.
 
     Returns:
-        (Q, C) float64: float32 ends at exp(88), which a temperature of 0.01 exceeds.
+        (Q, C) float64: float32 overflows beyond exp(88), which a temperature of 0.01 exceeds.
 
     Raises:
-        UserError: shapes that do not fit, k < 1, a temperature out of range, no labelled row, a
-            label outside -1..num_classes - 1, rows or queries that are not finite.
+        UserError: if shapes do not fit, k < 1, the temperature is out of range, no row has a label,
+            a label is outside -1..num_classes - 1, or rows or queries are not finite.
 
     Reference: Wu et al., CVPR 2018, section 3.4; Huang et al., ICML 2019, section 4.
     """
@@ -67,20 +67,23 @@ def sweep_knn(
 ) -> dict[tuple[int, float], np.ndarray]:
     """The best classes of queries by `weighted_knn` for each k and temperature, from one search.
 
+    Only the best classes are returned, because the full scores of many settings would exceed any
+    budget.
+
     Args:
-        ks: each at least 1; those above the number of labelled rows count as that number.
+        ks: each at least 1; those above the number of labelled rows are lowered to that number.
         temperatures: each at least 1 / 690.
-        progress: show a bar where it takes a few seconds.
+        progress: show a bar if the search takes more than a few seconds.
         rows, labels, queries, num_classes, budget_bytes: as in `weighted_knn`.
 
     Returns:
-        {(k, temperature): (Q, 5) int32}, the classes of the five highest scores, highest first, of
-        equal scores the lower class; (Q, C) with fewer classes. -1 in place of classes without a
-        vote, which are no answer: with few neighbours they would make up most of the top five. k
-        as used, in the order given. Whole scores of many settings would exceed any budget.
+        {(k, temperature): (Q, 5) int32}, with k as used and in the order given: the classes of the
+        five highest scores, highest first, ties in order of class; (Q, C) with fewer classes. -1
+        replaces classes without a vote: with few neighbours they would make up most of the top
+        five.
 
     Raises:
-        UserError: as `weighted_knn`.
+        UserError: as in `weighted_knn`.
     """
     ranked: dict[tuple[int, float], np.ndarray] = {}
     for part, setting, scores in _voted_blocks(
@@ -104,7 +107,7 @@ def _voted_blocks(
     budget_bytes: int | None,
     progress: bool,
 ) -> Iterator[tuple[slice, tuple[int, float], np.ndarray]]:
-    """Yields a slice of the queries, k and temperature, and the scores (block, C) by them."""
+    """Yields a slice of the queries, k and temperature, and their scores (block, C)."""
     for temperature in temperatures:
         if not temperature >= LOWEST_TEMPERATURE:
             raise UserError(
@@ -128,11 +131,11 @@ def _voted_blocks(
 
 
 def best_classes(scores: np.ndarray, number: int = 5) -> np.ndarray:
-    """The classes of the highest scores, highest first, of equal scores the lower class.
+    """The classes of the highest scores, highest first; ties in order of class.
 
     Args:
         scores: (Q, C) float.
-        number: of classes; all of them where there are fewer.
+        number: of classes; all of them if there are fewer.
 
     Returns:
         (Q, min(number, C)) int.
@@ -151,16 +154,16 @@ def nearest_neighbour(
 
     Args:
         rows: (N, D) float.
-        labels: (N,) int, -1 where unknown; such rows are no neighbours.
+        labels: (N,) int, -1 where unknown; such rows are ignored.
         queries: (Q, D) float.
-        budget_bytes: of blocks held at once; None for `nearest.BLOCK_BYTES`.
-        progress: show a bar where it takes a few seconds.
+        budget_bytes: for blocks held at once; None for `nearest.BLOCK_BYTES`.
+        progress: show a bar if the search takes more than a few seconds.
 
     Returns:
         (Q,) labels, of the type of `labels`.
 
     Raises:
-        UserError: as `weighted_knn`.
+        UserError: if shapes do not fit, no row has a label, or rows or queries are not finite.
     """
     labels = np.asarray(labels)
     chosen = is_labelled(rows, labels, "rows")
@@ -173,8 +176,8 @@ def accuracy(
 ) -> dict[str, float]:
     """Percentage of the queries whose label is among the highest scores.
 
-    Of equal scores the lower class comes first. With fewer than n classes top-n takes them all. A
-    label beyond the columns, or one that is scored -inf, is a miss.
+    Ties go to the lower class. With fewer than n classes, top-n includes them all. A label beyond
+    the columns, or whose score is -inf, is a miss.
 
     Args:
         scores: (Q, C) float.
@@ -185,7 +188,7 @@ def accuracy(
         {"top1": percent, "top5": percent} for the default `top`.
 
     Raises:
-        UserError: shapes that do not fit, NaN scores, no labelled query.
+        UserError: if shapes do not fit, scores are NaN, or no query has a label.
     """
     scores, labels = np.asarray(scores), np.asarray(labels)
     if scores.ndim != 2 or labels.shape != scores.shape[:1]:
@@ -215,10 +218,10 @@ def accuracy(
 def ranking_accuracy(
     ranked: np.ndarray, labels: np.ndarray, top: Sequence[int] = (1, 5)
 ) -> dict[str, float]:
-    """`accuracy` of classes that are ranked already.
+    """`accuracy` of classes that are already ranked.
 
     Args:
-        ranked: (Q, n) int, best class first, -1 for none; top-m with m above n takes all n.
+        ranked: (Q, n) int, best class first, -1 for none; top-m with m above n includes all n.
         labels: (Q,) int; queries with label -1 are left out.
         top: the m of each top-m.
 
@@ -226,7 +229,7 @@ def ranking_accuracy(
         {"top1": percent, "top5": percent} for the default `top`.
 
     Raises:
-        UserError: no labelled query.
+        UserError: if no query has a label.
     """
     known = is_labelled(ranked, labels, "queries")
     hits = ranked[known] == labels[known, None]  # (Q, n)

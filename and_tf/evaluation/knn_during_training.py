@@ -1,4 +1,4 @@
-"""Which training images weighted kNN looks at during training, and how many of them vote."""
+"""Which training images weighted kNN uses during training, and how many of them vote."""
 
 import dataclasses
 
@@ -12,19 +12,19 @@ QUERIES = 2_000  # training images that are classified by the others, at most
 
 @dataclasses.dataclass(frozen=True)
 class ChosenImages:
-    """The training images that kNN looks at.
+    """The training images that kNN uses.
 
     Attributes:
-        rows: (V,) int64, which training images, rising.
-        is_query: (V,) bool, those of them that the others classify for `knn_top1_train`. All V vote
-            for a held-out image.
+        rows: (V,) int64, indices of the training images, ascending.
+        is_query: (V,) bool, which of them the others classify for `knn_top1_train`. All V vote on
+            held-out images.
     """
 
     rows: np.ndarray
     is_query: np.ndarray
 
     def query_labels(self, labels: np.ndarray | None) -> np.ndarray:
-        """(Q,) int, labels of the queries that have one.
+        """(Q,) int, labels of those queries that have one.
 
         Args:
             labels: (N,) int, of all training images, -1 where unknown; or None.
@@ -33,11 +33,11 @@ class ChosenImages:
         return chosen[chosen >= 0]
 
     def votes(self, labels: np.ndarray | None) -> int:
-        """K of the kNN of held-out images; `labels` as in `query_labels`."""
+        """K for the kNN of held-out images; `labels` as in `query_labels`."""
         return count_votes(self._labels(labels))
 
     def votes_for_queries(self, labels: np.ndarray | None) -> int:
-        """K of the kNN of the queries by the others; `labels` as in `query_labels`."""
+        """K for the kNN of the queries among the others; `labels` as in `query_labels`."""
         return count_votes(self._labels(labels)[~self.is_query])
 
     def _labels(self, labels: np.ndarray | None) -> np.ndarray:
@@ -45,7 +45,7 @@ class ChosenImages:
 
 
 def choose_images(num_images: int, at_most: int) -> ChosenImages:
-    """Up to `at_most` of the training images, evenly spaced, and the queries among these.
+    """Chooses up to `at_most` training images, evenly spaced, and the queries among them.
 
     Args:
         num_images: N, training images.
@@ -58,7 +58,7 @@ def choose_images(num_images: int, at_most: int) -> ChosenImages:
 
 
 def count_votes(labels: np.ndarray) -> int:
-    """K of weighted kNN: the paper's, or all that are labelled.
+    """K for weighted kNN: the paper's, or the number of labelled images if that is smaller.
 
     Args:
         labels: (n,) int, of the images that may vote, -1 where unknown.

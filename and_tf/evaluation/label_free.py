@@ -1,4 +1,4 @@
-"""What embeddings tell without labels: spread, agreement under augmentation, neighbourhoods."""
+"""Metrics of embeddings without labels: spread, agreement under augmentation, neighbourhoods."""
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +16,7 @@ def alignment(one: np.ndarray, other: np.ndarray) -> float:
     """Mean squared distance between the embeddings of two augmented images of each image.
 
     Args:
-        one, other: (n, D) float, unit rows; row i of both is image i.
+        one, other: (n, D) float, unit rows; row i of both belongs to image i.
 
     Returns:
         0 (both embeddings of each image coincide) to 4.
@@ -48,7 +48,7 @@ def uniformity(embeddings: np.ndarray, t: float = 2.0) -> float:
         cosines = tf.matmul(rows[start : start + block], rows, transpose_b=True)  # (b, n)
         potentials = tf.exp(2 * t * (tf.minimum(cosines, 1.0) - 1))  # |x - y|^2 = 2 - 2 x.y
         total += float(tf.reduce_sum(tf.cast(potentials, tf.float64)))
-    # Each image makes a pair with itself, of potential 1 but for rounding; pairs count twice.
+    # Each image forms a pair with itself, of potential 1 up to rounding; other pairs count twice.
     mean = (total - count) / (count * (count - 1))
     return float(np.log(max(mean, float(np.finfo(np.float32).tiny))))
 
@@ -76,7 +76,7 @@ def hubness(neighbours: np.ndarray) -> float:
         neighbours: (n, k) int, indices of each image's nearest among the n images.
 
     Returns:
-        0 where all images are chosen about equally often; large where a few are near to all.
+        0 if all images are chosen about equally often; large if a few are near to all others.
 
     Reference: Radovanovic et al., JMLR 2010, section 2.1 (S of N_k).
     """
@@ -101,12 +101,12 @@ def label_free_metrics(
     Args:
         embeddings: (n, D) float32, unit rows.
         found: their neighbourhoods among themselves, k = `NEIGHBOURS`.
-        bank_found: those of the same images' bank rows; None where there is no bank.
+        bank_found: those of the same images' bank rows; None if there is no bank.
 
     Returns:
         uniformity, effective_rank, hubness, mutual_neighbours (percent), entropy_clean (nats, mean)
-        and, with a bank, bank_agreement (percent of an image's neighbours in the bank that are its
-        neighbours).
+        and, with a bank, bank_agreement (percentage of an image's neighbours in the bank that are
+        also its neighbours by embedding).
     """
     metrics = {
         "uniformity": uniformity(embeddings),

@@ -21,14 +21,14 @@ from and_tf.evaluation.logistic import (
 from and_tf.evaluation.logistic_streaming import TrainingSet, fit_streaming
 
 # Values of C as scikit-learn defines it: C times the summed loss plus half the squared kernel.
-# Features by the thousand want a small one (a strong penalty), tens of features a large one.
+# Thousands of features need a small C (a strong penalty), tens of features a large one.
 REGULARISATIONS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 
-# Points below the best at which the search ends: the weakest penalties take the longest to fit.
+# The search ends this many points below the best: the weakest penalties take the longest to fit.
 CLEARLY_WORSE = 1.0
 
 # The search compares accuracies, which settle long before the weights.
-SEARCH_TOLERANCE = 10.0  # times that of the last fit
+SEARCH_TOLERANCE = 10.0  # multiple of the last fit's tolerance
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class LinearClassifier:
     """A fitted linear classifier; see `fit_linear`.
 
     Attributes:
-        kernel: (F, C) float32 on standardised features; zeros for classes without a training image.
-        bias: (C,) float32, -inf for classes without a training image.
+        kernel: (F, C) float32 on standardised features; zeros for classes without training images.
+        bias: (C,) float32, -inf for classes without training images.
         mean, scale: (F,) float32, the standardisation; an infinite scale for constant features.
         regularisation: the C that was chosen.
         held_out_top1: percent on the held-out training features for each C that was tried; empty
-            where there was no choice. The search ends at a C that is clearly worse.
-        converged: whether the last fit came to its tolerance within `max_iterations`.
+            if there was only one. The search ends at a C that is clearly worse.
+        converged: whether the last fit reached its tolerance within `max_iterations`.
         iterations: L-BFGS iterations of the last fit.
     """
 
@@ -56,7 +56,7 @@ class LinearClassifier:
     iterations: int
 
     def predict_scores(self, features: np.ndarray) -> np.ndarray:
-        """Logits, -inf for classes without a training image.
+        """Logits, -inf for classes without training images.
 
         Args:
             features: (Q, F) float.
@@ -65,7 +65,7 @@ class LinearClassifier:
             (Q, C) float32.
 
         Raises:
-            UserError: another number of features than in training.
+            UserError: if the number of features differs from that in training.
         """
         shape = np.shape(features)
         if len(shape) != 2 or shape[1] != len(self.mean):
@@ -91,9 +91,10 @@ def fit_linear(
 ) -> LinearClassifier:
     """Fits multinomial logistic regression on standardised features.
 
-    The penalty is the one that does best on a stratified part of these training features, held out
-    for that; then all of them are fitted with it. No test image takes part. scikit-learn fits what
-    goes into memory; of larger features no copy is made, and each step of L-BFGS reads them anew.
+    The penalty is chosen on a stratified part of the training features that is held out for this;
+    then the classifier is fitted to all of them. Test images are not involved. Features that fit in
+    memory are fitted by scikit-learn; larger ones are not copied, and each step of L-BFGS reads
+    them again.
 
     Args:
         features: (N, F) float.
@@ -102,19 +103,20 @@ def fit_linear(
             class that has two).
         seed: of the split.
         num_classes: columns of the scores; None for the highest label + 1.
-        regularisations: values of C to choose from; a single one is simply used.
-        max_iterations: bound of L-BFGS for each fit; every fit but the first has a warm start.
+        regularisations: values of C to choose from; a single one is used without a search.
+        max_iterations: limit of L-BFGS for each fit; every fit but the first has a warm start.
         tolerance: largest gradient (of the mean loss) at which the last fit ends.
-        memory_mb: MB (2**20 bytes) for the two copies of the features, as float32, that a fit in
-            memory takes: one standardised, one of the part that is fitted.
-        progress: show a bar if the fits take more than seconds.
+        memory_mb: MB (2**20 bytes) for the two float32 copies of the features that a fit in memory
+            takes: one standardised, one of the part that is fitted.
+        progress: show a bar if the fits take more than a few seconds.
 
     Returns:
         A `LinearClassifier`.
 
     Raises:
-        UserError: shapes that do not fit, fewer than two classes, a label beyond num_classes,
-            features that are not finite, no C, no class with two images to hold one out.
+        UserError: if shapes do not fit, there are fewer than two classes, a label is not below
+            num_classes, features are not finite, no valid C is given, or no class has two images to
+            hold one out.
     """
     is_known = is_labelled(features, labels, "features")
     labels = np.asarray(labels)
@@ -139,7 +141,7 @@ def fit_linear(
             bar.update()
             if held_out_top1[value] < max(held_out_top1.values()) - CLEARLY_WORSE:
                 break
-        # Of equally good ones the strongest penalty, which comes first.
+        # Ties go to the strongest penalty, which comes first.
         chosen = max(held_out_top1, key=lambda value: held_out_top1[value], default=candidates[0])
         fit = fit_rows(is_known, starts.get(chosen, start), chosen, tolerance)
 
@@ -163,7 +165,7 @@ def _fitter(
     memory_mb: int,
     max_iterations: int,
 ) -> Callable[[np.ndarray, np.ndarray, float, float], Fit]:
-    """A function that fits some rows, (N,) bool, from a start, by C and to a tolerance."""
+    """A function that fits some rows, given as (N,) bool, start, C and tolerance."""
     num_bytes = 4 * np.shape(features)[0] * np.shape(features)[1]
     if 2 * num_bytes > memory_mb * 2**20:
         training = TrainingSet(features, targets, standardisation)
@@ -178,7 +180,7 @@ def _fitter(
 
 
 def _targets(labels: np.ndarray, is_known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The classes that have an image, and the place of each label among them (N,) int32."""
+    """The classes that have images, and (N,) int32, the place of each label among them."""
     classes, places = np.unique(labels[is_known], return_inverse=True)
     if len(classes) < 2:
         raise UserError(
@@ -191,7 +193,7 @@ def _targets(labels: np.ndarray, is_known: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _split(targets: np.ndarray, held_out: float, seed: int) -> np.ndarray:
-    """(N,) bool, a fraction of each class; a class of one image stays in training."""
+    """(N,) bool, the held-out fraction of each class; the only image of a class is not held out."""
     if not 0 < held_out < 1:
         raise UserError(Argument("held_out", held_out), " must lie between 0 and 1.")
     is_held_out = np.zeros(len(targets), bool)
@@ -209,7 +211,7 @@ def _split(targets: np.ndarray, held_out: float, seed: int) -> np.ndarray:
 def _all_columns(
     weights: np.ndarray, classes: np.ndarray, num_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Kernel and bias, float32, with columns for classes without an image, which never win."""
+    """Kernel and bias, float32, with columns for classes without images, which never win."""
     kernel = np.zeros((len(weights) - 1, num_classes), np.float32)
     bias = np.full(num_classes, -np.inf, np.float32)
     kernel[:, classes], bias[classes] = weights[:-1], weights[-1]

@@ -1,4 +1,4 @@
-"""How much memory and disk a linear protocol needs, known before it begins."""
+"""How much memory and disk space a linear protocol needs, estimated before it begins."""
 
 import logging
 import shutil
@@ -11,20 +11,20 @@ from and_tf.evaluation.protocols.protocol import EncoderInput
 logger = logging.getLogger(__name__)
 
 GB = 2**30
-# Arrays of the size of the weights: SciPy's L-BFGS keeps ten pairs of float64 and five more.
+# Float64 arrays of the size of the weights: SciPy's L-BFGS keeps ten pairs and a few more.
 LBFGS_BYTES_PER_WEIGHT = 8 * 28
 SGD_BYTES_PER_WEIGHT = 4 * 3  # weights, velocity, gradient
 MANY_GB = 16  # of features that every iteration reads
 
 
 def log_sgd(given: EncoderInput, batch_size: int, resized: int) -> None:
-    """Logs the memory that SGD takes beside the encoder's own."""
+    """Logs the memory that SGD takes in addition to the encoder's."""
     widths = feature_widths(layers_model(given.encoder, given.layers), given.max_values)
     classifiers = SGD_BYTES_PER_WEIGHT * sum(widths) * len(given.images.class_names)
     features = 2 * 4 * batch_size * sum(widths)  # as they are, and standardised
     images = 2 * 3 * batch_size * (resized**2 + given.image_size**2)  # of two steps
     decoded = 3 * len(given.images.reference) * resized**2
-    decoded = decoded if decoded <= given.memory_bytes // 2 else 0  # else in each epoch anew
+    decoded = decoded if decoded <= given.memory_bytes // 2 else 0  # else decoded in each epoch
     logger.info(
         "Linear classifiers by SGD: %.2f GB of memory beside the encoder's (classifiers %.2f GB, "
         "decoded images %.2f GB); no features are kept.",
@@ -33,10 +33,10 @@ def log_sgd(given: EncoderInput, batch_size: int, resized: int) -> None:
 
 
 def check_lbfgs(given: EncoderInput) -> None:
-    """Logs where L-BFGS keeps the features of all images, and refuses what has no room.
+    """Logs where L-BFGS keeps the features of all images, and refuses what does not fit.
 
     Raises:
-        UserError: the weights' history exceeds the memory, or the features the disk.
+        UserError: if the history of the weights exceeds the memory, or the features the disk.
     """
     widths = feature_widths(layers_model(given.encoder, given.layers), given.max_values)
     history = LBFGS_BYTES_PER_WEIGHT * max(widths) * len(given.images.class_names)

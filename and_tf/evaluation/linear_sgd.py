@@ -1,7 +1,7 @@
 """The linear protocol of ImageNet: classifiers on frozen layers, trained by SGD on random crops.
 
-The classifiers of all layers are trained side by side: one pass of the images through the encoder
-feeds them all, and no features are kept. Memory does not depend on the number of images.
+The classifiers of all layers are trained together: each pass of the images through the encoder
+serves all of them, and no features are kept. Memory does not depend on the number of images.
 """
 
 import logging
@@ -26,12 +26,12 @@ from and_tf.evaluation.square_crops import NUM_VALUES, CentreCrops, random_crops
 
 logger = logging.getLogger(__name__)
 
-SAMPLED = 4096  # images whose features are standardised by
-LOG_SECONDS = 60  # between two lines on where training stands
+SAMPLED = 4096  # images from which features are standardised
+LOG_SECONDS = 60  # between two log lines on progress
 
 
 class LinearWeights(NamedTuple):
-    """A linear classifier on features as they are: kernel (F, C) and bias (C,), float32."""
+    """A linear classifier on raw features: kernel (F, C) and bias (C,), float32."""
 
     kernel: np.ndarray
     bias: np.ndarray
@@ -41,7 +41,7 @@ class SgdClassifier:
     """A linear classifier on standardised features, and the state of its SGD.
 
     Each step is that of `torch.optim.SGD`: d = gradient + weight_decay * w, v = momentum * v + d,
-    w -= learning_rate * v. Weights start at 0: the loss is convex, and no seed decides.
+    w -= learning_rate * v. Weights start at 0, which needs no seed: the loss is convex.
 
     Args:
         standardisation: mean and scale of each feature.
@@ -58,7 +58,7 @@ class SgdClassifier:
         self._inverse = tf.constant(1 / standardisation.scale, tf.float32)
 
     def step(self, features: tf.Tensor, labels: tf.Tensor, learning_rate: tf.Tensor) -> tf.Tensor:
-        """One step on features (B, F) float32 and labels (B,) int32; gives the mean loss before."""
+        """One step on features (B, F) float32, labels (B,) int32; returns the mean loss before."""
         rows = (features - self._mean) * self._inverse  # (B, F)
         kernel, bias = self.weights
         logits = tf.matmul(rows, kernel) + bias  # (B, C)
@@ -74,7 +74,7 @@ class SgdClassifier:
         return loss
 
     def folded(self) -> LinearWeights:
-        """The same classifier on features that are not standardised."""
+        """The equivalent classifier on features that are not standardised."""
         kernel, bias = (weight.numpy() for weight in self.weights)
         weights = np.vstack([kernel, bias]).astype(np.float64)
         return LinearWeights(*folded(weights, self.standardisation))
@@ -92,11 +92,11 @@ def fit_linear_sgd(
     settings: SgdSettings | None = None,
     progress: bool = True,
 ) -> dict[str, LinearWeights]:
-    """Trains a linear classifier on each of several layers, all in one go.
+    """Trains a linear classifier on each of several layers, all at once.
 
-    A step takes random crops of the images, mirrored in half of the cases. Order and crops are a
-    function of the seed and the step. Each channel is brought to zero mean and unit variance, by up
-    to `SAMPLED` of the images, as the BatchNorm without scale does that Zhang et al. put in front.
+    A step takes random crops of the images, mirrored with probability 1/2. Order and crops depend
+    only on the seed and the step. Each channel is normalised to zero mean and unit variance over up
+    to `SAMPLED` images, in place of the BatchNorm without scale that Zhang et al. put in front.
 
     Args:
         encoder: an encoder of `and_tf.encoders`; it is not changed.
@@ -115,7 +115,7 @@ def fit_linear_sgd(
         {layer: LinearWeights} with the layers as given.
 
     Raises:
-        UserError: no label, features or losses that are not finite.
+        UserError: if no image has a label, or features or losses are not finite.
 
     Reference: Zhang et al., CVPR 2017; the code of Caron et al., ECCV 2018.
     """
@@ -145,9 +145,9 @@ def fit_linear_sgd(
 
 
 def step_of_all(classifiers: Sequence[SgdClassifier]) -> Callable:
-    """A function that takes a step of each classifier and gives their losses."""
+    """A function that takes a step of each classifier and returns their losses."""
     features = [tf.TensorSpec((None, len(each.standardisation.mean))) for each in classifiers]
-    # Of any batch size, the last one too: one trace.
+    # One trace for any batch size, including the last one.
     signature = [features, tf.TensorSpec((None,), tf.int32), tf.TensorSpec(())]
 
     @tf.function(input_signature=signature)
@@ -196,17 +196,17 @@ def _channel_moments(
 
 
 def _standardisation(moments: np.ndarray, width: int) -> Standardisation:
-    """Of `width` features, from the mean and the mean square (2, C) of their channels."""
+    """Standardisation of `width` features, from the mean and mean square (2, C) of the channels."""
     mean, square = moments
     std = np.sqrt(np.maximum(square - np.square(mean), 0))
-    # What rounding leaves of a constant must not be blown up to unit variance.
+    # The rounding noise of a constant must not be scaled to unit variance.
     scale = np.where(std <= 1e-6 * np.abs(mean), np.inf, std)
     repeats = width // len(mean)
     return Standardisation(np.tile(mean, repeats), np.tile(scale, repeats))
 
 
 class _Watch:
-    """Mean losses of an epoch: refuses those that are not finite, and logs them now and then."""
+    """Mean losses of an epoch, which are logged now and then, and refused if not finite."""
 
     def __init__(self, layers: Sequence[str]):
         self.layers = layers
@@ -218,7 +218,7 @@ class _Watch:
         self.sums: list[tf.Tensor] = [tf.constant(0.0)] * len(self.layers)
 
     def add(self, losses: Sequence[tf.Tensor], count: int) -> None:
-        """Counts the mean loss of each layer over a step's images."""
+        """Adds the mean loss of each layer over a step's `count` images."""
         self.sums = [total + count * loss for total, loss in zip(self.sums, losses, strict=True)]
         self.count += count
 

@@ -21,7 +21,7 @@ class Standardisation(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """Weights (F + 1, C) float64, whether they came to the tolerance, and L-BFGS iterations."""
+    """Weights (F + 1, C) float64, whether they reached the tolerance, and L-BFGS iterations."""
 
     weights: np.ndarray
     converged: bool
@@ -36,7 +36,7 @@ def moments(features: np.ndarray, is_used: np.ndarray | None = None) -> Standard
         is_used: (N,) bool, rows that count; None for all.
 
     Raises:
-        UserError: features that are not finite, used or not.
+        UserError: if features are not finite, even in rows that do not count.
     """
     count, width = np.shape(features)
     is_used = np.ones(count, bool) if is_used is None else is_used
@@ -48,13 +48,13 @@ def moments(features: np.ndarray, is_used: np.ndarray | None = None) -> Standard
     for part, block in row_blocks(features):
         square += np.square(block - mean).sum(axis=0, where=is_used[part, None])
     std = np.sqrt(square / is_used.sum())
-    # What rounding leaves of a constant must not be blown up to unit variance.
+    # The rounding noise of a constant must not be scaled to unit variance.
     is_constant = std <= 1e-6 * np.abs(mean)
     return Standardisation(mean, np.where(is_constant, np.inf, std))
 
 
 def standardised(features: np.ndarray, standardisation: Standardisation) -> np.ndarray:
-    """A copy (N, F) float32 of zero mean and unit variance; constants become 0."""
+    """A copy (N, F) float32 with zero mean and unit variance; constants become 0."""
     mean, scale = standardisation
     rows = np.empty(np.shape(features), np.float32)
     for part, block in row_blocks(features):
@@ -70,20 +70,20 @@ def fit_in_memory(
     max_iterations: int,
     tolerance: float,
 ) -> Fit:
-    """Weights of least loss, by scikit-learn's L-BFGS.
+    """The weights that minimise the loss, by scikit-learn's L-BFGS.
 
     Args:
         rows: (n, F) float32, standardised.
         targets: (n,) int, each of 0..C - 1 at least once.
-        start: (F + 1, C) float64 weights.
-        regularisation: C as scikit-learn has it: the penalty is |kernel|^2 / (2 C n).
+        start: (F + 1, C) float64, initial weights.
+        regularisation: C as in scikit-learn: the penalty is |kernel|^2 / (2 C n).
         max_iterations: of L-BFGS.
         tolerance: largest gradient (of the mean loss) at which it ends.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    # Of two classes scikit-learn fits one logit w. The pair (-w / 2, w / 2) costs half as much.
+    # With two classes scikit-learn fits one logit w. The pair (-w / 2, w / 2) costs half as much.
     is_binary = start.shape[1] == 2
     model = LogisticRegression(
         C=regularisation * (1 + is_binary), tol=tolerance, max_iter=max_iterations, warm_start=True
@@ -109,10 +109,10 @@ def top1(
     weights: np.ndarray,
     standardisation: Standardisation,
 ) -> float:
-    """Percent of the rows that are used whose highest logit is the target's.
+    """Percentage of the used rows whose highest logit is the target's.
 
     Args:
-        features: (N, F) float, as they are.
+        features: (N, F) float, not standardised.
         targets: (N,) int.
         is_used: (N,) bool.
         weights: (F + 1, C) float64.
@@ -130,7 +130,7 @@ def top1(
 def logits(
     features: np.ndarray, weights: np.ndarray, standardisation: Standardisation
 ) -> np.ndarray:
-    """(N, C) float32 for features (N, F) as they are, and weights (F + 1, C)."""
+    """(N, C) float32 for features (N, F) that are not standardised, and weights (F + 1, C)."""
     kernel, bias = folded(weights, standardisation)
     found = np.empty((len(features), len(bias)), np.float32)
     for part, block in row_blocks(features):
@@ -139,9 +139,10 @@ def logits(
 
 
 def folded(weights: np.ndarray, standardisation: Standardisation) -> tuple[np.ndarray, np.ndarray]:
-    """The kernel and bias, float32, that do on features what the weights do on standardised ones.
+    """Kernel and bias, float32, for features that are not standardised, from weights for those that
+    are.
 
-    Kernel over scale, and the bias less what the mean brings: no standardised copy is needed.
+    The standardisation is folded into them, so that no standardised copy is needed.
     """
     kernel = weights[:-1] / standardisation.scale[:, None]  # (F, C)
     bias = weights[-1] - standardisation.mean @ kernel  # (C,)

@@ -1,7 +1,7 @@
 """Multinomial logistic regression on features that do not fit in memory.
 
-L-BFGS with a pass over blocks of rows for each step. Weights are (F + 1, C) on standardised
-features, of which no copy is made; their last row is the bias.
+Each step of L-BFGS is a pass over blocks of rows. Weights are (F + 1, C) on standardised features,
+of which no copy is made; their last row is the bias.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from and_tf.search.precision import full_float32
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """What a classifier is fitted to.
+    """The data that a classifier is fitted to.
 
     Attributes:
-        features: (N, F) float, as they are.
+        features: (N, F) float, not standardised.
         targets: (N,) int32, 0..C - 1; any number in rows that no fit uses.
         standardisation: of the features.
     """
@@ -39,13 +39,13 @@ def fit_streaming(
     max_iterations: int,
     tolerance: float,
 ) -> Fit:
-    """Weights of least loss on the rows that are used.
+    """The weights that minimise the loss on the rows that are used.
 
     Args:
         training: features and targets.
         is_used: (N,) bool; other rows have no influence.
-        start: (F + 1, C) float64 weights.
-        regularisation: C as scikit-learn has it: the penalty is |kernel|^2 / (2 C rows used).
+        start: (F + 1, C) float64, initial weights.
+        regularisation: C as in scikit-learn: the penalty is |kernel|^2 / (2 C rows used).
         max_iterations: of L-BFGS.
         tolerance: largest gradient (of the mean loss) at which it ends.
     """
@@ -56,7 +56,7 @@ def fit_streaming(
         return loss, gradient.ravel()
 
     # SciPy's many small vector products run twenty times slower on threads that wait for each
-    # other. The products with the features are TensorFlow's and keep its threads.
+    # other. Products with the features are computed by TensorFlow with its own threads.
     with full_float32(), threadpool_limits(1, user_api="blas"):
         result = minimize(
             objective,
@@ -74,7 +74,7 @@ def loss_and_gradient(
     """Mean cross-entropy plus the penalty on the kernel, and the gradient (F + 1, C) float64."""
     kernel, bias = folded(weights, training.standardisation)
     loss, gradient = 0.0, np.zeros_like(weights)
-    # Wide logits count too: a thousand classes on a hundred features.
+    # Logits may be wider than features, as with a thousand classes and a hundred features.
     num_rows = max(1, BLOCK_BYTES // (4 * max(kernel.shape)))
     for part, block in row_blocks(training.features, num_rows):
         targets, rows = training.targets[part], is_used[part]
@@ -82,7 +82,7 @@ def loss_and_gradient(
         loss += float(found[0])
         gradient[:-1] += found[1]
         gradient[-1] += found[2]
-    # From the gradient on features as they are to that on standardised ones.
+    # Converts the gradient for raw features to that for standardised ones.
     mean, scale = training.standardisation
     gradient[:-1] -= np.outer(mean, gradient[-1])
     gradient[:-1] /= scale[:, None]
@@ -106,7 +106,7 @@ def loss_and_gradient(
 def _block_loss_and_gradient(
     features: tf.Tensor, targets: tf.Tensor, is_used: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Sums over the rows that are used: loss, and its gradient by kernel (F, C) and bias (C,)."""
+    """Sums over the used rows: the loss, and its gradients by kernel (F, C) and bias (C,)."""
     logits = tf.matmul(features, kernel) + bias  # (n, C)
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)  # (n,)
     # In float64: the line search compares losses that differ in the seventh digit.

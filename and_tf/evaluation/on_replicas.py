@@ -1,4 +1,4 @@
-"""A pass over a batch of images, of which each replica of this process takes a part."""
+"""Splits a batch of images over the replicas of this process."""
 
 from collections.abc import Callable
 
@@ -11,15 +11,15 @@ Features = Callable[[tf.Tensor], list[tf.Tensor]]
 
 
 def split_over_replicas(features_of: Features, strategy: tf.distribute.Strategy) -> Features:
-    """A function of a batch that gives what `features_of` does, from its parts on the replicas.
+    """A function with the result of `features_of`, computed in parts on the replicas.
 
     Args:
-        features_of: from images (B, H, W, 3), at least one, to arrays (B, ...), each image by
-            itself.
-        strategy: in whose scope its variables were made.
+        features_of: maps images (B, H, W, 3), at least one, to arrays (B, ...), each image
+            independently.
+        strategy: the one in whose scope its variables were made.
 
     Returns:
-        Function for a graph; `features_of` itself where the strategy has one device here.
+        Function for a graph; `features_of` itself if the strategy has one device in this process.
     """
     devices = local_devices(strategy)
     if len(devices) < 2:
@@ -30,8 +30,8 @@ def split_over_replicas(features_of: Features, strategy: tf.distribute.Strategy)
 
         def part(context: tf.distribute.ReplicaContext) -> tf.Tensor:
             start, stop = bounds[context.replica_id_in_sync_group]
-            with tf.device("CPU:0"):  # no device is sent the whole batch
-                # Convolutions fail on no image: a part without any takes the next one, for nobody.
+            with tf.device("CPU:0"):  # so that the whole batch is not sent to a device
+                # Convolutions fail without images: an empty part takes one, and drops its result.
                 return images[start : tf.maximum(stop, start + 1)]
 
         parts = strategy.experimental_distribute_values_from_function(part)

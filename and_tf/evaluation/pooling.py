@@ -1,4 +1,4 @@
-"""Feature maps averaged to at most so many values, and how many that leaves."""
+"""Average-pooling of feature maps to a limited number of values, and the resulting number."""
 
 import math
 
@@ -8,17 +8,17 @@ import tensorflow as tf
 
 
 def pool(maps: tf.Tensor, max_values: int | None) -> tf.Tensor:
-    """Average-pools maps to the largest square that keeps to a number of values, at least 1 x 1.
+    """Average-pools maps to the largest square with at most `max_values`, but at least 1 x 1.
 
     Bins are those of adaptive average pooling: bin i of n covers floor(i H / n) to
-    ceil((i + 1) H / n), so that neighbours overlap where n does not divide H.
+    ceil((i + 1) H / n), so that neighbours overlap if n does not divide H.
 
     Args:
         maps: (B, H, W, C) float32 with static H, W and C.
-        max_values: an image's values after pooling; None for no pooling.
+        max_values: values per image after pooling; None for no pooling.
 
     Returns:
-        (B, side, side, C) float32, or the maps themselves where they are small enough.
+        (B, side, side, C) float32, or the maps themselves if they are small enough.
     """
     _, height, width, channels = maps.shape
     rows, columns = pooled_grid(height, width, channels, max_values)
@@ -30,7 +30,7 @@ def pool(maps: tf.Tensor, max_values: int | None) -> tf.Tensor:
 
 
 def pooled_grid(height: int, width: int, channels: int, max_values: int | None) -> tuple[int, int]:
-    """Rows and columns that `pool` leaves of a map."""
+    """Rows and columns of a map after `pool`."""
     if max_values is None or height * width * channels <= max_values:
         return height, width
     side = max(1, math.isqrt(max_values // channels))
@@ -38,7 +38,7 @@ def pooled_grid(height: int, width: int, channels: int, max_values: int | None) 
 
 
 def feature_widths(model: keras.Model, max_values: int | None) -> list[int]:
-    """F, the values of a feature, of each output of a model, without taking any."""
+    """F, the number of values of each output of a model after pooling, without running it."""
     widths = []
     for output in model.outputs:
         shape = output.shape[1:]
@@ -50,7 +50,7 @@ def feature_widths(model: keras.Model, max_values: int | None) -> list[int]:
 
 
 def _pooling_matrix(length: int, num_bins: int) -> np.ndarray:
-    """(num_bins, length) float32 weights of the means over the bins."""
+    """(num_bins, length) float32, the weights that average over the bins."""
     weights = np.zeros((num_bins, length), np.float32)
     for i in range(num_bins):
         start, stop = i * length // num_bins, -(-(i + 1) * length // num_bins)

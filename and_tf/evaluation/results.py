@@ -1,4 +1,4 @@
-"""What evaluate.py leaves in RUN/evaluations: one JSON file per question, and tables of classes.
+"""What evaluate.py writes to RUN/evaluations: one JSON file per question, and tables of classes.
 
 The JSON file holds
     classifier   the protocol's name, a key of `PROTOCOLS`
@@ -6,7 +6,7 @@ The JSON file holds
     layer        the encoder's name of the layer, or `all`
     checkpoint   last, best or round_N
     reference    name and number of the reference images (left out for clusters)
-    queries      name and number of the images that the metrics are of
+    queries      name and number of the images on which the metrics are measured
     step, epoch  of the checkpoint
     rows         a list with one object for each layer and setting:
                    layer, values (of a feature)
@@ -17,12 +17,12 @@ The JSON file holds
                               mean_average_precision (percent); nmi, ari, silhouette (at most 1),
                               hungarian_accuracy (percent)
                    NAME_deviation, the standard deviation of a metric that is a mean over seeds
-    NAME         the metrics once more where there is a single row
-    notes        sentences on what a reader must know, such as a sweep on the evaluation images
-    files        names of the tables and pictures beside the file, of the first setting of each
+    NAME         the metrics repeated, if there is a single row
+    notes        sentences that a reader must know, such as on a sweep on the evaluation images
+    files        names of the tables and pictures next to the file, for the first setting of each
                  layer: STEM.per_class.csv, STEM.confusion.csv, STEM.confusion.png, where STEM is
                  that of the JSON file, with .LAYER appended if there are several layers.
-Top-5 of weighted kNN counts classes with a vote only: with K below 5 there are fewer than five.
+Top-5 of weighted kNN counts only classes with a vote: with K below 5 there are fewer than five.
 A metric that was not measured is left out, never null.
 """
 
@@ -44,11 +44,11 @@ from and_tf.runs.atomic_files import replace_file
 SETTINGS = {name: title for p in PROTOCOLS.values() for name, title in p.setting_titles.items()}
 METRICS = {name: title for p in PROTOCOLS.values() for name, title in p.metric_titles.items()}
 TITLES = SETTINGS | METRICS
-LONGEST_BYTES = 160  # of a stem: file systems take names of 255
+LONGEST_BYTES = 160  # of a stem; file systems allow names of 255
 
 
 def file_stem(settings: EvaluationSettings, layer: str) -> str:
-    """A name for each question: what differs from the protocol and the run's own data is in it.
+    """A distinct file name for each question: it includes all settings that are not the defaults.
 
     Args:
         settings: of the evaluation.
@@ -67,7 +67,7 @@ def file_stem(settings: EvaluationSettings, layer: str) -> str:
     plain = "_".join(words)
     stem = re.sub(r"[^\w.-]+", "-", plain)
     if stem != plain or len(os.fsencode(stem)) > LONGEST_BYTES:
-        mark = hashlib.sha256(os.fsencode(plain)).hexdigest()[:8]  # of what the name cannot hold
+        mark = hashlib.sha256(os.fsencode(plain)).hexdigest()[:8]  # for what the name cannot hold
         stem = re.sub(r"[^\w.-]", "", stem, flags=re.ASCII)[: LONGEST_BYTES - 9] + "_" + mark
     return stem
 
@@ -79,12 +79,12 @@ def write_results(
     matrices: dict[str, np.ndarray],
     class_names: list[str],
 ) -> Path:
-    """Writes tables and pictures, then the report that names them; an older report stays till then.
+    """Writes tables and pictures, then the report that names them, which replaces an older one.
 
     Args:
         folder: of the evaluations.
         stem: of the file names.
-        report: as described above, without `files`; they are added.
+        report: as described above, without `files`, which are added to it.
         matrices: {layer: (C, C) int confusion matrix}, may be empty.
         class_names: C names.
 
@@ -105,10 +105,10 @@ def write_results(
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Rows of a report as text: a line per setting; of several layers, a column per layer.
+    """Rows of a report as text: a line per setting, or with several layers, a column per layer.
 
-    The columns of layers are the paper's row. Metrics stand below one another, so that a line
-    compares layers, and means over seeds have their standard deviation in brackets.
+    With several layers each metric has a line, as in the paper's tables, which compares the layers.
+    Means over seeds have their standard deviation in brackets.
     """
     layers = list(dict.fromkeys(row["layer"] for row in rows))
     if len(layers) == 1:

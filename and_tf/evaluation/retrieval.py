@@ -23,12 +23,12 @@ def retrieval(
     budget_bytes: int | None = None,
     progress: bool = False,
 ) -> dict[str, float]:
-    """How well the nearest reference images of a query show its class.
+    """How often the nearest reference images of a query have its class.
 
     recall@n is the fraction of queries with at least one image of their class among the n nearest
     (recall@K of metric learning); mAP is the mean of the average precision over the full ranking.
-    Equally near rows: for recall@n the lower index comes first; for average precision they count
-    as found at once, as in scikit-learn, so that equal embeddings earn no more than chance.
+    Among equally near rows the lower index comes first for recall@n; for average precision they
+    count as found at once, as in scikit-learn, so that equal embeddings score no more than chance.
 
     Rows and queries without a label are left out, and so are queries that no row can answer (see
     `answerable`): their average precision is not defined.
@@ -38,17 +38,17 @@ def retrieval(
         labels: (N,) int, -1 where unknown.
         queries: (Q, D) float.
         query_labels: (Q,) int, -1 where unknown.
-        top: the n of each recall@n; all rows where there are fewer.
+        top: the n of each recall@n; all rows if there are fewer.
         exclude_self: the queries are the rows, and query i does not find row i.
-        budget_bytes: of similarities held at once; None for `nearest.BLOCK_BYTES`.
-        progress: show a bar where it takes a few seconds.
+        budget_bytes: for similarities held at once; None for `nearest.BLOCK_BYTES`.
+        progress: show a bar if the search takes more than a few seconds.
 
     Returns:
         {"recall_at_1": percent, ..., "mean_average_precision": percent}.
 
     Raises:
-        UserError: shapes that do not fit, rows or queries that are not finite, no query that
-            could be answered.
+        UserError: if shapes do not fit, rows or queries are not finite, or no query can be
+            answered.
 
     References: Jegou et al., TPAMI 2011 (recall@n); `sklearn.metrics.average_precision_score`.
     """
@@ -82,7 +82,7 @@ def retrieval(
 def answerable(
     labels: np.ndarray, query_labels: np.ndarray, exclude_self: bool = False
 ) -> np.ndarray:
-    """Which queries have a label, and an image of their class among the others or the rows.
+    """Which queries have a label, and an image of their class among the rows (other than itself).
 
     Args:
         labels: (N,) int, -1 where unknown.
@@ -122,21 +122,21 @@ def _similarities(
 
 
 def _block_sizes(num_rows: int, width: int, budget_bytes: int) -> tuple[int, int]:
-    """Queries and rows of a block: half of the budget is for rows, half for what queries find."""
+    """Queries and rows per block: half of the budget is for rows, half for what queries need."""
     row_block = int(np.clip(budget_bytes // 2 // (12 * width), 1, num_rows))
     query_bytes = 12 * width + 4 * num_rows + 4 * row_block  # features, all cosines, a block's
     return int(np.clip(budget_bytes // 2 // query_bytes, 1, LARGEST_QUERY_BLOCK)), row_block
 
 
 def _first_place(cosines: np.ndarray, is_relevant: np.ndarray) -> int:
-    """Place from 0 of the first relevant row in the ranking, of equals the lower index first."""
+    """Place from 0 of the first relevant row in the ranking; ties in order of index."""
     best = np.argmax(np.where(is_relevant, cosines, -np.inf))
     return int(np.sum(cosines > cosines[best]) + np.sum(cosines[:best] == cosines[best]))
 
 
 def _average_precision(cosines: np.ndarray, is_relevant: np.ndarray) -> float:
-    """Mean over the relevant rows of the precision at their place, equals found at once."""
+    """Mean over the relevant rows of the precision at their place; ties count as found at once."""
     every, relevant = np.sort(cosines), np.sort(cosines[is_relevant])
     found = len(every) - np.searchsorted(every, relevant)  # rows at least as near, (R,)
-    right = len(relevant) - np.searchsorted(relevant, relevant)  # of them relevant, (R,)
+    right = len(relevant) - np.searchsorted(relevant, relevant)  # relevant ones of these, (R,)
     return float(np.mean(right / found))

@@ -1,4 +1,4 @@
-"""evaluate.py: one protocol on the features of one layer, or of all layers, of a run."""
+"""evaluate.py: runs one protocol on the features of one layer, or of all layers, of a run."""
 
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,13 @@ from and_tf.runs.workdir import Workdir, open_run
 
 
 def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
-    """Evaluates a run by one protocol and writes the results beside its checkpoint.
+    """Evaluates a run with one protocol and writes the results to the run's folder.
 
     Args:
         settings: the run and its checkpoint, images, features and protocol.
 
     Returns:
-        What was written; see `results`.
+        The report that was written; see `results`.
 
     Raises:
         NotFound: if there is no run or no checkpoint.
@@ -68,12 +68,12 @@ def evaluate_run(settings: EvaluationSettings) -> dict[str, Any]:
 
 
 def _check_images(run: Workdir, images: EvaluationImages) -> None:
-    """Refuses other images in the place of the run's own, and remarks on those that are gone.
+    """Refuses images that differ from the run's own, and adds a remark on other changes.
 
     Raises:
-        UserError: if some have other bytes under the same name.
+        UserError: if the bytes of some images differ under the same name.
     """
-    if not run.images.is_file():  # of earlier versions
+    if not run.images.is_file():  # a run of an earlier version
         return
     known, found = run.read_images(), manifest(images.reference)
     if different := edited(known, found):
@@ -86,10 +86,10 @@ def _check_images(run: Workdir, images: EvaluationImages) -> None:
 
 
 def _check_held_out(run: Workdir, images: EvaluationImages) -> None:
-    """Refuses other pixels in the place of the run's own held-out images, as `_check_images`.
+    """Refuses held-out images that differ from the run's own, as `_check_images` does.
 
     Raises:
-        UserError: if there are other pixels under the same names and sizes.
+        UserError: if their content differs under the same names and sizes.
     """
     known = run.read_metadata()
     content, queries = known.get("held_out_content"), images.queries
@@ -105,7 +105,7 @@ def _check_held_out(run: Workdir, images: EvaluationImages) -> None:
 
 
 def _epoch_at(run: Workdir, step: int) -> int:
-    """Epochs that were finished at a step, by the run's metrics."""
+    """Epochs that were finished at a step, according to the run's metrics."""
     records = run.read_metrics()
     return max((r["epoch"] for r in records if r["step"] <= step and "epoch" in r), default=0)
 
@@ -118,7 +118,7 @@ def _measure(
     images: EvaluationImages,
     bank: np.ndarray | None,
 ) -> list[Outcome]:
-    """The outcomes of every layer, from one pass over each source; the bank in place of `fc`."""
+    """The outcomes of every layer, from one pass over each source; a bank replaces references."""
     given = EncoderInput(
         images,
         encoder,
@@ -169,7 +169,7 @@ def _measure_features(
 
 
 def _bank_array(run: Workdir) -> str | None:
-    """The name of the training bank in a run's checkpoints; None of a method without one."""
+    """The name of the training bank in a run's checkpoints; None for a method without one."""
     return run.read_settings(MethodChoice).method_class.bank_array
 
 
@@ -203,7 +203,7 @@ def _report(
     layers: list[str],
     outcomes: list[Outcome],
 ) -> dict[str, Any]:
-    """What is written and printed; see `results`."""
+    """The report that is written and printed; see `results`."""
     protocol = settings.protocol
     rows = [_rounded(outcome.row) for outcome in outcomes]
     place = f"layer {layers[0]}, {rows[0]['values']} values"
@@ -236,7 +236,7 @@ def _rounded(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _confusion_matrices(images: EvaluationImages, outcomes: list[Outcome]) -> dict[str, np.ndarray]:
-    """{layer: matrix (C, C)} by the first setting of each layer."""
+    """{layer: matrix (C, C)} from the first setting of each layer."""
     matrices: dict[str, np.ndarray] = {}
     for outcome in outcomes:
         if outcome.predictions is not None and outcome.row["layer"] not in matrices:

@@ -1,4 +1,4 @@
-"""All settings of an evaluation: which run, images and features, and by which protocol."""
+"""All settings of an evaluation: which run, images, features and protocol."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ class EvaluationImageSettings(Settings):
     )
 
     def applied_to(self, of_run: DataSettings) -> DataSettings:
-        """The settings of a run with what is given here in their place."""
+        """The settings of a run, replaced by those that are given here."""
         given = {name: value for name, value in flat_values(self).items() if value is not None}
         return dataclasses.replace(of_run, **given)
 
@@ -123,10 +123,10 @@ class EvaluationSettings(Settings):
 
 
 def evaluation_settings(values: Mapping[str, Any]) -> EvaluationSettings:
-    """Settings of flat values, such as those of flags; missing ones take their default.
+    """Settings from flat values, such as those of flags; missing ones take their default.
 
     Raises:
-        SettingError: if a value is not taken, or a setting is of another protocol than the
+        SettingError: if a value is not valid, or a setting belongs to a protocol other than the
             chosen one.
     """
     choice = build(ProtocolChoice, values)
@@ -141,6 +141,6 @@ def evaluation_settings(values: Mapping[str, Any]) -> EvaluationSettings:
 
 
 def unused_names(values: Mapping[str, Any]) -> list[str]:
-    """Those of flat values that are settings of other protocols than the chosen one."""
+    """Names of the flat values that belong to protocols other than the chosen one."""
     chosen = build(ProtocolChoice, values).classifier
     return list(unused(values, EvaluationSettings, chosen, PROTOCOLS))

@@ -6,8 +6,8 @@ import dataclasses
 
 from and_tf.settings import Settings, above, at_least, setting
 
-EPOCHS, DROPS = 36, (10, 20, 30)  # of other numbers of epochs the same fractions
-DROP = 0.1  # of the learning rate that is left
+EPOCHS, DROPS = 36, (10, 20, 30)  # the same fractions of any other number of epochs
+DROP = 0.1  # factor of the learning rate at each drop
 MOMENTUM = 0.9
 
 CROPPED_FROM = 256 / 224  # sides of an image and of a crop
@@ -18,7 +18,7 @@ class SgdSettings(Settings):
     """Linear classifier by SGD.
 
     The defaults are those of published code for AlexNet on ImageNet: momentum 0.9, a learning rate
-    of 0.01 with a tenth of it from epochs 10, 20 and 30 of 36 on (Asano et al., ICLR 2020, after
+    of 0.01 that drops to a tenth at epochs 10, 20 and 30 of 36 (Asano et al., ICLR 2020, after
     Zhang et al.), weight decay 1e-4 and batches of 256 (Caron et al., ECCV 2018).
 
     Reference: Zhang et al., ECCV 2016 and CVPR 2017, for the protocol.

@@ -1,4 +1,4 @@
-"""Square crops of square images: random ones, the centre, and the ten of the ImageNet protocols."""
+"""Square crops of square images: random, central, and the ten crops of the ImageNet protocols."""
 
 from collections.abc import Sequence
 
@@ -7,15 +7,15 @@ import numpy as np
 from and_tf.data.decode import centre, centre_start
 from and_tf.data.sources.source import Source
 
-NUM_VALUES = 3  # random numbers of a crop: top, left, flip
+NUM_VALUES = 3  # random numbers per crop: top, left, flip
 
 
 class CentreCrops:
-    """The images of a source as the centre of a larger square, for `extract_layers`.
+    """A view of a source whose images are the centre of a larger square, for `extract_layers`.
 
     Args:
         source: of the images.
-        side: of the square, to which the shorter side of an image is resized.
+        side: of the square in pixels, to which the shorter side of an image is resized.
     """
 
     def __init__(self, source: Source, side: int):
@@ -30,7 +30,7 @@ class CentreCrops:
 
 
 def random_crops(images: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray:
-    """A crop at a random place of each image, mirrored left to right in half of the cases.
+    """A crop at a random place of each image, mirrored left to right with probability 1/2.
 
     Args:
         images: (B, R, R, 3) uint8.
@@ -49,7 +49,7 @@ def random_crops(images: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray
 
 
 def ten_crops(images: np.ndarray, size: int) -> np.ndarray:
-    """Four corners and the centre of each image, then the same of its mirror image.
+    """Four corners and the centre of each image, then the same crops of its mirror image.
 
     Args:
         images: (B, R, R, 3) uint8.

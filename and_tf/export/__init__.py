@@ -1,7 +1,8 @@
 """Encoders as files that other programs run: SavedModel, `.keras`, ONNX and LiteRT.
 
-Every export takes uint8 images, normalises inside, gives float32 rows of unit length and computes
-in float32, whatever policy the encoder was trained under.
+Every export takes uint8 images, normalises them itself and returns float32 rows of unit length. It
+computes in float32, whatever policy the encoder was trained under, unless the format names a lower
+precision.
 """
 
 from typing import TYPE_CHECKING

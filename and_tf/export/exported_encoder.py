@@ -1,4 +1,4 @@
-"""An export ready to run, and how those that are not ours are refused."""
+"""An export ready to run, and the errors for files that are not exports of this package."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,16 +14,16 @@ EmbedEncoded = Callable[[Sequence[bytes]], np.ndarray]
 
 
 class ExportedEncoder:
-    """An export ready to run, whatever its format.
+    """An export of any format, ready to run.
 
     Args:
         embed: callable from (B, image_size, image_size, 3) uint8 to (B, embedding_dim).
         image_size: int, side in pixels.
         embedding_dim: int, D.
-        metadata: what the export says about itself, see `export.metadata`; empty for other files.
-        name: in messages, such as the path.
+        metadata: the export's own description, see `export.metadata`; empty if there is none.
+        name: for messages, such as the path.
         embed_encoded: callable from the bytes of B image files to (B, embedding_dim), NaN where a
-            file cannot be decoded; None for formats that decode nothing.
+            file cannot be decoded; None for formats that do not decode files.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ExportedEncoder:
         """Embeddings (B, D) float32 of images (B, image_size, image_size, 3) uint8.
 
         Raises:
-            UserError: if the images have another size or dtype.
+            UserError: if the images have a different size or dtype.
         """
         images = np.asarray(images)
         expected = (self.image_size, self.image_size, 3)
@@ -68,10 +68,10 @@ def checked_encoder(
     metadata: dict[str, Any] | None = None,
     embed_encoded: EmbedEncoded | None = None,
 ) -> ExportedEncoder:
-    """An `ExportedEncoder` of what takes (B, side, side, 3) to (B, D).
+    """An `ExportedEncoder` that maps (B, side, side, 3) to (B, D).
 
     Raises:
-        BrokenFile: if the shapes are others.
+        BrokenFile: if the shapes differ from these.
     """
     match (*input_shape,), (*output_shape,):
         case (_, int(side), int(width), 3), (_, int(dim)) if side == width and min(side, dim) > 0:
@@ -81,7 +81,7 @@ def checked_encoder(
 
 @contextlib.contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
-    """Names the file in whatever a reader raises: corrupt files show in many exceptions."""
+    """A context that turns any exception of a reader into a `BrokenFile` that names the file."""
     try:
         yield
     except Exception as error:
@@ -100,6 +100,6 @@ def not_ours(path: Path) -> BrokenFile:
 
 
 def first_line(error: BaseException) -> str:
-    """At most 200 characters of the first line of an error."""
+    """The first line of an error, at most 200 characters; its type if it has no text."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".")[:200] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""The formats of exports. A new one is a file like those that stand here and a line below."""
+"""The formats of exports. To add one, write a module like the others and add it to `FORMATS`."""
 
 import importlib
 from collections.abc import Callable
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Details(NamedTuple):
-    """What a format is written with, besides the encoder.
+    """What a format needs for writing, besides the encoder.
 
     Attributes:
-        metadata: what the export says about itself; see `export.metadata`.
-        images: (n, side, side, 3) uint8, typical ones, from which the ranges of int8 are taken;
-            None where there are none.
+        metadata: the description of the export; see `export.metadata`.
+        images: (n, side, side, 3) uint8, typical images that determine the ranges of int8; None if
+            there are none.
     """
 
     metadata: dict[str, Any]
@@ -27,15 +27,16 @@ class Details(NamedTuple):
 
 
 class Format(NamedTuple):
-    """How an encoder is written in one format, and read.
+    """How an encoder is written and read in one format.
 
     Attributes:
         suffix: of the file; empty for a directory.
-        module: with `write(encoder, path, details)` and `read(path)`, which runs no code of a file;
-            `read(path, is_trusted)` of what is a program. Imported where they are called.
+        module: name of a module, imported when needed, with `write(encoder, path, details)` and
+            `read(path)`, which runs no code from the file; `read(path, is_trusted)` if the format
+            is a directory, whose content is a program.
         precision: of weights and arithmetic.
-        min_cosine: of the embeddings with those of the encoder; an export below it is refused. None
-            for float32, which is compared value by value.
+        min_cosine: lowest cosine of the embeddings with the encoder's; an export below it is
+            refused. None for float32, which is compared value by value.
         needs_images: whether it cannot be written without typical images.
     """
 
@@ -47,7 +48,7 @@ class Format(NamedTuple):
 
     @property
     def write(self) -> "Callable[[keras.Model, Path, Details], None]":
-        """Writes a float32 encoder to a path at which nothing stands."""
+        """Writes a float32 encoder to a path that does not exist."""
         return self._function("write")
 
     @property

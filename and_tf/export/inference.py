@@ -1,4 +1,4 @@
-"""The encoder as its exports hold it: in float32, for inference, for images of its own size."""
+"""The encoder as its exports contain it: for inference, on images of its own size."""
 
 import contextlib
 import logging
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def fixed_size(encoder: keras.Model) -> tuple[Callable, list[tf.TensorSpec]]:
-    """The encoder as a function of uint8 images of its own size, and the signature of it."""
+    """The encoder as a function of uint8 images of its own size, and its signature."""
 
     def embed(images):
         return {"embeddings": encoder(images, training=False)}
@@ -19,7 +19,7 @@ def fixed_size(encoder: keras.Model) -> tuple[Callable, list[tf.TensorSpec]]:
 
 @contextlib.contextmanager
 def quiet_converters() -> Iterator[None]:
-    """Leaves the converters' errors and drops their running commentary."""
+    """A context in which only the errors of the converters are logged."""
     loggers = [logging.getLogger(name) for name in ("tensorflow", "tf2onnx", "absl")]
     levels = [logger.level for logger in loggers]
     try:

@@ -1,4 +1,4 @@
-"""A `.keras` file: the encoder itself, to be trained or taken apart further."""
+"""A `.keras` file: the encoder itself, which can be trained further or modified."""
 
 import contextlib
 import tempfile
@@ -18,7 +18,7 @@ from and_tf.runs.weights_limit import weights_within
 
 
 def write(encoder: keras.Model, path: Path, details: Details) -> None:
-    """Writes a file for `keras.models.load_model`, a zip archive with one more file inside."""
+    """Writes a file for `keras.models.load_model`, a zip archive, to which metadata are added."""
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # Keras insists on its suffix
         file = Path(folder, "encoder.keras")
         encoder.save(file)
@@ -31,7 +31,7 @@ def read(path: Path) -> ExportedEncoder:
     """Opens a file that `write` wrote; code that a file may hold is not run.
 
     Raises:
-        BrokenFile: if it is corrupt, or another model.
+        BrokenFile: if it is corrupt, or a different kind of model.
     """
     with reading(path, "a Keras model"), weights_within(check_keras_archive(path)):
         encoder = keras.models.load_model(path, compile=False)

@@ -1,4 +1,4 @@
-"""A `.tflite` file for LiteRT: images of the encoder's own size, built-in operations alone."""
+"""A `.tflite` file for LiteRT: images of the encoder's own size, only built-in operations."""
 
 import importlib
 import tempfile
@@ -29,7 +29,7 @@ from and_tf.runs.system_errors import system_errors
 def write(encoder: keras.Model, path: Path, details: Details) -> None:
     """Writes the signature `serving_default`, from `images` to `embeddings`.
 
-    Below float32, inputs and outputs stay uint8 and float32.
+    Inputs are uint8 and outputs float32 in any precision.
 
     Raises:
         UserError: if the encoder needs more than the built-in operations.
@@ -80,7 +80,7 @@ def _set_precision(converter: tf.lite.TFLiteConverter, details: Details) -> None
 
 
 def _with_metadata(content: bytes, text: str) -> bytes:
-    """The model with one more entry in its table of metadata."""
+    """The model with an additional entry in its table of metadata."""
     schema, flatbuffers = _schema()
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     buffer = schema.BufferT()
@@ -105,7 +105,7 @@ def _metadata(path: Path) -> dict[str, Any]:
 
 
 def _schema() -> tuple[Any, Any]:
-    """The tables of a LiteRT file, which TensorFlow carries, and what packs them."""
+    """The modules with the schema of LiteRT files, from TensorFlow, and of flatbuffers."""
     names = "tensorflow.lite.python.schema_py_generated", "flatbuffers"
     schema, flatbuffers = (importlib.import_module(name) for name in names)
     return schema, flatbuffers
@@ -115,7 +115,7 @@ def read(path: Path) -> ExportedEncoder:
     """Opens a file that `write` wrote.
 
     Raises:
-        BrokenFile: if it is corrupt, or another model.
+        BrokenFile: if it is corrupt, or a different kind of model.
     """
     with reading(path, "a LiteRT model"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tf.lite.Interpreter will move to ai_edge_litert
@@ -138,7 +138,7 @@ def read(path: Path) -> ExportedEncoder:
 
 
 def _interpreter() -> Any:
-    """The stand-alone runtime if installed, else the one that TensorFlow still carries."""
+    """The stand-alone runtime if installed, else the one that TensorFlow still includes."""
     try:
         return importlib.import_module("ai_edge_litert.interpreter").Interpreter
     except ImportError:

@@ -1,7 +1,7 @@
-"""What an export says about itself: how to prepare images for it, and how to check the result.
+"""The description that comes with an export: how to prepare images, and how to check the result.
 
-The metadata are part of each export, and beside each file as JSON under the file's name and
-`.encoder.json`, so that they can be read without the runtime.
+The metadata are part of each export. They are also written next to each file as JSON, under the
+file's name and `.encoder.json`, so that they can be read without the runtime.
 """
 
 import base64
@@ -22,7 +22,7 @@ from and_tf.runs import schema
 from and_tf.runs.atomic_files import replace_file
 
 NAME = "encoder.json"
-CHECKSUM = "checksum"  # beside a file: its sha256 (hex); in a SavedModel that of all other files
+CHECKSUM = "checksum"  # next to a file: its sha256 (hex); in a SavedModel, of all its other files
 LOWEST_KERAS = "3.14.0"  # 3.13.2 does not know all arguments of BatchNormalization
 LOWEST_WITH_AXES = "3.15.0"  # 3.14.0 does not know `input_axes` of Keras' own initialisers
 TRIED_LAYERS = {
@@ -41,7 +41,7 @@ def describe(
     Args:
         encoder: in float32.
         format, precision: of the export.
-        layer: of the network whose features are exported; by default the encoder's last.
+        layer: of the network, whose features are exported; by default the encoder's last.
     """
     side = encoder.input_shape[1]
     reference = reference_image(side)
@@ -74,7 +74,7 @@ def describe(
 
 
 def lowest_keras_version(encoder: keras.Model) -> str:
-    """That reads the encoder's `.keras` file: tried for these layers, else the one that wrote it.
+    """The lowest version that reads the `.keras` file, if its layers were tested; else the current.
 
     Reference: `benchmarks/keras_versions.py`.
     """
@@ -85,7 +85,7 @@ def lowest_keras_version(encoder: keras.Model) -> str:
 
 
 def preprocessing(side: int) -> dict[str, Any]:
-    """What `data.decode.load_square` does, in the order in which it does it."""
+    """The steps of `data.decode.load_square`, in order."""
     return {
         "reduction": f"a JPEG is decoded at 1/f of its size, f the largest of 8, 4, 2, 1 that "
         f"leaves both sides at least {2 * side} pixels",
@@ -101,10 +101,11 @@ def preprocessing(side: int) -> dict[str, Any]:
 
 
 def reference_image(side: int) -> bytes:
-    """A JPEG on which each step of the preparation shows.
+    """A JPEG on which each step of the preprocessing has a visible effect.
 
-    Waves that grow shorter, so that another filter or crop gives other pixels; rotated by its
-    metadata; for small encoders large enough to be decoded at half its size.
+    It shows waves of decreasing length, so that a different filter or crop gives different pixels.
+    It is rotated by its metadata and, for small encoders, large enough to be decoded at half its
+    size.
     """
     height = 5 * side if side <= 128 else 3 * side // 2
     width = 7 * height // 5
@@ -123,17 +124,17 @@ def reference_image(side: int) -> bytes:
 
 
 def to_json(metadata: dict[str, Any]) -> str:
-    """As it stands in exports; a list of numbers takes one line."""
+    """The JSON text in exports; the reference with its list of numbers takes one line."""
     text = json.dumps(metadata | {"reference": None}, indent=2)
     return text.replace('"reference": null', f'"reference": {json.dumps(metadata["reference"])}')
 
 
 def from_json(path: Path, text: str | bytes) -> dict[str, Any]:
-    """The metadata that an export holds, by `to_json`.
+    """The metadata of an export, as written by `to_json`.
 
     Args:
         path: of the export, for the message.
-        text: what it holds.
+        text: the JSON text in the export.
 
     Raises:
         BrokenFile: if they are corrupt; names field and value.
@@ -149,7 +150,7 @@ def from_json(path: Path, text: str | bytes) -> dict[str, Any]:
 
 
 def path_beside(path: Path) -> Path:
-    """Where the metadata of a file stand."""
+    """The path of the JSON file with the metadata of an export that is a file."""
     return path.with_name(f"{path.name}.{NAME}")
 
 
@@ -160,5 +161,5 @@ def file_checksum(path: Path) -> str:
 
 
 def write_beside(path: Path, metadata: dict[str, Any]) -> None:
-    """Writes them, for those who do not look into the file."""
+    """Writes the metadata to the JSON file next to an export."""
     replace_file(path_beside(path), to_json(metadata) + "\n")

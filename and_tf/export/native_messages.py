@@ -1,4 +1,4 @@
-"""What TensorFlow's native code prints to stderr during an export, which says nothing to a user."""
+"""Hides what TensorFlow's native code prints to stderr during an export, which helps no user."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-# As absl and TensorFlow begin a line: "E0000 00:00:17 ...", "2026-11-26 05:44:36.1: E tensorflow".
+# How absl and TensorFlow begin lines: "E0000 00:00:17 ...", "2026-11-26 05:44:36.1: E tensorflow".
 NATIVE = re.compile(
     rb"[IWEF]\d{4} |\d{4}-\d\d-\d\d [\d:.]+: [IWEF] |WARNING: All log messages before"
 )
@@ -15,9 +15,9 @@ NATIVE = re.compile(
 
 @contextlib.contextmanager
 def native_messages_held() -> Iterator[None]:
-    """Holds back stderr, and shows it at the end: all of it on an error, else all but native lines.
+    """Holds back stderr until the end, and then shows all of it on an error, else no native lines.
 
-    Optimisers of graphs print errors of attempts that they give up, before an export that succeeds.
+    Graph optimisers print errors of attempts that they abandon, even if the export succeeds.
     """
     _flush()
     try:
@@ -38,7 +38,7 @@ def native_messages_held() -> Iterator[None]:
             held.seek(0)
             for line in held:
                 if not (is_good and NATIVE.match(line)):
-                    with contextlib.suppress(OSError):  # nobody may read it
+                    with contextlib.suppress(OSError):  # stderr may be closed or full
                         os.write(2, line)
 
 

@@ -1,4 +1,4 @@
-"""An `.onnx` file: for images of the encoder's own size, in batches of any."""
+"""An `.onnx` file, for images of the encoder's own size in batches of any size."""
 
 import importlib
 import types
@@ -43,7 +43,7 @@ def read(path: Path) -> ExportedEncoder:
     """Opens a file that `write` wrote.
 
     Raises:
-        BrokenFile: if it is corrupt, or another model.
+        BrokenFile: if it is corrupt, or a different kind of model.
         MissingPackage: if onnxruntime is not installed.
     """
     (onnxruntime,) = _require("onnxruntime")
@@ -69,7 +69,7 @@ def read(path: Path) -> ExportedEncoder:
 def _in_float16(model: Any) -> Any:
     """The graph with weights and arithmetic in float16, up to the last weights.
 
-    What follows them, the normalisation, stays in float32: its sum of squares may exceed float16.
+    The normalisation that follows stays in float32, because its sum of squares may exceed float16.
     """
     float16, onnx_model = _require(
         "onnxruntime.transformers.float16", "onnxruntime.transformers.onnx_model"

@@ -1,4 +1,4 @@
-"""Images of any size as an encoder takes them, in TensorFlow."""
+"""Resizes images of any size for an encoder, in TensorFlow."""
 
 import tensorflow as tf
 
@@ -7,7 +7,7 @@ def resize_and_crop(images: tf.Tensor, side: int) -> tf.Tensor:
     """The centre square, resized to `side` with antialiasing in one resampling, as uint8.
 
     This is what `and_tf` does with images when it evaluates and embeds (`data.decode.square`, with
-    Pillow), within 1 of 255. Images that have this size already come out unchanged.
+    Pillow), within 1 of 255. Images that already have this size are unchanged.
 
     Args:
         images: (..., H, W, 3) uint8 tensor, three or four dimensions.
@@ -22,7 +22,7 @@ def resize_and_crop(images: tf.Tensor, side: int) -> tf.Tensor:
     scale = side / shorter
     corner = (height_and_width - shorter) / 2  # of the square, pixels of the original
     batch = images if images.shape.rank == 4 else images[None]
-    # Not tf.image.resize and a crop: it rounds the longer side, and the corner, to whole pixels.
+    # Not tf.image.resize and a crop, which would round the longer side and the corner to pixels.
     resized = tf.raw_ops.ScaleAndTranslate(
         images=batch,
         size=[side, side],

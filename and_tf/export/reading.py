@@ -1,4 +1,4 @@
-"""Opening an export, whatever its format."""
+"""Opens an export of any format."""
 
 from pathlib import Path
 
@@ -13,16 +13,16 @@ def load_exported(path: Path | str, trust_model: bool = False) -> ExportedEncode
 
     Args:
         path: a SavedModel directory, or a .keras, .onnx or .tflite file of `export_encoder`.
-        trust_model: open a SavedModel, which is a program, though its files are not those that
+        trust_model: open a SavedModel, which is a program, even if its files are not those that
             `export_encoder` wrote.
 
     Returns:
         An `ExportedEncoder`.
 
     Raises:
-        NotFound: if there is none.
-        BrokenFile: if it is corrupt or not an encoder of ours; no code of it is run.
-        MissingPackage: for ONNX without onnxruntime.
+        NotFound: if the path does not exist.
+        BrokenFile: if it is corrupt or not an encoder of this package; no code from it is run.
+        MissingPackage: for ONNX, if onnxruntime is not installed.
     """
     path = expanded(path)
     if not path.exists():

@@ -22,8 +22,8 @@ from and_tf.runs.restore import restore_encoder
 from and_tf.runs.settings import RunChoice
 from and_tf.runs.workdir import Workdir, open_run
 
-FORMATS_AT_END = ("savedmodel", "keras")  # that every finished run holds
-TOLERANCE = 1e-4  # largest difference of an embedding's value from the Keras encoder's
+FORMATS_AT_END = ("savedmodel", "keras")  # exported at the end of every run
+TOLERANCE = 1e-4  # largest difference of a value of an embedding from the Keras encoder's
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +32,14 @@ def export_run(choice: RunChoice, settings: ExportSettings) -> list[Path]:
     """Writes the encoder of a run and compares each file with the encoder.
 
     Args:
-        choice: the run, and in which state.
-        settings: formats and place.
+        choice: the run and its checkpoint.
+        settings: formats, layer and path.
 
     Returns:
         The paths that were written, one for each format.
 
     Raises:
-        UserError: if the run, the state or the place does not fit, or if an export differs from
+        UserError: if the run, the checkpoint or the path does not fit, or if an export differs from
             the encoder.
     """
     run = open_run(choice.workdir)
@@ -66,7 +66,7 @@ def export_run(choice: RunChoice, settings: ExportSettings) -> list[Path]:
 
 
 def _for_export(run: Workdir, encoder: keras.Model, layer: str) -> keras.Model:
-    """The features of a layer, from images as they are resized for the run's evaluations."""
+    """The features of a layer, from images that are resized as in the run's evaluations."""
     eval_crop = run.read_settings(DataSettings).eval_crop
     return pooled_features(with_border(encoder, eval_crop), layer)
 
@@ -74,7 +74,7 @@ def _for_export(run: Workdir, encoder: keras.Model, layer: str) -> keras.Model:
 def _samples(
     run: Workdir, encoder: keras.Model, settings: ExportSettings, formats: list[str]
 ) -> Samples:
-    """Images to compare on, random ones where none are needed or none can be opened."""
+    """Images to compare on; random ones if no others are needed or can be opened."""
     side = encoder.input_shape[1]
     if all(FORMATS[form].min_cosine is None for form in formats):
         return Samples.random(side)
@@ -93,15 +93,15 @@ def _samples(
 
 
 def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) -> Path:
-    """Writes what every finished run holds, of the layer `auto`: `FORMATS_AT_END`.
+    """Writes the exports of a finished run: the layer `auto` in `FORMATS_AT_END`.
 
     Args:
-        run: whose folder it goes to.
+        run: whose folder they are written to.
         encoder: the trained encoder.
         images: (n, side, side, 3) uint8, to compare on.
 
     Returns:
-        Path of the first of them, the SavedModel.
+        Path of the first export, the SavedModel.
     """
     layer = chosen_layer(encoder, AUTO_LAYER)
     encoder = _for_export(run, encoder, layer)
@@ -117,7 +117,7 @@ def export_finished_run(run: Workdir, encoder: keras.Model, images: np.ndarray) 
 
 
 def export_path(run: Workdir, form: str) -> Path:
-    """Where the export of a run lies unless another place is given, as `encoder_fp16.onnx`."""
+    """The default path of a run's export in a format, such as `encoder_fp16.onnx`."""
     _, underscore, precision = form.partition("_")
     return run.exports / f"encoder{underscore}{precision}{FORMATS[form].suffix}"
 
@@ -125,17 +125,17 @@ def export_path(run: Workdir, form: str) -> Path:
 def write_export(
     encoder: keras.Model, path: Path | str, form: str, samples: Samples, layer: str
 ) -> Path:
-    """Exports, compares on images, and prints path and difference or agreement.
+    """Exports an encoder, compares on images, and prints path and difference or agreement.
 
     Args:
         encoder: whose output is exported.
-        path: where it goes.
+        path: of the export.
         form: one of FORMATS.
         samples: images to compare on.
-        layer: of the run's network whose features these are, for the metadata.
+        layer: of the run's network, whose features these are, for the metadata.
 
     Raises:
-        UserError: as `export_encoder`; if the export differs from the encoder.
+        UserError: as in `export_encoder`, or if the export differs from the encoder.
     """
     with native_messages_held():
         return _write_export(encoder, path, form, samples, layer)
@@ -156,12 +156,12 @@ def _write_export(
 
 
 def _compare(encoder: keras.Model, new: Path, form: str, samples: Samples, path: Path | str) -> str:
-    """How close an export comes to its encoder, in words; refuses one that does not.
+    """Describes how close an export is to its encoder, and refuses one that is not close.
 
     Args:
-        encoder, form, samples: as of `write_export`.
-        new: where the export lies.
-        path: where it is to go.
+        encoder, form, samples: as in `write_export`.
+        new: the temporary path of the export.
+        path: its final path, for the message.
     """
     lowest = FORMATS[form].min_cosine
     if lowest is None:

@@ -1,4 +1,4 @@
-"""Typical images: to take the ranges of int8 from, and to compare exports on."""
+"""Typical images, which determine the ranges of int8, and on which exports are compared."""
 
 import dataclasses
 from typing import NamedTuple, Self
@@ -17,12 +17,12 @@ NUM_CALIBRATION, NUM_COMPARED = 128, 256  # images
 
 
 class Samples(NamedTuple):
-    """Two sets of images that share none where there are enough.
+    """Two sets of images, disjoint if there are enough.
 
     Attributes:
         calibration: (n, side, side, 3) uint8.
         compared: (m, side, side, 3) uint8.
-        are_random: whether they are noise, which tells nothing of the ranges of real images.
+        are_random: whether they are noise, which says nothing about the ranges of real images.
     """
 
     calibration: np.ndarray
@@ -31,13 +31,13 @@ class Samples(NamedTuple):
 
     @classmethod
     def random(cls, side: int) -> Self:
-        """Noise, which is enough to compare float32 on."""
+        """Noise, which suffices for comparing float32."""
         images = np.random.default_rng(0).integers(0, 256, (16, side, side, 3)).astype("uint8")
         return cls(images, images, are_random=True)
 
 
 def open_samples(run: Workdir, side: int, folder: str = "") -> Samples:
-    """Reads images of a folder, or those that a run was trained on.
+    """Reads images from a folder, or some that a run was trained on.
 
     Raises:
         UserError: if they cannot be opened.
@@ -46,7 +46,7 @@ def open_samples(run: Workdir, side: int, folder: str = "") -> Samples:
         source: Source = open_folder(expanded(folder))
     else:
         data = dataclasses.replace(run.read_settings(DataSettings), eval_crop=1.0)
-        source, _ = open_train_and_held_out(data)  # the encoder cuts the border off
+        source, _ = open_train_and_held_out(data)  # the encoder crops the border itself
     rows = np.asarray(evenly_spaced(len(source), NUM_CALIBRATION + NUM_COMPARED))
     images = source.load(rows, side)
     if len(images) < 6:

@@ -1,4 +1,4 @@
-"""A SavedModel: resizes and decodes images by itself, and runs wherever TensorFlow does."""
+"""A SavedModel, which decodes and resizes images itself, and runs wherever TensorFlow does."""
 
 import contextlib
 import shutil
@@ -33,7 +33,7 @@ def write(encoder: keras.Model, path: Path, details: Details) -> None:
     side = encoder.input_shape[1]
 
     def embed(images):
-        # Not keras.layers.Resizing: it would put the BatchNorm after it in training mode.
+        # Not keras.layers.Resizing, which would put later BatchNorm layers in training mode.
         return {"embeddings": encoder(resize_and_crop(images, side), training=False)}
 
     def embed_encoded(images):
@@ -48,7 +48,7 @@ def write(encoder: keras.Model, path: Path, details: Details) -> None:
     archive.add_endpoint("serving_default", embed, input_signature=[pixels])
     encoded = tf.TensorSpec((None,), tf.string, name="images")
     archive.add_endpoint("encoded_images", embed_encoded, input_signature=[encoded])
-    with tempfile.TemporaryDirectory() as folder:  # TensorFlow takes [, ] and \ for patterns
+    with tempfile.TemporaryDirectory() as folder:  # TensorFlow reads [, ] and \ as patterns
         with system_errors(folder):
             archive.write_out(folder, verbose=False)
         _copy_folder(Path(folder), path)
@@ -58,7 +58,7 @@ def write(encoder: keras.Model, path: Path, details: Details) -> None:
 
 
 def _copy_folder(folder: Path, path: Path) -> None:
-    """`shutil.copytree` that raises the first error as it is."""
+    """Like `shutil.copytree`, but raises the first error unchanged."""
     path.mkdir()
     for source in sorted(folder.rglob("*")):
         target = path / source.relative_to(folder)
@@ -66,14 +66,14 @@ def _copy_folder(folder: Path, path: Path) -> None:
 
 
 def load(path: Path | str) -> Any:
-    """`tf.saved_model.load`, from any path: TensorFlow takes [, ], \\, * and ? for patterns."""
+    """`tf.saved_model.load` from any path: TensorFlow reads [, ], \\, * and ? as patterns."""
     with _plain_link(Path(path)) as link:
         return tf.saved_model.load(str(link))
 
 
 @contextlib.contextmanager
 def _plain_link(path: Path) -> Iterator[Path]:
-    """The path, or a link to it whose name is no pattern."""
+    """The path itself, or a link to it whose name has no pattern characters."""
     if not set(str(path)) & set("[]\\*?"):
         yield path
         return
@@ -86,8 +86,13 @@ def _plain_link(path: Path) -> Iterator[Path]:
 def read(path: Path, is_trusted: bool = False) -> ExportedEncoder:
     """Opens a directory that `write` wrote.
 
+    Args:
+        path: of the directory.
+        is_trusted: see `read_description`.
+
     Raises:
-        BrokenFile: if it is corrupt, or another SavedModel; before TensorFlow opens it.
+        BrokenFile: if it is corrupt, or a different SavedModel. Unless it is trusted, changed files
+            are refused before TensorFlow opens them.
     """
     description = read_description(path, is_trusted)
     with reading(path, "a SavedModel"):

@@ -1,4 +1,4 @@
-"""The files of an exported SavedModel, checked before TensorFlow opens them: it is a program."""
+"""Checks the files of an exported SavedModel, which is a program, before TensorFlow opens them."""
 
 import hashlib
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ from and_tf.export import metadata
 from and_tf.export.exported_encoder import not_ours
 from and_tf.runs import schema
 
-DESCRIPTION = Path("assets.extra", metadata.NAME)  # TensorFlow leaves this folder alone
+DESCRIPTION = Path("assets.extra", metadata.NAME)  # TensorFlow does not read this folder
 
 
 def content_checksum(folder: Path) -> str:
-    """sha256 (hex) of names and contents of what TensorFlow may read in a SavedModel."""
+    """sha256 (hex) of names and contents of the files that TensorFlow may read in a SavedModel."""
     digest = hashlib.sha256()
     for path in _files(folder):
         content = metadata.file_checksum(path)
@@ -23,7 +23,7 @@ def content_checksum(folder: Path) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Its regular files, in the order of their names; hidden ones, as of file browsers, not."""
+    """The regular files of a folder in order of name, without hidden ones, as of file browsers."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         is_hidden = any(part.startswith(".") for part in name.parts)
@@ -32,15 +32,15 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def read_description(folder: Path, is_trusted: bool = False) -> dict[str, Any]:
-    """What an export says about itself, after its files were found to be those that were written.
+    """The metadata of an export, after checking that its files are those that were written.
 
     Args:
         folder: of the SavedModel.
-        is_trusted: take it whoever wrote its files.
+        is_trusted: skip the check of the files.
 
     Raises:
-        BrokenFile: if it is no export, its description does not fit, or, unless it is trusted, its
-            files are others than export.py wrote.
+        BrokenFile: if it is not an export, its metadata are not valid, or, unless it is trusted,
+            its files are not those that export.py wrote.
     """
     if not (folder / DESCRIPTION).is_file():
         raise not_ours(folder)

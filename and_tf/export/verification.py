@@ -1,4 +1,4 @@
-"""Comparing an export with the encoder it was made from."""
+"""Compares an export with the encoder that it was made from."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,16 +13,16 @@ from and_tf.search.nearest import nearest_others
 
 
 def verify_export(encoder: keras.Model, path: Path | str, format: str, images: np.ndarray) -> float:
-    """Compares an export with the encoder it was made of.
+    """Compares an export with the encoder that it was made from.
 
     Args:
         encoder: the Keras encoder.
         path, format: as given to `export_encoder`.
-        images: (n, side, side, 3) uint8, n > 0; images repeat where n < 8.
+        images: (n, side, side, 3) uint8, n > 0; repeated if n < 8.
 
     Returns:
-        The largest absolute difference of an embedding's value over batches of 1 and of 8, NaN if
-        any is. Where an export takes the bytes of files, those of the images count too.
+        The largest absolute difference of any value of an embedding, over batches of 1 and of 8;
+        NaN if any is. If an export decodes files, the images are also compared as PNG files.
     """
     reference = in_float32(encoder)
     exported = load_exported(path)
@@ -40,12 +40,12 @@ def verify_export(encoder: keras.Model, path: Path | str, format: str, images: n
 
 
 class Agreement(NamedTuple):
-    """Of an export with its encoder.
+    """Agreement of an export with its encoder.
 
     Attributes:
-        mean_cosine, min_cosine: of an image's embeddings by both.
-        same_nearest: fraction of images whose nearest other one is the same in both.
-        num_images: that were compared.
+        mean_cosine, min_cosine: between the two embeddings of an image, over the images.
+        same_nearest: fraction of images whose nearest neighbour is the same for both.
+        num_images: number of images that were compared.
     """
 
     mean_cosine: float
@@ -62,12 +62,12 @@ class Agreement(NamedTuple):
 
 
 def measure_agreement(encoder: keras.Model, path: Path | str, images: np.ndarray) -> Agreement:
-    """How close an export of lower precision comes to its encoder.
+    """Measures how close an export of lower precision is to its encoder.
 
     Args:
         encoder: the Keras encoder.
         path: of the export.
-        images: (n, side, side, 3) uint8, n > 1, none of which the export was calibrated on.
+        images: (n, side, side, 3) uint8, n > 1, which should not have been used for calibration.
     """
     reference, exported = in_float32(encoder), load_exported(path)
     parts = [images[start : start + 32] for start in range(0, len(images), 32)]

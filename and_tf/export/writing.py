@@ -1,4 +1,4 @@
-"""Writing an encoder for inference: whole, or not at all."""
+"""Writes an encoder for inference, whole or not at all."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,12 +25,12 @@ def export_encoder(
     layer: str | None = None,
     check: Callable[[Path], object] | None = None,
 ) -> Path:
-    """Writes an encoder for inference. An export that fails leaves an older one at `path` alone.
+    """Writes an encoder for inference. If an export fails, an older one at `path` is kept.
 
-    Of several processes that write to one folder, each waits for the one before.
+    Processes that write to the same folder wait for one another.
 
-    Each says how to prepare images for it, see `export.metadata`: a SavedModel in
-    `assets.extra/encoder.json`, a file within itself and in `NAME.encoder.json` beside it.
+    Each export describes how to prepare images for it, see `export.metadata`: a SavedModel in
+    `assets.extra/encoder.json`, a file within itself and in `NAME.encoder.json` next to it.
 
     Args:
         encoder: an encoder for RGB images, from `encoders.build_encoder` or `load_encoder`.
@@ -39,25 +39,25 @@ def export_encoder(
             `savedmodel`: signature `serving_default` takes `images`, a uint8 batch of any one size
             (B, H, W, 3), and resizes the centre square with antialiasing; `encoded_images` takes
             `images`, a vector of JPEG, PNG, BMP, GIF or WebP bytes of any sizes, decodes them as
-            `embed.py` does, and gives `is_decoded`, (B,) bool; other rows are NaN.
+            `embed.py` does, and also returns `is_decoded`, (B,) bool; other rows are NaN.
             `keras`: the encoder itself, for `keras.models.load_model`.
-            `onnx`, `litert`: `images` is uint8 (B, side, side, 3) of the encoder's own side, B
-            free (LiteRT: signature `serving_default`, or resize the input tensor). LiteRT's
-            built-in operations suffice. With `_fp16` weights take half the room, with `_int8` a
-            quarter; what goes in and comes out stays uint8 and float32.
+            `onnx`, `litert`: `images` is uint8 (B, side, side, 3) of the encoder's own side, with
+            any B (LiteRT: signature `serving_default`, or resize the input tensor). LiteRT's
+            built-in operations suffice. With `_fp16` weights take half the space, with `_int8` a
+            quarter; inputs and outputs stay uint8 and float32.
             All but `keras` name their output `embeddings`.
-        images: (n, side, side, 3) uint8, typical ones, 100 or more; needed for `litert_int8`.
+        images: (n, side, side, 3) uint8, 100 or more typical images; needed for `litert_int8`.
         layer: whose features these are, for the metadata; by default the encoder's last.
-        check: is called with the path of the new export before it takes its place; what it raises
-            leaves the older one.
+        check: called with the path of the new export before it replaces an older one, which is
+            kept if it raises.
 
     Returns:
-        The absolute Path written.
+        The absolute path that was written.
 
     Raises:
-        UserError: for another format, suffix or encoder, if `path` holds what is not an export, or
-            is an address such as gs://bucket/x.
-        MissingPackage: if a converter is missing.
+        UserError: if the format is unknown or does not fit the suffix or the encoder, or if `path`
+            holds something other than an export, or is an address such as gs://bucket/x.
+        MissingPackage: if a converter is not installed.
     """
     path = _checked_target(Path(path), format)
     if encoder.input_shape[-1] != 3:
@@ -73,7 +73,7 @@ def export_encoder(
             form.write(encoder, new, details)
         if check is not None:
             check(new)
-        if form.suffix:  # a kill before it is written leaves none: the older one is of another file
+        if form.suffix:  # a kill must not leave the metadata of an older file next to the new one
             path_beside(path).unlink(missing_ok=True)
 
     with locked_folder(path.parent):
@@ -84,7 +84,7 @@ def export_encoder(
 
 
 def _checked_target(path: Path, format: str) -> Path:
-    """The absolute path, if nothing stands there or what stands there is ours."""
+    """The absolute path, if it does not exist or holds an export that may be replaced."""
     if format not in FORMATS:
         raise UserError(f"Unknown format {format!r}. Known formats: {', '.join(FORMATS)}.")
     check_local("output", expanded(path))
@@ -102,7 +102,7 @@ def _checked_target(path: Path, format: str) -> Path:
 
 
 def _may_be_replaced(path: Path, is_file: bool) -> bool:
-    """Whether a path holds an export or nothing: another model may be all that its owner has."""
+    """Whether a path holds an export or is empty; any other model may be its owner's only copy."""
     if is_file != path.is_file():
         return False
     if not (path.stat().st_size if is_file else any(path.iterdir())):

@@ -1,1 +1,1 @@
-"""What the benchmarks compare with: the same work in plain PyTorch, Pillow and faiss."""
+"""What the benchmarks compare with: the same work in plain PyTorch and Pillow."""

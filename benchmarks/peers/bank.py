@@ -1,4 +1,4 @@
-"""The loss over the bank as PyTorch users write it, with logits of shape (B, N)."""
+"""The loss over the bank as one would write it in PyTorch, with logits of shape (B, N)."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import torch
 
 
 def loss_and_gradient(problem, temperature: float) -> Callable[[], tuple]:
-    """A function that gives per-image losses (B,) and their gradient (B, D) for a `Problem`."""
+    """A function that returns per-image losses (B,) and their gradient (B, D) for a `Problem`."""
     bank = torch.from_numpy(problem.array)
     embeddings = torch.from_numpy(problem.embeddings).requires_grad_()
     indices, neighbours = torch.from_numpy(problem.indices), torch.from_numpy(problem.neighbours)

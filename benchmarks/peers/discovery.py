@@ -1,4 +1,4 @@
-"""Discovery as one writes it in PyTorch: a stripe of similarities, its top k and its entropy."""
+"""Discovery as one would write it in PyTorch: similarities in row blocks, top k and entropy."""
 
 import torch
 
@@ -7,7 +7,7 @@ import torch
 def discover(
     rows: torch.Tensor, k: int = 1, temperature: float = 0.1, block_size: int = 512
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Entropy, (N,) in nats, and neighbours, (N, k), of rows, (N, D) of length 1."""
+    """Entropy (N,) in nats and neighbours (N, k) of rows (N, D) of unit length."""
     entropies, neighbours = [], []
     for start in range(0, len(rows), block_size):
         similarities = rows[start : start + block_size] @ rows.T  # (b, N)

@@ -1,5 +1,5 @@
-"""The authors' augmentation on Pillow images, one after another: as little as Pillow needs for it,
-and by torchvision's transforms, which the authors used."""
+"""The authors' augmentation on Pillow images, one after another: with as little work as possible in
+Pillow, and with torchvision's transforms, which the authors used."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ JITTER = 0.4
 
 
 def augmented(images: Iterable[Image.Image], side: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """Crop, jitter, grey and normalisation of each image: (side, side, 3) float32."""
+    """Crops, jitters, turns grey and normalises each image: (side, side, 3) float32."""
     generator = np.random.default_rng(seed)
     for image in images:
         image = jittered(random_crop(image, side, generator), generator)
@@ -27,7 +27,7 @@ def augmented(images: Iterable[Image.Image], side: int, seed: int = 0) -> Iterat
 
 
 def random_crop(image: Image.Image, side: int, generator: np.random.Generator) -> Image.Image:
-    """RandomResizedCrop of a fifth of the area or more, sides 3:4 to 4:3, bilinear."""
+    """RandomResizedCrop of at least a fifth of the area, aspect ratios 3:4 to 4:3, bilinear."""
     width, height = image.size
     for _ in range(10):
         area = width * height * generator.uniform(0.2, 1)
@@ -58,7 +58,7 @@ def jittered(image: Image.Image, generator: np.random.Generator) -> Image.Image:
 
 
 def augmented_by_torchvision(images: Iterable[Image.Image], side: int) -> Iterator[torch.Tensor]:
-    """The same by torchvision's transforms of Pillow images: (3, side, side) float32."""
+    """The same with torchvision's transforms of Pillow images: (3, side, side) float32."""
     from torchvision import transforms
 
     steps = [

@@ -1,4 +1,4 @@
-"""The weighted kNN classifier as one writes it in PyTorch."""
+"""The weighted kNN classifier as one would write it in PyTorch."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""The encoders in PyTorch, as one writes them there: the same layers, the same parameters."""
+"""The encoders as one would write them in PyTorch, with the same layers and parameters."""
 
 import torch
 import torch.nn.functional as F
@@ -82,7 +82,7 @@ class ResNet(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions, and a 1x1 beside them where the shape changes."""
+    """Two 3x3 convolutions, and a 1x1 shortcut if the shape changes."""
 
     def __init__(self, channels: int, filters: int, stride: int = 1):
         super().__init__()

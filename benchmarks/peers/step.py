@@ -1,4 +1,4 @@
-"""One training step of AND in PyTorch: channels-last, the bank as a buffer."""
+"""One training step of AND in PyTorch, channels-last and with the bank as a buffer."""
 
 from collections.abc import Callable
 
@@ -45,13 +45,13 @@ def neighbourhood_loss(
 def training_step(
     encoder_name: str, batch_size: int, num_rows: int, is_compiled: bool = False
 ) -> Callable[[], float]:
-    """A function that trains one step on a fixed batch of random images and gives the loss.
+    """A function that trains one step on a fixed batch of random images and returns the loss.
 
     Args:
         encoder_name: as in `networks.build`.
         batch_size: B.
-        num_rows: N of the bank; one neighbour each, half of the images are anchors.
-        is_compiled: whether `torch.compile` compiles encoder and loss.
+        num_rows: N of the bank; each has one neighbour, and half of the images are anchors.
+        is_compiled: whether to compile encoder and loss with `torch.compile`.
     """
     encoder = networks.build(encoder_name).to(memory_format=torch.channels_last).train()
     bank = MemoryBank(num_rows, 128)

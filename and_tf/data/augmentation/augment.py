@@ -1,7 +1,7 @@
 """The training augmentation: random resized crop, flip, colour jitter, random greyscale.
 
-A pure function of images and random numbers, vectorised over the batch. Image j depends on noise[j]
-alone: a run that is split over replicas, or resumed, sees the images of an uninterrupted one.
+A pure function of images and random numbers, vectorised over the batch. Image j depends only on
+noise[j], so a run that is split over replicas, or resumed, sees the images of an uninterrupted one.
 """
 
 import numpy as np
@@ -16,10 +16,10 @@ from and_tf.data.settings import AugmentationSettings
 def augment(
     images: tf.Tensor | np.ndarray, noise: tf.Tensor, settings: AugmentationSettings
 ) -> tf.Tensor:
-    """Crops, flips, jitters and turns grey each image by its own random numbers.
+    """Crops, flips, jitters and turns grey each image, according to its own random numbers.
 
     Args:
-        images: (B, H, W, 3) uint8, or float in 0..255; or (B, V, H, W, 3), for V views of each.
+        images: (B, H, W, 3) uint8, or float in 0..255; or (B, V, H, W, 3) for V views of each.
         noise: (B, VALUES_PER_IMAGE) float32 from `augmentation_noise`, or
             (B, V, VALUES_PER_IMAGE).
         settings: an `AugmentationSettings`.
@@ -33,7 +33,7 @@ def augment(
         views = augment(flat, tf.reshape(noise, [-1, noise.shape[2]]), settings)
         return tf.reshape(views, [-1, noise.shape[1], *views.shape[1:]])  # (B, V, S, S, 3)
     images = tf.ensure_shape(images, [None, None, None, 3])
-    # Planes, (B, 3, H, W): every step below is then a batched matmul or acts on whole planes.
+    # As planes, (B, 3, H, W), every step below is a batched matmul or acts on whole planes.
     planes = tf.transpose(tf.cast(images, tf.float32), [0, 3, 1, 2])
     planes = resized_crops(planes, noise, settings)  # (B, 3, S, S)
     if settings.color_jitter > 0:
@@ -50,7 +50,7 @@ def augment_others(
 
     Args:
         images: (..., S, S, 3) float32 in 0..255.
-        noise: (..., VALUES_PER_IMAGE) float32, as `augment_crops` got it.
+        noise: (..., VALUES_PER_IMAGE) float32, as passed to `augment_crops`.
         settings: of the augmentation.
 
     Returns:

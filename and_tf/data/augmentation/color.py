@@ -14,11 +14,11 @@ from and_tf.data.augmentation.jitter_draws import (
 
 
 def color_jitter(planes: tf.Tensor, noise: tf.Tensor, strength: float) -> tf.Tensor:
-    """Brightness, contrast, saturation and hue of (B, 3, S, S), in each image's own order.
+    """Jitters brightness, contrast, saturation and hue of (B, 3, S, S), in each image's own order.
 
-    All but hue are affine in the colour, and an affine step costs little. So each image goes
-    through its affine steps before hue, hue, and its affine steps after hue; a step that is not
-    the image's turn is the identity. Shapes stay static, and hue is computed once.
+    All but hue are affine in the colour, and an affine step is cheap. So every image takes three
+    affine steps, hue, and three more affine steps; those that its order does not call for are the
+    identity. Shapes stay static, and hue is computed once.
     """
     operations = operation_order(noise)  # (B, 4)
     factors, shift = jitter_amounts(noise, strength)  # (B, 3), (B,)
@@ -35,7 +35,7 @@ def color_jitter(planes: tf.Tensor, noise: tf.Tensor, strength: float) -> tf.Ten
 def operation_order(noise: tf.Tensor) -> tf.Tensor:
     """(B, 4): the jitter's operations in the order in which they act on each image.
 
-    In float32, since TensorFlow computes with int32 on the host alone, which would wait for a GPU.
+    In float32: TensorFlow computes with int32 only on the host, which would wait for a GPU.
     """
     order = tf.minimum(noise[:, ORDER] * len(ORDERS), len(ORDERS) - 1.0)
     return tf.gather(tf.constant(ORDERS, tf.float32), tf.cast(order, tf.int32))
@@ -50,7 +50,9 @@ def affine_step(
 
     Args:
         pixels: (B, 3, M) float32 in 0..255.
-        operation: (B,), of `operation_order`. factors: (B, 3). active: (B,) bool.
+        operation: (B,), a column of `operation_order`.
+        factors: (B, 3), of brightness, contrast and saturation.
+        active: (B,) bool.
     """
     column = tf.cast(tf.minimum(operation, ADJUST_SATURATION), tf.int32)  # hue has no factor
     factor = tf.gather(factors, column, batch_dims=1)  # (B,)
@@ -65,7 +67,7 @@ def affine_step(
 
 
 def shift_hue(pixels: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
-    """Turns the HSV hue of (B, 3, M) by `shift` (B,) turns; saturation and value stay."""
+    """Rotates the HSV hue of (B, 3, M) by `shift` (B,) turns; keeps saturation and value."""
     red, green, blue = tf.unstack(pixels, axis=1)  # (B, M)
     value = tf.reduce_max(pixels, axis=1)
     chroma = value - tf.reduce_min(pixels, axis=1)
@@ -76,18 +78,18 @@ def shift_hue(pixels: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
     sixths = sector + tf.math.divide_no_nan(lead, chroma) + 6.0 * shift[:, None]  # (B, M)
     # A channel falls from the value by 0 to 1 chroma, as a trapezium over the turn.
     position = sixths[:, None] + tf.constant([[5.0], [3.0], [1.0]])  # (B, 3, M)
-    position -= 6.0 * tf.floor(position / 6.0)  # floormod, at a tenth of its time
+    position -= 6.0 * tf.floor(position / 6.0)  # floormod takes ten times as long
     fall = tf.clip_by_value(tf.minimum(position, 4.0 - position), 0.0, 1.0)
     return value[:, None] - chroma[:, None] * fall
 
 
 def to_grey() -> tf.Tensor:
-    """The matrix (3, 3) that gives all three channels the grey of a colour."""
+    """The matrix (3, 3) that replaces all three channels of a colour by its grey."""
     return tf.tile(tf.constant([GREY_WEIGHTS]), [3, 1])
 
 
 def random_grayscale(planes: tf.Tensor, noise: tf.Tensor, probability: float) -> tf.Tensor:
-    """Turns (B, 3, S, S) grey where drawn."""
+    """Turns images of (B, 3, S, S) grey with this probability, as their noise decides."""
     red, green, blue = tf.unstack(planes, axis=1)
     grey = GREY_WEIGHTS[0] * red + GREY_WEIGHTS[1] * green + GREY_WEIGHTS[2] * blue  # (B, S, S)
     return tf.where(noise[:, GREY, None, None, None] < probability, grey[:, None], planes)

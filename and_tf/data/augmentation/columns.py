@@ -1,4 +1,4 @@
-"""Which of an image's random numbers decides what; imports nothing, for the threads that decode."""
+"""What each of an image's random numbers decides. Free of imports: decoding threads use it too."""
 
 ATTEMPTS = 10  # crops tried before the centre crop
 CROP_RATIOS = (3 / 4, 4 / 3)  # narrowest and widest crop, width over height

@@ -9,7 +9,7 @@ from and_tf.data.settings import AugmentationSettings
 
 
 def resized_crops(planes: tf.Tensor, noise: tf.Tensor, settings: AugmentationSettings) -> tf.Tensor:
-    """Random crops (B, 3, H, W) -> (B, 3, S, S), antialiased bilinear, flipped where drawn."""
+    """Random crops (B, 3, H, W) -> (B, 3, S, S), antialiased bilinear, flipped at random if set."""
     height, width = tf.shape(planes)[2], tf.shape(planes)[3]
     size = settings.image_size
     top, left, crop_height, crop_width = tf.unstack(
@@ -34,7 +34,7 @@ def crop_boxes(
     """(B, 4): top, left, height and width of each crop, in whole pixels of the source image.
 
     The first of ten (area, ratio) pairs that fits, else the largest centre crop of allowed ratio.
-    In float32, since TensorFlow computes with int32 on the host alone, which would wait for a GPU.
+    In float32: TensorFlow computes with int32 only on the host, which would wait for a GPU.
     """
     height, width = tf.cast(height, tf.float32), tf.cast(width, tf.float32)
     smallest, (narrow, wide) = settings.crop_min_area, CROP_RATIOS
@@ -44,7 +44,7 @@ def crop_boxes(
     crop_width = tf.round(tf.sqrt(area * ratio))
     crop_height = tf.round(tf.sqrt(area / ratio))
     fits = (crop_width > 0) & (crop_width <= width) & (crop_height > 0) & (crop_height <= height)
-    # reduce_min, because argmax leaves open which of equal values it returns.
+    # reduce_min, because argmax does not specify which of several equal values it returns.
     attempts = tf.range(ATTEMPTS, dtype=tf.float32)
     first = tf.reduce_min(tf.where(fits, attempts, float(ATTEMPTS)), axis=1)  # (B,)
     fallback = tf.minimum(

@@ -50,7 +50,7 @@ def crop_box(noise: np.ndarray, height: int, width: int, settings: AugmentationS
 
 
 def with_whole_crop(noise: np.ndarray) -> np.ndarray:
-    """The same random numbers, but with a crop that is the whole of a square image.
+    """The same random numbers, except that the crop is the whole of a square image.
 
     Args:
         noise: (..., VALUES_PER_IMAGE) float32.
@@ -64,5 +64,5 @@ def with_whole_crop(noise: np.ndarray) -> np.ndarray:
 
 
 def has_whole_crop(noise: np.ndarray) -> np.ndarray:
-    """Which images are crops already, (...) bool, by their random numbers; these are below 1."""
+    """(...) bool: which images are already crops, marked by an area of 1; noise is below 1."""
     return noise[..., AREA.start] == 1.0

@@ -14,12 +14,11 @@ def augmentation_noise(
         batch_size: B, images in the global batch, an int or a scalar tensor.
         seed: the run's seed, an int or a scalar tensor.
         step: the global step, an int or a scalar tensor.
-        views: V, augmented views of each image. The numbers of the second follow those of the
-            first, which are the same whatever their number.
+        views: V, augmented views of each image. The numbers of the first view do not depend on V.
 
     Returns:
-        (B, VALUES_PER_IMAGE) float32, uniform in [0, 1), or (B, V, VALUES_PER_IMAGE) where V is
-        above 1; `columns` says what each is for.
+        (B, VALUES_PER_IMAGE) float32, uniform in [0, 1), or (B, V, VALUES_PER_IMAGE) if V is
+        above 1; `columns` lists what each number decides.
     """
     key = tf.stack([tf.cast(seed, tf.int64), tf.cast(step, tf.int64)])  # (2,)
     shape = (views * batch_size, VALUES_PER_IMAGE)

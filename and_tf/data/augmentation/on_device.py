@@ -1,7 +1,7 @@
 """Augmentation within the training step, on its device: functions for `compile(make_images=...)`.
 
 Each makes the augmented images of a step from what `train_pipeline(yields=...)` yields. The random
-numbers come from the pipeline: XLA's generator gives other numbers for the same seed.
+numbers come from the pipeline, because XLA's generator gives other numbers for the same seed.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def from_images(augmentation: AugmentationSettings) -> MakeImages:
 
     Returns:
         Function ((images (B, S, S, 3) uint8, noise (B, VALUES_PER_IMAGE)), indices (B,)) to
-        augmented images (B, S, S, 3) float32 in 0..255. Of V views, all but the indices have a
+        augmented images (B, S, S, 3) float32 in 0..255. With V views, all but the indices have a
         second axis V.
     """
 
@@ -33,19 +33,19 @@ def from_images(augmentation: AugmentationSettings) -> MakeImages:
 
 
 def from_noise(images: np.ndarray, augmentation: AugmentationSettings) -> MakeImages:
-    """For `yields="noise"`: the device holds all images, and a step is sent nothing but numbers.
+    """For `yields="noise"`: the device holds all images; a step receives only noise and indices.
 
     Args:
         images: (N, S, S, 3) uint8, copied once to the device on which this is called;
-            `cache.whole_images` tells whether a source has them.
-        augmentation: as that of the pipeline.
+            `cache.whole_images` returns those of a source that has them.
+        augmentation: the settings of the pipeline.
 
     Returns:
         Function (noise (B, VALUES_PER_IMAGE), indices (B,)) to augmented images (B, S, S, 3)
-        float32 in 0..255; or (B, V, VALUES_PER_IMAGE) to (B, V, S, S, 3), for V views.
+        float32 in 0..255; or (B, V, VALUES_PER_IMAGE) to (B, V, S, S, 3) for V views.
     """
-    # A constant, since checkpoints hold variables. TensorFlow gathers uint8 on the host alone, to
-    # which it would copy all images in each step: the device holds their bytes as wider numbers.
+    # A constant, because variables are saved in checkpoints. TensorFlow gathers uint8 only on the
+    # host, where it would copy all images in each step, so the device holds the bytes as int64.
     rows = images.reshape(len(images), -1)  # (N, S * S * 3)
     size = rows.shape[1]
     held = tf.constant(np.pad(rows, [(0, 0), (0, -size % 8)]).view(np.int64))

@@ -1,6 +1,7 @@
-"""Augmentation of photos before the training step, one by one; no TensorFlow, for other processes.
+"""Augmentation of photos before the training step, one by one, without TensorFlow.
 
-Small images wait for `augment.augment_others`, all together.
+Other processes can therefore import it. Small images are left to `augment.augment_others`, which
+takes all of them together.
 """
 
 import numpy as np
@@ -20,8 +21,8 @@ def augment_crops(
     """Augments those of a step's images that are crops already.
 
     Args:
-        images: (..., S, S, 3) uint8, as `load_crops` of a source gives them.
-        noise: (..., VALUES_PER_IMAGE) float32, that it gives with them.
+        images: (..., S, S, 3) uint8, as `load_crops` of a source returns them.
+        noise: (..., VALUES_PER_IMAGE) float32, which it returns with them.
         settings: of the augmentation.
         out: (..., S, S, 3) float32, takes the result; by default a new array.
 

@@ -1,8 +1,8 @@
-"""Flip, colour jitter and grey of one photo, in NumPy for the threads that load photos.
+"""Flip, colour jitter and greyscale of one photo, in NumPy for the threads that load photos.
 
-The arithmetic of `color`, up to rounding. There each step takes all images of a batch together,
-which suits small images. The planes of a photo fill a core's cache, so here one photo goes through
-all its steps before the next.
+The arithmetic is that of `color`, up to rounding. There each step processes all images of a batch
+together, which suits small images. The planes of a photo fill a core's cache, so here one photo
+goes through all its steps before the next.
 """
 
 import threading
@@ -20,18 +20,18 @@ from and_tf.data.augmentation.jitter_draws import (
 )
 from and_tf.data.settings import AugmentationSettings
 
-TINY = np.float32(1e-30)  # chroma that divides 0 to 0
+TINY = np.float32(1e-30)  # in place of a chroma of 0, so that 0 / chroma is 0
 
 
 def augment_crop(
     crop: np.ndarray, noise: np.ndarray, settings: AugmentationSettings, out: np.ndarray
 ) -> None:
-    """Does to a random crop what `augment` does after cropping.
+    """Applies to a random crop what `augment` does after cropping.
 
     Args:
         crop: (S, S, 3) uint8.
         noise: (VALUES_PER_IMAGE,) float32, the random numbers of the image.
-        settings: all but size and area of the crop are used.
+        settings: all are used but the size and area of the crop.
         out: (S, S, 3) float32, takes the result, in 0..255 and not rounded.
     """
     if settings.flip and noise[FLIP] < 0.5:
@@ -51,7 +51,7 @@ _kept = threading.local()
 
 
 def _workspace(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """This thread's planes (3, H, W) and free ones (4, H, W): new memory costs page faults."""
+    """This thread's planes (3, H, W) and scratch planes (4, H, W): new memory costs page faults."""
     planes = getattr(_kept, "planes", None)
     if planes is None or planes.shape[1:] != (height, width):
         planes = _kept.planes = np.empty((7, height, width), np.float32)
@@ -59,7 +59,7 @@ def _workspace(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _jitter(planes: np.ndarray, noise: np.ndarray, strength: float, free: np.ndarray) -> None:
-    """Brightness, contrast, saturation and hue of (3, H, W), in place, in the image's own order."""
+    """Jitters brightness, contrast, saturation and hue of (3, H, W), in place, in its own order."""
     (factors,), (shift,) = jitter_amounts(noise[None], strength)
     order = min(int(noise[ORDER] * np.float32(len(ORDERS))), len(ORDERS) - 1)
     for operation in ORDERS[order]:
@@ -83,7 +83,7 @@ def _blend(planes: np.ndarray, operation: int, factor: np.float32, free: np.ndar
 
 
 def _grey(planes: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """The grey (H, W) of (3, H, W), in the first of the free planes."""
+    """The grey (H, W) of (3, H, W), in the first of the scratch planes."""
     grey, part = free[:2]
     np.multiply(planes[0], GREY_WEIGHTS[0], out=grey)
     for channel in (1, 2):
@@ -92,7 +92,7 @@ def _grey(planes: np.ndarray, free: np.ndarray) -> np.ndarray:
 
 
 def _shift_hue(planes: np.ndarray, shift: np.float32, free: np.ndarray) -> None:
-    """Turns the HSV hue of (3, H, W) by `shift` turns, in place; saturation and value stay."""
+    """Rotates the HSV hue of (3, H, W) by `shift` turns, in place; keeps saturation and value."""
     red, green, blue = planes
     value, chroma, hue, part = free
     np.maximum(np.maximum(red, green, out=value), blue, out=value)
@@ -113,7 +113,7 @@ def _shift_hue(planes: np.ndarray, shift: np.float32, free: np.ndarray) -> None:
 def _hue(
     planes: np.ndarray, value: np.ndarray, chroma: np.ndarray, hue: np.ndarray, part: np.ndarray
 ) -> None:
-    """Hue in sixths of a turn, -1 to 5, of each pixel; grey ones get any."""
+    """Hue in sixths of a turn, -1 to 5, of each pixel; that of grey pixels is arbitrary."""
     red, green, blue = planes
     np.divide(np.subtract(red, green, out=hue), chroma, out=hue)
     hue += 4

@@ -1,4 +1,4 @@
-"""Data sets with random access, one file for each kind; `SOURCES` names them."""
+"""Data sets with random access, one module for each kind; `SOURCES` names them."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,9 +17,9 @@ class Kind(NamedTuple):
     """A kind of data set.
 
     Attributes:
-        splits: gives the splits of the data set at a path (or of a name), decoding nothing.
+        splits: returns the splits of the data set with a path or name, without decoding anything.
         argument: what follows the kind and a colon: PATH, FILE, NAME, or nothing.
-        may_have_boxes: whether its images may come with bounding boxes, to be cropped to.
+        may_have_boxes: whether its images may have bounding boxes to crop to.
     """
 
     splits: Callable[[str, SourceOptions], Splits]
@@ -28,7 +28,7 @@ class Kind(NamedTuple):
 
     @property
     def is_path(self) -> bool:
-        """Whether it lies at a path, rather than is known by name."""
+        """Whether the data set has a path, rather than a name."""
         return self.argument in ("PATH", "FILE")
 
 
@@ -44,7 +44,7 @@ SOURCES = {
 
 
 def accepted_specs() -> str:
-    """What `open_source` takes, such as "digits, tfds:NAME"."""
+    """What `open_source` accepts, such as "digits, tfds:NAME"."""
     return ", ".join(
         f"{name}:{kind.argument}" if kind.argument else name for name, kind in SOURCES.items()
     )

@@ -1,4 +1,4 @@
-"""ArrayRecord files: records that are read one by one, by their numbers."""
+"""ArrayRecord files, whose records are read one by one, by their numbers."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from and_tf.errors import BrokenFile, MissingPackage
 
 T = TypeVar("T")
 
-# Each record is a group of its own, so that no other is read with it, and it is not compressed:
-# JPEG and PNG become no smaller, and reading would take longer.
+# Each record is a group of its own, so that no other is read with it. Records are not compressed:
+# JPEG and PNG would not become smaller, and reading would take longer.
 WRITER_OPTIONS = "group_size:1,uncompressed"
-READER_OPTIONS = "readahead_buffer_size:0"  # records are asked for in any order
+READER_OPTIONS = "readahead_buffer_size:0"  # records are read in any order
 
 
 def array_record_module() -> Any:
     """The package, imported when it is needed.
 
     Raises:
-        MissingPackage: it is not installed.
+        MissingPackage: if it is not installed.
     """
     try:
         from array_record.python import array_record_module
@@ -36,7 +36,7 @@ def array_record_module() -> Any:
 
 
 def is_array_record(path: str) -> bool:
-    """Whether a file of a data set is in the format ArrayRecord, which its name tells."""
+    """Whether a file of a data set is in ArrayRecord format, judged by its name."""
     return ".array_record" in os.path.basename(path)
 
 
@@ -44,7 +44,7 @@ def write_records(path: str | os.PathLike, records: Iterable[bytes]) -> None:
     """Writes a file of records.
 
     Raises:
-        OSError: the disk is full, or the file cannot be written for another reason.
+        OSError: if the disk is full, or the file cannot be written for another reason.
     """
     writer = array_record_module().ArrayRecordWriter(os.fspath(path), WRITER_OPTIONS)
     for record in records:
@@ -55,22 +55,22 @@ def write_records(path: str | os.PathLike, records: Iterable[bytes]) -> None:
 
 
 def read_records(path: str, numbers: list[int]) -> list[bytes]:
-    """Some records of a file.
+    """Reads some records of a file.
 
     Raises:
-        BrokenFile: it cannot be read.
-        OSError: it is not there, or may not be read.
+        BrokenFile: if the file is corrupt.
+        OSError: if it does not exist, or may not be read.
     """
     return _read(path, lambda reader: reader.read(numbers))
 
 
 def count_records(path: str) -> int:
-    """Number of records in a file; raises what `read_records` does."""
+    """Number of records in a file; raises the same errors as `read_records`."""
     return _read(path, lambda reader: reader.num_records())
 
 
 def close_readers() -> None:
-    """Closes all files that were read: what is written in their place is read from now on."""
+    """Closes all files that were read, so that files written in their place are read afterwards."""
     _reader.cache_clear()
 
 
@@ -79,14 +79,14 @@ def _read(path: str, read: Callable[[Any], T]) -> T:
         with _system_errors(path):
             return read(_reader(path))
     except (RuntimeError, IndexError) as error:
-        with open(path, "rb"):  # says what is wrong, where it is no matter of the content
+        with open(path, "rb"):  # raises an OSError, unless it is the content that is wrong
             pass
         reason = str(error).partition("\n")[0][:200]
         raise BrokenFile(
             f"{path} is corrupt ({reason}): remove the file, and write or copy it again."
         ) from error
     except OSError:
-        close_readers()  # a file of a disk that was away has to be opened again
+        close_readers()  # a file on a disk that was away has to be opened again
         raise
 
 
@@ -94,13 +94,13 @@ def _read(path: str, read: Callable[[Any], T]) -> T:
 def _reader(path: str) -> Any:
     reader = array_record_module().ArrayRecordReader(path, READER_OPTIONS)
     if not reader.ok():
-        reader.read([])  # raises what is wrong
+        reader.read([])  # raises the error
     return reader
 
 
 @contextlib.contextmanager
 def _system_errors(path: str | os.PathLike) -> Iterator[None]:
-    """Raises the errors of the system as such, which array_record gives as a text alone."""
+    """Raises errors of the system as `OSError`; array_record reports them only as text."""
     try:
         yield
     except RuntimeError as error:

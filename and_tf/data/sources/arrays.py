@@ -30,9 +30,9 @@ class ArraySource:
         labels: (N,) int32, -1 where an image has no label; or None.
         class_names: name of each label; or None.
         names: name of each image, for folders the relative path; or None.
-        given_fingerprint: what `fingerprint` gives instead of a hash of the pixels.
+        given_fingerprint: what `fingerprint` returns instead of a hash of the pixels.
         class_ids: (C,) int64, what the file has in place of the labels 0..C - 1; or None.
-        eval_crop: part of the shorter side that `load` gives; training crops know none.
+        eval_crop: fraction of the shorter side that `load` returns; training crops ignore it.
     """
 
     images: np.ndarray
@@ -78,7 +78,7 @@ class ArraySource:
         return load_crops([self.images[index] for index in indices], noise, augmentation)
 
     def take(self, indices: Sequence[int] | np.ndarray | slice) -> ArraySource:
-        """The source of the images at `indices`, in their order."""
+        """A source of the images at `indices`, in that order."""
         rows = np.arange(len(self))[indices]
         given = self.given_fingerprint
         if given:
@@ -110,15 +110,15 @@ def array_source(
 
     Args:
         images: (N, H, W), (N, H, W, 1) or (N, H, W, 3) uint8; grey becomes RGB.
-        labels: (N,) or (N, 1) integers from 0 on, -1 for an image without a label; or None.
+        labels: (N,) or (N, 1) integers from 0, -1 for an image without a label; or None.
         name: for messages.
         class_names: name of each class; or None.
-        class_ids: (C,) rising integers that labels consist of, where these are not 0..C - 1, such
-            as `np.unique(train_labels)`: label i is then the i-th of them, and they are the names
-            of the classes. Give the same to the sources of all splits.
+        class_ids: (C,) ascending integers that occur as labels, if these are not 0..C - 1, such as
+            `np.unique(train_labels)`: label i then stands for the i-th of them, which is also its
+            default class name. Pass the same to the sources of all splits.
 
     Raises:
-        UserError: a wrong dtype, shape or label.
+        UserError: if a dtype, shape or label is wrong.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8:
@@ -148,11 +148,11 @@ def array_source(
     return ArraySource(images, name, labels, class_names, class_ids=class_ids)
 
 
-MOST_CLASSES = 1_000_000  # without names: what is measured per class takes memory for all of them
+MOST_CLASSES = 1_000_000  # without names: per-class metrics take memory for every class
 
 
 def _places(labels: np.ndarray, class_ids: np.ndarray, name: str) -> np.ndarray:
-    """(N,) int64: places of labels among the ids; -1 where there is none."""
+    """(N,) int64: places of labels among the ids; -1 where there is no label."""
     unknown = np.setdiff1d(labels[labels != -1], class_ids)
     if len(unknown):
         raise UserError(f"{name} holds the label {unknown[0]}, which class_ids lacks: add it.")

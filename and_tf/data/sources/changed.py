@@ -20,21 +20,22 @@ logger = logging.getLogger(__name__)
 def check_unchanged(
     source: EncodedSource, index: int, content: bytes, mtime: int, is_trained_on: bool
 ) -> None:
-    """Compares a file with what it was when the source was opened, as a continued run does.
+    """Compares a file with its state when the source was opened, as a resumed run does.
 
-    A file of another size is another image. One of another time is one if its checksum differs;
-    where none is known, the run goes on, as it would if it were continued, and a warning is logged.
-    A file that only another process read at the start, on its own disk, must have its checksum.
+    A file has changed if its size differs, or if its time and checksum differ. If the time differs
+    and no checksum is known, the run continues, as it would if it were resumed, and a warning is
+    logged. A file that only another process read at the start, on its own disk, must have the
+    checksum that was found there.
 
     Args:
         source: of the image.
         index: of the image.
         content: of its file.
         mtime: of its file, in nanoseconds.
-        is_trained_on: whether a changed image is refused, rather than a warning logged.
+        is_trained_on: whether a changed image is refused; else a warning is logged.
 
     Raises:
-        ImageChanged: names the file.
+        ImageChanged: if an image that is trained on has changed; names the file.
     """
     is_other, same_time = len(content) != source.sizes[index], _has_time(source, index, mtime)
     if not is_other and same_time:

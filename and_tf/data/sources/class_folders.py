@@ -1,4 +1,4 @@
-"""The classes that the sub-folders of a folder name, and warnings where they may be none."""
+"""The classes that a folder's sub-folders name, and warnings if they do not look like classes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LISTED = 3
 def class_of(name: str) -> str:
     """The class of an image: the first part of its path, with accents composed (NFC).
 
-    File systems write accents in two ways, and folders of both come together in one.
+    File systems encode accents in two ways; folders whose names differ only in that are one class.
     """
     return normalised(name.partition("/")[0])
 
 
 def normalised(class_name: str) -> str:
-    """A name of a class with its accents composed (NFC)."""
+    """A class name with accents composed (NFC)."""
     return unicodedata.normalize("NFC", class_name)
 
 
@@ -48,9 +48,9 @@ def class_ids(names: list[str], class_names: list[str]) -> np.ndarray:
 
 
 def folders_of_classes(folder: str | Path) -> set[str]:
-    """The classes that the sub-folders of a folder name, even those without an image.
+    """The classes that the sub-folders of a folder name, even those without images.
 
-    A link is one if it leads to what is not found without it.
+    A link counts if it leads to a folder that is not found without it.
     """
     entries = sorted((entry for entry in os.scandir(folder) if is_folder(entry)), key=_name)
     found, seen = set(), {os.path.realpath(folder)}
@@ -72,17 +72,17 @@ def _name(entry: os.DirEntry[str]) -> str:
 def _is_left_out(folder: str) -> bool:
     try:
         return holds_output(folder)
-    except OSError:  # it cannot be searched, and whoever opened the images skipped it
+    except OSError:  # it cannot be searched, so opening the images skipped it
         return True
 
 
 def report_classes(folder: Path, names: list[str], are_all: bool) -> None:
-    """Logs what is suspicious about the classes of a folder: each is often a mistake.
+    """Logs what looks like a mistake about the classes of a folder.
 
     Args:
         folder: that was searched.
         names: of its images.
-        are_all: whether its classes are all there are, rather than those of some held-out images.
+        are_all: whether these are all classes, rather than only those of some held-out images.
     """
     found = class_names(names)
     if found is None:
@@ -108,7 +108,7 @@ def _report_strays(folder: Path, names: list[str]) -> None:
 
 
 def _report_splits(folder: Path, found: list[str]) -> None:
-    """Says so where classes are called like splits, which were not recognised as such."""
+    """Warns if classes are called like splits that were not recognised as such."""
     split_names = {name for names in SYNONYMS.values() for name in names} | {"eval", "dev"}
     if suspects := [name for name in found if name.lower() in split_names]:
         log_once(
@@ -121,7 +121,7 @@ def _report_splits(folder: Path, found: list[str]) -> None:
 
 
 def _report_single(folder: Path, names: list[str]) -> None:
-    """Says which folder to name instead, where all images lie in a single sub-folder."""
+    """Warns that all images lie in a single sub-folder, and says which folder to name instead."""
     parts = [parent.split("/") for parent in {name.rpartition("/")[0] for name in names}]
     depth = 0
     while all(len(each) > depth for each in parts) and len({each[depth] for each in parts}) == 1:

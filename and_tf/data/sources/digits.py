@@ -10,7 +10,7 @@ from and_tf.errors import Argument, MissingPackage
 
 
 def digits_splits(path: str, options: SourceOptions) -> Splits:
-    """The digits, split once and for all; there is no path, and there are no options."""
+    """The digits in a fixed split; path and options are not used."""
     return Splits({name: functools.partial(_open, name) for name in ("train", "test")})
 
 

@@ -38,23 +38,23 @@ class EncodedSource:
     """Image files, or encoded images in memory, decoded on demand.
 
     Args:
-        items: path, or encoded bytes, of each image. They may be made when they are asked for, as
-            `FilePaths` and `FileParts` are, so that no list of a million is needed.
+        items: path, or encoded bytes, of each image. They may be made on demand, as by `FilePaths`
+            and `FileParts`, so that no list of a million is needed.
         name: for messages.
         labels: (N,) int32, -1 where an image has no label; or None.
         class_names: name of each label; or None.
         names: name of each image, for folders the relative path; or None.
-        sizes: (N,) int64, encoded size of each image in bytes; needed where items are paths.
-        identity: what the fingerprint begins with, where images have no names.
-        checksums: (N,) uint32, CRC-32 of each encoded image, where they are known; or None.
-        mtimes: (N,) int64, nanoseconds, when each file was last written, or `READ_ELSEWHERE`; or
+        sizes: (N,) int64, encoded size of each image in bytes; required if items are paths.
+        identity: beginning of the hashed text of the fingerprint, for images without names.
+        checksums: (N,) uint32, CRC-32 of each encoded image, if known; or None.
+        mtimes: (N,) int64, when each file was last written, in nanoseconds, or `READ_ELSEWHERE`; or
             None.
-        shapes: (N, 2) int32, height and width in pixels, where they are known; or None.
+        shapes: (N, 2) int32, height and width in pixels, if known; or None.
         broken: name of each image that was left out, and why it cannot be read.
-        boxes: (N, 4) float64, the part of each upright image that counts, ymin, xmin, ymax, xmax as
-            fractions of it; None for whole images.
-        eval_crop: part of the shorter side that `load` gives; training crops know none.
-        hard_links: number of further names of its files that were left out of a folder.
+        boxes: (N, 4) float64, the part of each upright image that is used: ymin, xmin, ymax, xmax
+            as fractions of it; None for whole images.
+        eval_crop: fraction of the shorter side that `load` returns; training crops ignore it.
+        hard_links: number of further names of the same files in a folder, which were left out.
     """
 
     items: Sequence[str] | Sequence[bytes]
@@ -81,7 +81,7 @@ class EncodedSource:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 (hex) of the names, the encoded sizes, and boxes if there are any, in order."""
+        """sha256 (hex) of names, encoded sizes and, if there are any, boxes, in order."""
         digest = hashlib.sha256(f"{self.identity}\n{len(self)}\n".encode())
         digest.update("\0".join(self.names or []).encode(errors="surrogateescape"))
         digest.update(self.sizes.astype("<i8").tobytes())
@@ -96,7 +96,7 @@ class EncodedSource:
         return shapes if self.boxes is None else box_shapes(self.boxes, shapes)
 
     def header_shapes(self) -> np.ndarray:
-        """(N, 2) int32, height and width of each whole image in pixels; 0 of a broken one."""
+        """(N, 2) int32, height and width of each whole image in pixels; 0 where it is broken."""
         if self.shapes is not None:
             return self.shapes
         shapes = np.zeros((len(self), 2), np.int32)
@@ -109,11 +109,11 @@ class EncodedSource:
         return shapes
 
     def load(self, indices: Sequence[int] | np.ndarray, size: int) -> np.ndarray:
-        """Images at `indices` (B,), as (B, size, size, 3) uint8, as `load_square` gives them.
+        """Images at `indices` (B,), as (B, size, size, 3) uint8, decoded by `load_square`.
 
         Raises:
-            BrokenImage: an image cannot be decoded; names it.
-            Unreachable: it lies on a disk that is away, and stays so for a minute.
+            BrokenImage: if an image cannot be decoded; names it.
+            Unreachable: if the disk that holds it stays away for a minute.
         """
         indices = np.asarray(indices, dtype=np.int64)
         images = np.empty((len(indices), size, size, 3), np.uint8)
@@ -128,7 +128,7 @@ class EncodedSource:
         return images
 
     def _most_threads(self) -> int | None:
-        """That decode; of files no limit is known, since they may have to be waited for."""
+        """How many threads can be kept busy; None for files, which may have to be waited for."""
         if holds_paths(self.items) or not len(self):
             return None
         return decoding_threads(self.sizes.mean())
@@ -145,33 +145,34 @@ class EncodedSource:
         Args:
             indices: (B,) int.
             noise: (B, VALUES_PER_IMAGE) float32, or (B, V, VALUES_PER_IMAGE) for V views of each.
-            augmentation: its size S and smallest crop are used.
+            augmentation: `image_size` (S) and `crop_min_area` are used.
             originals: keeps decoded images for other steps; the result does not depend on it.
 
         Returns:
             images: (B, S, S, 3) uint8, or (B, V, S, S, 3).
-            noise: that `augment` gets with them: without a crop where an image is one already.
+            noise: what to pass to `augment` with them: as given, except that the crop of an image
+                that is one already is the whole image.
 
         Raises:
-            BrokenImage: an image cannot be decoded; names it.
-            ImageChanged: its file is another one than when the source was opened.
-            Unreachable: it lies on a disk that is away, and stays so for a minute.
+            BrokenImage: if an image cannot be decoded; names it.
+            ImageChanged: if its file has changed since the source was opened.
+            Unreachable: if the disk that holds it stays away for a minute.
         """
         contents = Contents(self, indices)
         boxes = None if self.boxes is None else self.boxes[np.asarray(indices)]
         return load_crops(contents, noise, augmentation, indices, self.naming, originals, boxes)
 
     def box(self, index: int) -> np.ndarray | None:
-        """(4,) float64, the box of an image; None where it is whole."""
+        """(4,) float64, the box of an image; None if the whole image is used."""
         return None if self.boxes is None else self.boxes[index]
 
     def content(self, index: int, is_trained_on: bool = False) -> bytes:
-        """The encoded bytes of an image, read anew.
+        """The encoded bytes of an image, read from its file again at each call.
 
         Args:
             index: of the image.
-            is_trained_on: whether an image that has changed is refused, rather than a warning
-                logged: what a run learns would depend on when it changed.
+            is_trained_on: whether an image that has changed is refused, because what a run learns
+                would depend on when it changed; else a warning is logged.
 
         Raises:
             ImageChanged, Unreachable, NotFound: see `load_crops`.
@@ -184,7 +185,7 @@ class EncodedSource:
         return content
 
     def take(self, indices: Sequence[int] | np.ndarray | slice) -> EncodedSource:
-        """The source of the images at `indices`, in their order."""
+        """A source of the images at `indices`, in that order."""
         rows = np.arange(len(self))[indices]
         return replace(self, items=items_at(self.items, rows), **members_at(self, rows))
 
@@ -195,7 +196,7 @@ class EncodedSource:
 
     @contextlib.contextmanager
     def naming(self, index: int) -> Iterator[None]:
-        """Says which image it is, of one that cannot be decoded, or is mended."""
+        """A context in which errors and warnings about an image name it."""
         called = f"Image {index} of {self.name}"
         path = os.path.abspath(str(self.items[index])) if holds_paths(self.items) else ""
         try:
@@ -212,7 +213,7 @@ class EncodedSource:
 
 
 class Contents(Sequence[bytes]):
-    """The encoded bytes of the images of a training step, each read when it is asked for."""
+    """The encoded bytes of the images of a training step, each read on demand."""
 
     def __init__(self, source: EncodedSource, indices: np.ndarray):
         self.source, self.indices = source, indices

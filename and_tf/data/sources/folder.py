@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 def folder_splits(path: str, options: SourceOptions) -> Splits:
-    """The splits of a folder: its sub-folders of such names, or all its images as `train`."""
+    """The splits of a folder: its sub-folders named like splits, or all its images as `train`."""
     root = Path(path)
     folders = _split_folders(root)
     if "train" not in folders or len(folders) == 1:
@@ -49,7 +49,7 @@ def folder_splits(path: str, options: SourceOptions) -> Splits:
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
-    """Sub-folders that are called like a split, by the first name of that split."""
+    """Sub-folders that are called like a split, by the split's preferred name."""
     found = {}
     for split, names in SYNONYMS.items():
         folders = [root / name for name in names if os.path.isdir(root / name)]
@@ -88,11 +88,11 @@ def open_folder(
 
     Args:
         folder: searched with its sub-folders.
-        train_folder: gives the classes, where the folder is a split of a larger one.
+        train_folder: determines the classes if the folder is one of several splits.
         labels, skip_broken: as in `open_source`.
-        excluded: files that are no photos of the folder.
+        excluded: files to leave out.
         decode: check all pixels of every image, as `skip_broken` does, rather than its header.
-        sharing: the processes that open the folder alike; each checks some of its images.
+        sharing: the processes that all open the folder; each checks some of its images.
         hard_links: as in `open_source`.
 
     Raises:
@@ -124,7 +124,7 @@ def source_of_files(
     class_names: list[str] | None,
     boxes: np.ndarray | None = None,
 ) -> EncodedSource:
-    """The source of those of some checked files that are kept.
+    """The source of the files that are kept, out of N checked ones.
 
     Args:
         name: of the source.
@@ -155,7 +155,7 @@ def source_of_files(
 
 
 def _images_in(folder: Path, excluded: Collection[Path], skip_broken: bool) -> ImageFiles:
-    """The images below a folder; says what is left out."""
+    """The images below a folder; logs what is left out."""
     if not folder.is_dir():
         raise NotFound(f"{folder} is not a directory: correct the path.")
     found = find_images(folder, excluded)
@@ -171,7 +171,7 @@ def _images_in(folder: Path, excluded: Collection[Path], skip_broken: bool) -> I
 def _labels(
     folder: Path, names: list[str], train_folder: Path | None
 ) -> tuple[list[str], np.ndarray] | tuple[None, None]:
-    """Names of the classes, and the place of each image's among them (N,) int32."""
+    """Names of the classes, and (N,) int32, each image's class as a place among them."""
     report_classes(folder, names, are_all=train_folder in (None, folder))
     classes, of_images = class_names(names), [class_of(name) for name in names]
     if classes is None:
@@ -197,7 +197,7 @@ def _train_class_names(folder: Path, classes: list[str], train_folder: Path) -> 
 def valid_rows(
     folder: Path, names: Sequence[str], checks: FileChecks, skip_broken: bool
 ) -> np.ndarray:
-    """Indices of the images that can be read; refuses the others, or leaves them out."""
+    """Indices of the images that can be read; broken ones are refused, or left out if skipped."""
     is_valid = np.fromiter((reason is None for reason in checks.reasons), bool, len(names))
     broken = np.flatnonzero(~is_valid)
     if not len(broken):

@@ -1,4 +1,4 @@
-"""Folders as runs of older versions read them, so that these can go on."""
+"""Folders as older versions read them, so that their runs can be continued."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ logger = logging.getLogger(__name__)
 Pair: TypeAlias = "tuple[Opened, Opened | None]"
 Fingerprints: TypeAlias = tuple[str | None, str | None]
 
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")  # of the files that were read
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp")  # of the files that were read then
 
 
 def as_begun(source: Opened, fingerprint: str | None) -> Opened:
-    """The images with a fingerprint: those of a source, or those of them that were read before.
+    """The images that a run began with: all of a source, or those that older versions read.
 
     Args:
-        source: the images of today.
-        fingerprint: of those that a run began with; None where it is not known.
+        source: the images as they are read today.
+        fingerprint: of those that a run began with; None if it is not known.
 
     Returns:
-        The source without files of kinds that are read since, if it then has the fingerprint;
-        else the source, for others to say what has changed.
+        The source without files of kinds that older versions did not read, if it then has the
+        fingerprint; else the source itself, and the caller finds out what has changed.
     """
     if fingerprint is None or not isinstance(source, EncodedSource) or not source.names:
         return source
@@ -47,11 +47,11 @@ def as_begun(source: Opened, fingerprint: str | None) -> Opened:
 
 
 def with_hard_links(found: Pair, begun: Fingerprints, reopen: Callable[[], Pair]) -> Pair:
-    """The images of a run that may have begun when each name of a file was an image of its own.
+    """The images of a run that may have begun when each hard link was an image of its own.
 
     Args:
-        found: the images to train on and those held out, as they are today.
-        begun: the fingerprints of those that the run began with; None where one is not known.
+        found: the images to train on and those held out, as they are read today.
+        begun: the fingerprints of those that the run began with; None if one is not known.
         reopen: opens them with each hard link as an image.
     """
     pairs = [(s, f) for s, f in zip(found, begun, strict=True) if f is not None and s is not None]

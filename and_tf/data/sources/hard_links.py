@@ -1,4 +1,4 @@
-"""Files of which a folder has several names: one of them counts."""
+"""Files that have several names in a folder, of which one counts."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ logger = logging.getLogger(__name__)
 
 
 def first_names(found: ImageFiles, files: np.ndarray) -> np.ndarray:
-    """(n,) int, rising: one name of each real file, of hard links the first.
+    """(n,) int, ascending: the row of one name of each file, the first if there are hard links.
 
-    A name that only links lead to gives way to those that are found without them.
+    Names that are found without symbolic links are preferred to names that only such links lead to.
 
     Args:
         found: N images.
-        files: (N,) int, equal where two of the names are of one file.
+        files: (N,) int, equal for names of the same file.
     """
     is_linked = np.fromiter(map(found.linked.__contains__, found.names), bool, len(found.names))
-    order = np.lexsort((is_linked, files))  # stable: among equals the first name
+    order = np.lexsort((is_linked, files))  # stable: the first name among equals
     is_first = np.diff(files[order], prepend=-1) != 0
     return np.sort(order[is_first])
 
@@ -32,13 +32,13 @@ def first_names(found: ImageFiles, files: np.ndarray) -> np.ndarray:
 def report_hard_links(
     folder: Path, names: Sequence[str], kept: np.ndarray, files: np.ndarray
 ) -> None:
-    """Logs how many names of files that have another one were left out, and the first of them.
+    """Logs how many further names of files were left out, and the first of them.
 
     Args:
         folder: that was searched.
         names: of N images.
-        kept: (n,) int, rows from `first_names`.
-        files: (N,) int, as there.
+        kept: (n,) int, the result of `first_names`.
+        files: (N,) int, as passed to it.
     """
     left_out = np.ones(len(names), bool)
     left_out[kept] = False

@@ -1,4 +1,4 @@
-"""The image files below a folder, by themselves and by links."""
+"""The image files below a folder, found directly or through links."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class ImageFiles:
 
     Attributes:
         names: paths of the images relative to the folder, with "/", sorted.
-        left_out: numbers of the other files by their ending in small letters, empty without one.
+        left_out: number of other files by lower-case ending, which is empty if a file has none.
         marked: sub-folders that hold one of `MARKS`.
-        closed: sub-folders that cannot be searched, "" for the folder itself, and why; links that
-            lead nowhere, such as to a disk that is not there, count as such unless called an image.
-        links: how many links lead to what is found without them.
-        linked: those of the names that only links lead to.
+        closed: sub-folders that cannot be searched, "" for the folder itself, and why. Links that
+            lead nowhere, such as to a disk that is away, count too, unless named like an image.
+        links: number of links to what is found without them.
+        linked: the names that only links lead to.
     """
 
     names: list[str] = field(default_factory=list)
@@ -36,23 +36,23 @@ class ImageFiles:
 
 
 def find_images(folder: Path, excluded: Collection[Path] = ()) -> ImageFiles:
-    """Searches a folder and what is below it; links are followed to what is not found without them.
+    """Searches a folder and everything below it; follows links to what is not found without them.
 
-    Each folder is searched once, and each linked image taken once: by its place without links
-    where that is in the folder, else by the first link to it.
+    Each folder is searched once, and each linked image is taken once: by its path without links if
+    that is within the folder, else by the first link to it.
 
-    Sub-folders that hold one of `MARKS` are left out: what these programs write is no photo.
-    Android's galleries leave out those with a file `.nomedia`, too: thumbnails.
+    Sub-folders that hold one of `MARKS` are left out: what these programs write there is not
+    photos. A file `.nomedia` marks thumbnails, which Android's galleries leave out, too.
 
     Args:
-        folder: searched, whatever marks it holds itself.
-        excluded: files that are left out, such as a picture that the program will write there.
+        folder: always searched, even if it holds such a mark itself.
+        excluded: files to leave out, such as a picture that the program will write there.
     """
     return _Search(folder, {os.path.realpath(path) for path in excluded}).run()
 
 
 class _Search:
-    """One search, and which folders it has been to.
+    """One search, and the folders that it has visited.
 
     Args:
         root: the folder.
@@ -63,10 +63,10 @@ class _Search:
         self.root, self.excluded = root, excluded
         self.found = ImageFiles()
         self.searched: set[str] = set()  # real paths of folders
-        self.links: list[str] = []  # met and not followed yet
+        self.links: list[str] = []  # found but not followed yet
 
     def run(self) -> ImageFiles:
-        """All that is found, without links first."""
+        """Searches without links first, then follows links."""
         self._search("", os.path.realpath(self.root))
         own = len(self.found.names)
         to_files, needless = [], 0
@@ -88,11 +88,11 @@ class _Search:
         return dataclasses.replace(self.found, links=needless, linked=linked)
 
     def _search(self, name: str, real: str) -> None:
-        """Searches a folder, of which the real path is given, and those below it."""
+        """Searches a folder with this real path, and those below it."""
         waiting = [(name, real)]
         while waiting:
             name, real = waiting.pop()
-            if real in self.searched:  # below a link
+            if real in self.searched:  # possible below a link
                 continue
             try:
                 with os.scandir(self.root / name) as found:
@@ -116,7 +116,7 @@ class _Search:
             self._add(prefix, files)
 
     def _add_linked_files(self, links: list[str]) -> int:
-        """Adds the files that links lead to; gives how many were found already."""
+        """Adds the files that links lead to; returns how many had already been found."""
         needless, known = 0, set()
         for link in sorted(links):
             target = os.path.realpath(self.root / link)
@@ -132,7 +132,7 @@ class _Search:
         return needless
 
     def _add(self, prefix: str, files: list[str]) -> None:
-        """Adds the files of one folder, whose path relative to the root comes before each."""
+        """Adds the files of one folder, with its path relative to the root as prefix."""
         endings = frozenset(EXTENSIONS)
         for name in files:
             lower = name.lower()
@@ -146,9 +146,10 @@ class _Search:
 
 
 def _why_closed(link: Path) -> str:
-    """Why nobody can tell whether a link leads to a folder; empty if it can be told.
+    """Why it cannot be determined whether a link leads to a folder; empty if it can.
 
-    One that is called an image is taken for one, a broken one; so are the files of systems.
+    A link named like an image counts as an image, perhaps a broken one; a link named like a system
+    file counts as that.
     """
     if _ending(link.name) in EXTENSIONS or link.name.lower() in SYSTEM_FILES:
         return ""
@@ -160,12 +161,12 @@ def _why_closed(link: Path) -> str:
 
 
 def _is_loop(link: Path) -> bool:
-    """Whether a link leads to a folder that it lies in, by whatever links."""
+    """Whether a link leads to a folder that contains it, perhaps through other links."""
     path = link.absolute()
     target = os.path.realpath(path)
     return any(Path(os.path.realpath(above)).is_relative_to(target) for above in path.parents)
 
 
 def _ending(name: str) -> str:
-    """In small letters, without the dot; empty where there is none."""
+    """The ending of a name in lower case, without the dot; empty if there is none."""
     return name.lower().rpartition(".")[2] if "." in name else ""

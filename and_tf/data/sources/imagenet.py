@@ -1,7 +1,7 @@
 """ImageNet's validation images in one folder, labelled by the lists that come with them.
 
-A list says of each image the class in a numbering of its own. None is guessed: the classes of
-training are folders called like n01440764 (wnids), and a list is used where it leads to these.
+A list gives the class of each image, in its own numbering. Nothing is guessed: the training classes
+are folders named like n01440764 (wnids), and a list is used only if it leads to these.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ KAGGLE = "LOC_val_solution.csv"
 
 
 def listed_classes(folder: Path, names: Sequence[str], train_folder: Path) -> list[str] | None:
-    """The class folder of training that each held-out image belongs to, as a list says.
+    """The training class of each held-out image, according to a list.
 
     Args:
         folder: of the images, such as `imagenet/val`.
-        names: of its images, which lie in no sub-folders.
+        names: of its images, which are not in sub-folders.
         train_folder: with a sub-folder for each class.
 
     Returns:
-        A class for each name; None where there is no such list, or the classes are no wnids.
+        A class for each name; None if there is no such list, or the classes are not wnids.
 
     Raises:
         BrokenFile: if a list does not belong to these images, or cannot be read.
-        UserError: if what tells the meaning of its numbers is missing.
+        UserError: if the file that explains its numbers is missing.
     """
     classes = sorted(folders_of_classes(train_folder))
     if not classes or any("/" in name for name in names):
@@ -62,7 +62,7 @@ def listed_classes(folder: Path, names: Sequence[str], train_folder: Path) -> li
 
 
 def _places(folder: Path) -> list[Path]:
-    """Folders in which lists lie: a folder, the one above, and development kits in these."""
+    """Folders that may hold a list: a folder, its parent, and development kits in these."""
     beside = [folder, folder.absolute().parent]
     kits = [kit for place in beside for kit in sorted(place.glob("*devkit*"))]
     return [*beside, *(kit / "data" for kit in kits), *kits]
@@ -74,7 +74,7 @@ def _read(
     names: Sequence[str],
     classes: list[str],
 ) -> list[str]:
-    """What a list says of each image; refuses one that leaves some of them out."""
+    """The class of each image according to a list; a list that lacks some images is refused."""
     try:
         found = read(file, names, classes)
     except UserError:
@@ -91,7 +91,7 @@ def _read(
 
 
 def _of_wnids(file: Path, names: Sequence[str], classes: list[str]) -> list[str | None]:
-    """Kaggle's LOC_val_solution.csv: an image, then wnid and box of each of its objects."""
+    """Kaggle's LOC_val_solution.csv: each row has an image, then wnid and box of its objects."""
     with open(file, encoding="utf-8-sig", newline="") as text:
         rows = {row["ImageId"]: row["PredictionString"].split() for row in csv.DictReader(text)}
     labels = {image: words[0] for image, words in rows.items() if words}
@@ -101,7 +101,7 @@ def _of_wnids(file: Path, names: Sequence[str], classes: list[str]) -> list[str 
 def _of_ids(file: Path, names: Sequence[str], classes: list[str]) -> list[str | None]:
     """The development kit's ground truth: an id on each line, in the order of the images.
 
-    Ids are in an order of their own, which its meta.mat or map_clsloc.txt tell.
+    The ids have their own order, given by the kit's meta.mat or map_clsloc.txt.
     """
     ids = [int(line) for line in file.read_text().split()]
     numbers = [NUMBER.fullmatch(name) for name in names]
@@ -134,7 +134,7 @@ def _wnids_of_ids(file: Path) -> dict[int, str]:
 
 
 def _of_places(file: Path, names: Sequence[str], classes: list[str]) -> list[str | None]:
-    """Caffe's val.txt: an image, and the place of its class among all wnids in order."""
+    """Caffe's val.txt: each line has an image and the place of its class among the sorted wnids."""
     rows = [line.split() for line in file.read_text().splitlines() if line.strip()]
     places = {Path(words[0]).name: int(words[1]) for words in rows}
     for place in (file.parent, *_places(file.parent)):
@@ -152,7 +152,7 @@ def _of_places(file: Path, names: Sequence[str], classes: list[str]) -> list[str
     return [classes[places[name]] if name in places else None for name in names]
 
 
-# Patterns of the names of lists, what needs no numbering first.
+# Patterns of the names of lists; the one that needs no numbering comes first.
 LISTS = {
     KAGGLE: _of_wnids,
     "ILSVRC*_validation_ground_truth.txt": _of_ids,

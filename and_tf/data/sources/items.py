@@ -1,7 +1,7 @@
-"""Where the images of a source lie, without a Python object for each of a million.
+"""Where the images of a source are stored, without a Python object for each of a million.
 
-A list of paths or bytes, `FilePaths`, `FileParts` or `ArrayRecords`: sequences of paths, or of
-encoded bytes, that are made or read when they are asked for.
+Besides a list of paths or bytes these are `FilePaths`, `FileParts` and `ArrayRecords`: sequences of
+paths, or of encoded bytes, that are made or read on demand.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from and_tf.errors import BrokenFile, UserError
 
 
 class FilePaths(Sequence[str]):
-    """Paths of files in one folder: joined when they are asked for.
+    """Paths of files in one folder, joined on demand.
 
     Args:
-        folder: in which they lie.
+        folder: that holds them.
         names: their paths relative to it.
     """
 
@@ -58,9 +58,9 @@ class Records(Sequence[bytes]):
     Args:
         paths: of the F files.
         files: (N,) int, the file of each image.
-        places: (N,) int64, where in its file each lies.
+        places: (N,) int64, where each image is in its file.
         sizes: (N,) int64, bytes.
-        checksums: (N,) uint32, CRC-32 of each image: it is compared whenever one is read.
+        checksums: (N,) uint32, CRC-32 of each image, which is compared whenever one is read.
     """
 
     paths: Sequence[str]
@@ -104,7 +104,7 @@ class Records(Sequence[bytes]):
         return replace(self, **{name: getattr(self, name)[rows] for name in OF_EACH_IMAGE})
 
     def join(self, other: Self) -> Self:
-        """These images, then others that are stored alike."""
+        """These images, then others that are stored in the same way."""
         paths = [*self.paths, *other.paths]
         other = replace(other, files=other.files + len(self.paths))
         joined = {
@@ -116,7 +116,7 @@ class Records(Sequence[bytes]):
 
 @dataclass(eq=False, repr=False)
 class FileParts(Records):
-    """Encoded images that lie in larger files as they are: places are offsets in bytes."""
+    """Encoded images stored as they are in larger files; places are offsets in bytes."""
 
     def _read(self, path: str, row: int) -> bytes:
         content, _ = read_part(path, int(self.places[row]), int(self.sizes[row]))
@@ -125,10 +125,10 @@ class FileParts(Records):
 
 @dataclass(eq=False, repr=False)
 class ArrayRecords(Records):
-    """Encoded images in ArrayRecord files of examples: places are the numbers of the records.
+    """Encoded images in ArrayRecord files of examples; places are the numbers of the records.
 
     Args:
-        key: of the feature that is the image.
+        key: of the feature that holds the image.
     """
 
     key: str = "image"
@@ -142,12 +142,12 @@ def parsed_example(record: bytes, key: str, path: str) -> Any:
     """The features of an `Example`, by their names.
 
     Args:
-        record: that holds it.
-        key: of the feature that is the image.
+        record: the encoded example.
+        key: of the feature that holds the image.
         path: of the file, for messages.
 
     Raises:
-        BrokenFile: it holds no image.
+        BrokenFile: if it holds no image.
     """
     from google.protobuf.message import DecodeError
     from tensorflow_datasets.proto import tf_example_pb2  # tf.train.Example without TensorFlow
@@ -163,21 +163,21 @@ def parsed_example(record: bytes, key: str, path: str) -> Any:
 
 
 def holds_paths(items: Sequence) -> bool:
-    """Whether images are files, rather than encoded bytes: reads none."""
+    """Whether images are files, rather than encoded bytes; reads none."""
     return isinstance(items, FilePaths) or (
         isinstance(items, list) and bool(items) and isinstance(items[0], str)
     )
 
 
 def items_at(items: Sequence, rows: np.ndarray) -> Sequence:
-    """Some of the images, none of which is read for that."""
+    """Selects some of the images, without reading any."""
     if isinstance(items, FilePaths | Records):
         return items.take(rows)
     return [items[row] for row in rows.tolist()]
 
 
 def joined_items(first: Sequence, second: Sequence) -> Sequence:
-    """The images of two splits of a data set, none of which is read for that."""
+    """Joins the images of two splits of a data set, without reading any."""
     if not isinstance(first, Records) and not isinstance(second, Records):
         return [*first, *second]
     if isinstance(first, Records) and isinstance(second, type(first)):

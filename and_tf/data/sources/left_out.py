@@ -1,4 +1,4 @@
-"""What a search for images left out, in the log; what it may not leave out is refused."""
+"""Logs what a search for images left out, and refuses what it may not leave out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def refuse_closed(folder: Path, found: ImageFiles, skip_broken: bool) -> None:
     """Refuses a folder of which a part cannot be searched, or logs what is left out.
 
     Raises:
-        BrokenImage: if a sub-folder cannot be searched and is not to be skipped, or the folder.
+        BrokenImage: if the folder itself cannot be searched, or a sub-folder that is not skipped.
     """
     if not found.closed:
         return
@@ -59,14 +59,14 @@ def report_folders(folder: Path, found: ImageFiles) -> None:
 
 
 def report_left_out(folder: Path, left_out: Counter[str]) -> None:
-    """Logs how many files of which kinds were left out; photos among them are worth a warning."""
+    """Logs how many files of which kinds were left out, as a warning if there are photos."""
     if left_out:
         level = logging.WARNING if any(map(is_photo, left_out)) else logging.INFO
         log_once(logger, level, f"{folder.absolute()}: {described(left_out)}")
 
 
 def described(left_out: Counter[str]) -> str:
-    """Such as "left out 3 files that are not images this program reads: 2 .txt, 1 .mov"."""
+    """A text such as "left out 3 files that are not images this program reads: 2 .txt, 1 .mov."."""
     total = left_out.total()
     ranked = sorted(left_out, key=lambda ending: (not is_photo(ending), -left_out[ending], ending))
     kinds = [_described_kind(ending, left_out[ending]) for ending in ranked[:LISTED_KINDS]]

@@ -1,4 +1,4 @@
-"""Images that a list names: `list:FILE`, a path and perhaps a label on each line."""
+"""Images named in a list: `list:FILE`, with a path and perhaps a label on each line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_LABEL = ("", "-1")
 
 
 def list_splits(path: str, options: SourceOptions) -> Splits:
-    """The splits of a list: those of its column `split`, or all its images as `train`."""
+    """The splits of a list, from its column `split`, or all its images as `train`."""
     table, names = _read(path, *_state(path))
     rows = _rows_of_splits(path, table)
     known = _class_names(table, rows.get("train", np.arange(len(table))))
@@ -37,7 +37,7 @@ def list_splits(path: str, options: SourceOptions) -> Splits:
 def open_list(
     path: str | Path, skip_broken: bool = False, crop_to_box: bool = False
 ) -> EncodedSource:
-    """All images of a list, whatever their splits; arguments and errors as of `open_source`."""
+    """All images of a list, of any split; arguments and errors are those of `open_source`."""
     path, options = str(path), SourceOptions(skip_broken=skip_broken, crop_to_box=crop_to_box)
     table, names = _read(path, *_state(path))
     rows = np.arange(len(table))
@@ -45,17 +45,17 @@ def open_list(
 
 
 def _state(path: str) -> tuple[int, int]:
-    """Size and time of a file, that tell whether it is the one that was read before."""
+    """Size and time of a file, which show whether it has changed since it was read."""
     try:
         state = os.stat(path)
-    except OSError:  # reading it says so
+    except OSError:  # reading it reports the error
         return 0, 0
     return state.st_size, state.st_mtime_ns
 
 
-@functools.lru_cache(maxsize=2)  # a start opens each of its splits, and the data held out
+@functools.lru_cache(maxsize=2)  # a start opens each split of it, and perhaps a held-out list
 def _read(path: str, size: int, mtime_ns: int) -> tuple[ListTable, list[str]]:
-    """The table, and the paths in it with one spelling each."""
+    """The table, and its paths in normalised spelling."""
     table = read_table(path)
     names = [_normalised_path(name) for name in table.columns["path"]]
     _check_paths(path, table, names)
@@ -63,14 +63,14 @@ def _read(path: str, size: int, mtime_ns: int) -> tuple[ListTable, list[str]]:
 
 
 def _normalised_path(name: str) -> str:
-    """`a/b.jpg` for `./a//b.jpg`; what `..` means depends on links, and stays."""
+    """`a/b.jpg` for `./a//b.jpg`; `..` is kept, because its meaning depends on links."""
     if not name or ".." in name.split("/"):
         return name
     return posixpath.normpath(os.path.expanduser(name))
 
 
 def _check_paths(path: str, table: ListTable, names: Sequence[str]) -> None:
-    """Refuses lines without a path, and images that are named twice: which row is theirs?"""
+    """Refuses lines without a path, and images that are named twice."""
     first: dict[str, int] = {}
     again, pathless = [], []
     for row, name in enumerate(names):
@@ -96,7 +96,7 @@ def _check_paths(path: str, table: ListTable, names: Sequence[str]) -> None:
 
 
 def _rows_of_splits(path: str, table: ListTable) -> dict[str, np.ndarray]:
-    """Rows of each split, by the first name of that split; rising."""
+    """Rows of each split in ascending order, by the split's preferred name."""
     if "split" not in table.columns:
         return {"train": np.arange(len(table))}
     first_names = {name: split for split, names in SYNONYMS.items() for name in names}
@@ -114,18 +114,18 @@ def _rows_of_splits(path: str, table: ListTable) -> dict[str, np.ndarray]:
 
 
 def _labels(table: ListTable) -> list[str] | None:
-    """Name of the class of each line, empty where it has none; None if no line has one."""
+    """The label of each line, one of `NO_LABEL` if it has none; None if no line has one."""
     labels = [normalised(label) for label in table.columns.get("label", [])]
     return labels if any(label not in NO_LABEL for label in labels) else None
 
 
 def _class_names(table: ListTable, rows: np.ndarray) -> list[str] | None:
-    """The classes of the images to train on: numbers by value, names by the alphabet."""
+    """The classes of the images to train on: numbers sorted by value, names alphabetically."""
     labels = _labels(table)
     if labels is None:
         return None
     found = {labels[row] for row in rows} - set(NO_LABEL)
-    found = found or set(labels) - set(NO_LABEL)  # of a list that labels what is held out alone
+    found = found or set(labels) - set(NO_LABEL)  # if only held-out images have labels
     are_numbers = all(name.isdecimal() for name in found)
     return sorted(found, key=lambda name: (int(name), name) if are_numbers else (0, name))
 
@@ -164,7 +164,7 @@ def _open(
 def _check(
     path: str, split: str, folder: Path, names: Sequence[str], options: SourceOptions
 ) -> FileChecks:
-    """The checks of the files; under a key of the list and split, which others do not overwrite."""
+    """The checks of the files, cached under list and split so that no other list replaces them."""
     paths = [os.path.join(folder, name) for name in names]
     if not any(map(os.path.exists, paths)):
         raise NotFound(
@@ -176,7 +176,7 @@ def _check(
 
 
 def _class_ids(path: str, split: str, table: ListTable, classes: list[str]) -> np.ndarray:
-    """(N,) int32: the place of each line's label among the classes, -1 where it has none."""
+    """(N,) int32: the place of each line's label among the classes, -1 if it has none."""
     ids = {**{name: number for number, name in enumerate(classes)}, **dict.fromkeys(NO_LABEL, -1)}
     labels = _labels(table) or [""] * len(table)
     for label in labels:

@@ -16,7 +16,7 @@ from and_tf.data.splits import corrupt
 from and_tf.errors import Argument, BrokenFile, NoBoxes, NotFound
 from and_tf.runs.csv_cells import original
 
-# Names of columns, in small letters and without "_", each preferred before those after it.
+# Names of columns in lower case and without "_", in order of preference.
 COLUMNS = {
     "path": ("path", "file", "filename", "image"),
     "label": ("label", "class", "category"),
@@ -39,8 +39,8 @@ class ListTable(NamedTuple):
     """The lines of a list.
 
     Attributes:
-        lines: number of each line in the file, from 1; of a Parquet file that of the row.
-        columns: text of every line by the names of `COLUMNS`; empty where a cell is.
+        lines: number of each line in the file, from 1; in a Parquet file, of the row.
+        columns: {name from `COLUMNS`: text of every line}; empty for an empty cell.
     """
 
     lines: list[int]
@@ -51,11 +51,11 @@ class ListTable(NamedTuple):
 
 
 def read_table(path: str) -> ListTable:
-    """Reads a list; its ending says what it is, and any other than those above plain text.
+    """Reads a list; its ending determines the format, which is plain text for endings not above.
 
     Raises:
         NotFound: if there is no such file.
-        BrokenFile: if it cannot be read, names no image, or has cells that no column names.
+        BrokenFile: if it cannot be read, names no image, or has more cells in a line than columns.
     """
     file = Path(path)
     if not file.is_file():
@@ -88,14 +88,14 @@ def _rows(path: str) -> Iterator[Row]:
         first = next((line for line in text if line.strip() and delimiters), "")
         text.seek(0)
         if delimiters:
-            delimiter = max(delimiters, key=first.count)  # the first of them where there is none
+            delimiter = max(delimiters, key=first.count)  # the first if the line has none of them
             yield from _delimited(path, text, delimiter)
         else:
             yield from _plain(text)
 
 
 def _encoding(file: Path) -> str:
-    """UTF-8, or UTF-16 where a file begins so, as spreadsheets write "Unicode text"."""
+    """UTF-8, or UTF-16 if a file begins with its mark, as spreadsheets' "Unicode text" does."""
     with open(file, "rb") as content:
         start = content.read(2)
     return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
@@ -108,7 +108,7 @@ def _delimited(path: str, text: Iterable[str], delimiter: str) -> Iterator[Row]:
         for cells in reader:
             if any(cell.strip() for cell in cells):
                 yield line, [original(cell.strip()) for cell in cells]
-            line = reader.line_num + 1  # a quoted cell may go over several
+            line = reader.line_num + 1  # a quoted cell may span several lines
     except csv.Error as error:
         raise BrokenFile(
             Argument("data", f"list:{path}"),
@@ -118,7 +118,7 @@ def _delimited(path: str, text: Iterable[str], delimiter: str) -> Iterator[Row]:
 
 
 def _plain(text: Iterable[str]) -> Iterator[Row]:
-    """Paths, each with a label after a tab, or after a comma or space behind the file's ending."""
+    """Paths, each with a label after a tab, or after a comma or space that follows the ending."""
     is_table = None
     for number, line in enumerate(text, start=1):
         line = line.strip()
@@ -144,7 +144,7 @@ def _path_and_label(line: str) -> list[str]:
 
 
 def _named(cells: Sequence[str]) -> dict[str, int]:
-    """Places of the columns that a header names."""
+    """The place of each known column that a header names."""
     names = [cell.strip().lower().replace("_", "") for cell in cells]
     places = {
         column: next((names.index(name) for name in accepted if name in names), None)
@@ -158,7 +158,7 @@ def _is_header(cells: Sequence[str]) -> bool:
 
 
 def _of_rows(path: str, rows: Iterator[Row]) -> ListTable:
-    """Columns by name; without a header they are path and label."""
+    """The table of some rows; without a header its columns are path and label."""
     first = next(rows, None)
     if first is None:
         return ListTable([], {})
@@ -212,12 +212,12 @@ def _parquet_columns(file: Path) -> dict[str, list[str]]:
 
 
 def _text(value: object) -> str:
-    """A cell of a Parquet file as a CSV file has it."""
+    """A cell of a Parquet file, as the text that a CSV file would have."""
     if value is None or value != value:  # NaN
         return ""
     if isinstance(value, bytes):
         return value.decode()
-    if isinstance(value, float) and value.is_integer():  # whole numbers beside missing ones
+    if isinstance(value, float) and value.is_integer():  # integers in a column with missing values
         return str(int(value))
     return str(value).strip()
 
@@ -226,16 +226,16 @@ def boxes_of(table: ListTable, path: str, shapes: np.ndarray) -> np.ndarray:
     """The boxes of a list as fractions of the images.
 
     Args:
-        table: with the columns of `BOX`, in pixels of the upright image from its upper left corner.
+        table: with the columns `BOX`, in pixels of the upright image from its upper left corner.
         path: of the list, for messages.
-        shapes: (N, 2) int, height and width of each image; 0 where it is not known.
+        shapes: (N, 2) int, height and width of each image; 0 where they are not known.
 
     Returns:
         (N, 4) float64: ymin, xmin, ymax, xmax.
 
     Raises:
-        NoBoxes: if it has none of the columns.
-        BrokenFile: if one is missing, or a box is no part of its image.
+        NoBoxes: if the list has none of the columns.
+        BrokenFile: if some columns are missing, or a box is not a part of its image.
     """
     if missing := [name for name in BOX if name not in table.columns]:
         kind = NoBoxes if len(missing) == len(BOX) else BrokenFile

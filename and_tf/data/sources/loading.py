@@ -1,4 +1,4 @@
-"""What the sources share: threads over the images of a batch, and what a part of a source keeps."""
+"""What sources have in common: loading a batch in threads, and selecting and joining members."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class Originals:
-    """Decoded images by index, kept up to a budget; those that crops are cut from.
+    """Decoded images, from which crops are cut, by index; kept up to a budget.
 
     Args:
-        budget_bytes: of pixels.
+        budget_bytes: for pixels.
     """
 
     def __init__(self, budget_bytes: int):
@@ -31,7 +31,7 @@ class Originals:
         self._lock = threading.Lock()
 
     def get(self, index: int) -> np.ndarray | None:
-        """(H, W, 3) uint8; None where the image is not kept."""
+        """(H, W, 3) uint8; None if the image is not kept."""
         return self.images.get(int(index))
 
     def offer(self, index: int, image: Image.Image) -> None:
@@ -53,11 +53,12 @@ def load_crops(
     originals: Originals | None = None,
     boxes: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The images of a training step; arguments and result as of `EncodedSource.load_crops`.
+    """The images of a training step; other arguments and result as in `EncodedSource.load_crops`.
 
     Args:
-        naming: context of the work on one index, which names it in errors.
-        boxes: (B, 4) float, the parts of the images that crops are cut from; None for all of them.
+        items: path, encoded bytes, or pixels (H, W, 3) uint8 of each image of the step.
+        naming: context for the work on one index, which names it in errors.
+        boxes: (B, 4) float, the parts of the images that crops are cut from; None for whole images.
     """
     size = augmentation.image_size
     places = np.arange(len(items)) if indices is None else np.asarray(indices)
@@ -81,12 +82,12 @@ def load_crops(
     return images, np.where(is_cropped, with_whole_crop(noise), noise)
 
 
-# Members with one value for each image, besides the images themselves and their names.
+# Members with one value per image, besides the images themselves and their names.
 PER_IMAGE = ("labels", "sizes", "checksums", "mtimes", "shapes", "boxes")
 
 
 def members_at(source: Any, rows: np.ndarray) -> dict[str, Any]:
-    """The members of the part of a source at `rows`, besides the images."""
+    """The members of a source at some rows, except for the images."""
     members = {name: getattr(source, name) for name in PER_IMAGE if hasattr(source, name)}
     kept = {name: None if value is None else value[rows] for name, value in members.items()}
     names = None if source.names is None else [source.names[row] for row in rows.tolist()]
@@ -94,7 +95,7 @@ def members_at(source: Any, rows: np.ndarray) -> dict[str, Any]:
 
 
 def joined_members(first: Any, second: Any) -> dict[str, Any]:
-    """The members of two sources of a kind put together, besides the images."""
+    """The joined members of two sources of the same kind, except for the images."""
     members: dict[str, Any] = {}
     for name in PER_IMAGE:
         if hasattr(first, name):

@@ -34,7 +34,7 @@ def _open(file: Path, train: Path | None) -> ArraySource:
 
 
 def _read(file: Path, variables: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Images (N, 32, 32, 3), where they are among the variables, and labels (N,) int32."""
+    """Images (N, 32, 32, 3), if `X` is among the variables, and labels (N,) int32."""
     from scipy.io import loadmat
 
     try:

@@ -48,9 +48,9 @@ def _are_labels(labels: np.ndarray) -> bool:
 def _class_ids(
     labels: dict[str, np.ndarray], own: np.ndarray | None, path: str, name: str
 ) -> np.ndarray | None:
-    """Which labels there are: those of the images to train on, where these have any."""
+    """The labels that exist: those of the images to train on, if they have any."""
     if own is None or not all(map(_are_labels, labels.values())):
-        return None  # those are refused by `array_source`
+        return None  # `array_source` refuses invalid labels
     found = np.unique(own[own >= 0])
     train = labels.get("y_train", own)
     known = np.unique(train[train >= 0])
@@ -66,7 +66,7 @@ def _open(path: str) -> np.lib.npyio.NpzFile:
     if not os.path.isfile(path):
         raise NotFound(Argument("data", f"npz:{path}"), " does not exist: correct the path.")
     try:
-        if zipfile.is_zipfile(path):  # images of few colours pack to a hundredth
+        if zipfile.is_zipfile(path):  # images of few colours may be compressed to a hundredth
             check_arrays(Path(path), always_bytes=memory_bytes())
         arrays = np.load(path, allow_pickle=False)
     except Exception as error:  # as above

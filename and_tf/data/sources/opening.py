@@ -34,26 +34,27 @@ def open_source(
 
     Args:
         spec: `digits`, `tfds:NAME`, `folder:PATH`, `list:FILE`, `records:PATH` (packed images),
-            `npz:PATH` or `mat:PATH`; a path alone is that of a folder.
+            `npz:PATH` or `mat:PATH`; a path without a kind is a folder.
         split: in TFDS notation, such as `train`, `test`, `train[:5000]`, `train[10%:]` or
-            `train[:10]+train[20:]`, whatever the data set. `stratified_train[:90%]` is a fixed
-            choice that holds each class in proportion, and `stratified_train[90%:]` the rest.
+            `train[:10]+train[20:]`, for any data set. `stratified_train[:90%]` is a fixed selection
+            that holds each class in proportion, and `stratified_train[90%:]` the rest.
         data_dir: where TFDS keeps its data sets; None for its own default.
         labels: `folders`, or `none` to leave out all labels. The label of an image in a folder is
             the first part of its path, if every image lies in a sub-folder.
-        skip_broken: leave out the images of a folder or list that cannot be decoded, rather than
-            refuse.
+        skip_broken: leave out the images of a folder or list that cannot be decoded, instead of
+            raising an error.
         crop_to_box: crop each image to the bounding box that the data set gives it, before
             anything else.
-        sharing: the processes that open it alike; each checks some of its files.
-        hard_links: take each name of a file in a folder for an image of its own, as earlier
-            versions did, rather than each file once.
+        sharing: the processes that all open the data set; each checks some of its files.
+        hard_links: treat each name of a file in a folder as an image of its own, as earlier
+            versions did, instead of taking each file once.
 
     Returns:
         The source of the split's images.
 
     Raises:
-        UserError: the data set or the split does not exist or is corrupt; or of a kind of it.
+        UserError: if the data set or the split does not exist or is corrupt; a subclass of it
+            where one fits.
     """
     if labels not in LABELS:
         raise UserError(Argument("labels", labels), f" must be one of {', '.join(LABELS)}.")
@@ -64,7 +65,7 @@ def open_source(
 
 
 def available_splits(spec: str, data_dir: str | Path | None = None) -> list[str]:
-    """Names of a data set's splits, such as ["train", "test"]; decodes nothing.
+    """Names of a data set's splits, such as ["train", "test"]; nothing is decoded.
 
     Arguments and errors are those of `open_source`.
     """
@@ -74,8 +75,8 @@ def available_splits(spec: str, data_dir: str | Path | None = None) -> list[str]
 def absolute_spec(spec: str) -> str:
     """The spec with an absolute path, so that it means the same from any folder.
 
-    `~` is the home folder, and a path alone that of a folder. What is not a spec of a path, such as
-    `digits`, stays as it is.
+    `~` is expanded, and a path without a kind becomes `folder:PATH`. Specs without a path, such as
+    `digits`, stay as they are.
     """
     spec = _with_kind(spec)
     kind, colon, path = spec.partition(":")
@@ -85,7 +86,7 @@ def absolute_spec(spec: str) -> str:
 
 
 def _with_kind(spec: str) -> str:
-    """`folder:PATH` for a path alone: one that exists, or that can be nothing but a path."""
+    """`folder:PATH` for a path without a kind: a folder that exists, or clearly a path."""
     if spec.partition(":")[0] in SOURCES:
         return spec
     is_path = spec.startswith((".", "~")) or os.path.isabs(spec)
@@ -98,16 +99,16 @@ def open_train_and_held_out(
     """Opens the images to train on and those held out, with the same classes.
 
     Args:
-        data: which they are. Without `eval_split` validation is held out, else test, where there is
-            one; of a data set of its own the first split, if it has neither.
+        data: the images. Without `eval_split` the split held out is validation, else test, if there
+            is one, else the first split of `eval_data` if that is given.
         sharing, hard_links: as in `open_source`.
 
     Returns:
-        The training source, and the held-out one: None if nothing names or holds one.
+        The training source, and the held-out source, or None if there is no such split.
 
     Raises:
-        UserError: a source cannot be opened, or the held-out images have a
-            class that the training images lack.
+        UserError: if a source cannot be opened, or the held-out images have a class that the
+            training images lack.
     """
     limit_megapixels(data.max_image_megapixels)
     options = (
@@ -131,17 +132,17 @@ def open_train_and_held_out(
 def open_images_of_run(
     data: DataSettings, known: Mapping[str, Any] | None = None, sharing: Sharing = ALONE
 ) -> tuple[Opened, Opened | None]:
-    """`open_train_and_held_out` of a run that has begun, whose images may have moved since.
+    """`open_train_and_held_out` for a run that has begun, whose images may have moved since.
 
     Args:
-        data: which images they are.
-        known: the run's metadata, with the fingerprints of the images that it began with, where
-            files of kinds that were not read then shall be left out, and hard links be images of
-            their own if they were then.
+        data: the images.
+        known: the run's metadata with the fingerprints of the images that it began with. If given,
+            files of kinds that were not read then are left out, and hard links are images of their
+            own if they were then.
         sharing: as in `open_source`.
 
     Raises:
-        NotFound: if nothing lies at their path; says how to name another one.
+        NotFound: if their path does not exist; says how to name another one.
     """
     kind, _, path = absolute_spec(data.data).partition(":")
     if kind in SOURCES and SOURCES[kind].is_path and not os.path.exists(path):
@@ -158,7 +159,7 @@ def open_images_of_run(
 
     try:
         found = _as_begun(open_train_and_held_out(data, sharing), begun)
-    except NotFound:  # a part of a split that is empty where no hard link counts
+    except NotFound:  # a part of a split that is empty if hard links do not count
         return reopen()
     return with_hard_links(found, begun, reopen)
 
@@ -179,7 +180,7 @@ def _default_eval_split(data: DataSettings) -> str:
 
 
 def _with_classes_of(train: Opened, held_out: Opened) -> Opened:
-    """Held-out labels that mean what those of training mean, where both name their classes."""
+    """Maps held-out labels to the training classes, if both sides have class names."""
     known, names, labels = train.class_names, held_out.class_names, held_out.labels
     if not known or not names or names == known or labels is None:
         return held_out
@@ -197,7 +198,7 @@ def _with_classes_of(train: Opened, held_out: Opened) -> Opened:
 
 
 def _keys(class_names: list[str], others: list[str]) -> Sequence[Hashable]:
-    """What classes are recognised by: names, or numbers if only one side has names."""
+    """What classes are matched by: names, or numbers if the other side's names are not alike."""
     if _are_numbers(class_names) == _are_numbers(others):
         return class_names
     if _are_numbers(class_names):

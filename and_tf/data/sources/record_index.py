@@ -1,8 +1,8 @@
-"""What lies where in the record files of a data set: determined once, and kept for the next start.
+"""The index of a data set's record files: determined once, and kept for the next start.
 
-A file is read once from its beginning to its end, which checks it; of its records are kept the
-place, size, checksum and shape of the image, and all small numbers, such as labels and boxes. What
-was found is kept in the user's cache folder, by path, size and time of the file.
+A file is read once from beginning to end, which also checks it. The index holds the place, size,
+checksum and shape of each record's image, and all small numeric features, such as labels and boxes.
+It is kept in the user's cache folder, by path, size and time of the file.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from and_tf.errors import BrokenFile
 
 logger = logging.getLogger(__name__)
 
-MOST_NUMBERS = 64  # of a feature, an image on average: what has more is data of its own
+MOST_NUMBERS = 64  # of a feature, per image on average; a feature with more is not indexed
 RECORDS_AT_ONCE = 32
 HEADER_BYTES, FOOTER_BYTES = 12, 4  # of a record in a TFRecord file: length and checksums
 
 
 @dataclass(frozen=True)
 class RecordIndex:
-    """Of the records of one file, or of several one after the other.
+    """Index of the records of one file.
 
     Attributes:
         places: (N,) int64, offset of each image in a TFRecord file; number of the record in an
@@ -48,8 +48,8 @@ class RecordIndex:
         sizes: (N,) int64, bytes of each image.
         checksums: (N,) uint32, CRC-32 of each image.
         shapes: (N, 2) int32, height and width in pixels; 0 where the image is broken.
-        numbers: of each numeric feature its values (V,), one image after the other.
-        counts: of each numeric feature (N,) int64, how many of the values each image has.
+        numbers: {numeric feature: its values (V,), one image after the other}.
+        counts: {numeric feature: (N,) int64, how many of the values each image has}.
     """
 
     places: np.ndarray
@@ -65,14 +65,14 @@ class RecordIndex:
     def values_of(self, key: str) -> list[np.ndarray]:
         """The values of a numeric feature: an array (n,) of float32 or int64 for each image.
 
-        Those of several dimensions are flat, such as four numbers for each box. A feature of more
-        than `MOST_NUMBERS` values an image is not kept.
+        Values of several dimensions are flattened, such as four numbers for each box. A feature of
+        more than `MOST_NUMBERS` values per image on average is not kept.
 
         Args:
             key: such as `label`, `bbox` or `objects/bbox`.
 
         Raises:
-            KeyError: there is no such feature.
+            KeyError: if there is no such feature.
         """
         return np.split(self.numbers[key], np.cumsum(self.counts[key])[:-1])
 
@@ -82,13 +82,13 @@ def index_of_files(paths: Sequence[str], key: str, description: str) -> list[Rec
 
     Args:
         paths: of TFRecord files, or ArrayRecord files: the format is part of the name.
-        key: of the feature that is the encoded image.
+        key: of the feature that holds the encoded image.
         description: for the progress bar.
 
     Raises:
-        BrokenFile: names a file that is corrupt.
+        BrokenFile: if a file is corrupt; names it.
     """
-    close_readers()  # of files that were written anew since
+    close_readers()  # files may have been rewritten since
     with progress_bar(len(paths), description, unit="file") as progress:
         found = []
         for index in thread_pool().map(lambda path: _index_of(path, key), paths):
@@ -98,7 +98,7 @@ def index_of_files(paths: Sequence[str], key: str, description: str) -> list[Rec
 
 
 def _index_of(path: str, key: str) -> RecordIndex:
-    """The index that a former start has kept, or a new one."""
+    """The index that an earlier start has kept, or a new one."""
     state = os.stat(path)
     stamp = np.array([state.st_size, state.st_mtime_ns], np.int64)
     name = hashlib.sha256(os.fsencode(f"{os.path.realpath(path)}\n{key}")).hexdigest()[:32]
@@ -107,12 +107,12 @@ def _index_of(path: str, key: str) -> RecordIndex:
         return _read(kept, stamp)
     except FileNotFoundError:
         pass
-    except Exception as error:  # by a kill, a full disk or another version: read anew
+    except Exception as error:  # after a kill, a full disk or another version: read it again
         logger.debug("%s cannot be used (%s)", kept, error)
     index = _new_index(path, key)
     try:
         _write(kept, stamp, index)
-    except OSError as error:  # a home that is read-only or full
+    except OSError as error:  # a home folder that is read-only or full
         logger.debug("%s cannot be written (%s)", kept, error)
     return index
 
@@ -138,7 +138,7 @@ def _new_index(path: str, key: str) -> RecordIndex:
             values = getattr(feature, kind).value
             numbers.setdefault(name, []).extend(values)
             counts.setdefault(name, [0] * number).append(len(values))
-        for of_feature in counts.values():  # of a record that lacks a feature
+        for of_feature in counts.values():  # 0 where a record lacks a feature
             of_feature.extend([0] * (number + 1 - len(of_feature)))
     small = {n: v for n, v in numbers.items() if 0 < len(v) <= MOST_NUMBERS * len(places)}
     return RecordIndex(
@@ -156,10 +156,10 @@ def _new_index(path: str, key: str) -> RecordIndex:
 
 
 def _records(path: str) -> Iterator[tuple[int, bytes]]:
-    """Records of a file, each with the offset at which it begins in a TFRecord file.
+    """Records of a file, each with the offset at which it begins (0 in an ArrayRecord file).
 
     Raises:
-        BrokenFile: its checksums are wrong, or it ends within a record.
+        BrokenFile: if a checksum is wrong, or the file ends within a record.
     """
     if is_array_record(path):
         for start in range(0, count := count_records(path), RECORDS_AT_ONCE):

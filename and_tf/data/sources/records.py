@@ -1,9 +1,9 @@
 """Images packed into a few large files, with their names and labels: records:PATH.
 
-A packed folder holds, of each split, files `train-00000-of-00012.array_record` of examples with
-`image` and, where there are any, `name` and `label`, in the order of the images; beside each an
-.npz file of what has to be known at the start, so that no image is read for it; and `records.json`,
-which is written when all of them are there.
+For each split a packed folder holds files such as `train-00000-of-00012.array_record`, whose
+examples have an `image` and, if there are any, `name` and `label`, in the order of the images. Next
+to each is an .npz file with what has to be known at the start, so that no image is read for it.
+`records.json` is written when all files are complete.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from and_tf.runs.archives import check_arrays
 
 COMPLETE, PLAN = "records.json", "plan.json"
 VERSION = 2
-COLUMNS: dict[str, np.dtype] = {  # of the .npz file beside each file of images
+COLUMNS: dict[str, np.dtype] = {  # of the .npz file next to each file of images
     "names": np.dtype(np.uint8),
     "labels": np.dtype(np.int32),
     "sizes": np.dtype(np.int64),
     "checksums": np.dtype(np.uint32),
     "shapes": np.dtype(np.int32),
-    "boxes": np.dtype(np.float64),  # where the data set has any
+    "boxes": np.dtype(np.float64),  # if the data set has any
 }
-WIDTHS = {"shapes": (2,), "boxes": (4,)}  # of the columns of several numbers for each image
+WIDTHS = {"shapes": (2,), "boxes": (4,)}  # of columns with several numbers per image
 LOWEST = {"labels": -1, "sizes": 1, "shapes": 0}
 OF_ANY_VERSION = schema.Schema({"version": schema.whole(1)}, required=("version",))
 REMEDY = "pack the images again"
@@ -42,15 +42,15 @@ REMEDY = "pack the images again"
 
 @dataclasses.dataclass(frozen=True)
 class PackedSplit:
-    """What is known of a split besides its images.
+    """Metadata of a packed split.
 
     Attributes:
-        ends: of each file the number of images in it and those before.
+        ends: for each file, the number of images in it and in the files before it.
         fingerprint, identity: of the source that was packed.
-        class_names: of its labels; None where it has none.
+        class_names: of its labels; None if it has none.
         has_names: whether images have names.
         broken: name of each image that was left out, and why it cannot be read.
-        boxed: fingerprint of the source with its bounding boxes; None where it has none.
+        boxed: fingerprint of the source with its bounding boxes; None if it has none.
     """
 
     ends: list[int]
@@ -67,20 +67,20 @@ class PackedSplit:
 
     @property
     def columns(self) -> dict[str, np.dtype]:
-        """What the .npz files hold, with its types."""
+        """The columns of the .npz files, with their types."""
         return {name: COLUMNS[name] for name in COLUMNS if name != "boxes" or self.boxed}
 
     def count(self, number: int) -> int:
-        """The number of images of a file."""
+        """The number of images in a file."""
         return self.ends[number] - (self.ends[number - 1] if number else 0)
 
     def rows(self, number: int) -> np.ndarray:
-        """The images (n,) int of a file."""
+        """(n,) int, the indices of the images in a file."""
         return np.arange(self.ends[number] - self.count(number), self.ends[number])
 
 
 def index_file(file: Path) -> Path:
-    """What holds the names, labels and so on of the images of a file."""
+    """The path of the index of a file of images: names, labels and so on."""
     return file.with_suffix(".npz")
 
 
@@ -89,11 +89,11 @@ def read_plan(path: Path, remedy: str = REMEDY) -> dict[str, PackedSplit]:
 
     Args:
         path: of the plan.
-        remedy: what to do where it is damaged.
+        remedy: what to do if it is corrupt, for the message.
 
     Raises:
-        FileNotFoundError: there is none.
-        BrokenFile: it is corrupt, or of another version.
+        FileNotFoundError: if it does not exist.
+        BrokenFile: if it is corrupt, or of another version.
     """
     if not path.exists():
         raise FileNotFoundError(path)
@@ -117,7 +117,7 @@ def read_plan(path: Path, remedy: str = REMEDY) -> dict[str, PackedSplit]:
 
 def records_splits(path: str, options: SourceOptions) -> Splits:
     """The splits of a packed folder; reads no image."""
-    array_record_module()  # says at once where it is missing
+    array_record_module()  # fails at once if it is missing
     folder = Path(path)
     try:
         plan = read_plan(folder / COMPLETE)
@@ -147,7 +147,7 @@ def _open(folder: Path, name: str, split: PackedSplit, crop_to_box: bool) -> Enc
             Argument("data", f"records:{folder}"), " does not have, for what was packed has none: "
             "leave it out.",
         )  # fmt: skip
-    close_readers()  # of files that were packed anew since
+    close_readers()  # files may have been packed again since
     files = [split.file(folder, name, number) for number in range(len(split.ends))]
     counts = [split.count(number) for number in range(len(files))]
     indices = [read_index(file, split.columns, n) for file, n in zip(files, counts, strict=True)]
@@ -180,7 +180,7 @@ def _open(folder: Path, name: str, split: PackedSplit, crop_to_box: bool) -> Enc
 def _fault(
     columns: dict[str, np.ndarray], names: list[str] | None, class_names: list[str] | None
 ) -> str:
-    """What does not fit together in the indices of a split; empty if all does."""
+    """What is inconsistent between the indices of a split; empty if nothing is."""
     labels = columns["labels"]
     if names is not None and len(names) != len(labels):
         return f"{len(names)} names of {len(labels)} images"
@@ -190,7 +190,7 @@ def _fault(
 
 
 def _fault_of_index(found: dict[str, Any], columns: dict[str, np.dtype], count: int) -> str:
-    """What is wrong with the columns of an index of so many images; empty if nothing is."""
+    """What is wrong with the columns of an index of `count` images; empty if nothing is."""
     for key, dtype in columns.items():
         rows = (found[key].size,) if key == "names" else (count, *WIDTHS.get(key, ()))
         if found[key].dtype != dtype or found[key].shape != rows:
@@ -204,7 +204,7 @@ def _fault_of_index(found: dict[str, Any], columns: dict[str, np.dtype], count: 
 
 
 def read_index(file: Path, columns: dict[str, np.dtype], count: int) -> dict[str, np.ndarray]:
-    """What is known of the images of a file.
+    """Reads the index of a file of images.
 
     Args:
         file: of the images.
@@ -212,7 +212,7 @@ def read_index(file: Path, columns: dict[str, np.dtype], count: int) -> dict[str
         count: number of images.
 
     Raises:
-        BrokenFile: names the file, if it is missing or corrupt.
+        BrokenFile: if the file or its index is missing or corrupt; names the file.
     """
     try:
         check_arrays(index_file(file))

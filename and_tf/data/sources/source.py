@@ -1,8 +1,9 @@
-"""Sources of images with random access: image i is image i for ever.
+"""Sources of images with random access, in which the index of an image never changes.
 
 An `ArraySource` holds pixels, an `EncodedSource` files or encoded bytes that it decodes on demand,
-a `CachedSource` one of these and decoded images. All have the same members, so that no caller asks
-which it has. `opening` opens data sets by name; `array_source` wraps arrays.
+and a `CachedSource` one of these together with decoded images. All have the same members, so that
+callers need not know which one they have. `opening` opens data sets by name; `array_source` wraps
+arrays.
 """
 
 from and_tf.data.cache import CachedSource

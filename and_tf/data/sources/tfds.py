@@ -1,7 +1,7 @@
 """Data sets of TensorFlow Datasets as sources of encoded images, which stay in their files.
 
-What the records hold besides, such as labels and boxes, is read once, with the places of the
-images: `tfds_records.read_split` gives any numeric feature by its name.
+Other content of the records, such as labels and boxes, is read once, together with the places of
+the images: `tfds_records.read_split` returns any numeric feature by its name.
 """
 
 import functools
@@ -22,7 +22,7 @@ from and_tf.errors import Argument, NoBoxes, UserError
 
 
 class TfdsSplits(Splits):
-    """The splits of a TFDS set, which reads a part of one without the rest.
+    """The splits of a TFDS set; a part of a split is read without the rest.
 
     Args:
         name: of the set.
@@ -48,7 +48,7 @@ class TfdsSplits(Splits):
 
 
 def tfds_splits(path: str, options: SourceOptions) -> TfdsSplits:
-    """The splits of the TFDS set of this name, which is prepared if need be."""
+    """The splits of the TFDS set of this name, which is prepared if necessary."""
     return TfdsSplits(path, options.data_dir, options.crop_to_box)
 
 
@@ -79,7 +79,7 @@ def _read(
 
 
 def _boxes(found: SplitRecords, key: str, name: str) -> np.ndarray:
-    """(N, 4) float64: the box of each image of the records that were found."""
+    """(N, 4) float64: the box of each image, from its record."""
     try:
         return enclosing_boxes(found.values_of(key))
     except KeyError as error:
@@ -104,7 +104,7 @@ def _tfds_keys(info: Any) -> tuple[str, str | None]:
             f" holds no image, only {', '.join(features) or 'nothing'}: "
             "choose a data set of images.",
         )
-    # Of floating-point pixels, such as depths, TFDS stores the bits as the colours of a PNG.
+    # TFDS stores the bits of floating-point pixels, such as depths, as the colours of a PNG.
     floats = [key for key in images if np.issubdtype(features[key].np_dtype, np.floating)]
     if len(floats) == len(images):
         raise UserError(

@@ -14,10 +14,10 @@ Key = tuple[str, ...]
 
 
 def box_key(info: Any) -> Key:
-    """Where the records of a set have their box: `bbox`, or `bbox` of each of their objects.
+    """The feature that holds the boxes, of an image or of each object in a sequence.
 
     Raises:
-        NoBoxes: if they have none.
+        NoBoxes: if there is none.
     """
     tfds = import_tfds()
     for name, feature in info.features.items():
@@ -35,10 +35,10 @@ def box_key(info: Any) -> Key:
 
 
 def enclosing_boxes(values: Sequence[np.ndarray]) -> np.ndarray:
-    """One box for each image: around all of its objects, or the whole of one without any.
+    """One box for each image: around all its objects, or around the whole image if it has none.
 
     Args:
-        values: of each image (4 * boxes,) float32: ymin, xmin, ymax, xmax of each of its boxes.
+        values: for each image (4 * boxes,) float32: ymin, xmin, ymax, xmax of each box.
 
     Returns:
         (N, 4) float64.

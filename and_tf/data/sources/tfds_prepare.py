@@ -1,4 +1,4 @@
-"""TensorFlow Datasets: imported when needed, kept quiet, prepared if need be."""
+"""TensorFlow Datasets: imported when needed, without its log lines, and prepared if necessary."""
 
 import contextlib
 import difflib
@@ -15,9 +15,9 @@ logger = logging.getLogger(__name__)
 
 
 def tfds_builder(name: str, data_dir: str | Path | None) -> Any:
-    """The builder of a prepared data set; prepares it if need be.
+    """The builder of a data set, which is prepared if necessary.
 
-    A set that is prepared is opened without the network.
+    A data set that is already prepared is opened without network access.
     """
     tfds = import_tfds()
     data_dir = os.path.expanduser(data_dir) if data_dir else None
@@ -26,7 +26,7 @@ def tfds_builder(name: str, data_dir: str | Path | None) -> Any:
             builder = tfds.builder(name, data_dir=data_dir)
             is_prepared = builder.is_prepared()
     except tfds.core.registered.DatasetNotFoundError as error:
-        known = tfds.list_builders(with_community_datasets=False)  # the others ask the network
+        known = tfds.list_builders(with_community_datasets=False)  # the others need the network
         close = difflib.get_close_matches(name.partition("/")[0], known, n=3)
         hint = f"did you mean {', '.join(close)}?" if close else "see tfds.list_builders()."
         raise NotFound(
@@ -64,7 +64,7 @@ def tfds_error(action: str, name: str, data_dir: str | Path | None, error: Excep
 
 
 def import_tfds() -> Any:
-    """TensorFlow Datasets, imported at first use because it is slow, without its log lines."""
+    """TensorFlow Datasets, imported at first use because that is slow, without its log lines."""
     try:
         with quiet_logs():
             import tensorflow_datasets as tfds
@@ -80,7 +80,7 @@ def import_tfds() -> Any:
 
 @contextlib.contextmanager
 def quiet_logs() -> Iterator[None]:
-    """Errors alone from the loggers of absl and urllib3, while this lasts."""
+    """A context in which the loggers of absl and urllib3 log only errors."""
     loggers = [logging.getLogger(name) for name in ("absl", "urllib3")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""The record files of a TFDS set: which a split needs, and what lies in them."""
+"""The record files of a TFDS set: which ones a split needs, and what they hold."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from and_tf.errors import BrokenFile, UserError
 
 @dataclass(frozen=True)
 class SplitRecords:
-    """The images of a split in their order, and what their records hold besides.
+    """The images of a split in their order, and the other content of their records.
 
     Attributes:
-        items: the encoded images, read one by one when they are asked for.
+        items: the encoded images, read one by one on demand.
         sizes: (N,) int64, bytes.
         checksums: (N,) uint32, CRC-32.
         shapes: (N, 2) int32, height and width in pixels.
-        parts: the index of each file, and the rows (n,) int of it that belong to the split.
+        parts: the index of each file, and its rows (n,) int that belong to the split.
     """
 
     items: FileParts | ArrayRecords
@@ -38,14 +38,14 @@ class SplitRecords:
         """The values of a numeric feature of the records, by its name: a flat array for each image.
 
         Args:
-            key: such as `label`, `bbox`, or `objects/bbox` of what a sequence holds.
+            key: such as `label`, `bbox`, or `objects/bbox` within a sequence.
 
         Returns:
             N arrays (n,), float32 or int64; empty where an image has none.
 
         Raises:
-            KeyError: there is no such numeric feature, or it has more than
-                `record_index.MOST_NUMBERS` values an image.
+            KeyError: if there is no such numeric feature, or it has more than
+                `record_index.MOST_NUMBERS` values per image.
 
         Example:
 
@@ -59,11 +59,11 @@ class SplitRecords:
         return found
 
     def single(self, key: str) -> np.ndarray:
-        """(N,) int32: the values of an integer feature of one value; -1 where an image has none."""
+        """(N,) int32: the values of a single-integer feature; -1 where an image has none."""
         parts = []
         for index, rows in self.parts:
             found = np.full(len(index), -1, np.int32)
-            if key in index.counts:  # a file without any label lacks the feature
+            if key in index.counts:  # the feature is absent from a file without labels
                 has_one = index.counts[key] == 1
                 found[has_one] = index.numbers[key][(np.cumsum(index.counts[key]) - 1)[has_one]]
             parts.append(found[rows])
@@ -71,19 +71,19 @@ class SplitRecords:
 
 
 def read_split(info: Any, split: str, spec: str, key: str) -> SplitRecords:
-    """What the record files of a split hold; only files that it needs are read, and each once.
+    """What the record files of a split hold; only files that it needs are read, each once.
 
     Args:
         info: of the TFDS set.
         split: in TFDS notation.
         spec: of the set, for messages.
-        key: of the feature that is the image.
+        key: of the feature that holds the image.
 
     Raises:
-        NotFound: there is no such split.
-        BrokenFile: names a file that is corrupt.
-        UserError: the files are of a format without random access.
-        OSError: a file is not there.
+        NotFound: if there is no such split.
+        BrokenFile: if a file is corrupt; names it.
+        UserError: if the format of the files has no random access, or they are not on a disk.
+        OSError: if a file does not exist.
     """
     lengths = {name: of_split.num_examples for name, of_split in info.splits.items()}
     needed: list[tuple[str, np.ndarray]] = []
@@ -104,7 +104,7 @@ def read_split(info: Any, split: str, spec: str, key: str) -> SplitRecords:
 
 
 def _joined(parts: list[tuple[str, RecordIndex, np.ndarray]], key: str) -> SplitRecords:
-    """The records at some rows of each file; a file may occur again."""
+    """Joins the records at some rows of each file; a file may occur several times."""
     for path, index, rows in parts:
         if rows[-1] >= len(index):
             raise BrokenFile(

@@ -1,9 +1,9 @@
-"""Encoders with weights that others have learned, opened by a short text.
+"""Encoders with pretrained weights, opened by a short text.
 
 A run's folder, a `.keras` file, a network of Keras Applications or a preset of keras-hub becomes an
-encoder like ours: pixels in 0..255 in, the weights' own preprocessing inside, rows of unit length
-out, made of layers that every export format takes. Nothing is downloaded, and no code of a file is
-run.
+encoder like those of this package: it takes pixels in 0..255, includes the preprocessing that the
+weights expect, returns rows of unit length, and consists of layers that every export format
+supports. Nothing is downloaded, and no code from a file is run.
 """
 
 from typing import TYPE_CHECKING

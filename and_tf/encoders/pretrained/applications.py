@@ -1,4 +1,4 @@
-"""Networks of Keras Applications: their weights' files and the pixels that these expect."""
+"""Networks of Keras Applications: their files of weights, and the pixels that these expect."""
 
 import logging
 import os
@@ -14,16 +14,16 @@ from and_tf.runs.places import expanded
 
 logger = logging.getLogger(__name__)
 
-IMAGE_SIZE = 224  # pixels, where no other is asked for
+IMAGE_SIZE = 224  # pixels, by default
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of pixels in 0..1
 
 
-# Of several in the cache the first one is taken: accurate for what an image costs on a CPU.
+# If several are in the cache, the first is used; in order of accuracy for the cost on a CPU.
 PREFERRED = ("EfficientNetV2B0", "EfficientNetB0", "MobileNetV3Large", "MobileNetV2")
 
 
 class Pixels(NamedTuple):
-    """What weights expect: `scale * pixel + offset` in RGB order, perhaps turned to BGR."""
+    """What weights expect: `scale * pixel + offset` in RGB order, perhaps then reversed to BGR."""
 
     scale: tuple[float, ...] | None = None
     offset: tuple[float, ...] | None = None
@@ -38,7 +38,7 @@ TORCH = Pixels(
     tuple(-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)),
 )
 INSIDE = Pixels()  # the network begins with its own preprocessing
-# Only with weights="imagenet" Keras divides by the square root of the standard deviation, too.
+# Only with weights="imagenet" does Keras also divide by the square root of the standard deviation.
 EFFICIENTNET = Pixels(normalised_scale=tuple(std**-0.5 for std in IMAGENET_STD))
 
 
@@ -46,8 +46,8 @@ class Application(NamedTuple):
     """A network of Keras Applications.
 
     Attributes:
-        file: of its ImageNet weights without the classifier, in Keras' cache.
-        pixels: what they expect.
+        file: name of the file in Keras' cache with its ImageNet weights, without the classifier.
+        pixels: what the weights expect.
     """
 
     file: str
@@ -57,7 +57,7 @@ class Application(NamedTuple):
 def _family(
     name: str, variants: Iterable[object], file: str, pixels: Pixels
 ) -> dict[str, Application]:
-    """Networks whose names, and those of their files, differ in one part."""
+    """Networks whose names and file names differ in one part."""
     return {
         name.format(variant): Application(file.format(str(variant).lower()), pixels)
         for variant in variants
@@ -99,8 +99,9 @@ def open_application(name: str, weights: str = "", image_size: int | None = None
         image_size: side in pixels; None for 224.
 
     Raises:
-        NotFound: if there is no such file; names the place where it is looked for.
-        BrokenFile: if the file holds other weights.
+        NotFound: if there is no such file; names the path where it was looked for.
+        BrokenFile: if the file does not hold these weights.
+        UserError: if the network cannot be built for the size.
     """
     application = APPLICATIONS[name]
     path = _weights_file(name, application, weights)
@@ -116,7 +117,7 @@ def open_application(name: str, weights: str = "", image_size: int | None = None
         ) from error  # fmt: skip
     try:
         model.load_weights(path)
-    except Exception as error:  # a file that does not fit shows in many exceptions
+    except Exception as error:  # a file that does not fit causes many kinds of exceptions
         raise BrokenFile(
             f"{path} does not hold the weights of {name} without its classifier "
             f"({str(error).partition(chr(10))[0][:200]}): give the file {application.file}."
@@ -125,9 +126,9 @@ def open_application(name: str, weights: str = "", image_size: int | None = None
 
 
 def cached_applications() -> list[str]:
-    """The networks whose weights Keras keeps on this machine, those that suit photos first.
+    """The networks whose weights Keras keeps on this machine, `PREFERRED` ones first.
 
-    A file that is cut off is passed over with a warning.
+    A truncated file is skipped with a warning.
     """
     order = [*PREFERRED, *(name for name in APPLICATIONS if name not in PREFERRED)]
     files = {name: _cached_file(APPLICATIONS[name]) for name in order}
@@ -135,7 +136,7 @@ def cached_applications() -> list[str]:
 
 
 def _is_whole(path: Path) -> bool:
-    """Whether a file of weights can be opened, which one that is cut off cannot."""
+    """Whether a file of weights can be opened, which a truncated one cannot."""
     import h5py
 
     try:

@@ -12,13 +12,13 @@ BATCH_NORM = "batch_norm"
 
 
 def freeze(encoder: keras.Model, parts: Sequence[str]) -> list[str]:
-    """Makes parts of an encoder untrainable; their BatchNorm uses its averages and keeps them.
+    """Makes parts of an encoder untrainable; BatchNorm there uses its moving averages unchanged.
 
     Args:
         encoder: changed in place.
-        parts: of `layer_names(encoder)`, each of which stands for all layers from the one before
-            it on; the exact name of a layer for this alone; `batch_norm` for every BatchNorm;
-            `all`.
+        parts: names of `layer_names(encoder)`, each of which stands for itself and all layers after
+            the previous name; the exact name of a single other layer; `batch_norm` for every
+            BatchNorm; or `all`.
 
     Returns:
         Names of the layers with weights that are frozen.
@@ -59,6 +59,6 @@ def _layers_of(encoder: keras.Model, part: str) -> set[str]:
 
 
 def _ancestors(encoder: keras.Model, name: str) -> set[str]:
-    """Names of all layers that a layer's output depends on, and its own."""
+    """Names of a layer and of all layers that its output depends on."""
     part = keras.Model(encoder.input, layer_output(encoder, name))
     return {layer.name for layer in part.layers}

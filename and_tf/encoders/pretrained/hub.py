@@ -16,19 +16,20 @@ def open_preset(preset: str) -> Network:
     """The backbone of a preset; nothing is downloaded.
 
     Args:
-        preset: a folder that `save_to_preset` wrote, or the name of a preset, such as
-            `resnet_18_imagenet`, that kagglehub has in its cache.
+        preset: a folder that `save_to_preset` wrote, or the name of a preset in kagglehub's cache,
+            such as `resnet_18_imagenet`.
 
     Raises:
-        MissingPackage: without keras-hub.
+        MissingPackage: if keras-hub is not installed.
         NotFound: if there is no such folder.
-        BrokenFile: if it holds no backbone for images.
+        BrokenFile: if the folder cannot be read as a preset.
+        UserError: if the backbone is not a functional model with one input and one output.
     """
     keras_hub = _import_keras_hub()
     folder = _preset_folder(preset)
     try:
         backbone = keras_hub.models.Backbone.from_preset(str(folder))
-    except Exception as error:  # a folder that does not fit shows in many exceptions
+    except Exception as error:  # a folder that does not fit causes many kinds of exceptions
         raise BrokenFile(
             f"{folder} cannot be read as a keras-hub preset ({str(error).strip()[:200]})."
         ) from error
@@ -49,7 +50,7 @@ def _import_keras_hub() -> Any:
 
 
 def _preset_folder(preset: str) -> Path:
-    """A folder that is given, or the newest version of a preset in kagglehub's cache."""
+    """The folder itself if it holds a preset, or the newest version in kagglehub's cache."""
     given = expanded(preset)
     if (given / "config.json").is_file():
         return given
@@ -68,10 +69,10 @@ def _preset_folder(preset: str) -> Path:
 def _pixels(
     keras_hub: Any, folder: Path
 ) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
-    """Scale and offset of the preset's image converter; None where it has none."""
+    """Scale and offset of the preset's image converter; None if it has none."""
     try:
         converter = keras_hub.layers.ImageConverter.from_preset(str(folder))
-    except Exception:  # a backbone that was saved alone
+    except Exception:  # a backbone that was saved without one
         return None, None
     return _per_channel(converter.scale, 1.0), _per_channel(converter.offset, 0.0)
 

@@ -1,4 +1,4 @@
-"""Weights from one model into another, layer by layer, where name and shapes agree."""
+"""Copies weights from one model to another, layer by layer, if name and shapes agree."""
 
 from typing import NamedTuple
 
@@ -11,8 +11,8 @@ class Loaded(NamedTuple):
     """Names of an encoder's layers that have weights.
 
     Attributes:
-        loaded: those that were given weights.
-        fresh: those that keep their own: there is none of the name, or it has other shapes.
+        loaded: those that received weights.
+        fresh: those that keep their own, because no layer has their name and shapes.
         unused: layers of the source whose weights the encoder has no place for.
     """
 
@@ -35,11 +35,11 @@ def _first(names: list[str]) -> str:
 
 
 def load_matching(encoder: keras.Model, source: keras.Model) -> Loaded:
-    """Gives each layer of an encoder the weights of the layer of the same name, if they fit.
+    """Gives each layer of an encoder the weights of the source's layer of that name, if they fit.
 
     Args:
         encoder: built; changed in place.
-        source: built; models within it count by their layers.
+        source: built; models within it are replaced by their layers.
     """
     theirs = {layer.name: layer_state(layer) for layer in leaf_layers(source)}
     loaded: list[str] = []
@@ -56,7 +56,7 @@ def load_matching(encoder: keras.Model, source: keras.Model) -> Loaded:
             if fits:
                 variable.assign(known[name].value)
         (loaded if fits else fresh).append(layer.name)
-    # A layer without weights may hold those of its namesake as constants, as of Normalization.
+    # A layer without weights may hold its namesake's as constants, such as those of Normalization.
     constant = {layer.name for layer in encoder.layers if not layer_state(layer)}
     placed = {*loaded, *constant}
     unused = [name for name, state in theirs.items() if state and name not in placed]
@@ -64,7 +64,7 @@ def load_matching(encoder: keras.Model, source: keras.Model) -> Loaded:
 
 
 def leaf_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers of a model and of the models within it, which are not named themselves."""
+    """The layers of a model and of the models within it, but not those models themselves."""
     layers = []
     for layer in model.layers:
         layers += leaf_layers(layer) if isinstance(layer, keras.Model) else [layer]

@@ -1,4 +1,4 @@
-"""A network as it was found, and an encoder made of its layers for images of any size."""
+"""A pretrained network, and an encoder made of its layers for images of any size."""
 
 import dataclasses
 from typing import Any
@@ -15,15 +15,15 @@ from and_tf.errors import Argument, UserError
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A network with its weights, and what is done to pixels in 0..255 before it sees them.
+    """A network with its weights, and the preprocessing of pixels in 0..255 that it needs.
 
     Attributes:
         model: functional or sequential `keras.Model` from images to maps, tokens or vectors.
-        scale, offset: of each channel: the network takes `scale * pixel + offset`; None where the
-            network holds its own preprocessing.
+        image_size: the network's own side in pixels.
+        scale, offset: per channel: the network takes `scale * pixel + offset`; None if the network
+            includes its own preprocessing.
         reverses_channels: whether it takes blue, green, red; scale and offset are in RGB order.
-        normalised_scale: factors of each channel on top of a `Normalization` layer in the network.
-        image_size: its own side in pixels.
+        normalised_scale: per channel, a further factor for a `Normalization` layer in the network.
     """
 
     model: keras.Model
@@ -43,24 +43,24 @@ def as_encoder(
     """An encoder with a network's layers and weights.
 
     Args:
-        network: left as it is.
+        network: not changed.
         image_size: side in pixels of the images that the encoder takes; None for the network's own.
         embedding_dim: length of the embedding, from a new layer `fc` on the last features; None for
-            these features themselves, pooled, or for the embedding that the network ends with.
+            the pooled features themselves, or for the embedding that the network ends with.
         seed: of the new layer.
 
     Returns:
-        The encoder, functional, and which of its layers have the network's weights: all, but for
-        another image size dense layers on flattened maps.
+        The encoder, functional, and which of its layers have the network's weights: all except a
+        new `fc` and, if the image size differs, dense layers on flattened maps.
 
     Raises:
-        UserError: if the network cannot be built for the size, or gives no features.
+        UserError: if the network cannot be built for the size, or does not output features.
     """
     size = network.image_size if image_size is None else image_size
     images = keras.Input((size, size, 3), dtype="float32", name="images")
     x = _preprocess(network, images)
     features = _replay(network, functional(network.model), x)
-    # Cloned once more: a layer that was called twice has no single output.
+    # Cloned again, because a layer that was called twice has no single output.
     flat = keras.models.clone_model(keras.Model(images, features))
     embeddings = _embedding(flat, embedding_dim, seed)
     encoder = keras.Model(flat.input, embeddings, name=network.model.name)
@@ -71,7 +71,8 @@ def functional(model: keras.Model) -> keras.Model:
     """A model as a graph of layers.
 
     Raises:
-        UserError: for one that is not such a graph, as subclassed models are.
+        UserError: if it is not such a graph, as in the case of subclassed models, or has several
+            inputs or outputs.
     """
     try:
         if len(model.inputs) == len(model.outputs) == 1:
@@ -92,11 +93,11 @@ def _preprocess(network: Network, images: keras.KerasTensor) -> keras.KerasTenso
 
 
 def _replay(network: Network, graph: keras.Model, x: keras.KerasTensor) -> keras.KerasTensor:
-    """The output of fresh copies of a graph's layers on `x`, those of models within it included."""
+    """Applies fresh copies of a graph's layers to `x`, including those of models within it."""
 
     def copy(layer: Any) -> Any:
         if isinstance(layer, keras.Model):
-            return layer  # taken apart when it is called
+            return layer  # replaced by its layers when it is called
         if type(layer) is keras.layers.Normalization:
             return _rescaling(layer, network.normalised_scale)
         return type(layer).from_config(layer.get_config())
@@ -121,12 +122,12 @@ def _replay(network: Network, graph: keras.Model, x: keras.KerasTensor) -> keras
 
 
 def _like(graph: keras.Model, inputs: keras.KerasTensor) -> Any:
-    """Inputs in the structure that the graph's are in."""
+    """Inputs in the same structure as the graph's."""
     return [inputs] if isinstance(graph.input, list) else inputs
 
 
 def _rescaling(layer: keras.layers.Normalization, factor: tuple[float, ...]) -> keras.layers.Layer:
-    """What a `Normalization` layer does: its constants would be inputs of an ONNX export."""
+    """Replaces a `Normalization` layer, whose constants would become inputs of an ONNX export."""
     mean = np.ravel(ops.convert_to_numpy(layer.mean)).astype("float64")
     std = np.sqrt(np.ravel(ops.convert_to_numpy(layer.variance)).astype("float64"))
     scale = np.asarray(factor)[: len(mean)] / np.maximum(std, keras.config.epsilon())
@@ -141,7 +142,7 @@ def _rescaling(layer: keras.layers.Normalization, factor: tuple[float, ...]) -> 
 def _embedding(
     model: keras.Model, embedding_dim: int | None, seed: int | None
 ) -> keras.KerasTensor:
-    """(B, D) rows of unit length from whatever a network gives."""
+    """(B, D) rows of unit length from the maps, tokens or vectors that a network outputs."""
     x, rank = model.output, len(model.output.shape)
     if rank == 4:  # maps (B, h, w, C)
         x = keras.layers.GlobalAveragePooling2D(name="average")(x)

@@ -1,4 +1,4 @@
-"""Opening weights that others have learned, by a short text."""
+"""Opens pretrained weights, named by a short text."""
 
 import dataclasses
 import logging
@@ -23,28 +23,28 @@ def open_pretrained(
     embedding_dim: int | None = None,
     seed: int | None = None,
 ) -> keras.Model:
-    """An encoder with weights that others have learned; nothing is downloaded.
+    """An encoder with pretrained weights; nothing is downloaded.
 
     Args:
         spec: one of
-            the folder of a run, or a `.keras` file, which takes pixels in 0..255;
-            a name of Keras Applications, such as `MobileNetV2`, whose ImageNet weights lie in
+            the folder of a run, or a `.keras` file whose model takes pixels in 0..255;
+            a name of Keras Applications, such as `MobileNetV2`, whose ImageNet weights are in
             Keras' cache, or `MobileNetV2:FILE` with a file of its weights without the classifier;
             `hub:PRESET`, a preset of keras-hub: a folder, or a name in kagglehub's cache.
         image_size: side in pixels of the images that the encoder takes; None for the network's own.
         embedding_dim: length of the embedding, from a new last layer `fc` with fresh weights; None
-            for the last features themselves, pooled, or for the embedding that an encoder has.
+            for the pooled last features themselves, or for the embedding that an encoder has.
         seed: of fresh weights.
 
     Returns:
         A functional `keras.Model`: (B, S, S, 3) uint8 or float images in 0..255 to (B, D) float32
-        rows of unit length. The preprocessing that the weights expect is inside.
+        rows of unit length. The preprocessing that the weights expect is included.
 
     Raises:
-        NotFound: if there is no such run, file, network or preset; says where it is looked for.
-        BrokenFile: if a file is corrupt or holds something else; no code of a file is run.
-        MissingPackage: for a preset without keras-hub.
-        UserError: if the network gives no features or cannot be built for the size.
+        NotFound: if there is no such run, file, network or preset; names where it was looked for.
+        BrokenFile: if a file is corrupt or holds something else; no code from a file is run.
+        MissingPackage: if a preset is named and keras-hub is not installed.
+        UserError: if the network does not output features, or cannot be built for the size.
 
     Example:
 
@@ -61,12 +61,12 @@ def open_pretrained(
 
 
 def open_network(spec: str, image_size: int | None = None) -> Network:
-    """What `open_pretrained` makes an encoder of, without a border; arguments as there."""
+    """The network that `open_pretrained` builds an encoder from, without a border."""
     return _without_border(_found_network(spec, image_size))
 
 
 def _without_border(network: Network) -> Network:
-    """A network that takes what its encoder sees, rather than cuts it out of a larger image."""
+    """A network that takes cropped images, rather than cropping larger ones itself."""
     model = without_border(network.model)
     if model is network.model:
         return network
@@ -83,7 +83,7 @@ def _found_network(spec: str, image_size: int | None) -> Network:
 
 
 def own_size(spec: str) -> int:
-    """The side in pixels of the images that a network is for; exceptions as `open_pretrained`."""
+    """A network's own image side in pixels; raises the same errors as `open_pretrained`."""
     if spec.partition(":")[0] in APPLICATIONS:
         return IMAGE_SIZE
     return open_network(spec).image_size
@@ -96,7 +96,7 @@ def is_pretrained_name(spec: str) -> bool:
 
 def _saved_encoder(spec: str) -> Network:
     """The encoder of a run or of a `.keras` file."""
-    from and_tf.runs.restore import load_encoder  # which builds encoders
+    from and_tf.runs.restore import load_encoder  # late, because it builds encoders itself
 
     path = expanded(spec)
     if not path.exists():

@@ -1,6 +1,6 @@
-"""The protocols of evaluation, by the name that the classifier is chosen by.
+"""The protocols of evaluation, by the name that the flag `classifier` takes.
 
-Adding one takes a file with a subclass of `Protocol`, and a line here.
+To add one, write a module with a subclass of `Protocol` and add it here.
 """
 
 from and_tf.evaluation.protocols.clusters import Clusters

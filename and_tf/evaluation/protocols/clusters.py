@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from and_tf.evaluation.images import EvaluationImages
 
 SEEDS = 5
-MANY_PRODUCTS = 2**29  # in a step of k-means; beyond them a single seed has to do
+MANY_PRODUCTS = 2**29  # multiplications per step of k-means, above which one seed has to do
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +63,12 @@ class Clusters(Protocol):
             )
 
     def _number(self, images: EvaluationImages) -> int:
-        """The number asked for, or that of the classes."""
+        """The requested number of clusters, or the number of classes."""
         labels = images.query_labels
         return self.clusters or len(np.unique(labels[labels >= 0]))
 
     def run(self, given: ProtocolInput) -> list[Outcome]:
-        """One outcome: k-means of the features, and how its clusters answer to the labels."""
+        """One outcome: k-means on the features, and how its clusters agree with the labels."""
         from and_tf.evaluation.clustering import cluster_metrics, clusters
 
         _check_memory(given.queries, given.memory_bytes)
@@ -93,7 +93,7 @@ class Clusters(Protocol):
         return f"k-means on L2-normalised features, {number} clusters" + describe_seeds(rows)
 
     def remarks(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
-        """Which layers have clusters that stayed empty."""
+        """Which layers have empty clusters."""
         return [
             f"Layer {row['layer']} fills {row['filled']} of {row['clusters']} clusters: many "
             "embeddings are equal."
@@ -103,7 +103,7 @@ class Clusters(Protocol):
 
 
 def _check_memory(features: np.ndarray, memory_bytes: int) -> None:
-    needed = 12 * features.size  # as they are, of unit length, in k-means
+    needed = 12 * features.size  # as given, normalised, and in k-means
     if needed > memory_bytes:
         raise UserError(
             f"k-means on {features.shape[0]} features of {features.shape[1]} values needs "

@@ -75,7 +75,7 @@ class WeightedKnn(Protocol):
         return f"weighted kNN, {settings}"
 
     def remarks(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
-        """What speaks against comparing the settings of a sweep."""
+        """Caveats about comparing the settings of a sweep."""
         remarks = []
         known = int((images.labels >= 0).sum())
         if max(self.k) > known:
@@ -90,7 +90,7 @@ class WeightedKnn(Protocol):
         return remarks + super().remarks(images, rows)
 
     def file_name_parts(self) -> list[str]:
-        """The values of K and of the temperature where they are not the default ones."""
+        """The values of K and of the temperature, unless both are the defaults."""
         if self == WeightedKnn():
             return []
         return [f"k{hyphenated(self.k)}_t{hyphenated(self.knn_temperature)}"]

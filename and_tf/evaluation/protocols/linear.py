@@ -1,7 +1,7 @@
 """A linear classifier on the features, with all labels of the reference images or with a few.
 
-By L-BFGS on features that are taken once, or by SGD on random crops of the images, which is the
-protocol of ImageNet.
+Trained by L-BFGS on features that are extracted once, or by SGD on random crops of the images, as
+in the protocol of ImageNet.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from and_tf.settings import SettingError, at_least, defaults, flat_values, setti
 if TYPE_CHECKING:
     from and_tf.evaluation.images import EvaluationImages
 
-FEW_STEPS = 5_000  # of SGD; 216 on digits left up to 15 points of the optimum's accuracy
+FEW_STEPS = 5_000  # of SGD; 216 on digits ended up to 15 points below the optimum's accuracy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Linear(Protocol):
         return 9600 if self.solver == "sgd" else super().max_values
 
     def check(self, images: EvaluationImages) -> None:
-        """Refuses labels that are too few for the asked shots; see `Protocol.check`."""
+        """Refuses images with too few labels for the requested shots; see `Protocol.check`."""
         if not self.few_shot:
             return
         labels = images.labels
@@ -130,10 +130,10 @@ class Linear(Protocol):
             linear_memory.check_lbfgs(given)
 
     def resized(self, image_size: int) -> int:
-        """Pixels of the square that crops are cut from.
+        """Side in pixels of the square that crops are cut from.
 
         Raises:
-            UserError: it is smaller than a crop.
+            UserError: if it is smaller than a crop.
         """
         side = self.crop_from or round(image_size * CROPPED_FROM)
         if side < image_size:
@@ -144,7 +144,7 @@ class Linear(Protocol):
         return side
 
     def run_on_images(self, given: EncoderInput) -> list[Outcome]:
-        """One outcome for each layer, by SGD or with ten crops."""
+        """One outcome for each layer, trained by SGD or measured on ten crops."""
         from and_tf.evaluation.protocols.linear_on_images import linear_outcomes
 
         return linear_outcomes(self, given)
@@ -186,7 +186,7 @@ class Linear(Protocol):
         return outcomes
 
     def describe(self, images: EvaluationImages, rows: list[dict]) -> str:
-        """The classifier, with its regularisation, and of how many labels it is."""
+        """The classifier, with its regularisation and the number of labels."""
         if self.solver == "sgd":
             return f"linear classifier by SGD ({self._recipe()}), {self._crops()}"
         words = "logistic regression on standardised features"
@@ -200,7 +200,7 @@ class Linear(Protocol):
         return words if all(row["converged"] for row in rows) else f"{words} (not converged)"
 
     def remarks(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
-        """Whether SGD took too few steps for its result to be what the features are worth."""
+        """Whether SGD took too few steps for its result to show how good the features are."""
         steps = self.sgd.sgd_epochs * -(-int((images.labels >= 0).sum()) // self.sgd.sgd_batch_size)
         remarks = []
         if self.solver == "sgd" and steps < FEW_STEPS:
@@ -222,7 +222,7 @@ class Linear(Protocol):
         return "centre crop" if self.crops == 1 else f"mean of {self.crops} crops"
 
     def file_name_parts(self) -> list[str]:
-        """The numbers of labels per class, where there are some; else what was changed."""
+        """The numbers of labels per class, if given; else the settings that were changed."""
         if self.few_shot:
             return [f"shots{hyphenated(self.few_shot)}_seeds{self.few_shot_seeds}"]
         return super().file_name_parts()

@@ -1,4 +1,4 @@
-"""Linear classifiers of several layers that are trained or measured on crops of images."""
+"""Linear classifiers of several layers, trained or measured on crops of images."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def linear_outcomes(protocol: Linear, given: EncoderInput) -> list[Outcome]:
 
 
 def _with_whole_squares(given: EncoderInput) -> EncoderInput:
-    """Without the centre crop of other evaluations: the crops of this one are cut here."""
+    """Removes the centre crop of other evaluations, because this one makes its own crops."""
     reference, queries = (
         dataclasses.replace(source, eval_crop=1.0)
         for source in (given.images.reference, given.images.queries)
@@ -70,7 +70,7 @@ def _by_sgd(protocol: Linear, given: EncoderInput, resized: int) -> dict[str, Li
     return fit_linear_sgd(
         given.encoder,
         given.layers,
-        # Read in each epoch: decoded once where there is room.
+        # Read in each epoch, so decoded only once if there is room.
         cached(given.images.reference, resized, given.memory_bytes // 2),
         given.images.labels,
         len(given.images.class_names),
@@ -82,7 +82,7 @@ def _by_sgd(protocol: Linear, given: EncoderInput, resized: int) -> dict[str, Li
 
 
 def _by_lbfgs(given: EncoderInput, resized: int) -> dict[str, LinearClassifier]:
-    """Classifiers fitted to the central crops, the scale at which the others are classified."""
+    """Classifiers fitted to the central crops, which have the same scale as those to classify."""
     features = extract_layers(
         given.encoder,
         given.layers,
@@ -104,6 +104,6 @@ def _by_lbfgs(given: EncoderInput, resized: int) -> dict[str, LinearClassifier]:
 
 
 def _weights(classifier: LinearClassifier) -> LinearWeights:
-    """The classifier on features as they are."""
+    """The equivalent classifier on features that are not standardised."""
     weights = np.vstack([classifier.kernel, classifier.bias])
     return LinearWeights(*folded(weights, Standardisation(classifier.mean, classifier.scale)))

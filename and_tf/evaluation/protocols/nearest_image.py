@@ -34,5 +34,5 @@ class NearestImage(Protocol):
         return [Outcome(row, predictions)]
 
     def describe(self, images: EvaluationImages, rows: list[dict]) -> str:
-        """The nearest image, by which similarity."""
+        """The protocol's name and similarity."""
         return "nearest neighbour, cosine"

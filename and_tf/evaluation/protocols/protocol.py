@@ -1,4 +1,4 @@
-"""The contract of a protocol: its settings, what it measures and how that is described."""
+"""The interface of a protocol: its settings, what it measures, and its description."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class EncoderInput:
-    """What a protocol measures: layers of an encoder, and the images to take features of.
+    """What a protocol measures: layers of an encoder, and the images.
 
     Attributes:
-        images: what is compared.
+        images: reference images and queries.
         encoder: whose layers are measured.
         layers: their names.
         image_size: side of the encoder's input in pixels.
-        max_values: of a feature; larger maps are pooled.
-        memory_bytes: that features and their similarities may take together.
-        folder: on the disk that takes what the memory does not.
+        max_values: the most values of a feature; larger maps are pooled.
+        memory_bytes: limit for features and their similarities together.
+        folder: on the disk that stores features that exceed the memory.
     """
 
     images: EvaluationImages
@@ -45,11 +45,11 @@ class ProtocolInput:
     """What a protocol measures: the features of one layer.
 
     Attributes:
-        images: what is compared.
+        images: reference images and queries.
         reference: (N, F) float32, features of the reference images.
         queries: (Q, F) float32, features of the images to evaluate on.
-        memory_bytes: that features and their similarities may take together. Reference and queries
-            have up to half of it.
+        memory_bytes: limit for features and their similarities together. Reference and queries
+            take up to half of it.
     """
 
     images: EvaluationImages
@@ -65,7 +65,7 @@ class Outcome:
     Attributes:
         row: settings and metrics by name; `NAME_deviation` is the standard deviation of a metric
             that is a mean over seeds.
-        predictions: (Q,) int, the predicted class of each query; None where there is none.
+        predictions: (Q,) int, the predicted class of each query; None if there are none.
     """
 
     row: dict[str, Any]
@@ -82,9 +82,9 @@ class Protocol(Settings):
     Attributes:
         summary: what it does, for the help of the flag that chooses it.
         needs_labels: whether reference images and queries must have labels.
-        needs_queries: whether there must be images besides the reference images; else these are
-            the queries where there are no others.
-        uses_reference: whether it looks at the reference images.
+        needs_queries: whether there must be queries besides the reference images; if not, these
+            are the queries if there are no others.
+        uses_reference: whether it uses the reference images.
         takes_bank: whether embeddings of the reference images suffice, such as the training bank.
         setting_titles: column titles of the settings in its rows, in order.
         metric_titles: column titles of its metrics, in order; those in percent end in %.
@@ -100,31 +100,31 @@ class Protocol(Settings):
 
     @property
     def max_values(self) -> int:
-        """Values that a feature map is pooled to where the user does not say."""
+        """The most values that a feature map is pooled to, by default."""
         return 9000
 
     @property
     def takes_images(self) -> bool:
-        """Whether it is given images and encoder, and `run_on_images` is called in place of `run`;
-        for protocols that look at several crops of an image."""
+        """Whether `run_on_images`, with images and encoder, is called in place of `run`; for
+        protocols that use several crops of an image."""
         return False
 
     def check(self, images: EvaluationImages) -> None:
-        """Refuses settings that the images do not allow, before features are taken.
+        """Refuses settings that the images do not allow, before features are extracted.
 
         Raises:
-            UserError: names the setting, and the images.
+            UserError: if there are any; names the setting and the images.
         """
 
     def check_cost(self, given: EncoderInput) -> None:
-        """Logs what much work will take, and refuses what does not fit, before it begins.
+        """Logs the memory and disk space that will be used, and refuses what does not fit.
 
         Raises:
-            UserError: names what is missing, and the remedy.
+            UserError: if something does not fit; names it, and the remedy.
         """
 
     def run_on_images(self, given: EncoderInput) -> list[Outcome]:
-        """Measures all layers, where `takes_images`.
+        """Measures all layers, if `takes_images` is True.
 
         Returns:
             An outcome for each layer, whose row begins with `layer` and `values`.
@@ -140,17 +140,17 @@ class Protocol(Settings):
         raise NotImplementedError
 
     def describe(self, images: EvaluationImages, rows: list[dict]) -> str:
-        """The protocol in a few words, with the settings that the rows were measured by."""
+        """A short description of the protocol, with the settings of the rows."""
         raise NotImplementedError
 
     def remarks(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
-        """Sentences on what a reader of the results must know."""
+        """Sentences that a reader of the results must know."""
         if self.needs_queries and images.same:
             return ["The images to classify are the reference images: each knows its own label."]
         return []
 
     def file_name_parts(self) -> list[str]:
-        """What tells its files from those of the default settings; empty for these."""
+        """What distinguishes its files from those of the default settings; empty for these."""
         values = flat_values(self)
         changed = {f.name for f in fields_of(self) if values[f.name] != f.default}
         return [f"{name}{hyphenated(values[name])}" for name in values if name in changed]
@@ -168,6 +168,6 @@ def distinct(rows: Iterable[dict], name: str) -> str:
 
 
 def describe_seeds(rows: list[dict]) -> str:
-    """Of how many seeds the metrics are the mean."""
+    """Over how many seeds the metrics are averaged, for a description."""
     seeds = rows[0]["seeds"]
     return f", mean (standard deviation) of {seeds} seeds" if seeds > 1 else ", one seed"

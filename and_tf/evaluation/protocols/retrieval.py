@@ -26,7 +26,7 @@ class Retrieval(Protocol):
     }
 
     def run(self, given: ProtocolInput) -> list[Outcome]:
-        """One outcome: how far ahead the images of a query's class stand."""
+        """One outcome: how high the images of a query's class are ranked."""
         from and_tf.evaluation.retrieval import retrieval
 
         row = retrieval(
@@ -41,11 +41,11 @@ class Retrieval(Protocol):
         return [Outcome(row)]
 
     def describe(self, images: EvaluationImages, rows: list[dict]) -> str:
-        """Retrieval, by which similarity."""
+        """The protocol's name and similarity."""
         return "retrieval by cosine" + (", an image does not find itself" if images.same else "")
 
     def remarks(self, images: EvaluationImages, rows: list[dict]) -> list[str]:
-        """How many images have no other of their class."""
+        """How many queries were left out because no other image has their class."""
         from and_tf.evaluation.retrieval import answerable
 
         can_answer = answerable(images.labels, images.query_labels, images.same)

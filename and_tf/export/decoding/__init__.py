@@ -1,6 +1,6 @@
-"""Image files decoded by TensorFlow's operations alone, for the SavedModel, as Pillow does it.
+"""Decodes image files as Pillow does, only with TensorFlow's operations, for the SavedModel.
 
-A graph knows no exceptions, but a data set inside of one can leave out the elements that raise one:
-so the files of a batch are decoded, and those that cannot be are told by a mask. What would give
-other pixels than `data.decode.load_square` is refused by an assertion and ends up in that mask.
+A graph cannot handle exceptions, but a data set inside it can skip the elements that raise one. So
+the files of a batch are decoded, and a mask marks those that cannot be. An image that would not get
+the pixels of `data.decode.load_square` is refused by an assertion, and so is in that mask, too.
 """

@@ -1,4 +1,4 @@
-"""BMP with and without palette, run-length encoded or not; TensorFlow's own reads few of them."""
+"""BMP with and without palette, run-length encoded or not; TensorFlow itself reads only a few."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ PLAIN, RLE8, RLE4, BITFIELDS = 0, 1, 2, 3
 FILE_HEADER = 14  # bytes; the header of the image follows
 CORE_HEADER = 12  # bytes, of OS/2
 HEADERS = [CORE_HEADER, 40, 52, 56, 64, 108, 124]
-MASKS = 54  # place of the bits of red, green, blue and alpha, 4 bytes each
+MASKS = 54  # position of the masks of red, green, blue and alpha, 4 bytes each
 
 RGB_32 = [0xFF0000, 0xFF00, 0xFF, 0]
 RGB_16 = [0x7C00, 0x3E0, 0x1F, 0]
@@ -25,7 +25,7 @@ KNOWN_MASKS = [  # those that Pillow knows
 
 
 class Header(NamedTuple):
-    """Scalar int64 tensors: pixels, bits per pixel, bytes, and places in the file."""
+    """The fields of a BMP as scalar int64 tensors, except for `is_top_down`, bool."""
 
     size: tf.Tensor
     width: tf.Tensor
@@ -39,7 +39,7 @@ class Header(NamedTuple):
 
 
 def decode_bmp(data: ByteFields) -> tf.Tensor:
-    """An image (H, W, 3) uint8, over white."""
+    """The image (H, W, 3) uint8, over white."""
     header = _read_header(data)
     image = tf.cond(
         header.bits <= 8,
@@ -63,7 +63,7 @@ def _read_header(data: ByteFields) -> Header:
     num_colors = choose(colors > 0, colors, tf.bitwise.left_shift(tf.ones_like(bits), bits % 32))
     color_bytes = choose(is_core, 3, 4)
     start = data.number(10, 4)
-    is_missing = (start == FILE_HEADER + size) & (bits <= 8)  # the palette, in where pixels start
+    is_missing = (start == FILE_HEADER + size) & (bits <= 8)  # `start` does not count the palette
     start += choose(is_missing, num_colors * color_bytes, 0)
     known = tf.reduce_any(size == HEADERS) & (start >= FILE_HEADER + size)
     with tf.control_dependencies([require(known, "a BMP of an unknown kind")]):
@@ -81,7 +81,7 @@ def _palette(data: ByteFields, header: Header) -> tf.Tensor:
 
 
 def _indices(data: ByteFields, header: Header) -> tf.Tensor:
-    """(H, W) int64, of colours."""
+    """(H, W) int64, indices of colours."""
     is_rle4 = header.compression == RLE4
     is_runs = is_rle4 | (header.compression == RLE8)
     known = tf.reduce_any(header.bits == [1, 4, 8]) & (is_runs | (header.compression == PLAIN))
@@ -108,7 +108,7 @@ def _rows(data: ByteFields, header: Header) -> tf.Tensor:
 
 
 def _colors(data: ByteFields, header: Header) -> tf.Tensor:
-    """(H, W, 3) uint8 of pixels of 16, 24 or 32 bits."""
+    """(H, W, 3) uint8, from pixels of 16, 24 or 32 bits."""
     masks = _masks(data, header)  # (4,)
     num_bytes = header.bits // 8
     rows = tf.cast(_rows(data, header)[:, : header.width * num_bytes], tf.int64)
@@ -122,7 +122,7 @@ def _colors(data: ByteFields, header: Header) -> tf.Tensor:
 
 
 def _masks(data: ByteFields, header: Header) -> tf.Tensor:
-    """(4,) int64, the bits of red, green, blue and alpha in a pixel; alpha 0 for none."""
+    """(4,) int64, the masks of red, green, blue and alpha in a pixel; 0 for no alpha."""
     found = data.number(MASKS + 4 * tf.range(4, dtype=tf.int64), 4)
     has_alpha = (header.size >= 56) & (header.bits == 32)
     found = tf.concat([found[:3], choose(has_alpha, found[3:], 0)], axis=0)

@@ -1,7 +1,7 @@
-"""The run-length codes of BMP, all at once: a loop over codes would be slow in a graph.
+"""Decodes the run-length codes of BMP all at once: a loop over codes would be slow in a graph.
 
-A code is a pair of bytes: a run of one colour, or 0 and the end of a line (0), of the image (1), a
-jump (2; right and up follow), or a number of colours that follow one by one.
+A code is a pair of bytes: the length and colour of a run, or 0 and then the end of a line (0), the
+end of the image (1), a jump (2; right and up follow), or a number of colours that follow.
 """
 
 import tensorflow as tf
@@ -12,12 +12,12 @@ from and_tf.export.decoding.byte_fields import choose, require
 def decode_runs(
     values: tf.Tensor, height: tf.Tensor, width: tf.Tensor, is_rle4: tf.Tensor
 ) -> tf.Tensor:
-    """Indices of colours (H, W) int64, 0 where the codes jump over pixels.
+    """Indices of colours (H, W) int64, 0 where the codes skip pixels.
 
     Args:
         values: (n,) uint8, the codes.
         height, width: scalar int64, pixels.
-        is_rle4: scalar bool, two colours in a byte.
+        is_rle4: scalar bool, whether a byte holds two colours.
     """
     values = tf.cast(values, tf.int64)
     pairs = tf.reshape(values[: tf.size(values) // 2 * 2], (-1, 2))  # (pairs, 2)
@@ -49,10 +49,10 @@ def decode_runs(
 
 
 def _codes(pairs: tf.Tensor, is_rle4: tf.Tensor) -> tf.Tensor:
-    """Which pairs are codes, before the end of the image: (codes,) int64, rising.
+    """Which pairs are codes, before the end of the image: (codes,) int64, ascending.
 
-    Each pair tells where the next code would stand if it were a code itself; those that are follow
-    from the first one by steps of 1, 2, 4, ... codes.
+    Each pair determines where the next code would be if it were a code itself. The actual codes are
+    reached from the first one in steps of 1, 2, 4, ... codes.
     """
     first, second = tf.unstack(pairs, axis=1)
     count = tf.size(first, tf.int64)
@@ -82,7 +82,7 @@ def _codes(pairs: tf.Tensor, is_rle4: tf.Tensor) -> tf.Tensor:
 
 
 def _starts(advances: tf.Tensor, is_line_end: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    """The pixel at which each code starts, lines one behind the other: (codes,) int64."""
+    """The pixel at which each code starts, counted line after line: (codes,) int64."""
     line = tf.cumsum(tf.cast(is_line_end, tf.int64), exclusive=True)  # (codes,)
     in_line = tf.math.segment_sum(advances, line)  # (lines,)
     rows = tf.cumsum((in_line + width - 1) // width, exclusive=True)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 class ByteFields:
-    """The bytes of a file, to read numbers from; those beyond its end are 0.
+    """The bytes of a file, from which numbers are read; bytes beyond its end are 0.
 
     Args:
         encoded: scalar string tensor.
@@ -30,7 +30,7 @@ class ByteFields:
         return tf.reduce_sum(found * choose(big_endian, factors[::-1], factors), axis=-1)
 
     def holds(self, position: tf.Tensor | int, expected: bytes) -> tf.Tensor:
-        """Whether these bytes stand at a position: scalar bool."""
+        """Whether the file has these bytes at a position: scalar bool."""
         position = tf.minimum(tf.cast(position, tf.int64), self.size)
         return tf.strings.substr(self.encoded, position, len(expected)) == expected
 
@@ -43,7 +43,7 @@ class ByteFields:
         """Walks from chunk to chunk up to one that is wanted.
 
         Returns:
-            Its position, scalar int64; the number of bytes, or more, if there is none.
+            Its position, scalar int64; at least the number of bytes if there is none.
         """
         return tf.while_loop(
             lambda position: (position < self.size) & ~is_wanted(position),
@@ -59,11 +59,11 @@ def choose(condition: tf.Tensor, chosen: tf.Tensor | int, other: tf.Tensor | int
 
 
 def part(encoded: tf.Tensor, start: tf.Tensor | int, end: tf.Tensor | int) -> tf.Tensor:
-    """The bytes from `start` to before `end`."""
+    """The bytes from `start` up to, but not including, `end`."""
     start, end = tf.cast(start, tf.int64), tf.cast(end, tf.int64)
     return tf.strings.substr(encoded, start, tf.maximum(end - start, 0))
 
 
 def require(condition: tf.Tensor, message: str) -> tf.Operation:
-    """Raises an error unless a condition holds, when the returned operation runs."""
+    """An operation that raises an error when it runs, unless a condition holds."""
     return tf.debugging.Assert(condition, [message])

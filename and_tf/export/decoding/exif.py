@@ -1,16 +1,16 @@
-"""The orientation of a photo, from its EXIF or XMP metadata, and what it does to the pixels."""
+"""The orientation of a photo, from its EXIF or XMP metadata, and its effect on the pixels."""
 
 import tensorflow as tf
 
 from and_tf.export.decoding.byte_fields import ByteFields, choose
 
 ORIENTATION = 0x0112
-MAX_ENTRIES = 4096  # of a directory; corrupt metadata may tell any number
+MAX_ENTRIES = 4096  # of a directory; corrupt metadata may claim any number
 TAGGED = "tiff:Orientation"  # in XMP; ="6" or >6< follows
 
 
 def jpeg_orientation(data: ByteFields) -> tf.Tensor:
-    """Of a JPEG: scalar int64, 1 if nothing tells it."""
+    """Orientation of a JPEG: scalar int64, 0 if there is none."""
 
     def is_wanted(position):
         return data.holds(position, b"\xff\xe1") & data.holds(position + 4, b"Exif\0\0")
@@ -25,12 +25,12 @@ def jpeg_orientation(data: ByteFields) -> tf.Tensor:
 
 
 def png_orientation(data: ByteFields) -> tf.Tensor:
-    """Of a PNG: scalar int64, 1 if nothing tells it."""
+    """Orientation of a PNG: scalar int64, 0 if there is none."""
     return _orientation(data, find_png_chunk(data, b"eXIf") + 8)
 
 
 def find_png_chunk(data: ByteFields, name: bytes) -> tf.Tensor:
-    """Where a chunk of a PNG starts, scalar int64; beyond the end if there is none."""
+    """Position of a chunk of a PNG, scalar int64; beyond the end if there is none."""
     return data.find(
         8,
         lambda position: data.holds(position + 4, name),
@@ -39,7 +39,7 @@ def find_png_chunk(data: ByteFields, name: bytes) -> tf.Tensor:
 
 
 def webp_orientation(data: ByteFields) -> tf.Tensor:
-    """Of a WebP: scalar int64, 1 if nothing tells it."""
+    """Orientation of a WebP: scalar int64, 0 if there is none."""
 
     def next_position(position):
         size = data.number(position + 4, 4)
@@ -50,7 +50,7 @@ def webp_orientation(data: ByteFields) -> tf.Tensor:
 
 
 def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """An image (H, W, C) turned and mirrored as one of the orientations 1 to 8 tells."""
+    """Rotates and mirrors an image (H, W, C) by an orientation; unchanged unless in 2..8."""
 
     def one_of(*orientations):
         return tf.reduce_any(orientation == tf.constant(orientations, tf.int64))
@@ -61,7 +61,7 @@ def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 
 def _orientation(data: ByteFields, start: tf.Tensor) -> tf.Tensor:
-    """Of the TIFF header at `start`, behind "Exif" or not, else of XMP."""
+    """The orientation in the TIFF header at `start`, with or without "Exif" before, else in XMP."""
     start = choose(data.holds(start, b"Exif\0\0"), start + 6, start)
     big_endian = data.holds(start, b"MM")
     is_tiff = big_endian | data.holds(start, b"II")

@@ -1,6 +1,7 @@
 """GIF: the first frame.
 
-TensorFlow's decoder shows transparent pixels black: their colour is made white in the file's table.
+TensorFlow's decoder makes transparent pixels black, so their colour is replaced by white in the
+file's colour table.
 """
 
 import tensorflow as tf
@@ -32,14 +33,14 @@ def decode_gif(data: ByteFields) -> tf.Tensor:
         tf.where(is_transparent & ~has_table, _with_white(tables, color - HEADER), tables),
         tf.where(is_transparent & has_table, _with_white(frame, color - image), frame),
     ]
-    # Without the control block, the frame has no transparent pixels; with no others, no animation.
+    # Without the control block there are no transparent pixels; without others, no animation.
     still = tf.strings.join([head, *changed, b";"])
     with tf.control_dependencies([require(covers, "a first frame smaller than its canvas")]):
         return tf.io.decode_gif(still)[0]
 
 
 def _first_frame(data: ByteFields) -> tuple[tf.Tensor, tf.Tensor]:
-    """Positions of the last control block before the first image, 0 if none, and of the image."""
+    """Positions of the last control block before the first image (0 if none), and of the image."""
 
     def step(control, position):
         control = choose(data.holds(position, b"\x21\xf9"), position, control)
@@ -64,7 +65,7 @@ def _table_bytes(flags: tf.Tensor) -> tf.Tensor:
 
 
 def _end_of_blocks(data: ByteFields, start: tf.Tensor) -> tf.Tensor:
-    """Position behind the empty block that ends a chain of blocks."""
+    """Position after the empty block that ends a chain of blocks."""
     return 1 + data.find(
         start,
         lambda position: data.number(position) == 0,
@@ -73,7 +74,7 @@ def _end_of_blocks(data: ByteFields, start: tf.Tensor) -> tf.Tensor:
 
 
 def _with_white(encoded: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-    """The bytes with white at a position, which may lie outside where the result is not used."""
+    """The bytes with white at a position, which may be out of range if the result is not used."""
     length = tf.cast(tf.strings.length(encoded), tf.int64)
     position = tf.clip_by_value(position, 0, length)
     behind = part(encoded, tf.minimum(position + 3, length), length)

@@ -1,4 +1,4 @@
-"""JPEG, decoded smaller where a small image is asked for, as Pillow's `draft` does."""
+"""JPEG, decoded smaller if a small image is needed, as Pillow's `draft` does."""
 
 import functools
 

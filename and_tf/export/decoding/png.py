@@ -6,7 +6,7 @@ from and_tf.export.decoding.byte_fields import ByteFields
 from and_tf.export.decoding.exif import find_png_chunk, png_orientation, upright
 from and_tf.export.decoding.transparency import over_white
 
-BIT_DEPTH, COLOR_TYPE = 24, 25  # places of these bytes
+BIT_DEPTH, COLOR_TYPE = 24, 25  # positions of these bytes
 GREY, ALPHA_FROM = 0, 4  # colour types; those from 4 on have an alpha channel
 
 
@@ -20,14 +20,14 @@ def decode_png(data: ByteFields) -> tf.Tensor:
 
 def _decode_16_bits(data: ByteFields) -> tf.Tensor:
     values = tf.cast(tf.io.decode_png(data.encoded, channels=4, dtype=tf.uint16), tf.int32)
-    # Pillow scales grey values and takes the upper byte of others.
+    # Pillow scales grey values, but takes the upper byte of others.
     is_grey = data.number(COLOR_TYPE) == GREY
     return over_white(tf.where(is_grey, (values + 128) // 257, values // 256))
 
 
 def _decode_8_bits(data: ByteFields) -> tf.Tensor:
-    # Not always 4 channels: without transparency TensorFlow fills alpha with 1 or 15, not 255,
-    # where pixels have fewer than 8 bits.
+    # Not always 4 channels: without transparency TensorFlow fills alpha with 1 or 15, not 255, if
+    # pixels have fewer than 8 bits.
     has_alpha = (data.number(COLOR_TYPE) >= ALPHA_FROM) | (
         find_png_chunk(data, b"tRNS") < data.size
     )

@@ -15,15 +15,15 @@ from and_tf.export.preprocessing import resize_and_crop
 
 
 def decode_squares(encoded: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes, in threads, what can be decoded.
+    """Decodes the files that can be decoded, in threads.
 
     Args:
         encoded: (B,) string tensor, the bytes of image files.
         side: of the result in pixels.
 
     Returns:
-        (B, side, side, 3) uint8, zeros where the file cannot be decoded, and (B,) bool, whether it
-        was.
+        (B, side, side, 3) uint8, zeros where a file cannot be decoded, and (B,) bool, which files
+        were decoded.
     """
     count = tf.size(encoded, tf.int64)
     decode = _traced_decode_square(side)
@@ -31,7 +31,7 @@ def decode_squares(encoded: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]
     found = files.map(
         lambda row, file: (row, decode(file)), num_parallel_calls=tf.data.AUTOTUNE
     ).ignore_errors()
-    # A row below the last, so that there is one if nothing can be decoded.
+    # One more row, so that there is at least one if nothing can be decoded.
     below = tf.data.Dataset.from_tensors((count, tf.zeros((side, side, 3), tf.uint8)))
     rows, squares = found.concatenate(below).batch(count + 1).get_single_element()
     places = tf.scatter_nd(rows[:, None], tf.range(1, tf.size(rows) + 1), [count + 1])[:count]
@@ -42,17 +42,17 @@ def decode_squares(encoded: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]
 
 @functools.cache
 def _traced_decode_square(side: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    """`decode_square` as a graph that every export shares: tracing it takes a second."""
+    """`decode_square` as a graph that all exports share, because tracing it takes a second."""
     with tf.init_scope():
         decode = tf.function(functools.partial(decode_square, side=side), autograph=False)
         return decode.get_concrete_function(tf.TensorSpec((), tf.string, name="encoded"))
 
 
 def decode_square(encoded: tf.Tensor, side: int) -> tf.Tensor:
-    """One file as `data.decode.load_square` gives it, within 2 of 255.
+    """Decodes one file as `data.decode.load_square` does, within 2 of 255.
 
     Raises:
-        InvalidArgumentError: when it runs on what cannot be decoded, or would get other pixels.
+        InvalidArgumentError: when it runs on a file that cannot be decoded, or not to these pixels.
     """
     data = ByteFields(encoded)
     kinds = {

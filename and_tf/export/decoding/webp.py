@@ -1,7 +1,7 @@
-"""WebP, of an animation the first frame.
+"""WebP; of an animation, the first frame.
 
-TensorFlow's decoder overruns its buffer on animations without transparency, so that it is given
-still images alone: the first frame becomes one.
+TensorFlow's decoder overruns its buffer on animations without transparency, so it is given only
+still images, into which a first frame is converted.
 """
 
 import tensorflow as tf
@@ -30,7 +30,7 @@ def _still(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _first_frame(data: ByteFields) -> tf.Tensor:
-    """(H, W, 4) uint8, in its place on the canvas, which is transparent."""
+    """(H, W, 4) uint8, the first frame in its place on the transparent canvas."""
     width, height = 1 + data.number(24, 3), 1 + data.number(27, 3)
     frame = data.find(
         12,
@@ -46,7 +46,7 @@ def _first_frame(data: ByteFields) -> tf.Tensor:
 
 
 def _as_still(data: ByteFields, frame: tf.Tensor) -> tf.Tensor:
-    """The bytes of a still image that holds the chunks of a frame."""
+    """The bytes of a still image made of the chunks of a frame."""
     chunks = frame + FRAME_HEADER
     end = frame + 8 + data.number(frame + 4, 4)
     size = part(data.encoded, frame + 14, frame + 20)  # of the frame; the canvas may be larger
