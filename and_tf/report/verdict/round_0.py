@@ -16,6 +16,7 @@ from and_tf.report.verdict.thresholds import (
     RANK_RISE,
     SURE,
 )
+from and_tf.settings import flat_values
 
 TITLES = {"knn_top1": "kNN", "knn_top1_train": "kNN among the training images"}
 
@@ -63,7 +64,7 @@ def _losses(record: Record) -> Points:
     It falls with the rate, so only epochs of one rate are compared; empty if there are few, or if
     part of the loss is an entropy whose weight changes within the round.
     """
-    if record.settings.method.options.entropy_weight:
+    if flat_values(record.settings.method).get("entropy_weight"):
         return []
     length = record.plan.start_of(1)
     epochs = [e for e in record.epochs if e["round"] == 0 and e["epoch"] > LAST_PART * length]
