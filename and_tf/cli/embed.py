@@ -81,9 +81,9 @@ def _move_commands(values: dict[str, Any]) -> list[Command]:
     given = shlex.join([_written(name, value) for name, value in moved.items()])
     return [
         Command(
-            "To move all but the ones to keep to a folder of their own: this lists what would go "
-            "where, and the same without --dry_run moves it. The log that it writes there takes "
-            "all of it back (--undo_moves).",
+            "To move all but the ones to keep to a separate folder: this lists what would be moved "
+            "where; the same command without --dry_run moves the files and writes a log there, "
+            "with which --undo_moves moves them back.",
             f"{command('embed')} {given} --dry_run",
             section="duplicates",
         )

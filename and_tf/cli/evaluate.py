@@ -21,7 +21,7 @@ def flags() -> Flags:
     """The flags of evaluate.py."""
     return Flags(
         "evaluate.py",
-        "Measures what the features of a run are worth on held-out images.",
+        "Measures how good the features of a run are on held-out images.",
         (
             "python evaluate.py --workdir=runs/digits",
             "python evaluate.py --classifier=linear --layer=conv4",

@@ -58,7 +58,7 @@ class Flags:
         self.values = flags.FlagValues()
         flags.DEFINE_boolean("help", False, "Show this help.", flag_values=self.values)
         flags.DEFINE_string(
-            "flagfile", "", "Read flags from this file, one a line.", flag_values=self.values
+            "flagfile", "", "Read flags from this file, one per line.", flag_values=self.values
         )
         for field in self.fields.values():
             _define(field, self.values)
@@ -95,7 +95,7 @@ class Flags:
             raise UserError(" ".join(str(error).split())) from error
         except UnicodeDecodeError as error:
             raise UserError(
-                f"{_flagfiles(argv)} is not text: name a file with one flag a line."
+                f"{_flagfiles(argv)} is not text: name a file with one flag per line."
             ) from error
         if rest:
             raise UserError(f"unexpected argument {rest[0]!r}: flags are written --name=value")
@@ -152,10 +152,10 @@ class Flags:
         lines += ["", "Also:"]
         if self.has_cards:
             lines += ["  --config=NAME|FILE|list"]
-            lines += ["      Read flags from a card that comes with the program; flags after it"]
-            lines += ["      win. list: print the cards."]
+            lines += ["      Read flags from a card that comes with the program; later flags"]
+            lines += ["      take precedence. list: print the cards."]
         lines += ["  --flagfile=FILE"]
-        lines += ["      Read flags from a file, one a line; flags after it win."]
+        lines += ["      Read flags from a file, one per line; later flags take precedence."]
         lines += ["  --version", "      Print the version."]
         return "\n".join(lines)
 

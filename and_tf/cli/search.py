@@ -13,7 +13,7 @@ def flags() -> Flags:
     """The flags of search.py."""
     return Flags(
         "search.py",
-        "Finds the photos of a table that are like a given one.",
+        "Finds the photos in a table that are similar to a given one.",
         (
             "python search.py --query=a.jpg",
             "python search.py --index=features.parquet --query=holiday/beach.jpg --nearest=50",

@@ -39,7 +39,8 @@ class _Dropping(io.FileIO):
         self.is_told = True
         name = "standard output" if self.other == 2 else "messages"
         text = (
-            f"Warning: {name} cannot be written ({error.strerror}), and what is lost stays lost.\n"
+            f"Warning: {name} cannot be written ({error.strerror}); what is lost cannot be "
+            "recovered.\n"
         )
         with contextlib.suppress(OSError):
             os.write(self.other, text.encode())

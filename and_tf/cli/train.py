@@ -29,7 +29,7 @@ def flags() -> Flags:
     """The flags of train.py."""
     return Flags(
         "train.py",
-        "Learns image features: without labels, or from labels to compare with.",
+        "Learns image features without labels, or from labels for comparison.",
         (
             "python train.py --config=folder --data=PHOTOS",
             "python train.py --config=digits",
@@ -74,8 +74,8 @@ def _warn_of_epochs(plan: RoundPlan, left_out: dict[str, Any]) -> None:
     asked = build(RoundPlan, flat_values(plan) | left_out).total_epochs
     if asked != plan.total_epochs:
         logger.warning(
-            "all epochs are one round, %s of them; by the plan of the file they would be %s: for "
-            "as many pass %s.",
+            "training is one round of %s epochs, but the plan of the file has %s: to train for as "
+            "many, pass %s.",
             f"{plan.total_epochs:,}", f"{asked:,}", Argument("epochs_per_round", asked),
         )  # fmt: skip
 

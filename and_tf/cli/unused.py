@@ -27,7 +27,7 @@ def without_unused(
     left_out = [name for name in unused if name in flags.from_files]
     if left_out:
         logger.warning(
-            f"%s has no use for {', '.join(['%s'] * len(left_out))}, set in a card or flagfile.",
+            f"%s does not use {', '.join(['%s'] * len(left_out))}, set in a card or flagfile.",
             choice,
             *(Argument(name, values[name]) for name in left_out),
         )

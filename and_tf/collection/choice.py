@@ -38,7 +38,7 @@ def choose_model(model: str, images: Path, skip_broken: bool = True, may_train: 
         return _chosen(run)
     if names := cached_applications():
         logger.info(
-            "Pretrained weights of %s are in Keras' cache and embed the photos; choose others by "
+            "Pretrained weights of %s are in Keras' cache and embed the photos; choose others with "
             "%s.", names[0], Argument("model"),
         )  # fmt: skip
         return names[0]

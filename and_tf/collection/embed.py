@@ -108,7 +108,7 @@ def _with_model(settings: EmbedSettings) -> EmbedSettings:
     if chosen.model and chosen.init and chosen.model != chosen.init:
         raise UserError(
             Argument("model", chosen.model), " and ", Argument("init", chosen.init),
-            " name an encoder each: leave one of them out.",
+            " each name an encoder: leave one of them out.",
         )  # fmt: skip
     chosen = dataclasses.replace(chosen, model=chosen.model or chosen.init, init="")
     origin = recorded_origin(expanded(chosen.output)) if chosen.update else None
@@ -130,8 +130,8 @@ def embed_images(settings: EmbedSettings, source: Source) -> Collection:
     files = files_of(source)
     if chosen.update and files is None:
         logger.warning(
-            "%s has no effect: these images are no files, so that it cannot be seen which have "
-            "changed. All are embedded.", Argument("update", True),
+            "%s has no effect: these images are not files, so it is unknown which have changed. "
+            "All are embedded.", Argument("update", True),
         )  # fmt: skip
     if chosen.update and files is not None:
         table = expanded(chosen.output)
@@ -255,8 +255,8 @@ def _open_list(file: Path, chosen: CollectionSettings) -> EncodedSource:
     for name in source.names or []:
         if os.path.isabs(name) or ".." in name.split("/"):
             raise UserError(
-                Argument("images", f"list:{file}"), f" names {name}, which lies outside of "
-                f"{file.parent}: put the list into a folder around all of its images.",
+                Argument("images", f"list:{file}"), f" names {name}, which is outside "
+                f"{file.parent}: put the list into a folder that contains all its images.",
             )  # fmt: skip
     return source
 

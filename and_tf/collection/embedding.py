@@ -85,7 +85,7 @@ def _encoder(encoder: Any, layer: str) -> ExportedEncoder:
     if isinstance(encoder, ExportedEncoder):
         if layer != AUTO_LAYER:
             raise UserError(
-                Argument("layer", layer), " cannot be taken of an export: leave it out, or pass "
+                Argument("layer", layer), " cannot be taken from an export: leave it out, or pass "
                 "the run or the keras.Model.",
             )  # fmt: skip
         return encoder
@@ -98,8 +98,8 @@ def _for_square_images(encoder: keras.Model) -> keras.Model:
     shape = tuple(encoder.input_shape)
     if len(shape) != 4 or shape[1] is None or shape[1] != shape[2] or shape[3] != 3:
         raise UserError(
-            Argument("encoder"), f" takes images of shape {shape[1:]}, and must take (side, side, "
-            "3) of a fixed side: put keras.Input((side, side, 3)) before it.",
+            Argument("encoder"), f" takes images of shape {shape[1:]}, but must take (side, side, "
+            "3) with a fixed side: put keras.Input((side, side, 3)) before it.",
         )  # fmt: skip
     return encoder
 
@@ -124,7 +124,9 @@ def _source(images: Any, size: int, skip_broken: bool) -> Source:
 def _file_source(paths: list[Path]) -> EncodedSource:
     for path in paths:
         if not path.is_file():
-            raise NotFound(f"{path} does not exist or is no file: name image files, or one folder.")
+            raise NotFound(
+                f"{path} does not exist or is not a file: name image files, or one folder."
+            )
     names = [str(path) for path in paths]
     sizes = np.array([path.stat().st_size for path in paths], np.int64)
     return EncodedSource(names, f"{len(paths):,} files", names=names, sizes=sizes)

@@ -41,12 +41,13 @@ def open_encoder(
         return in_memory(pooled_features(load_encoder(path, checkpoint), layer), str(path))
     if checkpoint != "last":
         raise UserError(
-            Argument("checkpoint", checkpoint), f" is of a run, and {path} is none: leave it out."
+            Argument("checkpoint", checkpoint),
+            f" is for runs, and {path} is not one: leave it out.",
         )
     if layer != AUTO_LAYER:
         raise UserError(
-            Argument("layer", layer), f" is of a run or of a .keras file, and {path} gives what it "
-            "was exported for: leave it out, or export the run with that layer.",
+            Argument("layer", layer), f" is for runs and .keras files, and the layer of {path} was "
+            "chosen at export: leave it out, or export the run with that layer.",
         )  # fmt: skip
     return load_exported(path, trust_model)
 
@@ -84,5 +85,5 @@ def check_finite(embeddings: np.ndarray, encoder: ExportedEncoder) -> None:
     if not np.isfinite(embeddings).all():
         raise BrokenFile(
             f"{encoder.name} gives NaN embeddings: it is corrupt, or its training diverged. Export "
-            "it anew, or choose another encoder."
+            "it again, or choose another encoder."
         )

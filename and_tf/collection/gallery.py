@@ -25,7 +25,7 @@ def check_gallery(path: Path, images: Path) -> None:
     folder = Path(os.path.realpath(path.absolute().parent))
     if path.is_file() and folder.is_relative_to(os.path.realpath(images)) and not _is_ours(path):
         raise UserError(
-            Argument("gallery", str(path)), f" is an image in {images}, and no gallery that this "
+            Argument("gallery", str(path)), f" is an image in {images}, not a gallery that this "
             "program wrote: give another name, or remove it.",
         )  # fmt: skip
 
@@ -54,4 +54,4 @@ def save_gallery(path: Path, source: Source, indices: np.ndarray, rows: int, see
     order = np.concatenate([shown[:, None], nearest], axis=1)  # (rows, 1 + m)
     picture = grid(source.load(order.ravel(), TILE_SIDE), columns=order.shape[1])
     replace_file(path, png(picture, SOFTWARE))
-    print(f"{len(shown)} images, each before its {nearest.shape[1]} nearest: {path}")
+    print(f"{len(shown)} images, each followed by its {nearest.shape[1]} nearest: {path}")

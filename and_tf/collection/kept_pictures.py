@@ -99,7 +99,7 @@ def write_kept(
     try:
         replace_by(path, write)
     except OSError as error:  # such as a full disk
-        logger.warning("%s cannot be written (%s): an update will measure all.", path, error)
+        logger.warning("%s cannot be written (%s): an update will measure all photos.", path, error)
 
 
 def read_kept(path: Path, names: Sequence[str], files: Files | None) -> KeptPictures | None:

@@ -102,7 +102,7 @@ def encoder_of(
     if not (place := model or (origin.model if origin else "")):
         raise UserError(
             f"{table} was written by an earlier version and does not say which encoder made it: "
-            "name it by ", Argument("model"), ", or embed the photos anew.",
+            "name it with ", Argument("model"), ", or embed the photos again.",
         )  # fmt: skip
     try:
         if origin:
@@ -113,7 +113,7 @@ def encoder_of(
     except NotFound as error:
         raise NotFound(
             f"{table} was made by the encoder {place}, which is not there (", *error.parts,
-            "): name where it lies now by ", Argument("model"), ", or embed the photos anew.",
+            "): say where it is now with ", Argument("model"), ", or embed the photos again.",
         ) from error  # fmt: skip
     if encoder.embedding_dim != width:
         raise _other_encoder(table, origin, f"gives {encoder.embedding_dim} values, not {width}")
@@ -145,7 +145,7 @@ def check_same(
     difference = float(np.abs(now.ravel() - before).max())
     if not difference <= tolerance:
         raise _other_encoder(
-            table, origin, f"embeds a test image otherwise, by up to {difference:.2g} a value"
+            table, origin, f"embeds a test image differently, by up to {difference:.2g} per value"
         )
     return difference == 0
 
@@ -154,7 +154,7 @@ def _other_encoder(table: Path, origin: Origin | None, reason: str) -> UserError
     maker = "another encoder" if origin is None else f"another encoder, {origin.model}"
     layer = f" (layer {origin.layer})" if origin and origin.layer else ""
     return UserError(
-        f"{table} was made by {maker}{layer}: this one {reason}, so that their vectors cannot be "
-        "compared. Name that encoder by ", Argument("model"),
-        ", or embed all photos anew with this one.",
+        f"{table} was made by {maker}{layer}: this one {reason}, so their vectors cannot be "
+        "compared. Name that encoder with ", Argument("model"),
+        ", or embed all photos again with this one.",
     )  # fmt: skip

@@ -118,7 +118,7 @@ def refuse_training(folder: Path, skip_broken: bool = True, root: Path = Path("r
         f"No encoder knows the photos in {folder} yet, and a dry run trains none. Without ",
         Argument("dry_run", True), f" a small one would be trained first, in {plan.run.path}: "
         f"{plan.describe()}. Embed the photos first, without ", Argument("move_duplicates_to"),
-        ", or name pretrained weights by ", Argument("model", "WEIGHTS"), ".",
+        ", or name pretrained weights with ", Argument("model", "WEIGHTS"), ".",
     )  # fmt: skip
 
 

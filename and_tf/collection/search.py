@@ -81,7 +81,7 @@ def _wants_index(num_rows: int, search: str) -> bool:
     if search == "exact" or (search == "auto" and num_rows < ROWS_FOR_AN_INDEX):
         return False
     if search == "auto" and importlib.util.find_spec("faiss") is None:
-        logger.info("Searches of so many rows are faster with faiss: pip install faiss-cpu")
+        logger.info("Searching this many rows is faster with faiss: pip install faiss-cpu")
         return False
     return True
 

@@ -13,10 +13,10 @@ class SearchSettings(Settings):
 
     index: str = setting("features.parquet", "Table of embeddings, as embed.py writes it.")
     query: str = setting(
-        "", "Image, folder of images, or path of an image as the table has it, to find others like."
+        "", "Image to find similar ones to: a file, a folder of images, or a path in the table."
     )
     nearest: int = setting(12, "Images to find for each.", at_least(1))
-    model: str = setting("", "Where the encoder that made the table lies now, if it was moved.")
+    model: str = setting("", "Where the encoder that made the table is now, if it was moved.")
     trust_model: bool = setting(
         False,
         "Open a SavedModel, which is a program, though its files are not those that export.py "
@@ -25,6 +25,6 @@ class SearchSettings(Settings):
     page: str = setting("search.html", "Page to write with the images found.")
     search: str = setting(
         "auto",
-        "Exact, or by a faiss index kept beside the table; auto takes that from 200,000 images on.",
+        "Exact, or with a faiss index kept next to the table; auto uses it from 200,000 images on.",
         choices=SEARCHES,
     )

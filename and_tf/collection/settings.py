@@ -36,7 +36,7 @@ class CollectionSettings(Settings):
     init: str = setting(
         "", "The same as model, by the name that pretrained weights have in training."
     )
-    checkpoint: str = setting("last", "Of a run: last, best or round_N.")
+    checkpoint: str = setting("last", "Checkpoint of a run: last, best or round_N.")
     layer: str = setting(AUTO_LAYER, LAYER_HELP)
     trust_model: bool = setting(
         False,
@@ -49,7 +49,8 @@ class CollectionSettings(Settings):
     )
     neighbours: int | None = setting(
         None,
-        f"Nearest images of each in the table; by default {NEIGHBOURS}, or all of fewer; 0: none.",
+        f"Nearest images of each image in the table; by default {NEIGHBOURS}, or all if there are "
+        "fewer; 0: none.",
         at_least(0),
     )
     batch_size: int = setting(64, "Images embedded at once.", at_least(1))
@@ -91,12 +92,12 @@ class DuplicateSettings(Settings):
 
     duplicate_similarity: float = setting(
         0.0,
-        "Cosine from which on two images are near-duplicates by the encoder alone. 0: the encoder "
-        "proposes pairs by a threshold from the folder itself, and their pixels decide.",
+        "Lowest cosine at which two images are near-duplicates, by the encoder alone. 0: the "
+        "encoder proposes pairs above a threshold that suits the folder, and their pixels decide.",
         between(0, 1),
     )
     move_duplicates_to: str = setting(
-        "", "Move all images of a group but the one to keep to this folder, with a log."
+        "", "Move all images of a group except the one to keep to this folder, with a log."
     )
     dry_run: bool = setting(False, "Only print what would be moved; nothing is written.")
     undo_moves: str = setting("", "Log of moves: move those images back, and nothing else.")
@@ -105,7 +106,7 @@ class DuplicateSettings(Settings):
         super().__post_init__()
         if self.dry_run and not (self.move_duplicates_to or self.undo_moves):
             raise SettingError(
-                Argument("dry_run", True), " only prints moves, and none are asked for: add ",
+                Argument("dry_run", True), " only prints moves, and none are requested: add ",
                 Argument("move_duplicates_to", "FOLDER"), ", or leave it out.",
             )  # fmt: skip
         if self.move_duplicates_to and self.duplicate_similarity > 0:
@@ -122,13 +123,13 @@ class ClusterSettings(Settings):
     """Clusters."""
 
     clusters: str = setting(
-        "0", "Add the number of a k-means cluster: of so many clusters, or auto to choose how many."
+        "0", "Add the number of each image's k-means cluster: how many clusters, or auto to choose."
     )
     copy_clusters_to: str = setting(
         "", "Copy the images of each cluster into a sub-folder of this folder, an empty or new one."
     )
     link_clusters: bool = setting(
-        False, "Make hard links instead of these copies: they take no room on the same disk."
+        False, "Make hard links instead of these copies: on the same disk they take no space."
     )
 
     def __post_init__(self):
@@ -146,7 +147,7 @@ class ClusterSettings(Settings):
             )  # fmt: skip
         if self.link_clusters and not self.copy_clusters_to:
             raise SettingError(
-                Argument("link_clusters", True), " makes links in a folder: name it by ",
+                Argument("link_clusters", True), " makes links in a folder: name it with ",
                 Argument("copy_clusters_to", "FOLDER"), ", or leave this out.",
             )  # fmt: skip
 
@@ -166,9 +167,9 @@ class PageSettings(Settings):
     """Page and pictures."""
 
     page: str = setting(
-        "", "Page (.html) of what was found; by default beside the table, none to leave it out."
+        "", "Page (.html) of what was found; by default next to the table; none to leave it out."
     )
-    gallery: str = setting("", "Picture (.png) of a few images beside their nearest.")
+    gallery: str = setting("", "Picture (.png) of a few images and their nearest.")
     gallery_rows: int = setting(5, "Images in the gallery.", at_least(1))
 
 

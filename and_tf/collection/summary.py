@@ -83,14 +83,14 @@ def _duplicate_lines(collection: Collection, found: Duplicates, listed: Path) ->
         shown = ", ".join(others[:2]) + (f" and {len(others) - 2} more" if len(others) > 2 else "")
         yield f"  keep {collection.names[group.keep]}, not {shown} ({group.reason})"
     if found.warning:
-        yield f"  Mind: {found.warning}"
+        yield f"  Note: {found.warning}"
 
 
 def _outlier_lines(collection: Collection, found: Outliers) -> Iterator[str]:
     count = int(found.is_outlier.sum())
     what = "image is" if count == 1 else "images are"
     yield (
-        f"Outliers: {count:,} {what} unlike the others, by the distance to the neighbour number "
+        f"Outliers: {count:,} {what} unlike the others, by the distance to neighbour number "
         f"{found.k}"
     )
     for row in np.argsort(-found.scores, kind="stable")[: min(SHOWN, count)]:
@@ -100,7 +100,7 @@ def _outlier_lines(collection: Collection, found: Outliers) -> Iterator[str]:
 def _quality_lines(collection: Collection, found: Quality) -> Iterator[str]:
     counts = {name: int(flag.sum()) for name, flag in found.flags.items()}
     some = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count]
-    yield f"Quality: {', '.join(some) if some else 'nothing to remark'}"
+    yield f"Quality: {', '.join(some) if some else 'nothing remarkable'}"
     for name in found.flags:
         if rows := by_severity(found, name).tolist():
             shown = ", ".join(collection.names[row] for row in rows[:NAMED])

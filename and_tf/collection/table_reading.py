@@ -80,7 +80,7 @@ def read_table(
 def fault_of_table(table: Table) -> str:
     """What is wrong with the arrays of a table, as text; empty if nothing is."""
     if not all(isinstance(name, str) for name in table.paths):
-        return "path holds other things than texts"
+        return "path holds values that are not text"
     found, count = table.embeddings, len(table)
     if not count:
         return "it names no image"
@@ -115,7 +115,7 @@ def _read_parquet(path: Path, columns: Sequence[str], with_embeddings: bool) -> 
     if with_embeddings:
         rows = found["embedding"].combine_chunks()
         if not pa.types.is_fixed_size_list(rows.type) or rows.null_count:
-            raise ValueError(f"embedding holds {rows.type}, not as many numbers of each image")
+            raise ValueError(f"embedding holds {rows.type}, not equally many numbers per image")
         flat = rows.flatten().to_numpy(zero_copy_only=True)  # (N * D,)
         embeddings = flat.reshape(-1, rows.type.list_size)
     return Table(
@@ -186,6 +186,6 @@ def _broken(path: Path, error: Exception) -> BrokenFile:
     lines = str(error).strip().splitlines()
     reason = lines[0].rstrip(".")[:200] if lines else type(error).__name__
     return BrokenFile(
-        f"{path} cannot be read as a table of embeddings ({reason}): it is corrupt or of another "
-        "program; embed the photos anew."
+        f"{path} cannot be read as a table of embeddings ({reason}): it is corrupt or from another "
+        "program; embed the photos again."
     )

@@ -94,13 +94,13 @@ def _check_origin(table: Table, encoder: ExportedEncoder, now: Origin) -> None:
     if before is None or any(name not in table.columns for name in FILE_COLUMNS):
         raise UserError(
             f"{table.path} does not say which encoder and files made it, as tables of this version "
-            "do: leave out ", Argument("update", True), " to embed all photos anew.",
+            "do: leave out ", Argument("update", True), " to embed all photos again.",
         )  # fmt: skip
     if before.layer != now.layer:
         raise UserError(
             f"{table.path} holds features of the layer {before.layer or 'that the encoder ends in'}"
-            f", and now those of {now.layer or 'the last one'} are asked for: name that layer, or "
-            "leave out ", Argument("update", True), " to embed all photos anew.",
+            f", but those of {now.layer or 'the last one'} are requested now: name that layer, or "
+            "leave out ", Argument("update", True), " to embed all photos again.",
         )  # fmt: skip
     is_exact = check_same(table.path, before, encoder, TOLERANCE)
     _check_rows(table, encoder)
@@ -108,9 +108,9 @@ def _check_origin(table: Table, encoder: ExportedEncoder, now: Origin) -> None:
         logger.warning("%s was made from %s, not %s.", table.path, before.images, now.images)
     if before.batch_size != now.batch_size or not is_exact:
         logger.warning(
-            "The last digits of what is kept may differ from embedding anew: it was embedded %s.",
+            "The kept embeddings may differ from new ones in their last digits: they were made %s.",
             "on another machine" if before.batch_size == now.batch_size
-            else f"{before.batch_size} images at once",
+            else f"in batches of {before.batch_size}",
         )  # fmt: skip
 
 
@@ -118,13 +118,13 @@ def _check_rows(table: Table, encoder: ExportedEncoder) -> None:
     """Refuses embeddings that are not the ones that were written."""
     width, fault = table.embeddings.shape[1], ""
     if width != encoder.embedding_dim:
-        fault = f"{width} values of each image, and its encoder gives {encoder.embedding_dim}"
+        fault = f"{width} values per image, but its encoder gives {encoder.embedding_dim}"
     elif table.metadata.get("rows") not in (None, fingerprint(table.embeddings)):
-        fault = "other embeddings than its metadata tell of"
+        fault = "embeddings that do not match its metadata"
     if fault:
         raise BrokenFile(
             f"{table.path} holds {fault}: restore it, or leave out ", Argument("update", True),
-            " to embed all photos anew.",
+            " to embed all photos again.",
         )  # fmt: skip
 
 

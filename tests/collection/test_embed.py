@@ -128,8 +128,8 @@ def test_copies_of_other_clusters_are_refused_before_the_images_are_embedded(
     ("place", "words"),
     [("table.clusters", "is replaced by the pictures of the clusters"),
      ("table.clusters/copies", "is replaced by the pictures of the clusters"),
-     ("photos/out", "whose images the copies would join"),
-     ("full", "files that are no copies of clusters"),
+     ("photos/out", "so the copies would join the images"),
+     ("full", "files that are not copies of clusters"),
      ("full/mine.txt/out", "lies below the file")],
 )  # fmt: skip
 @pytest.mark.parametrize("clusters", ["auto", "2"])
@@ -188,7 +188,7 @@ def test_a_home_folder_is_found_in_every_path(settings, tmp_path, monkeypatch):
      ({"clusters": "2", "link_clusters": True}, "link_clusters=True makes links in a folder"),
      ({"gallery": "near.jpg"}, "gallery='near.jpg' must end in .png"),
      ({"output": "table.csv"}, "must end in .parquet or .npz"),
-     ({"checkpoint": "best"}, "checkpoint='best' is of a run, and .* is none")],
+     ({"checkpoint": "best"}, "checkpoint='best' is for runs, and .* is not one")],
 )  # fmt: skip
 def test_what_does_not_fit_is_named_and_nothing_is_written(settings, tmp_path, change, words):
     before = sorted(tmp_path.rglob("*"))

@@ -111,7 +111,7 @@ def test_images_that_are_none_are_named(encoder, images, message):
 def test_what_is_no_encoder_is_named(encoder):
     images = np.zeros((2, 8, 8, 3), "uint8")
     free = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3)])
-    with pytest.raises(UserError, match=r"\(None, None, 3\), and must take \(side, side, 3\)"):
+    with pytest.raises(UserError, match=r"\(None, None, 3\), but must take \(side, side, 3\)"):
         and_tf.embed(images, free)
     with pytest.raises(UserError, match=r"must be a keras\.Model. Received int"):
         and_tf.embed(images, 3)

@@ -51,7 +51,7 @@ def test_images_outside_of_the_folder_of_a_list_are_refused(photos):
     folder, _ = photos
     (folder / "lists").mkdir()
     for path in ("../x/1.png", f"{folder}/x/1.png"):
-        with pytest.raises(UserError, match=r"images='list:.* lies outside of .*lists"):
+        with pytest.raises(UserError, match=r"images='list:.* is outside .*lists"):
             opened(folder / "lists", f"{path}\n")
     with pytest.raises(UserError, match=r"images='list:.*gone.csv' does not exist"):
         opened(folder, "", images=f"list:{folder}/gone.csv")

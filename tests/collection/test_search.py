@@ -154,7 +154,7 @@ def test_a_table_of_an_earlier_version_needs_to_be_told_the_encoder(made, find, 
     table = read_table(made / "table.parquet")
     np.savez(tmp_path / "old.npz", path=np.array(table.paths), embedding=table.embeddings)
     photo, old = made / "photos" / "cats" / "0.png", str(tmp_path / "old.npz")
-    with pytest.raises(UserError, match="does not say which encoder made it: name it by model"):
+    with pytest.raises(UserError, match="does not say which encoder made it: name it with model"):
         find(photo, index=old)
     found = find(photo, index=old, model=str(made / "a.keras"))
     assert found[0].nearest[0].name == "cats/0.png"

@@ -223,7 +223,7 @@ FORGED = {
     "complex numbers": ({"embedding": ROWS.astype("c8")}, "embedding holds complex64"),
     "too many rows": ({"embedding": np.ones((4, 3), "f4")}, "shape (4, 3) for 2 paths"),
     "too few rows": ({"embedding": ROWS[:1]}, "shape (1, 3) for 2 paths"),
-    "numbers for paths": ({"path": np.arange(2)}, "path holds other things than texts"),
+    "numbers for paths": ({"path": np.arange(2)}, "path holds values that are not text"),
     "a table of paths": ({"path": NAMES[:, None]}, "path has the shape (2, 1)"),
     "one path": ({"path": np.array("a.jpg")}, "path has the shape ()"),
     "words for sizes": ({"file_size": NAMES}, "file_size holds <U5 of shape (2,)"),
@@ -257,7 +257,7 @@ def test_arrays_of_other_types_and_shapes_are_refused_in_a_line(tmp_path, kind, 
         words = "cannot be read as a table of embeddings"
     with pytest.raises(BrokenFile) as caught:
         read_table(path, ["file_size", "reasons"])
-    assert words in str(caught.value) and "embed the photos anew" in str(caught.value)
+    assert words in str(caught.value) and "embed the photos again" in str(caught.value)
 
 
 def test_a_table_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path, monkeypatch):

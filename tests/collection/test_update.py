@@ -114,8 +114,8 @@ def test_a_change_that_sets_size_and_time_back_is_found(embed, photos, embedded)
 @pytest.mark.parametrize(
     ("forge", "words"),
     [
-        (lambda rows: rows[:, :2], "holds 2 values of each image, and its encoder gives 4"),
-        (lambda rows: rows[::-1], "holds other embeddings than its metadata tell of"),
+        (lambda rows: rows[:, :2], "holds 2 values per image, but its encoder gives 4"),
+        (lambda rows: rows[::-1], "holds embeddings that do not match its metadata"),
     ],
 )
 def test_embeddings_that_were_not_written_so_are_refused(embed, photos, forge, words):
@@ -212,12 +212,12 @@ def test_a_stop_during_an_update_leaves_the_old_table(embed, photos, monkeypatch
 
 @pytest.mark.parametrize(
     ("model", "reason"),
-    [("b.keras", "embeds a test image otherwise"), ("large.keras", "images of 16 pixels, not 8")],
+    [("b.keras", "embeds a test image differently"), ("large.keras", "images of 16 pixels, not 8")],
 )
 def test_another_encoder_is_refused_and_the_table_stays(embed, models, photos, model, reason):
     embed()
     before = (photos.parent / "table.npz").read_bytes()
-    with pytest.raises(UserError, match=rf"a\.keras.*{reason}.*embed all photos anew"):
+    with pytest.raises(UserError, match=rf"a\.keras.*{reason}.*embed all photos again"):
         embed(update=True, model=str(models / model))
     assert (photos.parent / "table.npz").read_bytes() == before
 
@@ -239,7 +239,7 @@ def test_a_table_of_an_earlier_version_is_refused_with_the_remedy(embed, photos)
 def test_another_batch_size_is_mentioned(embed, caplog):
     embed()
     embed(update=True, batch_size=4)
-    assert "last digits" in caplog.text and "3 images at once" in caplog.text
+    assert "last digits" in caplog.text and "in batches of 3" in caplog.text
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

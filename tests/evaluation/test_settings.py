@@ -40,7 +40,7 @@ def test_a_flag_of_another_protocol_is_left_out_of_a_flagfile_and_refused_beside
     file.write_text(f"--workdir={tmp_path}/none\n--classifier=nn\n--k=5\n--few_shot=1,5\n")
     assert evaluate.main([f"--flagfile={file}"]) == 2  # there is no such run
     message = capsys.readouterr().err
-    assert "--classifier=nn has no use for --k=5, --few_shot=1,5, set in a card or" in message
+    assert "--classifier=nn does not use --k=5, --few_shot=1,5, set in a card or" in message
     assert "leave it out" not in message and "none" in message
     assert evaluate.main([f"--flagfile={file}", "--k=7"]) == 2
     message = capsys.readouterr().err

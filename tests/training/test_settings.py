@@ -46,7 +46,7 @@ def test_a_setting_of_another_method_in_a_file_is_left_out_with_a_warning(form, 
     assert settings.method == METHODS["instance"](bank=settings.method.bank)
     assert settings.method.bank.temperature == 0.2
     (record,) = caplog.records
-    assert record.getMessage().startswith("method='instance' has no use for neighbourhood_size=5,")
+    assert record.getMessage().startswith("method='instance' does not use neighbourhood_size=5,")
     with pytest.raises(SettingError, match="neighbourhood_size=3 is for method='and'"):
         programs.read_settings([*words, "--neighbourhood_size=3"])  # asked for beside the file
 
@@ -107,7 +107,7 @@ def test_rounds_of_a_card_are_left_out_with_the_epochs_that_result(
         settings = programs.read_settings(words)
     assert (settings.method.plan.rounds, settings.method.plan.total_epochs) == (0, epochs)
     left_out, of_epochs = (record.getMessage() for record in caplog.records)
-    assert left_out == f"method='{method}' has no use for rounds=4, set in a card or flagfile."
+    assert left_out == f"method='{method}' does not use rounds=4, set in a card or flagfile."
     assert f"one round, {epochs} of them;" in of_epochs and f"would be {asked:,}:" in of_epochs
     assert f"for as many pass epochs_per_round={asked}." in of_epochs
     followed = programs.read_settings([*words, f"--epochs_per_round={asked}"])

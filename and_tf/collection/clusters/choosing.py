@@ -135,9 +135,9 @@ def _silhouette_without_clusters(rows: np.ndarray, number: int, seed: int) -> fl
 
 def _unstable(best: Candidate) -> str:
     return (
-        "There is no clear number of clusters: each time some images are left out, others come "
-        f"out. {best.num_clusters} is the steadiest ({best.stability:.2f} of 1; {STABLE} would be "
-        "steady): use them to look around, not as groups."
+        "There is no clear number of clusters: they change each time some images are left out. "
+        f"{best.num_clusters} is the most stable number ({best.stability:.2f} of 1; {STABLE} would "
+        "be stable): use the clusters to browse, not as groups."
     )
 
 
@@ -145,12 +145,12 @@ def _reason(best: Candidate, without: float, stable: Sequence[Candidate]) -> str
     values = f"silhouette {best.silhouette:.2f}, {without:.2f} for points without clusters"
     if best.silhouette - without < MARGIN:
         return (
-            f"There is no clear number of clusters: {best.num_clusters} lie apart best, but hardly "
-            f"more than random points would ({values}): use them to look around, not as groups."
+            f"There is no clear number of clusters: {best.num_clusters} are separated best, but "
+            f"hardly better than for random points ({values}): use them to browse, not as groups."
         )
     return (
-        f"{best.num_clusters} clusters lie apart best, or within {CLOSE} of the best and come back "
-        f"most reliably when images are resampled ({values}; adjusted Rand index "
+        f"{best.num_clusters} clusters are separated best, or within {CLOSE} of the best and are "
+        f"the most stable when images are resampled ({values}; adjusted Rand index "
         f"{best.stability:.2f}, where {STABLE} is needed).{_finer(best, stable)}"
     )
 
@@ -158,7 +158,7 @@ def _reason(best: Candidate, without: float, stable: Sequence[Candidate]) -> str
 def _finer(best: Candidate, stable: Sequence[Candidate]) -> str:
     """Suggests larger numbers: the coarsest clusters are often not all that there is to see."""
     finer = [str(other.num_clusters) for other in stable if other.num_clusters > best.num_clusters]
-    return f" Finer, and stable as well: {', '.join(finer)}." if finer else ""
+    return f" Finer and also stable: {', '.join(finer)}." if finer else ""
 
 
 def print_candidates(candidates: Sequence[Candidate], chosen: int) -> None:

@@ -40,8 +40,8 @@ def check_sheets_folder(folder: Path) -> None:
     others = [name for name in files if name != NO_MEDIA and not pictures.fullmatch(name)]
     if others:
         raise UserError(
-            Argument("output"), f": {folder}, where pictures of the clusters go, holds "
-            f"{others[0]}, which they would replace: move it, or name another table.",
+            Argument("output"), f": the pictures of the clusters go to {folder}, where they would "
+            f"replace {others[0]}: move it, or name another table.",
         )  # fmt: skip
 
 

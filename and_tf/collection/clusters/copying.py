@@ -50,7 +50,7 @@ def check_copies_place(folder: Path, images: Path, as_links: bool = False) -> No
     if os.path.realpath(folder).startswith(os.path.join(os.path.realpath(images), "")):
         raise UserError(
             Argument(ARGUMENT, folder),
-            f" lies in {images}, whose images the copies would join: name a folder elsewhere.",
+            f" is in {images}, so the copies would join the images: name a folder elsewhere.",
         )
     if folder.exists() and not folder.is_dir():
         raise UserError(Argument(ARGUMENT, folder), " is a file: name a folder.")
@@ -58,12 +58,12 @@ def check_copies_place(folder: Path, images: Path, as_links: bool = False) -> No
     if folder.is_dir() and _contents(folder) and not (folder / LIST).is_file():
         raise UserError(
             Argument(ARGUMENT, folder),
-            " holds files that are no copies of clusters: name an empty or a new folder.",
+            " holds files that are not copies of clusters: name an empty or new folder.",
         )
     if as_links and images.is_dir() and _above(folder).stat().st_dev != images.stat().st_dev:
         raise UserError(
-            Argument(ARGUMENT, folder), f" is not on the disk of {images}, and hard links are of "
-            "one disk: leave out ", Argument("link_clusters", True), " to copy.",
+            Argument(ARGUMENT, folder), f" is not on the disk of {images}, and hard links need "
+            "the same disk: leave out ", Argument("link_clusters", True), " to copy.",
         )  # fmt: skip
 
 
@@ -144,7 +144,9 @@ def _is_copied(source: Path, target: Path) -> bool:
         return False
     if target.stat().st_size == source.stat().st_size:
         return True
-    raise UserError(f"{target} exists and is no copy of {source}: it is not overwritten. Move it.")
+    raise UserError(
+        f"{target} exists and is not a copy of {source}: it is not overwritten. Move it."
+    )
 
 
 def _of_other_clusters(folder: Path) -> UserError:
@@ -185,7 +187,7 @@ def copy_clusters(
             copied += _copy(copy.source, folder / copy.target, as_links, beside)
             bar.update()
     if copied < len(copies):
-        logger.info("%s images had been copied before.", f"{len(copies) - copied:,}")
+        logger.info("%s images had already been copied.", f"{len(copies) - copied:,}")
     return copied
 
 
@@ -213,7 +215,7 @@ def _write_list(folder: Path, copies: Sequence[Copy]) -> None:
         if others := _contents(folder):
             raise UserError(
                 Argument(ARGUMENT, folder),
-                f" holds {others[0]}: name an empty or a new folder.",
+                f" holds {others[0]}: name an empty or new folder.",
             )
         text = io.StringIO()
         write_row = row_writer(text, "\n")

@@ -213,8 +213,8 @@ def _warning(pairs: Sequence[Pair], refused: np.ndarray, is_given: bool) -> str:
         if not len(refused):
             return ""
         return (
-            f"{len(refused):,} of the pairs above the threshold show different pictures by their "
-            "pixels: leave the threshold to the program, or raise it."
+            f"{len(refused):,} of the pairs above the threshold show different pictures, judging "
+            "by their pixels: leave the threshold to the program, or raise it."
         )
     if not pairs:
         return ""

@@ -44,7 +44,7 @@ def read_log(path: Path) -> list[tuple[Path, Path]]:
             break
         root, fault = _photos_of(folder, row)
         if root is not None and photos is not None and root != photos:
-            fault = f"{row[0]} is not of the same folder of photos as the others"
+            fault = f"{row[0]} is not from the same folder of photos as the others"
         if fault:
             raise _no_log(path, f"line {number}: {fault}")
         photos = root
@@ -81,17 +81,17 @@ def _photos_of(folder: str, row: list[str]) -> tuple[str | None, str]:
         not parts or source.parent.parts[-len(parts) :] == parts
     )
     if not is_same:
-        return None, f"{source} has not the path that {target} has in the log's folder"
+        return None, f"{source} does not match the path of {target} in the log's folder"
     if source.suffix[1:].lower() not in EXTENSIONS:
-        return None, f"{source} is no image by its name"
+        return None, f"{source} is not an image, judging by its name"
     root = os.path.realpath(Path(*source.parts[: len(source.parts) - 1 - len(parts)]))
     if Path(root).is_relative_to(folder) or Path(folder).is_relative_to(root):
-        return None, f"{source} lies in the log's folder, or around it"
+        return None, f"{source} is from the log's folder, or from one that contains it"
     return root, ""
 
 
 def _no_log(path: Path, reason: str) -> BrokenFile:
     return BrokenFile(
-        Argument("undo_moves", str(path)), f" is no log of moves to the folder that it lies in "
+        Argument("undo_moves", str(path)), f" is not a log of moves to the folder that it is in "
         f"({reason}): give another, or put it back into its folder.",
     )  # fmt: skip

@@ -41,8 +41,8 @@ def check_target(images: Path, target: Path) -> None:
     inside, outside = (Path(os.path.realpath(folder)) for folder in (target, images))
     if inside.is_relative_to(outside) or outside.is_relative_to(inside):
         raise UserError(
-            Argument("move_duplicates_to", str(target)), f" and the images in {images} must not "
-            "lie in one another: the next search would find them again. Give another folder.",
+            Argument("move_duplicates_to", str(target)), f" and {images} must not contain one "
+            "another: the next search would find the moved images again. Give another folder.",
         )  # fmt: skip
     if target.exists() and not target.is_dir():
         raise UserError(
@@ -58,11 +58,11 @@ def move_duplicates(
     if dry_run:
         for move in moves:
             print_line(f"  would move {move.source} to {move.target}")
-        print(f"{count_of(len(moves), 'image')} would be moved to {target}; nothing was.")
+        print(f"{count_of(len(moves), 'image')} would be moved to {target}; nothing was moved.")
     elif moves:
         log = move_files(moves, target)
         moved = count_of(len(moves), "image")
-        print(f"{moved} moved to {target}. The log that undo_moves takes: {log}")
+        print(f"{moved} moved to {target}. The log for undo_moves: {log}")
         logger.info(
             "The table and its page still hold them: the same command with %s, and without %s, "
             "brings both up to date.", Argument("update", True), Argument("move_duplicates_to"),
@@ -73,7 +73,7 @@ def print_undone(log: Path, dry_run: bool = False) -> None:
     """Undoes the moves of a log, or prints what would be moved, and prints how many."""
     moved, failed = undo_moves(log, dry_run)
     if dry_run:
-        print(f"{count_of(moved, 'image')} would be moved back; nothing was.")
+        print(f"{count_of(moved, 'image')} would be moved back; nothing was moved.")
         return
     print(
         f"{count_of(moved, 'image')} moved back"
@@ -133,8 +133,8 @@ def move_files(moves: Sequence[Move], folder: Path) -> Path:
                 _move(move)
             except OSError as error:
                 raise UserError(
-                    f"{move.source} cannot be moved to {move.target} ({error.strerror}): mend "
-                    f"this and start again. What was moved before stands in {path}."
+                    f"{move.source} cannot be moved to {move.target} ({error.strerror}): fix "
+                    f"this and start again. The earlier moves are logged in {path}."
                 ) from error
     return path
 
@@ -158,11 +158,11 @@ def undo_moves(log: Path, dry_run: bool = False) -> tuple[int, int]:
     for move in itertools.starmap(Move, reversed(read_log(log))):
         if not os.path.lexists(move.target):
             if not os.path.lexists(move.source):
-                logger.warning("%s is at neither place: left out.", move.source)
+                logger.warning("%s is in neither place: left out.", move.source)
                 failed += 1
             continue
         if os.path.lexists(move.source):  # a move that was cut short, or another file of this name
-            logger.warning("%s exists: %s stays.", move.source, move.target)
+            logger.warning("%s exists: %s stays where it is.", move.source, move.target)
             failed += 1
             continue
         if dry_run:

@@ -29,7 +29,7 @@ def blobs(count, num_images=200, spread=0.25, dim=12, seed=0):
 def test_the_number_of_well_separated_clusters_is_found(count):
     found = choose_number(blobs(count, spread=0.1), seed=0)
     assert found.number == count
-    assert found.reason.startswith(f"{count} clusters lie apart best")
+    assert found.reason.startswith(f"{count} clusters are separated best")
 
 
 @pytest.mark.parametrize("kind", ["sphere", "cube", "long cloud"])
@@ -47,7 +47,7 @@ def test_points_without_clusters_have_no_clear_number(kind):
 
 def test_digits_come_in_about_as_many_clusters_as_there_are_digits():
     found = choose_number(load_digits().data[:600], seed=0)
-    assert 8 <= found.number <= 12 and "lie apart best" in found.reason
+    assert 8 <= found.number <= 12 and "are separated best" in found.reason
 
 
 def test_of_numbers_as_stable_the_one_that_lies_apart_best_is_chosen():
@@ -63,7 +63,7 @@ def test_stable_numbers_of_finer_clusters_are_named(monkeypatch):
     monkeypatch.setattr(choosing, "candidate_numbers", lambda count: list(values))
     monkeypatch.setattr(choosing, "_candidate", lambda rows, k, seed: Candidate(k, *values[k]))
     found = choose_number(blobs(2), seed=0)
-    assert found.number == 2 and found.reason.endswith("Finer, and stable as well: 4, 5.")
+    assert found.number == 2 and found.reason.endswith("Finer and also stable: 4, 5.")
 
 
 def test_the_choice_is_a_function_of_the_seed():

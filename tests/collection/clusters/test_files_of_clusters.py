@@ -74,7 +74,7 @@ def test_a_folder_with_other_files_is_not_replaced_by_sheets(tmp_path):
     (tmp_path / "cluster_000.png").touch()
     check_sheets_folder(tmp_path)
     (tmp_path / "holiday.png").touch()
-    with pytest.raises(UserError, match=r"holds holiday\.png, which they would replace"):
+    with pytest.raises(UserError, match=r"where they would replace holiday\.png"):
         check_sheets_folder(tmp_path)
 
 
@@ -138,7 +138,7 @@ def test_copies_of_other_clusters_and_files_in_the_way_stay(paths, tmp_path):
         copy_clusters(target, paths, 1 - NUMBERS)
     assert {path: path.read_bytes() for path in target.rglob("*") if path.is_file()} == before
     (target / "cluster_001" / "two.png").write_bytes(b"mine")
-    with pytest.raises(UserError, match=r"two\.png exists and is no copy .* not overwritten"):
+    with pytest.raises(UserError, match=r"two\.png exists and is not a copy .* not overwritten"):
         copy_clusters(target, paths, NUMBERS)
     assert (target / "cluster_001" / "two.png").read_bytes() == b"mine"
 
@@ -158,9 +158,9 @@ def test_a_disk_that_cannot_link_is_named_with_the_remedy(paths, tmp_path, monke
 
 
 PLACES = MappingProxyType({
-    "photos/out": "whose images the copies would join",
-    "photos/two.png": "whose images the copies would join",
-    "full": "files that are no copies of clusters",
+    "photos/out": "so the copies would join the images",
+    "photos/two.png": "so the copies would join the images",
+    "full": "files that are not copies of clusters",
     "file": "is a file: name a folder",
 })  # fmt: skip
 
@@ -178,7 +178,7 @@ def test_a_file_in_the_way_of_a_copy_is_refused_early(paths, tmp_path):
     copy_clusters(tmp_path / "out", paths, NUMBERS)
     check_copies(tmp_path / "out", paths, numbers=[2])
     (tmp_path / "out" / "cluster_001" / "two.png").write_bytes(b"mine")
-    with pytest.raises(UserError, match=r"two\.png exists and is no copy .* not overwritten"):
+    with pytest.raises(UserError, match=r"two\.png exists and is not a copy .* not overwritten"):
         check_copies(tmp_path / "out", paths, numbers=[2, 3])
 
 
@@ -210,7 +210,7 @@ def test_links_to_another_disk_are_refused_early(paths, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "stat", stat)
     check_copies_place(tmp_path / "out", tmp_path / "photos")
-    with pytest.raises(UserError, match="hard links are of one disk: leave out link_clusters"):
+    with pytest.raises(UserError, match="hard links need the same disk: leave out link_clusters"):
         check_copies_place(tmp_path / "out", tmp_path / "photos", as_links=True)
 
 

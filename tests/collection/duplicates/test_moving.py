@@ -163,14 +163,14 @@ def test_a_dry_run_of_undoing_touches_nothing(images, tmp_path, capsys):
     program._prepare({"undo_moves": str(log), "dry_run": True})()
     assert contents(tmp_path) == before
     printed = capsys.readouterr().out
-    assert "2 images would be moved back; nothing was." in printed
+    assert "2 images would be moved back; nothing was moved." in printed
     assert f"would move {tmp_path / 'moved' / 'a.jpg'} back to {images / 'a.jpg'}" in printed
     program._prepare({"undo_moves": str(log)})()
     assert set(contents(images)) == set(NAMES)
 
 
 def test_a_dry_run_of_nothing_is_refused_with_the_remedy():
-    with pytest.raises(SettingError, match="none are asked for: add move_duplicates_to='FOLDER'"):
+    with pytest.raises(SettingError, match="none are requested: add move_duplicates_to='FOLDER'"):
         embed_settings({"images": "photos", "dry_run": True})
 
 
@@ -181,7 +181,7 @@ def test_what_the_encoder_alone_calls_near_duplicates_is_never_moved():
 
 @pytest.mark.parametrize("target", ["photos", "photos/moved", "."])
 def test_a_target_that_the_next_search_would_find_is_refused(images, tmp_path, target):
-    with pytest.raises(UserError, match="must not lie in one another"):
+    with pytest.raises(UserError, match="must not contain one another"):
         check_target(images, tmp_path / target)
     check_target(images, tmp_path / "moved")
 
@@ -189,7 +189,7 @@ def test_a_target_that_the_next_search_would_find_is_refused(images, tmp_path, t
 def test_what_is_no_log_is_named(images, tmp_path):
     with pytest.raises(NotFound, match="undo_moves"):
         undo_moves(tmp_path / "none.csv")
-    with pytest.raises(BrokenFile, match="is no log of moves"):
+    with pytest.raises(BrokenFile, match="is not a log of moves"):
         undo_moves(images / "a.jpg")
 
 
@@ -197,11 +197,11 @@ FORGED = {
     "of a file elsewhere": ("{photos}/a.jpg", "{here}/else/a.jpg", "is not in the log's folder"),
     "by dots": ("{photos}/a.jpg", "{moved}/../else/a.jpg", "is not in the log's folder"),
     "through a link": ("{photos}/link/a.jpg", "{moved}/link/a.jpg", "is not in the log's folder"),
-    "to another name": ("{photos}/b.jpg", "{moved}/new.jpg", "has not the path"),
-    "to another folder": ("{photos}/d/new.jpg", "{moved}/c/new.jpg", "has not the path"),
+    "to another name": ("{photos}/b.jpg", "{moved}/new.jpg", "does not match the path"),
+    "to another folder": ("{photos}/d/new.jpg", "{moved}/c/new.jpg", "does not match the path"),
     "of two folders": ("{here}/others/new.jpg", "{moved}/new.jpg", "same folder of photos"),
-    "of no image": ("{photos}/keys", "{moved}/keys", "is no image"),
-    "into its own folder": ("{moved}/x/new.jpg", "{moved}/new.jpg", "lies in the log's folder"),
+    "of no image": ("{photos}/keys", "{moved}/keys", "is not an image"),
+    "into its own folder": ("{moved}/x/new.jpg", "{moved}/new.jpg", "is from the log's folder"),
     "relative": ("a.jpg", "{moved}/a.jpg", "not absolute"),
     "of endless names": ("{photos}/" + "a" * 200_000 + ".jpg", "{moved}/a.jpg", "line|field"),
     "of long names": ("{photos}/" + "a" * 40_000 + ".jpg", "{moved}/a.jpg", "two paths"),
