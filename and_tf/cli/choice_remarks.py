@@ -35,7 +35,7 @@ def choice_remarks(
             if value != usual
         ]
         if name not in of_all:
-            parts.append(f"of {_flag(choice, choices_with(name, choices))}")
+            parts.append(f"only with {_flag(choice, choices_with(name, choices))}")
         if parts:
             remarks[name] = "; ".join(parts)
     return remarks

@@ -31,8 +31,8 @@ def _prepare(values: dict[str, Any]) -> Callable[[], object]:
     settings = build(SearchSettings, values)
     if not settings.query:
         raise SettingError(
-            "say which photo to find others like: `python search.py --query=a.jpg`, a file, a "
-            "folder, or a path as the table has it."
+            "say which photo to find similar ones to: `python search.py --query=a.jpg`; it may be "
+            "a file, a folder, or a path in the table."
         )
 
     def start() -> None:

@@ -20,8 +20,8 @@ TEMPLATE = """
 {% else %}<span class="missing">not found</span>{% endif %}
 {% if image.address %}</a>{% endif %}
 {% endmacro %}
-<p>Each photo on the left is followed by those that are most like it, with rank and cosine. Choose
-one to open its file.{% if num_left_out %} The results of {{ num_left_out }} more photos were
+<p>Each photo on the left is followed by those most similar to it, with rank and cosine. Choose
+one to open its file.{% if num_left_out %} The results for {{ num_left_out }} more photos were
 printed.{% endif %}</p>
 <ul class="lines">{% for found in results %}
 <li class="line"><div class="query">{{ show(found) }}

@@ -19,7 +19,7 @@ class SearchSettings(Settings):
     model: str = setting("", "Where the encoder that made the table is now, if it was moved.")
     trust_model: bool = setting(
         False,
-        "Open a SavedModel, which is a program, though its files are not those that export.py "
+        "Open a SavedModel, which is a program, even if its files are not those that export.py "
         "wrote.",
     )
     page: str = setting("search.html", "Page to write with the images found.")

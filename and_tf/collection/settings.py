@@ -40,7 +40,7 @@ class CollectionSettings(Settings):
     layer: str = setting(AUTO_LAYER, LAYER_HELP)
     trust_model: bool = setting(
         False,
-        "Open a SavedModel, which is a program, though its files are not those that export.py "
+        "Open a SavedModel, which is a program, even if its files are not those that export.py "
         "wrote.",
     )
     output: str = setting("features.parquet", "Table to write: .parquet or .npz.")

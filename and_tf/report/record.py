@@ -185,8 +185,8 @@ def _measured(run: Workdir, plan: RoundPlan) -> list[dict[str, Any]]:
         fault = next((f"there is no {name!r}" for name in needed if name not in record), "")
         if not fault and (record["epoch"] > plan.total_epochs or record["round"] > plan.rounds):
             fault = (
-                f"it is of epoch {record['epoch']} in round {record['round']}, and the run has "
-                f"{plan.total_epochs} and {plan.rounds}"
+                f"it is of epoch {record['epoch']} in round {record['round']}, but the run ends "
+                f"with epoch {plan.total_epochs} in round {plan.rounds}"
             )
         if fault:
             raise BrokenFile(

@@ -76,9 +76,9 @@ def _remaining(
         raise UserError(
             f"{train.name} has changed since the run in {run.path} began: "
             f"{_different(run, metadata, train)}. A report shows the images that its run began "
-            "with: put them back (moved duplicates by embed.py's undo_moves), or name a folder "
-            "that holds them by ", Argument("data"), ". Of other photos embed.py writes a page, "
-            f"with {run.path} as its model.",
+            "with: put them back (moved duplicates with embed.py's undo_moves), or name a folder "
+            "that holds them with ", Argument("data"), ". For a page of other photos, run "
+            f"embed.py with {run.path} as its model.",
         )  # fmt: skip
     whole, present = found
     gone = np.setdiff1d(np.arange(len(whole)), present)
@@ -93,8 +93,8 @@ def _describe_gone(names: list[str], gone: int, count: int) -> str:
     verb = "is" if gone == 1 else "are"
     return (
         f"{gone:,} of the {count:,} training images {verb} gone or edited since the run began "
-        f"({shown}): pictures, neighbours and maps are those of the other {count - gone:,}; what "
-        "the run measured itself is of all."
+        f"({shown}): pictures, neighbours and maps show the other {count - gone:,}; what the "
+        "run measured itself covers all of them."
     )
 
 
@@ -104,10 +104,12 @@ def _held_out_remarks(metadata: Mapping[str, Any], held_out: Source | None) -> l
     if known is None or (held_out is not None and _is_held_out(metadata, held_out)):
         return []
     if held_out is None:
-        return ["The held-out images of the run are gone: its accuracy on them stands alone."]
+        return [
+            "The held-out images of the run are gone: its accuracy on them is reported as logged."
+        ]
     return [
-        "The held-out images have changed since the run began: its accuracy is of those that "
-        f"there were, and standard errors and class sizes are of the {len(held_out):,} of now."
+        "The held-out images have changed since the run began: its accuracy is of the original "
+        f"ones, while standard errors and class sizes are of the {len(held_out):,} present now."
     ]
 
 

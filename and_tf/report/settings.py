@@ -26,7 +26,7 @@ class ReportSettings(Settings):
         super().__post_init__()
         if self.output and not self.output.lower().endswith((".html", ".htm")):
             raise SettingError(
-                Argument("output", self.output), " must end in .html: it is a page, and is not to "
+                Argument("output", self.output), " must end in .html: it is a page, and must not "
                 "replace another file.",
             )  # fmt: skip
 

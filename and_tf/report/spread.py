@@ -86,7 +86,7 @@ def describe_spread(spread: Spread, warn: bool = True) -> str:
     )
     if spread.is_narrow and warn:
         sentence += (
-            " They lie close together, as those of images that hardly differ, or after too little "
+            " They are close together, as for images that hardly differ, or after too little "
             "training: train longer, or try another learning rate."
         )
     return sentence

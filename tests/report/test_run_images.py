@@ -112,7 +112,7 @@ def test_too_few_photos_left_are_refused_with_every_remedy(run, photos):
         path.unlink()
     said = refusal(run)
     assert re.search(r"has changed since the run in .* began: 23 removed", said)
-    for remedy in ("put them back", "undo_moves", "that holds them by data", "embed.py writes"):
+    for remedy in ("put them back", "undo_moves", "that holds them with data", "run embed.py with"):
         assert remedy in said
 
 
@@ -141,7 +141,9 @@ def test_changed_held_out_images_are_remarked(run, photos):
     (photos / "test" / "cats" / "0.png").unlink()
     images = open_run_images(run, ReportSettings())
     assert images.present is None and len(images.held_out) == 5
-    assert "held-out images have changed" in images.remarks[0] and "5 of now" in images.remarks[0]
+    assert (
+        "held-out images have changed" in images.remarks[0] and "5 present now" in images.remarks[0]
+    )
 
 
 def test_held_out_images_with_other_bytes_of_the_same_length_are_remarked(run, photos):

@@ -58,12 +58,12 @@ def test_the_page_holds_every_part(labelled):
     for words in (
         "Better than always naming the largest class (25.0 %) by 41.0 points, and than",
         "top-1 61.25 %", "Mind this.", "epoch not recorded", "Agresti and Coull",
-        "a decile would hold 4 labelled images, and fewer than 20 say nothing",
+        "a decile would hold 4 labelled images, and fewer than 20 are too few to tell",
         "Watch the effective rank", "6 epochs in 3 rounds", "Weighted kNN (K = 40,",
         "by weighted kNN, K = 40,", "in the round's last epoch: anchors",
         "settings that differ from their defaults", "python report.py --workdir=", "memory bank",
         "TensorFlow", "lowest entropy first", "Did the neighbours help?",
-        "this run alone cannot tell. A run of Instance", "python train.py --flagfile=",
+        "gained anything. A run of Instance", "python train.py --flagfile=",
     ):  # fmt: skip
         assert words in page.text, words
 

@@ -158,10 +158,10 @@ def test_help_names_the_methods_of_a_flag_and_their_own_defaults():
         return " ".join(text.partition(f"\n  --{flag}=")[2].partition("\n  --")[0].split())
 
     for flag in ("views", "group_weight", "entropy_weight", "temperature"):
-        assert "; of --method=and|instance)" in remarks(flag), flag
-    assert "; of --method=and)" in remarks("neighbours")
+        assert "; only with --method=and|instance)" in remarks(flag), flag
+    assert "; only with --method=and)" in remarks("neighbours")
     for flag in ("num_clusters", "reassign_epochs"):
-        assert "; of --method=deepcluster)" in remarks(flag)
+        assert "; only with --method=deepcluster)" in remarks(flag)
     assert "default: step; with --method=deepcluster: constant" in remarks("lr_policy")
     assert "at least 0; with --method=deepcluster|split_brain|supervised: 0" in remarks("rounds")
     assert "with --method=split_brain: 0" in remarks("grey")

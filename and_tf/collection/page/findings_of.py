@@ -16,7 +16,7 @@ def marks_of(context: PageContext) -> list[Mark]:
         spare = members - {group.keep for group in found.duplicates.groups}
         marks += [
             Mark("duplicate", "in a group of duplicates", sorted(members)),
-            Mark("spare", "duplicate to spare", sorted(spare)),
+            Mark("spare", "superfluous duplicate", sorted(spare)),
         ]
     if found.outliers is not None:
         marks.append(_mark("outlier", "outlier", found.outliers.is_outlier))

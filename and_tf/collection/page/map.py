@@ -22,7 +22,7 @@ def folder_map(context: PageContext) -> tuple[Mapping[str, Any] | None, list[int
     chosen = evenly_spaced(len(context), MOST)
     places = embedding_map(context.collection.embeddings[chosen], context.settings.collection.seed)
     numbers, names, what = _groups(context)
-    shown = "All photos" if len(chosen) == len(context) else f"An even spread of {len(chosen):,}"
+    shown = "All" if len(chosen) == len(context) else f"{len(chosen):,} evenly spaced"
     return {
         "pool": as_points(places, [_colour(numbers[i]) for i in chosen]),
         "back": [],
@@ -30,7 +30,7 @@ def folder_map(context: PageContext) -> tuple[Mapping[str, Any] | None, list[int
         "radius": 1.1 if len(chosen) <= 500 else 0.7,
         "legend": [{"colour": f"c{i}", "name": name} for i, name in enumerate(names)],
         "colours": what,
-        "hint": f"{shown}; point at a dot for its photo, and choose it.",
+        "hint": f"{shown} photos; point at a dot to see its photo, and click to choose it.",
     }, chosen.tolist()
 
 

@@ -75,9 +75,9 @@ def describe(
     else:
         tone, words = "mixed", "not clearly different from"
     sentence = (
-        f"For {encoder:.1f} % of {count:,} photos the nearest other photo lies in the same folder: "
-        f"{words} what raw pixels ({raw:.1f} %) and always naming the largest folder "
-        f"({largest:.1f} %) reach."
+        f"For {encoder:.1f} % of {count:,} photos the nearest other photo is in the same folder: "
+        f"{words} raw pixels ({raw:.1f} %) and always naming the largest folder "
+        f"({largest:.1f} %)."
     )
     if tone != "good":
         sentence += f" Trust {kinds} accordingly, or use another encoder."

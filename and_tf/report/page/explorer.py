@@ -17,7 +17,7 @@ from and_tf.report.section import fill
 PER_PAGE = 240  # images shown at once in the grid
 
 TEMPLATE = """
-<noscript><p class="note">The explorer needs JavaScript; everything else on this page does without.
+<noscript><p class="note">The explorer needs JavaScript; everything else on this page works without.
 </p></noscript>
 <div class="explorer">
 <form class="filters" id="filters" aria-label="Filters" data-needs-script hidden>
@@ -80,7 +80,7 @@ near each other.</title>
 <li><span class="{{ item.colour }}"></span>{{ item.name }}</li>{% endfor %}</ul>
 <figcaption><b>Embedding map.</b> t-SNE by cosine distance
 (<a href="https://jmlr.org/papers/v9/vandermaaten08a.html">van der Maaten and Hinton 2008</a>): near
-points are alike, far distances mean little. {{ map.colours }} {{ map.hint }}</figcaption>
+points are alike, large distances mean little. {{ map.colours }} {{ map.hint }}</figcaption>
 </figure>{% endif %}
 </div>
 <script type="application/json" id="explorer-data">{{ data }}</script>

@@ -53,7 +53,7 @@ def consistency_plot(record: Record, labels: np.ndarray | None) -> Plot | None:
     )
     caption = (
         f"The fraction of {neighbours} {measure} by decile of entropy. "
-        f"{_selection(record.discoveries)}: that pays where the lines fall to the right."
+        f"{_selection(record.discoveries)}: that pays off where the lines fall to the right."
     )
     alt = "Line plot: correct or lasting neighbours by decile of entropy, a line per round."
     return Plot(save_svg(figure, alt), "Low entropy, clear neighbourhoods?", caption)
@@ -76,7 +76,7 @@ def too_few_for_deciles(record: Record, labels: np.ndarray | None) -> str:
     of += " with a neighbour that counts" * any(each.leaves_out_neighbours for each in found)
     return (
         "The plot of neighbours by decile of entropy is left out: a decile would hold "
-        f"{least} {of}, and fewer than {LEAST_IMAGES} say nothing."
+        f"{least} {of}, and fewer than {LEAST_IMAGES} are too few to tell."
     )
 
 

@@ -30,7 +30,7 @@ def label_free_plot(record: Record) -> Plot | None:
     figure = label_free_curves(record.evaluations)
     if figure is None:
         return None
-    alt = "Line plots of the label-free metrics over epochs; the last values stand in the table."
+    alt = "Line plots of the label-free metrics over epochs; the last values are in the table."
     caption = "Each over epochs, at every evaluation. Dotted: a round ends."
     return Plot(save_svg(figure, alt), "Label-free metrics.", caption)
 

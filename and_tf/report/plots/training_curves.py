@@ -27,7 +27,7 @@ def training_plot(record: Record) -> Plot | None:
     found = record.discoveries
     selected = "neighbours" if found else ""
     selected = "anchors and neighbours" if any(d.is_anchor.any() for d in found) else selected
-    caption = f"Dotted: a round begins{f', with {selected} selected anew' if selected else ''}."
+    caption = f"Dotted: a round begins{f', with {selected} selected again' if selected else ''}."
     return Plot(save_svg(figure, alt), "Loss and learning rate.", caption)
 
 

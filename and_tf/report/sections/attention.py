@@ -29,7 +29,7 @@ KINDS = {
 TEMPLATE = """
 <p>What makes an image similar to its nearest training image, at the end of each round: Grad-CAM of
 their cosine similarity (<a href="https://arxiv.org/abs/1610.02391">Selvaraju et al. 2017</a>),
-bright where it speaks for the similarity and dark where nothing does.
+bright where the image contributes to the similarity and dark where it does not.
 {% if is_labelled %}Successes and failures are those of weighted kNN. {{ no_failure }}
 {% else %}Without labels: training images whose neighbourhoods are clearest and least clear.
 {% endif %}</p>

@@ -36,8 +36,8 @@ def confusion_section(context: ReportContext) -> Section | None:
 def _caption(reference: Sample, queries: Sample) -> str:
     return (
         f"Weighted kNN (K = {count_votes(reference.labels)}, temperature {TEMPERATURE}) of "
-        f"{queries.describe('held-out')} against {reference.describe('training')}; of each class, "
-        "in rows, the percent named as each column"
+        f"{queries.describe('held-out')} against {reference.describe('training')}; rows: the "
+        "percentage of each class that is predicted as each column"
     )
 
 

@@ -51,7 +51,7 @@ TEMPLATE = """
 Top-1 in percent on {{ comparison.table.setting }}, the nearest published setting; each method
 links to the source of its row.
 {% if comparison.reasons %}Not comparable with this run: {{ comparison.reasons|join("; ") }}.
-{% elif comparison.unknown %}Images and network are those of this run; of the result of its method
+{% elif comparison.unknown %}Images and network are those of this run; for the result of its method,
 {{ comparison.unknown }}.
 {% else %}The setting is that of this run.{% endif %}</figcaption>
 <div class="scroll" role="region" tabindex="0" aria-label="Published results"><table>
@@ -67,7 +67,7 @@ links to the source of its row.
 </tbody></table></div></figure>
 {% if comparison.caveats %}
 <details open>
-<summary>What to mind when comparing with published results</summary>
+<summary>What to keep in mind when comparing with published results</summary>
 {% for caveat in comparison.caveats %}
 <p class="note">{{ caveat.text }} (<a href="{{ caveat.source }}">source</a>)</p>
 {% endfor %}
@@ -171,6 +171,6 @@ def _measured_caption(comparison: Comparison) -> str:
     if comparison.is_other_data:
         return f"{result}."
     return (
-        f"{result}, beside the published result of {comparison.method} on "
+        f"{result}, next to the published result of {comparison.method} on "
         f"{comparison.table.setting}."
     )

@@ -47,8 +47,8 @@ def neighbours_section(context: ReportContext) -> Section:
 def _description(context: ReportContext) -> str:
     which = "Held-out images" if context.queries is not None else "Training images"
     sentence = (
-        f"{which}, each before its nearest among {context.reference.describe('training')}, with "
-        "rank and cosine similarity of their embeddings by the "
+        f"{which}, each followed by its nearest among {context.reference.describe('training')}, "
+        "with rank and cosine similarity of their embeddings by the "
         f"{context.checkpoint} checkpoint."
     )
     if context.predicted is not None:

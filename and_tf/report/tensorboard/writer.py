@@ -63,7 +63,7 @@ def check_folder(folder: Path) -> None:
     if not folder.is_dir() or (folder / CONFIG).is_file():
         return
     if any(not path.name.startswith(".") for path in folder.iterdir()):  # .DS_Store and the like
-        raise UserError(f"{folder} holds other files than a report's: move them away.")
+        raise UserError(f"{folder} holds files other than a report's: move them away.")
 
 
 def _write_galleries(

@@ -38,8 +38,8 @@ PROTOCOLS = {
 }  # fmt: skip
 
 LEARNED_LABELS = (
-    "What the features are worth on other images is not known, for no held-out image has a label, "
-    "and this method learns those of the training images. Accuracy in training"
+    "How good the features are on other images is not known, because no held-out image has a "
+    "label, and this method learns those of the training images. Accuracy in training"
 )
 
 
@@ -95,7 +95,7 @@ def _compare_with_baselines(
     if raw is not None:
         known["the same kNN on raw pixels"] = raw
     if start is not None:
-        known["the same kNN by the weights it began with"] = start
+        known["the same kNN with the weights it began with"] = start
     strongest, *others = sorted(known, key=lambda name: -known[name])
     gain = accuracy - known[strongest]
     first = f"{strongest} ({known[strongest]:.1f} %)"
@@ -142,7 +142,7 @@ def describe_fc(evidence: Evidence) -> str:
     sentence = f"The layer fc holds {holds}, and is not the feature of this method"
     if evidence.last_stage is None:
         return (
-            f"{sentence}: the last stage is, which exports give. evaluate.py with classifier=knn "
+            f"{sentence}: the last stage is, which exports return. evaluate.py with classifier=knn "
             "and layer=auto measures it; a new report then judges by it."
         )
     by_fc = evidence.record.latest("knn_top1")

@@ -55,7 +55,7 @@ def _describe_mutual(record: Record) -> str:
     if value is not None:
         sentence += (
             f" {value:.0f} % of near images are among each other's nearest, which does not tell "
-            "either: on CIFAR-10 better runs had fewer."
+            "either: on CIFAR-10, better runs had fewer."
         )
     return sentence
 
@@ -66,7 +66,7 @@ def describe_stability(record: Record) -> str:
     if value is None:
         return ""
     sentence = (
-        f"The last round began with {value:.1f} % of the {_pairs(record)} of the round before"
+        f"The last round began with {value:.1f} % of the {_pairs(record)} of the previous round"
     )
     if value < SETTLED:
         return f"{sentence}: the neighbourhoods have not settled."
@@ -94,21 +94,21 @@ def _describe_control(evidence: Evidence, count: int) -> str:
         "seed; other seeds give other differences)"
     )
     if abs(gain) <= SURE * error:
-        return f"The neighbours made no difference that can be seen: {details}."
+        return f"The neighbours made no measurable difference: {details}."
     return f"The neighbours {'gained' if gain > 0 else 'cost'} {abs(gain):.1f} points: {details}."
 
 
 def _ask_for_control(command: str) -> str:
     """How to find out what the neighbours gained; with the command where it is known."""
-    sentence = "Whether the neighbours gained anything, this run alone cannot tell."
+    sentence = "This run alone cannot tell whether the neighbours gained anything."
     if not command:
         return (
-            f"{sentence} It takes labelled held-out images, and a run of Instance beside this one "
-            "that is otherwise the same."
+            f"{sentence} That takes labelled held-out images, and a run of Instance next to this "
+            "one that is otherwise the same."
         )
     return (
-        f"{sentence} A run of Instance that is otherwise the same can: {command} (settings of AND "
-        "alone are left out, with a warning). Then report again."
+        f"{sentence} A run of Instance that is otherwise the same can: {command} (settings that "
+        "only AND has are left out, with a warning). Then report again."
     )
 
 

@@ -88,7 +88,7 @@ def _by_accuracy(record: Record, points: Points, title: str, count: int) -> str:
             "Whether Instance, which is round 0, had stopped improving is not certain: in its last "
             f"third {details}. More images to measure on would tell."
         )
-    return _level(record, f"{details}; less than {SURE * error:.1f} points could not be seen")
+    return _level(record, f"{details}; less than {SURE * error:.1f} points could not be detected")
 
 
 def _by_rank(record: Record, points: Points) -> str:
@@ -146,8 +146,8 @@ def _level(record: Record, details: str) -> str:
     """With a caution where the learning rate had fallen, which flattens any curve."""
     rates = [e["learning_rate"] for e in record.epochs if e["round"] == 0 and "learning_rate" in e]
     sentence = (
-        "Instance, which is round 0, was not seen to improve any more when the first neighbours "
-        f"were chosen: in its last third {details}."
+        "Instance, which is round 0, showed no further improvement when the first neighbours were "
+        f"chosen: in its last third {details}."
     )
     if rates and rates[-1] < rates[0] / 2:
         sentence += (

@@ -13,12 +13,12 @@ def judge_without_labels(evidence: Evidence) -> Verdict:
     tone, headline = "unknown", "Without labels the accuracy of the features cannot be known"
     if spread.is_narrow and not spread.is_point and not evidence.method.fc_holds:
         tone = "mixed"
-        headline += "; the embeddings lie close together, as after too little training"
+        headline += "; the embeddings are close together, as after too little training"
     elif not spread.is_point:
         headline += "; nothing points to a collapse"
     reasons = [
         describe_overlap(record.evaluations, describe_nearest(record.metadata.get("images"))),
-        "What no metric here can say is whether near images belong together for your purpose: "
+        "No metric here can tell whether near images belong together for your purpose: "
         "look at the neighbours of some images, or label some held-out ones (sub-folders, or "
         "y_test) and evaluate the run.",
     ]

@@ -55,7 +55,7 @@ def test_the_page_holds_every_section_in_the_order_of_a_reader(labelled):
     for words in (
         "24 photos: 1 group of duplicates, 2 outliers, 4 of doubtful quality, 1 suspect label, 3",
         "With fewer than 500 photos", "Three come back most often.", "Strangers near.", "keep",
-        "the nearest other photo lies in the same folder", "Embedded by a.keras",
+        "the nearest other photo is in the same folder", "Embedded by a.keras",
         "python embed.py --images=photos", "0.97", "t-SNE",
         "48 \N{MULTIPLICATION SIGN} 36",
     ):  # fmt: skip
@@ -187,7 +187,7 @@ def test_a_collapsed_encoder_is_called_one(tmp_path):
     page = write_page(
         tmp_path / "a.html", collection, Findings(), settings, tmp_path / "a.npz"
     ).read_text()
-    assert "can hardly tell these photos apart: believe none of this" in page
+    assert "can hardly tell these photos apart: trust none of this" in page
     assert 'class="verdict poor"' in page
 
 

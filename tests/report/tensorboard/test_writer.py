@@ -117,7 +117,7 @@ def test_a_name_with_tabs_and_line_ends_stays_in_its_cell(folder):
 def test_a_folder_of_other_files_is_not_replaced(folder):
     folder.mkdir()
     (folder / "thesis.txt").write_text("years of work")
-    with pytest.raises(UserError, match="holds other files"):
+    with pytest.raises(UserError, match="holds files other than a report's"):
         write_tensorboard(folder, points())
     assert (folder / "thesis.txt").read_text() == "years of work"
 

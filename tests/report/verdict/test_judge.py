@@ -67,9 +67,9 @@ def test_the_headline_compares_with_raw_pixels(knn, tone, words):
 @pytest.mark.parametrize(
     ("start", "tone", "words"),
     [
-        (80.0, "poor", "Worse than the same kNN by the weights it began with (80.0 %) by 20.0"),
-        (61.0, "mixed", "Not clearly different from the same kNN by the weights it began with"),
-        (45.0, "good", "Better than the same kNN by the weights it began with (45.0 %) by 15.0"),
+        (80.0, "poor", "Worse than the same kNN with the weights it began with (80.0 %) by 20.0"),
+        (61.0, "mixed", "Not clearly different from the same kNN with the weights it began with"),
+        (45.0, "good", "Better than the same kNN with the weights it began with (45.0 %) by 15.0"),
     ],
 )
 def test_a_run_from_weights_is_compared_with_them_first(start, tone, words):
@@ -125,21 +125,21 @@ def test_a_collapse_is_said_first(spread, knn, labels):
     verdict = judged(record([knn]), labels, spread)
     assert verdict.tone == "poor"
     assert verdict.headline.startswith("The embeddings have collapsed")
-    assert "lie close together" not in " ".join(verdict.reasons)
+    assert "are close together" not in " ".join(verdict.reasons)
 
 
 @pytest.mark.parametrize("spread", [EQUAL, LINE, POINT])
 def test_embeddings_that_tell_classes_apart_have_not_collapsed(spread):
     verdict = judged(record([60]), LABELS, spread)
     assert verdict.tone == "good" and "collapsed" not in verdict.headline
-    assert "They lie close together" in verdict.reasons[-1]
+    assert "They are close together" in verdict.reasons[-1]
 
 
 @pytest.mark.parametrize("spread", [EQUAL, LINE])
 def test_without_labels_a_single_sign_is_no_collapse(spread):
     verdict = judged(record(), None, spread)
     assert verdict.tone == "mixed" and "collapsed" not in verdict.headline
-    assert "lie close together" in verdict.headline
+    assert "are close together" in verdict.headline
 
 
 def test_without_held_out_labels_knn_among_the_training_images_is_told():
@@ -179,7 +179,7 @@ def test_neighbour_overlap_is_told_with_its_epochs():
 def test_close_embeddings_are_a_warning(spread):
     verdict = judged(record(), None, spread)
     assert verdict.tone == "mixed" and "close together" in verdict.headline
-    assert "They lie close together" in verdict.reasons[-1]
+    assert "They are close together" in verdict.reasons[-1]
 
 
 def test_the_published_result_is_named_beside():

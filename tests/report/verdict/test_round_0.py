@@ -64,15 +64,15 @@ def test_a_rise_while_the_learning_rate_falls_is_no_proof(name):
 
 def test_knn_that_stays_is_no_proof_where_the_rate_has_fallen():
     said = describe_round_0(record(knn_top1=level), COUNTS)
-    assert "was not seen to improve any more" in said and "lengthen" not in said
-    assert "less than 3.0 points could not be seen" in said
+    assert "showed no further improvement" in said and "lengthen" not in said
+    assert "less than 3.0 points could not be detected" in said
     assert "learning rate had fallen to 0.01 of the first" in said
     assert "learning rate" not in describe_round_0(record(rates=FLAT, knn_top1=level), COUNTS)
 
 
 def test_a_rise_within_the_error_is_not_called_one():
     for count, words in (
-        (1_000, "was not seen to improve any more"),
+        (1_000, "showed no further improvement"),
         (10_000, "had stopped improving is not certain: in its last third kNN changed by +1.0"),
         (200_000, "was still improving"),
     ):
@@ -85,7 +85,7 @@ def test_only_round_0_and_only_its_last_third_count():
     late = record(knn_top1=lambda epoch: 20.0 + max(0, epoch - 30))
     early = record(knn_top1=lambda epoch: 20.0 + min(20, epoch))
     for run in (late, early):
-        assert "not seen to improve" in describe_round_0(run, COUNTS)
+        assert "showed no further improvement" in describe_round_0(run, COUNTS)
 
 
 def test_a_first_round_of_its_own_length_is_looked_at_to_its_end():
@@ -109,7 +109,7 @@ def test_without_labels_the_effective_rank_tells():
     said = describe_round_0(record(**ranks), {})
     assert "still improving" in said and "effective rank went from 40.0 to 50.0" in said
     ranks["effective_rank"] = level
-    assert "not seen to improve" in describe_round_0(record(**ranks), {})
+    assert "showed no further improvement" in describe_round_0(record(**ranks), {})
 
 
 def test_where_no_metric_was_measured_often_enough_the_loss_at_one_rate_tells():
@@ -118,7 +118,7 @@ def test_where_no_metric_was_measured_often_enough_the_loss_at_one_rate_tells():
     assert "still improving" in said and "the loss is a weak sign of accuracy" in said
     assert "its loss went from 4.950 to 4.500 from epoch 21 to 30, at one learning rate" in said
     falling["loss"] = lambda epoch: 5.0 - epoch / 1000
-    assert "not seen to improve" in describe_round_0(record(every=50, **falling), COUNTS)
+    assert "showed no further improvement" in describe_round_0(record(every=50, **falling), COUNTS)
 
 
 def test_a_loss_with_an_entropy_whose_weight_changes_says_nothing():
@@ -133,7 +133,9 @@ def test_a_loss_that_falls_with_the_rate_says_nothing():
         return 5.0 - 2.0 * (epoch > 24)
 
     said = describe_round_0(record(every=50, loss=drop), COUNTS)
-    assert "weak sign" in said and "not seen to improve" in said  # six epochs at the last rate
+    assert (
+        "weak sign" in said and "showed no further improvement" in said
+    )  # six epochs at the last rate
     cosine = [0.03 * (1 - e / 31) for e in range(30)]
     said = describe_round_0(record(every=50, rates=cosine, loss=lambda e: 6 - e / 9), COUNTS)
     assert said.startswith("Whether Instance, which is round 0, had stopped improving is unknown")

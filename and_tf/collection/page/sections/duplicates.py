@@ -13,14 +13,14 @@ MOST_PHOTOS = 12  # of one group
 
 TEMPLATE = """
 {% if total %}
-<p>{{ "{:,}".format(total) }} group{{ "" if total == 1 else "s" }} of photos that show the same,
-together {{ "{:,}".format(images) }} photos; without all but one of each group
+<p>{{ "{:,}".format(total) }} group{{ "" if total == 1 else "s" }} of photos that show the
+same thing, {{ "{:,}".format(images) }} photos in all; keeping one of each group would leave
 {{ "{:,}".format(images - total) }} fewer. The one to keep has the most pixels, is the sharpest or
-the largest file; look before you delete anything. The encoder proposes pairs from
-a cosine similarity of {{ "%.4g"|format(threshold) }} on.</p>
-{% if warning %}<p><strong>Mind:</strong> {{ warning }}</p>{% endif %}
+the largest file; look before you delete anything. The encoder proposes pairs with
+a cosine similarity of at least {{ "%.4g"|format(threshold) }}.</p>
+{% if warning %}<p><strong>Note:</strong> {{ warning }}</p>{% endif %}
 {% if moved_to %}<p>All but the ones to keep were moved to {{ moved_to }} once this page was
-written, and links lead there; links among the photos stay.</p>
+written, and the links lead there; symbolic links among the photos stay.</p>
 {% else %}{{ page.commands(commands) }}{% endif %}
 <div class="cards">
 {% for group in groups %}
@@ -35,9 +35,10 @@ written, and links lead there; links among the photos stay.</p>
 {% if total > groups|length %}<p class="more"><a href="#show-finding-duplicate">All photos of the
 {{ "{:,}".format(total) }} groups</a> are in the explorer; here are the largest
 {{ groups|length }}.</p>{% endif %}
-{% else %}<p>No two photos show the same: none are equal or look equal, and none of the pairs that
-the encoder proposes, from a cosine similarity of {{ "%.4g"|format(threshold) }} on, is a copy.</p>
-{% if warning %}<p><strong>Mind:</strong> {{ warning }}</p>{% endif %}
+{% else %}<p>No two photos show the same thing: none are equal or look equal, and none of the pairs
+that the encoder proposes, with a cosine similarity of at least {{ "%.4g"|format(threshold) }}, is a
+copy.</p>
+{% if warning %}<p><strong>Note:</strong> {{ warning }}</p>{% endif %}
 {% endif %}
 """
 

@@ -15,8 +15,8 @@ MOST_NEIGHBOURS = 400_000  # on the page, a line of text each; with many photos,
 TEMPLATE = """
 <p>All {{ "{:,}".format(count) }} photos. Search by name, filter, and choose a photo to see its
 {{ neighbours }} nearest with rank and cosine similarity; a neighbour that is chosen becomes the
-next query. Arrow keys walk through the grid, Home and End go to its ends.
-{% if has_originals %}The link below the name opens the file where it lay when the page
+next query. Arrow keys move through the grid, Home and End go to its ends.
+{% if has_originals %}The link below the name opens the file where it was when the page
 was written.{% endif %}</p>
 """
 

@@ -58,7 +58,7 @@ def _steps(context: PageContext) -> list[tuple[str, str]]:
         steps.append(
             (
                 "outliers",
-                f"distance to the nearest photo number {found.outliers.k} over what is usual here",
+                f"distance to nearest photo number {found.outliers.k}, relative to the usual one",
             )
         )
     if found.clusters is not None:

@@ -10,9 +10,9 @@ ROWS = 12
 NEIGHBOURS = 8
 
 TEMPLATE = """
-<p>{{ "All" if is_all else "Random" }} photos, not chosen for how they came out, each before its
-nearest others with rank and cosine similarity. This is the quickest way to see what the encoder
-holds to be alike. Choose any photo to see its own neighbours in the explorer.
+<p>{{ "All" if is_all else "Random" }} photos, not hand-picked, each followed by its nearest
+others, with rank and cosine similarity. This is the quickest way to see what the encoder considers
+similar. Choose any photo to see its own neighbours in the explorer.
 {% if has_classes %}Framed, and marked with a cross: neighbours from another folder.{% endif %}</p>
 {{ page.lines(lines) }}
 """
@@ -31,4 +31,4 @@ def neighbours_section(context: PageContext) -> Section | None:
         is_all=len(context) <= ROWS,
         has_classes=bool(context.classes),
     )
-    return Section("neighbours", "Photos before their neighbours", html, link="Neighbours")
+    return Section("neighbours", "Photos and their neighbours", html, link="Neighbours")

@@ -8,9 +8,9 @@ from and_tf.report.section import Section, fill
 MOST_SHOWN = 20
 
 TEMPLATE = """
-<p>{{ sentence }} The score is the distance to the {{ ordinal }} nearest photo over what is usual in
-this collection, about 1 for most: below each photo. An outlier may be a stray file, a rare subject
-or simply the only photo of its kind.</p>
+<p>{{ sentence }} The score below each photo is the distance to its {{ ordinal }} nearest photo,
+relative to what is usual in this collection; it is about 1 for most. An outlier may be a stray
+file, a rare subject or simply the only photo of its kind.</p>
 {{ page.gallery(photos, "Outliers, the most unusual first") }}
 {% if flagged %}<p class="more"><a href="#show-finding-outlier">
 {{- "Show it" if flagged == 1 else "Show all {:,}".format(flagged) }} in the explorer</a>, which can

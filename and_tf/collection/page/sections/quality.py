@@ -34,7 +34,7 @@ photo{{ "" if kind.count == 1 else "s" }}</span></h3>
 {% if broken|length > shown %}
 <li>and {{ "{:,}".format(broken|length - shown) }} more</li>{% endif %}</ul>
 {% endif %}
-{% if not kinds %}<p>No photo is remarkable in this respect.</p>{% endif %}
+{% if not kinds %}<p>No photo stands out in this respect.</p>{% endif %}
 """
 
 

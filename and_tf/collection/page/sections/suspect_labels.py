@@ -12,13 +12,14 @@ NEIGHBOURS = 6
 
 TEMPLATE = """
 {% if count %}
-<p>{{ "{:,}".format(count) }} photo{{ " lies" if count == 1 else "s lie" }} in another folder than
-their neighbours suggest, the clearest first: below each its folder, and where its neighbours would
-put it. The vote is the encoder's: where it is weak, so are its suspicions.</p>
+<p>{{ "{:,}".format(count) }} photo{{ " is" if count == 1 else "s are" }} in a different folder from
+the one that their neighbours suggest, the clearest first; below each are its folder and the one
+where its neighbours would put it. The vote is the encoder's: where it is weak, so are its
+suspicions.</p>
 {{ page.lines(lines) }}
 {% if count > lines|length %}<p class="more"><a href="#show-finding-suspect_label">All
 {{ "{:,}".format(count) }}</a> in the explorer</p>{% endif %}
-{% else %}<p>No photo lies clearly in another folder than its neighbours.</p>{% endif %}
+{% else %}<p>No photo is clearly in a different folder from its neighbours.</p>{% endif %}
 """
 
 

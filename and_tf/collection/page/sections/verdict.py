@@ -41,12 +41,10 @@ def judge(context: PageContext, trust: Trust | None) -> Verdict:
     else:
         tone = "mixed" if spread is not None and spread.is_narrow else "unknown"
     if tone == "poor":
-        headline = f"This encoder knows these photos badly: believe little of this. {headline}"
+        headline = f"This encoder suits these photos poorly: trust little of this. {headline}"
     if is_collapsed:
         tone = "poor"
-        headline = (
-            f"The encoder can hardly tell these photos apart: believe none of this. {headline}"
-        )
+        headline = f"The encoder can hardly tell these photos apart: trust none of this. {headline}"
     reasons = [
         f"Embedded by {context.settings.collection.model or 'the newest run'}.",
         unknown(context) if trust is None else trust.sentence,
@@ -60,9 +58,9 @@ def judge(context: PageContext, trust: Trust | None) -> Verdict:
 def unknown(context: PageContext) -> str:
     """The sentence about the encoder if there are no labels."""
     return (
-        "How well this encoder knows these photos cannot be measured without labels: look at the "
-        f"random photos before their neighbours below, and trust {doubtful_kinds(context)} as far "
-        "as you agree with those."
+        "How well this encoder suits these photos cannot be measured without labels: look at the "
+        f"random photos and their neighbours below, and trust {doubtful_kinds(context)} as far as "
+        "you agree with those neighbours."
     )
 
 
