@@ -259,7 +259,7 @@ def test_an_update_takes_the_layer_that_the_table_was_made_with(embed, photos, c
     updated = embed(update=True)
     anew = embed("anew.npz", layer="stage1")
     np.testing.assert_array_equal(updated.embeddings, anew.embeddings)
-    with pytest.raises(UserError, match="holds features of the layer stage1, and now those of"):
+    with pytest.raises(UserError, match="holds features of the layer stage1, but those of"):
         embed(update=True, layer="fc")
 
 

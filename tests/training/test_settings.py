@@ -108,8 +108,8 @@ def test_rounds_of_a_card_are_left_out_with_the_epochs_that_result(
     assert (settings.method.plan.rounds, settings.method.plan.total_epochs) == (0, epochs)
     left_out, of_epochs = (record.getMessage() for record in caplog.records)
     assert left_out == f"method='{method}' does not use rounds=4, set in a card or flagfile."
-    assert f"one round, {epochs} of them;" in of_epochs and f"would be {asked:,}:" in of_epochs
-    assert f"for as many pass epochs_per_round={asked}." in of_epochs
+    assert f"one round of {epochs} epochs," in of_epochs and f"has {asked:,}:" in of_epochs
+    assert f"to train for as many, pass epochs_per_round={asked}." in of_epochs
     followed = programs.read_settings([*words, f"--epochs_per_round={asked}"])
     assert (followed.method.plan.rounds, followed.method.plan.total_epochs) == (0, asked)
     with pytest.raises(SettingError, match="rounds=4 is of a curriculum"):
