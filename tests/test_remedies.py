@@ -245,7 +245,7 @@ def test_processes_that_see_different_images_get_all_the_same(tmp_path, size):
             ),
         )
 
-    with pytest.raises(UserError, match="Give all the same images"):
+    with pytest.raises(UserError, match="Give all processes the same images"):
         check((["a.png", "b.png"], ["a.png", "c.png"]))
     check((["a.png", "b.png"], ["a.png", "b.png"]))
 
@@ -309,7 +309,7 @@ def test_an_image_that_changed_under_a_run_is_put_back(tmp_path, error):
     shutil.move(path, tmp_path / "former.png")
     if error is ImageChanged:
         path.write_bytes(encoded(gradient(30, 30)))
-    with pytest.raises(error, match=r"put the (former )?file back"):
+    with pytest.raises(error, match=r"put the (original )?file back"):
         source.content(1, is_trained_on=True)
     shutil.move(tmp_path / "former.png", path)
     assert np.array_equal(source.content(1, is_trained_on=True), path.read_bytes())

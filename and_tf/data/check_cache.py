@@ -160,7 +160,7 @@ def _read(path: Path) -> tuple[bytes, dict[str, np.ndarray]]:
         column.shape != ((count, 2) if name == "shapes" else (count,))
         for name, column in columns.items()
     ):
-        raise ValueError("its columns do not belong together")
+        raise ValueError("its columns do not match each other")
     return names, columns
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 REFUSED = {
-    "F": "floating-point pixels, of which nothing says what is white: save it with 8 or 16 bits",
+    "F": "floating-point pixels, whose white level is unknown: save it with 8 or 16 bits",
     "LAB": "L*a*b* colours: save it as RGB",
 }
 
@@ -74,7 +74,7 @@ def _grey_of_8_bits(image: Image.Image, tags: Mapping[int, Any]) -> Image.Image:
     """Grey of up to 16 bits as L, or as LA where one of its values is transparent."""
     values = np.asarray(image).astype(np.int64)  # (H, W)
     if values.max(initial=0) > 65535:
-        raise ValueError("pixels of more than 16 bits, of which nothing says what is white")
+        raise ValueError("pixels of more than 16 bits, whose white level is unknown")
     if tags.get(BITS) == (12,):
         values = values * 65535 // 4095
     grey = (np.clip(values, 0, 65535) + 128) // 257

@@ -209,8 +209,8 @@ def _check_same_content(
     differing = np.flatnonzero(is_compared & (found.checksums != checks.checksums))
     if len(differing):
         raise UserError(
-            f"{os.path.join(folder, names[differing[0]])} holds other bytes than the file of this "
-            f"name that another process has read ({len(differing):,} such files): give all "
+            f"{os.path.join(folder, names[differing[0]])} differs from the file of this name "
+            f"that another process has read ({len(differing):,} such files): give all "
             "processes the same images."
         )
 
@@ -240,7 +240,7 @@ def _content(path: str, is_whole: bool) -> bytes | str:
     with opened(path) as descriptor:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
-            return "no regular file"
+            return "not a regular file"
         if state.st_size == 0:
             return "empty file"
         if fault := fault_of_size(state.st_size):

@@ -46,7 +46,8 @@ def fault_of_size(size: int) -> str:
         return ""
     return (
         f"its file has {size / MEGA:,.0f} MB, and the limit is {most_encoded_bytes() / MEGA:,.0f} "
-        f"MB, by that of {megapixel_limit():,} megapixels (max_image_megapixels): save it smaller"
+        f"MB, to match that of {megapixel_limit():,} megapixels (max_image_megapixels): save it "
+        "smaller"
     )
 
 

@@ -125,7 +125,7 @@ def changes(old: Manifest, new: Manifest) -> str:
     if len(old.names) and len(new.names):
         return _changes_by_name(old, new)
     if len(old) != len(new):
-        return f"it held {len(old)} images and holds {len(new)}"
+        return f"it held {len(old)} images and now holds {len(new)}"
     differs = np.flatnonzero((old.sizes != new.sizes) | (old.checksums != new.checksums))
     return _listed("edited", [f"image {row}" for row in differs])
 

@@ -91,7 +91,7 @@ def pack(settings: PackSettings) -> Path:
         for number in numbers:
             _write(folder, name, plan[name], number, sources[name])
     replace_file(folder / COMPLETE, (folder / PLAN).read_text())
-    logger.info("%s is complete, to be read as records:%s", folder, folder)
+    logger.info("%s is complete: read it as records:%s", folder, folder)
     return folder
 
 
@@ -186,7 +186,7 @@ def _check_room(
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"{folder} needs {needed / 1e6:,.1f} MB more, of which its disk has {free / 1e6:,.1f}: "
+            f"{folder} needs {needed / 1e6:,.1f} MB more, and its disk has {free / 1e6:,.1f}: "
             "make room, or name another ", Argument("output"), "."
         )  # fmt: skip
 

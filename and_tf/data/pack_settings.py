@@ -15,7 +15,7 @@ class PackSettings(Settings):
     data: str = setting(
         "", "Images to pack: the path of a folder, or folder:PATH, list:FILE or tfds:NAME."
     )
-    output: str = setting("", "Folder to write, to be read as records:OUTPUT.")
+    output: str = setting("", "Folder to write; read it as records:OUTPUT.")
     data_dir: str = setting("", "Folder of prepared TFDS data sets.")
     labels: str = setting("folders", "Whether labels are kept.", choices=LABELS)
     skip_broken: bool = setting(False, "Leave out images that cannot be decoded.")

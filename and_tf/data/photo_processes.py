@@ -104,7 +104,7 @@ class PhotoProcesses:
         layout = batch_size, views, settings, is_augmented
         if self._layout:
             if self._layout != layout:
-                raise ValueError(f"The processes were begun for {self._layout}, not {layout}.")
+                raise ValueError(f"The processes were started for {self._layout}, not {layout}.")
             return
         self.settings, self.is_augmented = settings, is_augmented
         self.rows = math.ceil(batch_size / (PARTS * self.number))  # of a part
@@ -173,7 +173,7 @@ class PhotoProcesses:
             is_first = not self._is_over.is_set()
             self._is_over.set()
         if is_first and isinstance(error, BrokenProcessPool):
-            logger.warning("A process that loads photos has ended (%s): threads go on.", error)
+            logger.warning("A process that loads photos has ended (%s): threads take over.", error)
 
 
 def _files(source: Source, indices: np.ndarray) -> EncodedSource | None:

@@ -227,8 +227,8 @@ def _steps_of_epoch(
         first = _number(step)  # read anew by each iteration
         if per_epoch - first % per_epoch != left:
             raise RuntimeError(
-                f"The pipeline was made for {left} step(s) of an epoch and is begun at step "
-                f"{first} of epochs of {per_epoch}: make another one to go on from there."
+                f"The pipeline was made for the last {left} step(s) of an epoch and is started "
+                f"at step {first} of epochs of {per_epoch}: make another one to continue there."
             )
         yield (first,) if order is None else (first, order(first // per_epoch))
 

@@ -37,9 +37,9 @@ def check_same_files(
     place = int(places[other])
     here = f"{names[place]} ({sizes[place]:,} bytes)" if place < len(names) else "missing"
     raise UserError(
-        f"The images differ between the processes that train together: {counts[0]:,} of the chief, "
-        f"{counts[other]:,} of process {other}; the first that differs, number {place + 1} in "
-        f"{folder}, is {here} on this machine. Give all the same images."
+        f"The images differ between the training processes: {counts[0]:,} on the chief, "
+        f"{counts[other]:,} on process {other}; the first that differs, number {place + 1} in "
+        f"{folder}, is {here} on this machine. Give all processes the same images."
     )
 
 

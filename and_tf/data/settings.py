@@ -14,8 +14,8 @@ IMAGE_SIZE, SMALLEST, LARGEST = 32, 8, 8192  # pixels
 # Pillow's own limit, 512 MiB of three channels; only JPEGs of some phones have more.
 MAX_MEGAPIXELS = 179
 MEGAPIXELS_HELP = (
-    "Images of more megapixels are refused, except for JPEGs, which are decoded smaller; so many "
-    "are decoded at a time, by all threads together."
+    "Images of more megapixels are refused, except for JPEGs, which are decoded smaller; all "
+    "threads together decode at most this many at a time."
 )
 OF_INIT = 0  # as an image size: that of the weights from which a run starts
 
@@ -58,8 +58,8 @@ class DataSettings(Settings):
 
     eval_crop: float = setting(
         1.0,
-        "Part of the shorter side that the centre crop of evaluation, embedding and export covers; "
-        "0.875 means resize to 256, crop 224.",
+        "Fraction of the shorter side that the centre crop of evaluation, embedding and export "
+        "covers; 0.875 means resize to 256, crop 224.",
         between(0.5, 1),
     )
 
@@ -96,8 +96,8 @@ class AugmentationSettings(Settings):
 
     image_size: int = setting(
         None,
-        "Side of the encoder's input in pixels; by default 32, or that of the network of the "
-        "weights which the run starts from (init).",
+        "Side of the encoder's input in pixels; by default 32, or that of the network whose "
+        "weights the run starts from (init).",
         between(0, LARGEST),
     )
     crop_min_area: float = setting(

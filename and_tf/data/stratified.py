@@ -70,7 +70,7 @@ def report_sorted_part(
     log_once(
         logger,
         logging.WARNING,
-        f"{spec} is in the order of its classes, so that {split} holds few images or none of "
+        f"{spec} is sorted by class, so {split} holds few or no images of "
         f"{len(lacking):,} of {len(names):,} classes ({shown}{', ...' * (len(lacking) > LISTED)}): "
         f"{better} holds all of them.",
     )

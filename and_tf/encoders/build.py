@@ -93,8 +93,8 @@ def _check_split(input_shape: Sequence[int], embedding_dim: int) -> None:
         )  # fmt: skip
     if embedding_dim % 2:
         raise UserError(
-            Argument("embedding_dim", embedding_dim), " must be even: of a split encoder either "
-            "half gives one half.",
+            Argument("embedding_dim", embedding_dim), " must be even: each half of a split "
+            "encoder gives half of it.",
         )  # fmt: skip
 
 

@@ -22,8 +22,8 @@ def check_backend() -> None:
         found = config.backend()
     if found != BACKEND:
         raise UserError(
-            f"Keras is to run on {found}, and this package needs {BACKEND}: unset KERAS_BACKEND, "
-            f"or set it to {BACKEND} before Keras is loaded."
+            f"Keras is set to run on {found}, and this package needs {BACKEND}: unset "
+            f"KERAS_BACKEND, or set it to {BACKEND} before Keras is loaded."
         )
 
 

@@ -17,13 +17,13 @@ class EncoderSettings(Settings):
 
     encoder: str = setting(
         None,
-        "Network; by default resnet18, or that of the weights which the run starts from (init).",
+        "Network; by default resnet18, or that of the weights the run starts from (init).",
         choices=(*ENCODERS, OF_INIT),
     )
     embedding_dim: int | None = setting(
         None,
         "Length D of an embedding; by default 128, or that of the last features of init's network, "
-        "which get a new last layer only where this is given.",
+        "which get a new last layer only if this is given.",
         between(2, 2**16),
     )
     init: str = setting(

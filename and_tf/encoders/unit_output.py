@@ -42,7 +42,7 @@ def with_unit_rows(encoder: keras.Model) -> keras.Model:
         )  # fmt: skip
     if output.shape[-1] is None:
         raise UserError(
-            Argument("encoder"), f" {encoder.name} does not tell the length of its rows "
+            Argument("encoder"), f" {encoder.name} does not define the length of its rows "
             f"({output.shape}): give its input a fixed size.",
         )  # fmt: skip
     taken = {layer.name for layer in encoder.layers}
@@ -78,7 +78,7 @@ def _tensors(encoder: keras.Model) -> tuple[Any, Any]:
         if len(encoder.inputs) != 1:
             raise UserError(
                 Argument("encoder"), f" {encoder.name} takes {len(encoder.inputs)} inputs and must "
-                "take images alone.",
+                "take only images.",
             )  # fmt: skip
         return encoder.inputs[0], encoder.outputs
     shape = (encoder.get_build_config() or {}).get("input_shape") if encoder.built else None

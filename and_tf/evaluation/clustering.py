@@ -79,7 +79,7 @@ def _kmeans(rows: np.ndarray, num_clusters: int, seed: int, num_starts: int) -> 
         start = {"init": centres, "n_init": 1, "random_state": seed}
         return KMeans(num_clusters, max_iter=LARGE_ITERATIONS, **start).fit_predict(rows)
     logger.warning(
-        "%s clusters of %s images are sought in mini-batches, because steps of all images would "
+        "%s clusters of %s images are found in mini-batches, because steps over all images would "
         "take too long: they are approximate.", f"{num_clusters:,}", f"{len(rows):,}",
     )  # fmt: skip
     mini = MiniBatchKMeans(num_clusters, batch_size=4096, init=centres, n_init=1, random_state=seed)

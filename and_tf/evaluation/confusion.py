@@ -38,7 +38,7 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, num_classes: i
     for values, name in ((labels, "labels"), (predictions, "predictions")):
         if len(values) and not 0 <= values.min() <= values.max() < num_classes:
             raise UserError(
-                f"{name} must lie in 0..{num_classes - 1}. Received {values.min()}..{values.max()}."
+                f"{name} must be in 0..{num_classes - 1}. Received {values.min()}..{values.max()}."
             )
     cells = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
     return cells.reshape(num_classes, num_classes)

@@ -82,7 +82,7 @@ def open_images(
         _check_labels([s for s in (reference, queries) if s is not None], data.labels)
     if queries is None and protocol.needs_queries:
         raise UserError(
-            f"{data.data} has no split to classify besides {data.train_split}: name one by ",
+            f"{data.data} has no split to classify besides {data.train_split}: name one with ",
             Argument("eval_split"), " or ", Argument("eval_data"), ".",
         )  # fmt: skip
     queries = reference if queries is None else queries
@@ -103,7 +103,7 @@ def _check_labels(sources: list[Opened], labels: str) -> None:
             remedy += [" and pass ", Argument("labels", "folders")]
         raise UserError(
             f"{source.name} has no labels, so there is no accuracy to measure: ", *remedy,
-            ", or name other images by ", Argument("eval_data"), " and ", Argument("data"),
+            ", or name other images with ", Argument("eval_data"), " and ", Argument("data"),
             ". Without labels there is ", Argument("classifier", "clusters"), ".",
         )  # fmt: skip
 

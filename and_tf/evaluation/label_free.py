@@ -24,7 +24,7 @@ def alignment(one: np.ndarray, other: np.ndarray) -> float:
     Reference: Wang and Isola, ICML 2020, section 4.1.1, with alpha = 2.
     """
     if one.shape != other.shape:
-        raise UserError(f"Both must have one shape. Received {one.shape} and {other.shape}.")
+        raise UserError(f"Both must have the same shape. Received {one.shape} and {other.shape}.")
     return float(np.mean(np.sum(np.square(one - other), axis=1, dtype=np.float64)))
 
 

@@ -195,14 +195,14 @@ def _targets(labels: np.ndarray, is_known: np.ndarray) -> tuple[np.ndarray, np.n
 def _split(targets: np.ndarray, held_out: float, seed: int) -> np.ndarray:
     """(N,) bool, the held-out fraction of each class; the only image of a class is not held out."""
     if not 0 < held_out < 1:
-        raise UserError(Argument("held_out", held_out), " must lie between 0 and 1.")
+        raise UserError(Argument("held_out", held_out), " must be between 0 and 1.")
     is_held_out = np.zeros(len(targets), bool)
     for members in shuffled_by_class(targets, int(targets.max()) + 1, seed):
         count = max(1, round(held_out * len(members)))
         is_held_out[members[: min(count, len(members) - 1)]] = True
     if not is_held_out.any():
         raise UserError(
-            "No class has two labelled images, so that none can be held out to choose the "
+            "No class has two labelled images, so none can be held out to choose the "
             "penalty: pass a single value, such as regularisations=(0.01,)."
         )
     return is_held_out

@@ -26,8 +26,8 @@ def log_sgd(given: EncoderInput, batch_size: int, resized: int) -> None:
     decoded = 3 * len(given.images.reference) * resized**2
     decoded = decoded if decoded <= given.memory_bytes // 2 else 0  # else decoded in each epoch
     logger.info(
-        "Linear classifiers by SGD: %.2f GB of memory beside the encoder's (classifiers %.2f GB, "
-        "decoded images %.2f GB); no features are kept.",
+        "Linear classifiers by SGD: %.2f GB of memory on top of the encoder's (classifiers %.2f "
+        "GB, decoded images %.2f GB); no features are kept.",
         (classifiers + features + images + decoded) / GB, classifiers / GB, decoded / GB,
     )  # fmt: skip
 
@@ -61,13 +61,13 @@ def check_lbfgs(given: EncoderInput) -> None:
         )  # fmt: skip
     in_memory = sum(sizes) - on_disk + given.memory_bytes // 2 + history
     logger.info(
-        "Linear classifiers by L-BFGS: up to %.2f GB of memory beside the encoder's, and %.2f GB "
-        "of features on disk.",
+        "Linear classifiers by L-BFGS: up to %.2f GB of memory on top of the encoder's, and %.2f "
+        "GB of features on disk.",
         in_memory / GB, on_disk / GB,
     )  # fmt: skip
     if on_disk > MANY_GB * GB:
         logger.warning(
             "each iteration of L-BFGS reads a layer's features from disk, %.1f GB in all: %s "
-            "reads the images once in an epoch instead.",
+            "reads the images once per epoch instead.",
             on_disk / GB, Argument("solver", "sgd"),
         )  # fmt: skip

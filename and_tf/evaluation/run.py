@@ -79,7 +79,8 @@ def _check_images(run: Workdir, images: EvaluationImages) -> None:
     if different := edited(known, found):
         raise UserError(
             f"{images.reference.name} is not what the run in {run.path} began with: {different}. "
-            "Put those images back, or, to evaluate on these, name them by ", Argument("data"), ".",
+            "Put those images back, or, to evaluate on these, name them with ",
+            Argument("data"), ".",
         )  # fmt: skip
     if different := changes(known, found):
         images.remarks.append(f"The training images have changed since the run began: {different}.")
@@ -98,7 +99,7 @@ def _check_held_out(run: Workdir, images: EvaluationImages) -> None:
     if known.get("held_out_fingerprint") == queries.fingerprint:
         raise UserError(
             f"{queries.name} is not what the run in {run.path} began with: held-out images were "
-            "edited. Put those images back, or, to evaluate on these, name them by ",
+            "edited. Put those images back, or, to evaluate on these, name them with ",
             Argument("eval_data"), ".",
         )  # fmt: skip
     images.remarks.append("The held-out images have changed since the run began.")
@@ -190,8 +191,9 @@ def _memory_bank(run: Workdir, restored: RestoredEncoder, reference: Source) -> 
     expected = len(reference), restored.encoder.output_shape[-1]
     if rows.shape != expected or rows.dtype.kind != "f" or fault_of_values(rows):
         raise BrokenFile(
-            f"The checkpoint {restored.path} is corrupt: its bank is no finite numbers of shape "
-            f"{expected}. Restore it from a copy, or use ", Argument("bank", "recomputed"), ".",
+            f"The checkpoint {restored.path} is corrupt: its bank does not hold finite numbers "
+            f"of shape {expected}. Restore it from a copy, or use ",
+            Argument("bank", "recomputed"), ".",
         )  # fmt: skip
     return rows
 

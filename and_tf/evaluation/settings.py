@@ -72,7 +72,7 @@ class FeatureSettings(Settings):
         EMBEDDING,
         "Layer whose features are used: fc, the embedding that was trained; conv1..conv5, which "
         "mean stem..stage4 on a ResNet, or any other layer of the run's network by its name; auto, "
-        "that which embed.py takes; all: each in turn, from one pass over the images.",
+        "the one that embed.py uses; all: each in turn, from one pass over the images.",
     )
     bank: str = setting(
         "recomputed",

@@ -87,7 +87,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     except Exception as error:
         raise BrokenFile(
             f"{path} cannot be read as {kind} and may be corrupt ({first_line(error)}). "
-            "Export the encoder anew."
+            "Export the encoder again."
         ) from error
 
 

@@ -145,7 +145,7 @@ def from_json(path: Path, text: str | bytes) -> dict[str, Any]:
     except ValueError as error:
         fault = str(error)
     if fault:
-        raise BrokenFile(f"{path} is corrupt ({NAME}: {fault}): export the encoder anew.")
+        raise BrokenFile(f"{path} is corrupt ({NAME}: {fault}): export the encoder again.")
     return found
 
 

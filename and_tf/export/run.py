@@ -85,7 +85,7 @@ def _samples(
             error = error.with_remedy("repair or remove it.")
         if settings.images or any(FORMATS[form].needs_images for form in formats[:1]):
             raise UserError(
-                *error.parts, " To take the ranges of int8 from other photos, name a folder by ",
+                *error.parts, " To take the ranges of int8 from other photos, name a folder with ",
                 Argument("images"), ".",
             ) from error  # fmt: skip
         logger.warning("Comparing on random images, without int8: %s", error)
@@ -173,9 +173,9 @@ def _compare(encoder: keras.Model, new: Path, form: str, samples: Samples, path:
         agreement = measure_agreement(encoder, new, samples.compared)
         is_close = agreement.min_cosine >= lowest
         told = str(agreement)
-        differs = f"has a {agreement}: at least {lowest:g} is asked for"
+        differs = f"has a {agreement}: at least {lowest:g} is required"
     if not is_close:
         raise UserError(
-            f"{path} is not written, for the new export {differs}: export in another format."
+            f"{path} is not written, because the new export {differs}: export in another format."
         )
     return told

@@ -44,7 +44,7 @@ def read_description(folder: Path, is_trusted: bool = False) -> dict[str, Any]:
     """
     if not (folder / DESCRIPTION).is_file():
         raise not_ours(folder)
-    found = schema.read_object(folder / DESCRIPTION, schema.ENCODER, "export the encoder anew")
+    found = schema.read_object(folder / DESCRIPTION, schema.ENCODER, "export the encoder again")
     if is_trusted:
         return found
     known = found.get(metadata.CHECKSUM)
@@ -53,6 +53,7 @@ def read_description(folder: Path, is_trusted: bool = False) -> dict[str, Any]:
         raise BrokenFile(
             f"{folder} is a SavedModel, which is a program, and {DESCRIPTION} {reason} its files: "
             "they were changed, or written by another program or an earlier version. Export the "
-            "encoder anew, or, if you know who wrote it, pass ", Argument("trust_model", True), ".",
+            "encoder again, or, if you know who wrote it, pass ",
+            Argument("trust_model", True), ".",
         )  # fmt: skip
     return found

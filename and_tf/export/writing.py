@@ -92,7 +92,7 @@ def _checked_target(path: Path, format: str) -> Path:
     if suffix and path.suffix != suffix:
         raise UserError(f"format={format} writes a file ending in {suffix}. Received {path}.")
     if any(parent.is_file() for parent in path.parents):
-        raise UserError(f"{path} lies below a file: give another path.")
+        raise UserError(f"{path} is below a file: give another path.")
     if path.exists() and not _may_be_replaced(path, is_file=bool(suffix)):
         raise UserError(
             f"{path} exists and is not an export of format={format}: it is not overwritten. "

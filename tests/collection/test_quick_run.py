@@ -127,7 +127,7 @@ def test_the_order_of_the_choice(photos, monkeypatch, caplog):
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-2000])
     assert choose_model("", photos) == str(quick.path)
-    assert "no whole file of weights" in caplog.text
+    assert "not a complete weights file" in caplog.text
     weights.write_bytes(whole)
     run = begun("runs/mine", f"folder:{photos}")
     os.utime(run.checkpoint, (1, 1))

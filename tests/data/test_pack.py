@@ -157,7 +157,7 @@ def test_what_was_not_written_as_it_should_is_no_packed_file(photos, monkeypatch
         plain(path, (record.replace(b"IDAT", b"IDAX") for record in records))
 
     monkeypatch.setattr(packing, "write_records", faulty)
-    with pytest.raises(BrokenFile, match="another checksum"):
+    with pytest.raises(BrokenFile, match="a different checksum"):
         pack(photos)
     assert images_of(photos) == []
 
@@ -241,7 +241,7 @@ def test_a_folder_of_another_form_is_to_be_packed_anew(photos):
         plan = (folder / name).read_text()
         (folder / name).write_text(plan.replace('"version": 2', '"version": 1'))
     for message in (error_of(open_source, f"records:{folder}"), error_of(pack, photos)):
-        assert "form 1" in message and "remove the folder, and pack the images again" in message
+        assert "format 1" in message and "remove the folder, and pack the images again" in message
 
 
 @pytest.mark.parametrize(

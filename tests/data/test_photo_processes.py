@@ -129,7 +129,7 @@ def test_threads_go_on_where_a_process_was_killed(photos, caplog):
         with caplog.at_level(logging.WARNING):
             found = processes.load(photos, rows, noise())
             processes.load(photos, rows, noise())
-    assert caplog.text.count("threads go on") == 1
+    assert caplog.text.count("threads take over") == 1
     assert_same(found, crops_of_step(photos, rows, noise(), SETTINGS, True))
 
 

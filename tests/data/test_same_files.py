@@ -92,7 +92,9 @@ def test_a_copy_that_is_known_to_differ_is_refused_at_the_start(folder, copy):
     def work(sharing):
         if sharing.number == 0:
             return check_files(folder, NAMES, sharing=sharing)
-        with pytest.raises(UserError, match=rf"{copy / NAMES[0]} holds other bytes .*1 such files"):
+        with pytest.raises(
+            UserError, match=rf"{copy / NAMES[0]} differs from the file .*1 such files"
+        ):
             check_files(folders[1], NAMES, sharing=sharing)
         # The first needs it for what all exchange after the checks.
         return from_first(sharing, lambda: None, (len(NAMES),), np.int64)
@@ -107,7 +109,9 @@ def test_a_copy_that_differs_is_refused_where_it_is_trained_on(folder, copy):
     source = source_of_files("copy", copy, NAMES, found[1], rows, None, None)
     noise = np.full((1, VALUES_PER_IMAGE), 0.5, np.float32)
     source.load_crops(np.array([1]), noise, AugmentationSettings(image_size=8))
-    with pytest.raises(ImageChanged, match=f"{copy / NAMES[0]} holds other bytes .*same images"):
+    with pytest.raises(
+        ImageChanged, match=f"{copy / NAMES[0]} differs from the file .*same images"
+    ):
         source.load_crops(np.array([0]), noise, AugmentationSettings(image_size=8))
 
 
@@ -154,9 +158,9 @@ def test_hard_links_are_those_that_the_first_sees(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("others", "what"),
     [
-        (["a", "b", "c", "d"], "3 of the chief, 4 of process 1; .* number 4 in"),
-        (["a", "b"], "3 of the chief, 2 of process 1; .* number 3 in"),
-        (["a", "x", "c"], "3 of the chief, 3 of process 1; .* number 2 in photos, is [bx] [(]9 by"),
+        (["a", "b", "c", "d"], "3 on the chief, 4 on process 1; .* number 4 in"),
+        (["a", "b"], "3 on the chief, 2 on process 1; .* number 3 in"),
+        (["a", "x", "c"], "3 on the chief, 3 on process 1; .* number 2 in photos, is [bx] [(]9 by"),
     ],
 )
 def test_other_files_are_refused_by_all_with_the_first_that_differs(others, what):

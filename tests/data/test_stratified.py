@@ -63,7 +63,7 @@ def test_unlabelled_and_other_sources_have_stratified_parts_too(folder, tmp_path
 def test_a_part_without_some_classes_is_warned_of_with_one_that_holds_them(folder, caplog):
     open_source(folder, "train[:60%]")
     (record,) = caplog.records
-    assert "few images or none of 2 of 4 classes ('cat', 'dog')" in record.message
+    assert "few or no images of 2 of 4 classes ('cat', 'dog')" in record.message
     assert "stratified_train[:60%] holds all of them" in record.message
     caplog.clear()
     open_source(folder, "stratified_train[:60%]")

@@ -43,7 +43,7 @@ def test_many_images_are_clustered_in_full_and_mini_batches_are_logged(monkeypat
     assert is_at_rest(clusters(rows, 7)) and not caplog.text
     monkeypatch.setattr(clustering, "PRODUCTS_FOR_MINI_BATCHES", 1)
     assert not is_at_rest(clusters(rows, 7))
-    assert "7 clusters of 400 images are sought in mini-batches" in caplog.text
+    assert "7 clusters of 400 images are found in mini-batches" in caplog.text
 
 
 @pytest.mark.parametrize("count", [0, 32])

@@ -43,7 +43,7 @@ def test_unlabelled_images_are_left_out(answers):
 
 @pytest.mark.parametrize(("label", "prediction"), [(5, 0), (0, 5), (0, -1)])
 def test_classes_out_of_range_are_named(label, prediction):
-    with pytest.raises(ValueError, match=r"must lie in 0\.\.4"):
+    with pytest.raises(ValueError, match=r"must be in 0\.\.4"):
         confusion_matrix(np.array([label]), np.array([prediction]), 5)
 
 

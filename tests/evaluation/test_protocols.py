@@ -114,7 +114,7 @@ def test_a_sweep_searches_once_and_is_not_called_fair(evaluate, monkeypatch):
     assert found == [(1, 0.07), (1, 0.1), (5, 0.07), (5, 0.1), (200, 0.07), (200, 0.1)]
     assert report["rows"][0]["top1"] == report["rows"][1]["top1"]  # of a single neighbour
     assert "top1" not in report  # which one would it be?
-    assert "no fair result" in said and "K above 200" in said
+    assert "not a fair result" in said and "K above 200" in said
     single, said = evaluate("--k=5")
     assert {**single["rows"][0]} == report["rows"][3] and single["top1"] == single["rows"][0][
         "top1"

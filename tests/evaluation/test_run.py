@@ -41,7 +41,7 @@ def test_the_array_that_the_method_names_is_read_together_with_the_encoder(tmp_p
 def test_a_bank_that_is_not_of_the_images_and_the_encoder_is_refused(tmp_path, bank):
     run, images, _ = run_with_bank(tmp_path)
     restored = restore_encoder(run, "last", "bank")._replace(others={"bank": bank})
-    with pytest.raises(BrokenFile, match=r"no finite numbers of shape \(12, 8\)"):
+    with pytest.raises(BrokenFile, match=r"not hold finite numbers of shape \(12, 8\)"):
         _memory_bank(run, restored, images)
 
 
@@ -65,7 +65,7 @@ def test_images_in_the_place_of_the_runs_own_are_refused_and_others_are_remarked
     ]
     other = images_with(tmp_path, ["train/b.png"], side=9)
     with pytest.raises(
-        UserError, match=r"1 edited \(train/b.png\).*or, to evaluate on these.*by data"
+        UserError, match=r"1 edited \(train/b.png\).*or, to evaluate on these.*with data"
     ):
         _check_images(run, other)
 
@@ -86,7 +86,7 @@ def test_held_out_images_with_other_bytes_are_refused_and_others_remarked(tmp_pa
         run.write_metadata(known)  # the first of an earlier version
         _check_held_out(run, images)
     run.write_metadata(own | {"held_out_content": "of other pixels"})
-    with pytest.raises(UserError, match=r"held-out images were edited.*name them by eval_data"):
+    with pytest.raises(UserError, match=r"held-out images were edited.*name them with eval_data"):
         _check_held_out(run, images)
     run.write_metadata(own | {"held_out_content": "", "held_out_fingerprint": "other names"})
     assert not images.remarks

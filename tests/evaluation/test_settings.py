@@ -127,7 +127,7 @@ def test_few_steps_of_sgd_are_a_remark(count, is_warned):
     remarks = sgd.remarks(images, [])
     assert bool(remarks) == is_warned and lbfgs.remarks(images, []) == []
     if is_warned:
-        assert "SGD took 144 steps only" in remarks[0]
+        assert "SGD took only 144 steps" in remarks[0]
 
 
 def test_results_of_each_recipe_of_the_linear_protocol_have_a_file_of_their_own():

@@ -53,7 +53,7 @@ def test_what_was_not_written_is_refused_before_it_runs_unless_it_is_trusted(
 ):
     CHANGES[change](folder)
     monkeypatch.setattr(savedmodel, "load", lambda path: pytest.fail("it was opened"))
-    with pytest.raises(BrokenFile, match=r"is a program.*Export.*anew.*pass trust_model=True"):
+    with pytest.raises(BrokenFile, match=r"is a program.*Export.*again.*pass trust_model=True"):
         load_exported(folder)
     assert read_description(folder, is_trusted=True)["embedding_dim"] == 4
 

@@ -187,9 +187,9 @@ PICTURES = [
     ("link to itself", "embed", photos("a.png", x_jpg=link_to("x.jpg")), STRICT,
      ["{here}/photos/x.jpg", "symbolic links", "remove"]),
     ("pipe", "embed", photos("a.png", x_jpg=os.mkfifo), STRICT,
-     ["{here}/photos/x.jpg", "no regular file", "remove"]),
+     ["{here}/photos/x.jpg", "not a regular file", "remove"]),
     ("device", "embed", photos("a.png", x_jpg=link_to("/dev/zero")), STRICT,
-     ["{here}/photos/x.jpg", "no regular file", "remove"]),
+     ["{here}/photos/x.jpg", "not a regular file", "remove"]),
     ("none left", "embed", photos(x_jpg=b"", y_png=b"no"), IMAGES,
      ["2 broken", "{here}/photos/x.jpg", "none is left"]),
     ("broken bytes in its name", "embed", photos(**{"\udce9_jpg": b""}), STRICT,
@@ -401,21 +401,21 @@ MODELS = [
     ("foreign SavedModel", "embed", foreign_savedmodel, [SAVEDMODEL],
      ["{here}/model", "not an encoder", "Name an export"]),
     ("no weights", "embed", savedmodel_without_weights, [SAVEDMODEL],
-     ["{here}/model", "is a program", "anew"]),
+     ["{here}/model", "is a program", "again"]),
     ("no size", "embed", savedmodel(image_size=None), [SAVEDMODEL],
      ["{here}/model", "Name an export"]),
     ("word for size", "embed", savedmodel(image_size="16"), [SAVEDMODEL],
-     ["{here}/model/assets.extra/encoder.json", 'image_size is "16"', "anew"]),
+     ["{here}/model/assets.extra/encoder.json", 'image_size is "16"', "again"]),
     ("SavedModel with another checksum", "embed", savedmodel(checksum="0"), [SAVEDMODEL],
-     ["{here}/model", "is a program", "Export the encoder anew", "--trust_model"]),
-    ("garbage", "embed", file("model.onnx", b"garbage"), [ONNX], ["{here}/model.onnx", "anew"]),
+     ["{here}/model", "is a program", "Export the encoder again", "--trust_model"]),
+    ("garbage", "embed", file("model.onnx", b"garbage"), [ONNX], ["{here}/model.onnx", "again"]),
     ("flat ONNX", "embed", onnx_model(["b"]), [ONNX], ["{here}/model.onnx", "Name an export"]),
     ("ONNX of any size", "embed", onnx_model(["b", "h", "w", 3]), [ONNX],
      ["{here}/model.onnx", "Name an export"]),
     ("float ONNX", "embed", onnx_model(["b", 16, 16, 3], "FLOAT"), [ONNX],
      ["{here}/model.onnx", "uint8"]),
     ("garbage", "embed", file("a.tflite", b"garbage" * 9), ["--model={here}/a.tflite"],
-     ["{here}/a.tflite", "anew"]),
+     ["{here}/a.tflite", "again"]),
 ]  # fmt: skip
 
 GROUPS = {"flags": FLAGS, "sources": SOURCES, "images": PICTURES, "arrays": ARRAYS}
@@ -515,7 +515,7 @@ def test_an_image_that_is_replaced_under_the_run_ends_it_at_its_last_checkpoint(
     monkeypatch.setattr(callbacks.Checkpoints, "on_epoch_end", break_an_image)
     flags = [*ON_IMAGES, "--cache_mb=0", "--epochs_per_round=9"]
     *messages, line = refused("train", command("train", flags, tmp_path, world), capfd)
-    assert f"{tmp_path}/photos/b.png has changed" in line and "put the former file back" in line
+    assert f"{tmp_path}/photos/b.png has changed" in line and "put the original file back" in line
     assert messages[-1].startswith("epoch 1/9")  # and nothing of TensorFlow's own in between
     assert not any(re.match(r"[IWEF]\d{4} |Traceback", message) for message in messages)
     assert (tmp_path / "new" / "checkpoints" / "last.npz").is_file()

@@ -156,7 +156,7 @@ def test_a_run_starts_from_another_one_at_another_size(tmp_path, capfd, monkeypa
         (["--init_rate=0.5"], "--init_rate=0.5 is for layers loaded from --init"),
         (["--epochs_per_round=0"], "--epochs_per_round=0 leaves --rounds=4 without a step"),
         (["--encoder=resnet_small", "--freeze=all"], "leaves nothing to train"),
-        (["--encoder=resnet_small", "--freeze=stage9"], "--freeze=stage9 is no part"),
+        (["--encoder=resnet_small", "--freeze=stage9"], "--freeze=stage9 is not part"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(flags, message, tmp_path, capsys, monkeypatch):

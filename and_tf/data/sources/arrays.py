@@ -91,7 +91,7 @@ class ArraySource:
         """The images of this source, then those of another split of the same data set."""
         if self.images.shape[1:] != other.images.shape[1:]:
             raise UserError(
-                "Splits can be joined if their images have one size. Received "
+                "Splits can be joined only if their images have the same size. Received "
                 f"{self.images.shape[1:]} in {self.name} and {other.images.shape[1:]} in "
                 f"{other.name}."
             )
@@ -162,10 +162,10 @@ def _places(labels: np.ndarray, class_ids: np.ndarray, name: str) -> np.ndarray:
 def _check_range(labels: np.ndarray, class_names: list[str] | None, name: str) -> None:
     upper = len(class_names) if class_names else MOST_CLASSES
     if labels.min() < -1 or labels.max() >= upper:
-        numbered = ": number classes from 0 on, or give array_source their numbers as class_ids."
+        numbered = ": number classes from 0, or give array_source their numbers as class_ids."
         remedy = "." if class_names else numbered
         raise UserError(
-            f"Labels must lie in -1 (none) .. {upper - 1}. Received {labels.min()} .. "
+            f"Labels must be in -1 (none) .. {upper - 1}. Received {labels.min()} .. "
             f"{labels.max()} in {name}{remedy}"
         )
 

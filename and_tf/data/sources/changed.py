@@ -46,16 +46,16 @@ def check_unchanged(
             return
     path = os.path.abspath(str(source.items[index]))
     if not is_other:
-        text = "was written anew since the start, at the same size; so may be others"
+        text = "was rewritten since the start, at the same size; others may have been too"
         log_once(logger, logging.WARNING, f"{source.name}: an image {text}.")
         return
     if source.mtimes is not None and source.mtimes[index] == READ_ELSEWHERE:
-        change = "holds other bytes than the file of this name that another process has read"
+        change = "differs from the file of this name that another process has read"
         remedy = "give all processes the same images and repeat the commands"
     else:
         sizes = f"{source.sizes[index]:,} bytes at the start, {len(content):,} now"
         change = f"has changed since the run began to read it ({sizes})"
-        remedy = "put the former file back and repeat the command, or begin a new run"
+        remedy = "put the original file back and repeat the command, or start a new run"
     if is_trained_on:
         raise ImageChanged(f"{path} {change}: {remedy}.")
     log_once(logger, logging.WARNING, f"{path} {change}.")

@@ -102,7 +102,7 @@ def _report_strays(folder: Path, names: list[str]) -> None:
         logger,
         logging.WARNING if 2 * len(strays) < len(names) else logging.INFO,
         f"{folder.absolute()}: there are no labels, because {len(strays):,} of {len(names):,} "
-        f"images ({_listed(strays)}) lie beside the sub-folders ({_listed(folders)}) rather than "
+        f"images ({_listed(strays)}) are next to the sub-folders ({_listed(folders)}) rather than "
         "in one. If the sub-folders are classes, move these images into them or elsewhere.",
     )
 
@@ -115,8 +115,8 @@ def _report_splits(folder: Path, found: list[str]) -> None:
             logger,
             logging.WARNING,
             f"{folder.absolute()}: the sub-folder(s) {', '.join(suspects)} are read as classes, "
-            "but are called like splits. Splits are train (or training) beside validation (or "
-            "valid, val) or test, in small letters.",
+            "but are named like splits. Splits are train (or training) next to validation (or "
+            "valid, val) or test, in lower case.",
         )
 
 
@@ -129,8 +129,8 @@ def _report_single(folder: Path, names: list[str]) -> None:
     below = Path(folder, *parts[0][:depth])
     further = {each[depth] for each in parts if len(each) > depth}
     message = (
-        f"{folder.absolute()}: all {len(names):,} images lie in the one sub-folder {parts[0][0]}, "
-        "which makes a single class, and labels of one class tell nothing."
+        f"{folder.absolute()}: all {len(names):,} images are in the one sub-folder {parts[0][0]}, "
+        "which makes a single class, and labels of one class say nothing."
     )
     if further:
         listed = _listed(sorted(further))

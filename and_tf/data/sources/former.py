@@ -40,8 +40,8 @@ def as_begun(source: Opened, fingerprint: str | None) -> Opened:
     log_once(
         logger,
         logging.WARNING,
-        f"{source.name}: the run goes on with the {len(rows):,} images that it began with; "
-        f"{len(source) - len(rows):,} of kinds that were not read then are left out.",
+        f"{source.name}: the run continues with the {len(rows):,} images that it began with; "
+        f"{len(source) - len(rows):,} of formats that were not read then are left out.",
     )
     return former
 
@@ -63,8 +63,8 @@ def with_hard_links(found: Pair, begun: Fingerprints, reopen: Callable[[], Pair]
     log_once(
         logger,
         logging.WARNING,
-        f"{former[0].name}: the run goes on with the images that it began with, each hard link as "
-        "one of its own; a new run takes each file once.",
+        f"{former[0].name}: the run continues with the images that it began with, each hard link "
+        "as an image of its own; a new run takes each file once.",
     )
     return former
 

@@ -44,6 +44,6 @@ def report_hard_links(
     left_out[kept] = False
     row = int(left_out.argmax())
     other = names[kept[files[kept] == files[row]][0]]
-    text = f"left out {left_out.sum():,} hard link(s), each a further name of an image here; "
+    text = f"left out {left_out.sum():,} hard link(s), each another name of an image here; "
     text += f"the first: {names[row]}, which is {other}"
     log_once(logger, logging.INFO, f"{folder.absolute()}: {text}")

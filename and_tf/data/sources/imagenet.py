@@ -53,10 +53,10 @@ def listed_classes(folder: Path, names: Sequence[str], train_folder: Path) -> li
     log_once(
         logger,
         logging.WARNING,
-        f"{folder.absolute()} has no labels, because its images do not lie in sub-folders as those "
-        f"of {train_folder} do: move them into such, "
-        + (f"put {lists} beside the folder, " if are_wnids else "")
-        + "or name them with their labels in a list, list:FILE.",
+        f"{folder.absolute()} has no labels, because its images are not in sub-folders as those "
+        f"of {train_folder} are: move them into sub-folders, "
+        + (f"put {lists} next to the folder, " if are_wnids else "")
+        + "or list them with their labels in a file, list:FILE.",
     )
     return None
 
@@ -84,8 +84,8 @@ def _read(
     unknown = [name for name, label in zip(names, found, strict=True) if label is None]
     if unknown:
         raise BrokenFile(
-            f"{file} has no label for {len(unknown):,} of the {len(names):,} images beside it, the "
-            f"first: {unknown[0]}: fetch the list that belongs to these images, or remove it."
+            f"{file} has no label for {len(unknown):,} of the {len(names):,} images next to it, "
+            f"the first: {unknown[0]}: fetch the list that belongs to these images, or remove it."
         )
     return [label for label in found if label is not None]
 
@@ -110,7 +110,7 @@ def _of_ids(file: Path, names: Sequence[str], classes: list[str]) -> list[str | 
         places = list(range(len(names)))
         if len(ids) != len(names):
             raise BrokenFile(
-                f"{file} has {len(ids):,} lines for {len(names):,} images, whose names do not tell "
+                f"{file} has {len(ids):,} lines for {len(names):,} images, whose names do not say "
                 "which line is theirs: fetch the list that belongs to these images, or remove it."
             )
     wnids = _wnids_of_ids(file)
@@ -129,7 +129,7 @@ def _wnids_of_ids(file: Path) -> dict[int, str]:
             return {int(words[1]): words[0] for words in lines}
     raise UserError(
         f"{file} holds the ids of ILSVRC's development kit, which are not in the order of the "
-        "class folders: put the kit's meta.mat or map_clsloc.txt beside it."
+        "class folders: put the kit's meta.mat or map_clsloc.txt next to it."
     )
 
 
@@ -145,9 +145,9 @@ def _of_places(file: Path, names: Sequence[str], classes: list[str]) -> list[str
                 return [known.get(places.get(name, -1)) for name in names]
     if {*places.values()} != {*range(len(classes))}:
         raise UserError(
-            f"{file} counts {len({*places.values()}):,} classes from {min(places.values())} to "
+            f"{file} numbers {len({*places.values()}):,} classes from {min(places.values())} to "
             f"{max(places.values())}, and there are {len(classes):,} folders to train on: put "
-            "synsets.txt or synset_words.txt, which name all classes in order, beside it."
+            "synsets.txt or synset_words.txt, which name all classes in order, next to it."
         )
     return [classes[places[name]] if name in places else None for name in names]
 

@@ -81,9 +81,9 @@ class Records(Sequence[bytes]):
         content = self._read(path, row)
         if len(content) != self.sizes[row] or zlib.crc32(content) != self.checksums[row]:
             raise BrokenFile(
-                f"{path} is corrupt, or was written anew: an image of {self.sizes[row]:,} bytes at "
-                f"{self.places[row]:,} has another checksum. Remove the file, and write or copy it "
-                "again."
+                f"{path} is corrupt, or was rewritten: an image of {self.sizes[row]:,} bytes at "
+                f"{self.places[row]:,} has a different checksum. Remove the file, and write or "
+                "copy it again."
             )
         return content
 
@@ -182,4 +182,6 @@ def joined_items(first: Sequence, second: Sequence) -> Sequence:
         return [*first, *second]
     if isinstance(first, Records) and isinstance(second, type(first)):
         return first.join(second)
-    raise UserError("Splits that are stored in different ways cannot be joined: prepare them anew.")
+    raise UserError(
+        "Splits that are stored in different ways cannot be joined: prepare them again."
+    )

@@ -43,7 +43,7 @@ def refuse_closed(folder: Path, found: ImageFiles, skip_broken: bool) -> None:
 
 def _remedy(folder: Path, found: ImageFiles) -> str:
     are_links = {(folder / name).is_symlink() for name, _ in found.closed}
-    remedies = {False: "change their permissions", True: "mend what is linked to, remove the links"}
+    remedies = {False: "change their permissions", True: "fix the links' targets, remove the links"}
     return ", ".join(remedies[kind] for kind in sorted(are_links))
 
 
@@ -51,10 +51,11 @@ def report_folders(folder: Path, found: ImageFiles) -> None:
     """Logs which sub-folders and links were left out, and why."""
     if found.marked:
         shown = ", ".join(sorted(found.marked)[:3]) + (", ..." if len(found.marked) > 3 else "")
-        text = f"left out {len(found.marked):,} sub-folder(s) of no photos, by {MARKED_BY}: {shown}"
+        count = f"{len(found.marked):,} sub-folder(s)"
+        text = f"left out {count} marked as no photos by {MARKED_BY}: {shown}"
         log_once(logger, logging.INFO, f"{folder.absolute()}: {text}")
     if found.links:
-        text = f"left out {found.links:,} link(s) to what is found without them"
+        text = f"left out {found.links:,} link(s) to what is found anyway"
         log_once(logger, logging.INFO, f"{folder.absolute()}: {text}")
 
 
@@ -72,7 +73,7 @@ def described(left_out: Counter[str]) -> str:
     kinds = [_described_kind(ending, left_out[ending]) for ending in ranked[:LISTED_KINDS]]
     if others := sum(left_out[ending] for ending in ranked[LISTED_KINDS:]):
         kinds.append(f"{others:,} of other kinds")
-    what = "file that is no image" if total == 1 else "files that are not images"
+    what = "file that is not an image" if total == 1 else "files that are not images"
     return f"left out {total:,} {what} this program reads: {', '.join(kinds)}."
 
 

@@ -91,7 +91,7 @@ def _check_paths(path: str, table: ListTable, names: Sequence[str]) -> None:
         raise BrokenFile(
             Argument("data", f"list:{path}"),
             f" names {len(again):,} image(s) more than once, the first: {names[row]} in lines "
-            f"{table.lines[first[names[row]]]} and {table.lines[row]}: leave one line of each.",
+            f"{table.lines[first[names[row]]]} and {table.lines[row]}: keep one line of each.",
         )
 
 

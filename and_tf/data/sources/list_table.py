@@ -71,7 +71,7 @@ def read_table(path: str) -> ListTable:
         raise
     except UnicodeDecodeError as error:
         raise BrokenFile(
-            Argument("data", f"list:{path}"), " is not text in UTF-8: save it as that."
+            Argument("data", f"list:{path}"), " is not UTF-8 text: save it as UTF-8."
         ) from error
     except Exception as error:  # corrupt files make readers raise nearly anything
         raise corrupt(f"list:{path}", error) from error
@@ -112,7 +112,7 @@ def _delimited(path: str, text: Iterable[str], delimiter: str) -> Iterator[Row]:
     except csv.Error as error:
         raise BrokenFile(
             Argument("data", f"list:{path}"),
-            f" is no valid CSV in line {line} ({error}): close each quote, and "
+            f" is not valid CSV in line {line} ({error}): close each quote, and "
             "double it in a cell.",
         ) from error
 
@@ -185,7 +185,7 @@ def _too_many(path: str, line: int, cells: list[str], has_header: bool) -> Broke
     remedy = "quote what holds a delimiter"
     if not has_header:
         names = ", ".join(COLUMNS["path"])
-        remedy = f"{remedy}, or begin with a header that names the paths one of {names}"
+        remedy = f"{remedy}, or begin with a header that names the path column one of {names}"
     return BrokenFile(
         Argument("data", f"list:{path}"),
         f" has {len(cells)} cells in line {line} ({', '.join(cells)[:80]}), which is more than it "
@@ -202,7 +202,7 @@ def _parquet_columns(file: Path) -> dict[str, list[str]]:
         accepted = ", ".join(COLUMNS["path"])
         raise BrokenFile(
             Argument("data", f"list:{file}"),
-            f" has the columns {', '.join(names)}, and none of paths: name it one of {accepted}.",
+            f" has the columns {', '.join(names)}, but no path column: name it one of {accepted}.",
         )
     table = pq.read_table(file, columns=[names[place] for place in places.values()])
     return {
@@ -251,7 +251,7 @@ def boxes_of(table: ListTable, path: str, shapes: np.ndarray) -> np.ndarray:
             size = f"{width} x {height} pixels" if width else "unknown size"
             raise BrokenFile(
                 Argument("data", f"list:{path}"),
-                f" has the box {', '.join(cells)} in line {table.lines[row]}, which is no part of "
+                f" has the box {', '.join(cells)} in line {table.lines[row]}, which is not part of "
                 f"an image of {size}: correct it (pixels: 0 <= xmin < xmax <= width, likewise y).",
             )
         boxes[row] = box

@@ -148,7 +148,7 @@ def open_images_of_run(
     if kind in SOURCES and SOURCES[kind].is_path and not os.path.exists(path):
         raise NotFound(
             f"{path} does not exist, where the run had its images: if they were moved, name their "
-            "new place by ", Argument("data"), ".",
+            "new place with ", Argument("data"), ".",
         )  # fmt: skip
     if not known:
         return open_train_and_held_out(data, sharing)

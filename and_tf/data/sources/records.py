@@ -100,7 +100,7 @@ def read_plan(path: Path, remedy: str = REMEDY) -> dict[str, PackedSplit]:
     version = schema.read_object(path, OF_ANY_VERSION, remedy)["version"]
     if version != VERSION:
         raise BrokenFile(
-            f"{path} is of form {version}, while this version of and_tf reads form {VERSION}: "
+            f"{path} is of format {version}, but this version of and_tf reads format {VERSION}: "
             "remove the folder, and pack the images again."
         )
     found = schema.read_object(path, schema.PACK, remedy)["splits"]
@@ -125,7 +125,7 @@ def records_splits(path: str, options: SourceOptions) -> Splits:
         if (folder / PLAN).is_file():
             raise BrokenFile(
                 Argument("data", f"records:{path}"),
-                " is not complete: packing it was broken off; the same command goes on.",
+                " is not complete: packing was interrupted; the same command continues it.",
             ) from error
         raise NotFound(
             Argument("data", f"records:{path}"),
@@ -144,7 +144,7 @@ def _open(folder: Path, name: str, split: PackedSplit, crop_to_box: bool) -> Enc
     if crop_to_box and not split.boxed:
         raise NoBoxes(
             Argument("crop_to_box", True), " needs bounding boxes, which ",
-            Argument("data", f"records:{folder}"), " does not have, for what was packed has none: "
+            Argument("data", f"records:{folder}"), " does not have, as what was packed has none: "
             "leave it out.",
         )  # fmt: skip
     close_readers()  # files may have been packed again since
@@ -222,10 +222,10 @@ def read_index(file: Path, columns: dict[str, np.dtype], count: int) -> dict[str
             raise ValueError(fault)
         size = file.stat().st_size
         if size != int(found["bytes"]):
-            raise ValueError(f"{size:,} bytes in place of {int(found['bytes']):,}")
+            raise ValueError(f"{size:,} bytes instead of {int(found['bytes']):,}")
     except Exception as error:  # corrupt files make NumPy raise nearly anything
         raise BrokenFile(
-            f"{file} is corrupt or missing ({error}): pack the images again, which writes this "
-            "file alone anew, or copy it again."
+            f"{file} is corrupt or missing ({error}): pack the images again, which rewrites "
+            "only this file, or copy it again."
         ) from error
     return found

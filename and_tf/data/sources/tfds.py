@@ -86,7 +86,7 @@ def _boxes(found: SplitRecords, key: str, name: str) -> np.ndarray:
         raise NoBoxes(
             Argument("crop_to_box", True), " needs bounding boxes, and the records of ",
             Argument("data", f"tfds:{name}"), f" hold none as {key}, or more than {MOST_NUMBERS} "
-            "numbers an image: leave it out.",
+            "numbers per image: leave it out.",
         ) from error  # fmt: skip
 
 
@@ -109,8 +109,8 @@ def _tfds_keys(info: Any) -> tuple[str, str | None]:
     if len(floats) == len(images):
         raise UserError(
             Argument("data", f"tfds:{info.name}"),
-            f" holds images of {np.dtype(features[floats[0]].np_dtype)} alone ({', '.join(floats)})"
-            ", of which nothing says what is white: choose a data set of 8 or 16 bits, or scale "
+            f" holds images of {np.dtype(features[floats[0]].np_dtype)} only ({', '.join(floats)})"
+            ", whose white level is unknown: choose a data set of 8 or 16 bits, or scale "
             "the images to 0..255 and pass them as npz:PATH.",
         )
     images = [key for key in images if key not in floats]

@@ -108,8 +108,8 @@ def _joined(parts: list[tuple[str, RecordIndex, np.ndarray]], key: str) -> Split
     for path, index, rows in parts:
         if rows[-1] >= len(index):
             raise BrokenFile(
-                f"{path} holds {len(index):,} records, fewer than belong in it: write or copy "
-                "the file again."
+                f"{path} holds {len(index):,} records, fewer than it should: write or copy the "
+                "file again."
             )
     numbers = {path: number for number, path in enumerate(dict.fromkeys(p for p, _, _ in parts))}
     files = np.concatenate([np.full(len(rows), numbers[p], np.int32) for p, _, rows in parts])
@@ -138,5 +138,5 @@ def _paths(of_split: Any) -> list[str]:
             "array_record."
         )
     if "://" in paths[0]:
-        raise UserError(f"{paths[0]} does not lie on a disk: copy the set to one.")
+        raise UserError(f"{paths[0]} is not on a disk: copy the set to one.")
     return paths

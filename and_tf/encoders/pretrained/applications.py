@@ -144,8 +144,8 @@ def _is_whole(path: Path) -> bool:
             return True
     except OSError:
         logger.warning(
-            "%s is no whole file of weights, perhaps of a download that was cut off: it is passed "
-            "over. Remove it.", path,
+            "%s is not a complete weights file, perhaps of an interrupted download: it is ignored. "
+            "Remove it.", path,
         )  # fmt: skip
         return False
 

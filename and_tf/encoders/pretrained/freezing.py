@@ -48,7 +48,7 @@ def _layers_of(encoder: keras.Model, part: str) -> set[str]:
         name = resolve_layer(encoder, part)
     except UserError as error:
         raise UserError(
-            Argument("freeze", part), f" is no part of {encoder.name}: choose from "
+            Argument("freeze", part), f" is not part of {encoder.name}: choose from "
             f"{', '.join(names)}, {BATCH_NORM} and {ALL}, or name a layer.",
         ) from error  # fmt: skip
     if name not in names:

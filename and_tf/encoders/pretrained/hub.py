@@ -59,9 +59,10 @@ def _preset_folder(preset: str) -> Path:
     found = [path for path in versions if (path / "config.json").is_file()]
     if not found or len(given.parts) > 1:
         raise NotFound(
-            f"{preset} is no folder with a keras-hub preset, and kagglehub's cache, {cache}, holds "
-            f"none of this name. Nothing is downloaded: run keras_hub.models.Backbone.from_preset("
-            f"{preset!r}) once on a machine with a network, and copy what it has cached."
+            f"{preset} is not a folder with a keras-hub preset, and kagglehub's cache, {cache}, "
+            "holds none of this name. Nothing is downloaded: run "
+            f"keras_hub.models.Backbone.from_preset({preset!r}) once on a machine with a network, "
+            "and copy what it has cached."
         )
     return max(found, key=lambda path: int(path.name) if path.name.isdigit() else 0)
 

@@ -78,7 +78,7 @@ def functional(model: keras.Model) -> keras.Model:
         if len(model.inputs) == len(model.outputs) == 1:
             return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     except (AttributeError, ValueError, TypeError) as error:
-        raise UserError(f"{model.name} is no functional or sequential Keras model.") from error
+        raise UserError(f"{model.name} is not a functional or sequential Keras model.") from error
     raise UserError(f"{model.name} must have one input and one output.")
 
 

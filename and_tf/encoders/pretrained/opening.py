@@ -109,14 +109,14 @@ def _saved_encoder(spec: str) -> Network:
         )
     if path.is_file() and path.suffix != ".keras":
         raise UserError(
-            f"{path} is no .keras file: exports of other formats are for inference only."
+            f"{path} is not a .keras file: exports of other formats are for inference only."
         )
     model = load_encoder(path)
     try:
         side, width, channels = model.input_shape[1:]
         outputs = len(model.outputs)
     except (AttributeError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is no network for images (B, side, side, 3).") from error
+        raise UserError(f"{path} is not a network for images (B, side, side, 3).") from error
     if channels != 3 or side != width:
         raise UserError(
             f"{path} takes images {model.input_shape[1:]}, not (side, side, 3): save it with such "

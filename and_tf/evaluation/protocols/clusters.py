@@ -51,7 +51,7 @@ class Clusters(Protocol):
         remedy = (": name the number of ", Argument("clusters"), ".")
         if self.clusters is None and not has_labels(images.query_labels):
             raise UserError(
-                f"{name} has no labels, whose number of classes would be that of the clusters",
+                f"{name} has no labels that would give the number of clusters",
                 *remedy,
             )
         if number < 2:

@@ -80,11 +80,11 @@ class WeightedKnn(Protocol):
         known = int((images.labels >= 0).sum())
         if max(self.k) > known:
             remarks.append(
-                f"K above {known}, the number of labelled reference images, counts as it."
+                f"K above {known}, the number of labelled reference images, acts as {known}."
             )
         if len({(row["k"], row["temperature"]) for row in rows}) > 1:
             remarks.append(
-                "The best of several settings is no fair result on the images it was chosen on: "
+                "The best of several settings is not a fair result on the images it was chosen on: "
                 "choose on others, such as stratified_train[90%:] against stratified_train[:90%]."
             )
         return remarks + super().remarks(images, rows)

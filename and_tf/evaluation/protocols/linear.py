@@ -62,9 +62,9 @@ class Linear(Protocol):
         at_least(0),
     )
     few_shot: tuple[int, ...] = setting(
-        (), "Train on so many labels per class: 1,5,10,50; by default on all.", at_least(1)
+        (), "Train on this many labels per class: 1,5,10,50; by default on all.", at_least(1)
     )
-    few_shot_seeds: int = setting(5, "Draws of these labels.", at_least(1))
+    few_shot_seeds: int = setting(5, "Random draws of these labels.", at_least(1))
     sgd: SgdSettings = dataclasses.field(default_factory=SgdSettings)
 
     def __post_init__(self) -> None:
@@ -205,7 +205,7 @@ class Linear(Protocol):
         remarks = []
         if self.solver == "sgd" and steps < FEW_STEPS:
             remarks.append(
-                f"SGD took {steps:,} steps only (ImageNet: 180,000), from weights of 0: more "
+                f"SGD took only {steps:,} steps (ImageNet: 180,000), from weights of 0: more "
                 "epochs or smaller batches will raise the accuracy, and L-BFGS finds the optimum."
             )
         return remarks + super().remarks(images, rows)

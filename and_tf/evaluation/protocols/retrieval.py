@@ -50,4 +50,4 @@ class Retrieval(Protocol):
 
         can_answer = answerable(images.labels, images.query_labels, images.same)
         alone = int(((images.query_labels >= 0) & ~can_answer).sum())
-        return [f"{alone} images are the only one of their class and left out."] if alone else []
+        return [f"{alone} images are alone in their class and are left out."] if alone else []

@@ -29,7 +29,7 @@ def trained_on(source):
 def test_another_size_ends_training_and_names_the_file(photos, caplog):
     source, path = photos
     path.write_bytes(path.read_bytes() + b"more")
-    with pytest.raises(ImageChanged, match=f"{path} has changed .*put the former file back"):
+    with pytest.raises(ImageChanged, match=f"{path} has changed .*put the original file back"):
         trained_on(source)
     source.load([1], 8)  # what is only looked at
     source.load([1], 8)
@@ -61,7 +61,7 @@ def test_without_checksums_a_new_time_is_warned_of_once(photos, caplog):
         os.utime(path, ns=(0, time))
         trained_on(source)
     (record,) = caplog.records
-    assert "written anew" in record.message
+    assert "was rewritten since the start" in record.message
 
 
 def test_a_file_that_is_gone_is_named(photos):

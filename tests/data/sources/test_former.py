@@ -20,7 +20,7 @@ def test_files_of_further_kinds_are_left_out_of_a_run_that_began_without(grown, 
     _, before, now = grown
     assert len(now) == 4
     assert as_begun(now, before).names == ["a/1.png", "b/2.jpg"]
-    assert "2 of kinds that were not read then" in caplog.text
+    assert "2 of formats that were not read then" in caplog.text
 
 
 def test_other_changes_are_left_to_be_told(grown):

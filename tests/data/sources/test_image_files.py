@@ -91,7 +91,7 @@ def test_runs_in_the_folder_are_left_out_with_one_message(tmp_path, told):
     for _ in range(2):
         assert open_source(f"folder:{tmp_path}").class_names == ["a", "b"]
     (record,) = [r for r in told.records if "left out" in r.message]
-    assert "left out 1 sub-folder(s) of no photos" in record.message
+    assert "left out 1 sub-folder(s) marked as no photos" in record.message
     assert record.message.endswith(": runs/and")
 
 
@@ -188,7 +188,7 @@ def test_each_folder_and_image_is_taken_once_by_its_own_place(tmp_path, told):
     (tmp_path / "best.png").symlink_to(tmp_path / "2024" / "2.png")
     assert open_source(f"folder:{tmp_path}").names == ["2024/1.png", "2024/2.png", "zoo/3.png"]
     assert folders_of_classes(tmp_path) == {"2024", "zoo"}  # a needless link is no empty class
-    assert "left out 3 link(s) to what is found without them" in told.text
+    assert "left out 3 link(s) to what is found anyway" in told.text
 
 
 def test_what_only_links_lead_to_is_taken_once_by_the_first_of_them(tmp_path):
@@ -282,7 +282,7 @@ def test_a_run_that_began_with_each_name_as_an_image_goes_on_with_them(twice, to
     train, held_out = open_images_of_run(data, {"fingerprint": begun["fingerprint"]})
     assert train.names == every.names[:3]
     assert held_out.names == every.names[2:]  # of the same images, so that none changes sides
-    assert "goes on with the images that it began with, each hard link as one" in told.text
+    assert "continues with the images that it began with, each hard link as an image" in told.text
     train, _ = open_images_of_run(data, {"fingerprint": "of another folder"})
     assert train.names == ["a/1.png", "a/2.png", "b/3.png"]
 
@@ -313,7 +313,7 @@ def test_a_class_that_a_link_does_not_reach_is_not_left_out_in_silence(
     link.symlink_to(link if target == "itself" else tmp_path / target)
     message = error_of(open_source, f"folder:{tmp_path / 'photos'}")
     assert f"1 sub-folder(s) cannot be searched, the first: {link} (a link to " in message
-    assert "mend what is linked to, remove the links, or pass skip_broken=True" in message
+    assert "fix the links' targets, remove the links, or pass skip_broken=True" in message
     assert open_source(f"folder:{tmp_path / 'photos'}", skip_broken=True).names == ["a/1.png"]
     assert "left out 1 sub-folder(s) that cannot be searched" in told.text
     assert folders_of_classes(tmp_path / "photos") == {"a"}

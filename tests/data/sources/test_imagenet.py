@@ -102,7 +102,7 @@ def test_numbers_of_unknown_meaning_are_refused(imagenet):
     (imagenet / "ILSVRC2012_validation_ground_truth.txt").unlink()
     caffe(imagenet, ["n00000001", *WNIDS])  # counts a class that is not there
     message = error_of(open_source, spec, "val")
-    assert "val.txt counts 4 classes from 1 to 4" in message and "synset_words.txt" in message
+    assert "val.txt numbers 4 classes from 1 to 4" in message and "synset_words.txt" in message
 
 
 def test_lists_of_other_images_are_refused(imagenet):

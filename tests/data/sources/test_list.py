@@ -139,9 +139,9 @@ def test_missing_and_broken_images_are_counted_and_named_by_their_line(photos):
         (b"path,label\nc.png,x\n,y\n", "no path in 1 line(s), the first: line 3"),
         (b"c.png,x,3\n", "3 cells in line 1 (c.png, x, 3)"),
         (b"path,label\nc.png,x,3\n", "quote what holds a delimiter"),
-        (b'path,label\nc.png,"x\n', "no valid CSV in line 2 (unexpected end of data): close"),
-        (b'path,label\n"c.png,x\na/1.png,y\n', "no valid CSV in line 2"),
-        (b'path,label\nc.png,x\n"a/1"2.png,y\n', "no valid CSV in line 3"),
+        (b'path,label\nc.png,"x\n', "not valid CSV in line 2 (unexpected end of data): close"),
+        (b'path,label\n"c.png,x\na/1.png,y\n', "not valid CSV in line 2"),
+        (b'path,label\nc.png,x\n"a/1"2.png,y\n', "not valid CSV in line 3"),
         (b"caf\xe9.png,x\n", "UTF-8"),
     ],
 )
