@@ -218,7 +218,8 @@ def test_what_is_no_export_is_removed_or_left_for_another_path(tmp_path, form):
 def test_the_lock_of_another_process_is_waited_for_or_another_folder_chosen(run, tmp_path):
     holder = Workdir(run.path)
     with holder.locked():
-        with pytest.raises(UserError, match=r"wait for its end.* or choose another"), run.locked():
+        refused = pytest.raises(UserError, match=r"wait for it to end.* or choose another")
+        with refused, run.locked():
             pytest.fail("it is held")
         other = Workdir(tmp_path / "other")
         other.path.mkdir()

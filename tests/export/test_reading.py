@@ -30,7 +30,7 @@ def test_corrupt_files_are_named_in_one_line(format, tmp_path):
         told = json.dumps({"checksum": content_checksum(path)})
         (path / "assets.extra" / "encoder.json").write_text(told)
     with pytest.raises(
-        BrokenFile, match=r"cannot be read as an? .* Export the encoder anew"
+        BrokenFile, match=r"cannot be read as an? .* Export the encoder again"
     ) as error:
         export.load_exported(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
