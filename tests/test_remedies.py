@@ -218,7 +218,8 @@ def test_what_is_no_export_is_removed_or_left_for_another_path(tmp_path, form):
 def test_the_lock_of_another_process_is_waited_for_or_another_folder_chosen(run, tmp_path):
     holder = Workdir(run.path)
     with holder.locked():
-        with pytest.raises(UserError, match=r"wait for its end.* or choose another"), run.locked():
+        refused = pytest.raises(UserError, match=r"wait for it to end.* or choose another")
+        with refused, run.locked():
             pytest.fail("it is held")
         other = Workdir(tmp_path / "other")
         other.path.mkdir()
@@ -252,14 +253,14 @@ def test_processes_that_see_different_images_get_all_the_same(tmp_path, size):
 
 def test_an_address_is_mounted_and_named_by_its_path(tmp_path):
     message = error_of(check_local, "workdir", "gs://bucket/run")
-    assert "mount that place and name it by its path" in message
+    assert "mount the address and name it by its path" in message
     check_local("workdir", str(tmp_path / "bucket" / "run"))
 
 
 def test_a_name_that_no_flagfile_holds_is_replaced_by_a_link(tmp_path):
     write_images(tmp_path / "two\nlines", ["a.png"])
     message = error_of(flag_file_text, DataSettings(data=f"folder:{tmp_path}/two\nlines"))
-    assert "name it by a link" in message
+    assert "name a link to it" in message
     (tmp_path / "link").symlink_to(tmp_path / "two\nlines")
     data = DataSettings(data=f"folder:{tmp_path}/link")
     assert f"--data=folder:{tmp_path}/link\n" in flag_file_text(data)

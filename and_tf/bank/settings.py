@@ -23,19 +23,19 @@ class BankSettings(Settings):
     )
     bank_dtype: str = setting(
         "float32",
-        "How the bank is stored: float16 takes half of the memory and of a checkpoint; updates and "
-        "loss are computed in float32.",
+        "How the bank is stored: float16 halves its memory and its part of a checkpoint; updates "
+        "and loss are computed in float32.",
         choices=DTYPES,
     )
     shard_bank: bool = setting(
         False,
-        "Of several devices each keeps the rows of a part of the images; otherwise all of them.",
+        "Each of several devices keeps the rows of only some of the images; otherwise of all.",
         moves_rounding=True,
     )
     logits_mb: int = setting(
         64,
-        "Similarities of a step to the whole bank are held at once up to this size (and their "
-        "exponentials), else in blocks.",
+        "Up to this size the similarities of a step to the whole bank (and their exponentials) are "
+        "held at once; larger ones are computed in blocks.",
         at_least(1),
         moves_rounding=True,
     )

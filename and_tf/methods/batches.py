@@ -95,10 +95,9 @@ def refuse(found: np.ndarray, num_samples: int, cause: Exception) -> None:
     lowest, highest, repeats = (int(value) for value in found)
     if repeats and lowest >= 0 and highest < num_samples:
         raise UserError(
-            f"{repeats} indices of a batch repeat another of it. If they are class labels, which "
-            f"training does not take: {REMEDY}. To evaluate on labels give ",
-            Argument("train_labels"), " to `compile`. A data set that is repeated must be batched "
-            "before.",
+            f"{repeats} indices of a batch repeat another one in it. If they are class labels, "
+            f"which training does not use: {REMEDY}. To evaluate on labels give ",
+            Argument("train_labels"), " to `compile`. Batch a data set before repeating it.",
         ) from cause  # fmt: skip
     wrong = lowest if lowest < 0 else highest
     raise UserError(

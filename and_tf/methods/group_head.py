@@ -30,8 +30,8 @@ def with_group_head(
     before_rows = encoder.layers[-2] if len(encoder.layers) > 1 else None
     if not isinstance(before_rows, keras.layers.Dense):
         raise UserError(
-            Argument("group_weight"), f" puts a second head beside the dense layer at the end of "
-            f"the encoder, and {encoder.name} has none there: give it one by ",
+            Argument("group_weight"), f" puts a second head next to the dense layer at the end of "
+            f"the encoder, and {encoder.name} has none there: add one by ",
             Argument("embedding_dim"), ", or leave this out.",
         )  # fmt: skip
     trunk = before_rows.input  # (B, F)

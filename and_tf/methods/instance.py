@@ -29,7 +29,7 @@ class Instance(BankMethod):
     published_name = "Instance"
 
     diagnostics: bool = setting(
-        False, "Discover neighbourhoods at each round's start all the same, for metrics alone."
+        False, "Discover neighbourhoods at each round's start anyway, only for metrics."
     )
 
     def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:

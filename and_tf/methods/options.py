@@ -26,13 +26,13 @@ class BankOptions(Settings):
     group_weight: float = setting(
         0.0,
         "Weight of cross-level discrimination: each of two views is to be found in its cluster of "
-        "the other view within the batch; 0: without.",
+        "the other view within the batch; 0: off.",
         at_least(0),
     )
     entropy_weight: float = setting(
         0.0,
         "Weight of the entropy of an image's softmax over all others, added from 40 % of each "
-        "round on, and twice from 80 % on; Super-AND: 0.2; 0: without.",
+        "round on, and twice that from 80 % on; Super-AND: 0.2; 0: off.",
         at_least(0),
     )
 

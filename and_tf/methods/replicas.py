@@ -18,7 +18,7 @@ def check_xla(strategy: tf.distribute.Strategy) -> None:
     replicas = strategy.num_replicas_in_sync
     if replicas > 1 or isinstance(strategy, tf.distribute.MirroredStrategy):
         raise UserError(
-            Argument("jit_compile"), " works without a strategy only, and there is one with "
+            Argument("jit_compile"), " works only without a strategy, and there is one with "
             f"{replicas} replica(s), which exchange sums in the middle of a step: XLA compiles "
             "for one device. Turn it off.",
         )  # fmt: skip

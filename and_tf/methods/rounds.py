@@ -26,9 +26,9 @@ class RoundPlan(Settings):
 
     rounds: int = setting(4, "Curriculum rounds after the initial one.", at_least(0))
     epochs_per_round: int = setting(
-        200, "Epochs of each round; 0, with no curriculum round: none at all.", at_least(0)
+        200, "Epochs of each round; 0, without curriculum rounds: no training.", at_least(0)
     )
-    first_round_epochs: int = setting(0, "Epochs of round 0; 0: as the others.", at_least(0))
+    first_round_epochs: int = setting(0, "Epochs of round 0; 0: as in the others.", at_least(0))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,8 +77,8 @@ class SingleRound(RoundPlan):
         given = [name for name in self.of_curriculum if getattr(self, name)]
         if given:
             raise SettingError(
-                Argument(given[0], getattr(self, given[0])), " is of a curriculum, which this "
-                "method lacks: all its epochs are one round. For as many epochs pass ",
+                Argument(given[0], getattr(self, given[0])), " belongs to a curriculum, which "
+                "this method lacks: all its epochs are one round. For as many epochs pass ",
                 *_listed([Argument(name, 0) for name in given]), " and ",
                 Argument("epochs_per_round", self.total_epochs), ".",
             )  # fmt: skip

@@ -46,7 +46,7 @@ class RoundSchedule(keras.optimizers.schedules.LearningRateSchedule):
         plan, steps = self.plan, self.plan.total_epochs * self.steps_per_epoch
         if steps > MOST_STEPS:
             raise UserError(
-                f"The plan has {steps:,} steps, and {MOST_STEPS:,} are counted at most: lower ",
+                f"The plan has {steps:,} steps, more than the limit of {MOST_STEPS:,}: lower ",
                 Argument("rounds", plan.rounds), ", ",
                 Argument("epochs_per_round", plan.epochs_per_round), " or ",
                 Argument("first_round_epochs", plan.first_round_epochs), ".",

@@ -58,7 +58,7 @@ class TrainingStep(keras.Model):
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(name) is not None:
-                raise UserError(Argument(name), " is the method's own: leave it out.")
+                raise UserError(Argument(name), " is set by the method: leave it out.")
         if jit_compile:
             check_xla(self.distribute_strategy)
         super().compile(optimizer=optimizer, jit_compile=False, **kwargs)

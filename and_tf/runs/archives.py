@@ -37,7 +37,7 @@ def check_unpacked_size(path: Path, always_bytes: int = ALWAYS_BYTES) -> None:
         OSError, zipfile.BadZipFile: if it cannot be read.
     """
     if path.exists() and not path.is_file():  # reading a pipe would hang
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())
     if unpacked > max(always_bytes, HIGHEST_RATIO * path.stat().st_size):

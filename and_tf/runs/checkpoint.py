@@ -149,7 +149,7 @@ def load_newest(
         try:
             return (*load(path, prefix), path)
         except BrokenFile:
-            logger.warning("%s is corrupt and passed over: %s is tried.", path, older)
+            logger.warning("%s is corrupt: trying %s instead.", path, older)
     return (*load(found[-1], prefix), found[-1])
 
 
@@ -179,8 +179,8 @@ def load(
             return {name: file[name] for name in names}, metadata
     except Exception as error:  # zipfile, numpy and json raise a dozen kinds
         raise BrokenFile(
-            f"The checkpoint {path} is corrupt ({error}): restore it from a copy, or train anew in "
-            "another ", Argument("workdir"), ".",
+            f"The checkpoint {path} is corrupt ({error}): restore it from a copy, or train again "
+            "in another ", Argument("workdir"), ".",
         ) from error  # fmt: skip
 
 
@@ -208,20 +208,20 @@ def restore(
         if found != tuple(variable.shape):
             raise BrokenFile(
                 f"The checkpoint {path} is of another model: {name} has shape {found} there and "
-                f"{tuple(variable.shape)} here. Use the settings, and the version of this program, "
-                "it was trained with, or another ", Argument("workdir"), ".",
+                f"{tuple(variable.shape)} here. Use the settings and the version of this program "
+                "that it was trained with, or another ", Argument("workdir"), ".",
             )  # fmt: skip
         dtype = keras.backend.standardize_dtype(variable.dtype)
         if arrays[name].dtype != dtype:
             raise BrokenFile(
-                f"The checkpoint {path} is corrupt: {name} holds {arrays[name].dtype} and not "
-                f"{dtype}. Restore it from a copy, or train anew in another ",
+                f"The checkpoint {path} is corrupt: {name} holds {arrays[name].dtype}, not "
+                f"{dtype}. Restore it from a copy, or train again in another ",
                 Argument("workdir"), ".",
             )  # fmt: skip
         if fault := fault_of_values(arrays[name], *(ranges or {}).get(name, ())):
             raise BrokenFile(
                 f"The checkpoint {path} is corrupt: {name} holds {fault}. Restore it from a copy, "
-                "or train anew in another ", Argument("workdir"), ".",
+                "or train again in another ", Argument("workdir"), ".",
             )  # fmt: skip
     for name, variable in state.items():
         variable.assign(arrays[name])

@@ -22,8 +22,8 @@ def flag_file_text(settings: Settings) -> str:
         if text != text.rstrip() or len(text.splitlines()) > 1 or not _is_unicode(text):
             raise UserError(
                 Argument(name, value),
-                " ends in a space, or holds a line break or what is not UTF-8: rename it, or name "
-                "it by a link.",
+                " ends in a space, or holds a line break or bytes that are not UTF-8: rename it, "
+                "or name a link to it.",
             )
         lines.append(f"--{name}={text}\n")
     return "".join(lines)

@@ -30,7 +30,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         if try_lock(descriptor) is False:
-            logger.info("Another process writes to %s: waiting for its end.", folder)
+            logger.info("Another process is writing to %s: waiting for it to end.", folder)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

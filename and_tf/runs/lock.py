@@ -35,7 +35,7 @@ def locked(folder: Path) -> Iterator[Callable[[], None]]:
     except filelock.Timeout as error:
         raise UserError(
             Argument("workdir", str(folder)), f" is in use by another process{_holder(path)}: wait "
-            "for its end, stop it, or choose another.",
+            "for it to end, stop it, or choose another.",
         ) from error  # fmt: skip
     try:
         with contextlib.suppress(OSError):  # some systems refuse writes to a locked file
@@ -55,8 +55,8 @@ def _check_own(path: Path) -> None:
         found = path.lstat()
         if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             raise UserError(
-                f"{path} is a link to another file, or no regular one: remove it, and repeat the "
-                "command."
+                f"{path} is a link to another file, or not a regular one: remove it, and repeat "
+                "the command."
             )
 
 
@@ -72,6 +72,6 @@ def _holder(path: Path) -> str:
 def _check_held(path: Path, inode: int) -> None:
     if not path.exists() or path.stat().st_ino != inode:
         raise NotFound(
-            f"{path.parent} was deleted or replaced under the run: begin again in a new ",
+            f"{path.parent} was deleted or replaced during the run: begin again in a new ",
             Argument("workdir"), ".",
         )  # fmt: skip

@@ -65,6 +65,6 @@ def of_another_run(path: Path, parts: Sequence[Any]) -> BrokenFile:
     """
     return BrokenFile(
         f"The checkpoint {path} is of another run (", *parts, "): put the run's own back (or its "
-        "flags.cfg and run.json, if they were changed), or remove it, to go on from an older one "
-        "if there is any.",
+        "flags.cfg and run.json, if they were changed), or remove it, to continue from an older "
+        "one if there is one.",
     )  # fmt: skip

@@ -25,7 +25,7 @@ def check_place(name: str, path: Path) -> Path:
         raise UserError(Argument(name), f": {path} is a directory: give another name or remove it.")
     above = next(parent for parent in path.absolute().parents if parent.exists())
     if not above.is_dir():
-        raise UserError(Argument(name), f": {path} lies below the file {above}: choose another.")
+        raise UserError(Argument(name), f": {path} is below the file {above}: choose another.")
     if not os.access(above, os.W_OK):
         raise UserError(Argument(name), f": {above} cannot be written to: choose another place.")
     return path
@@ -48,8 +48,8 @@ def check_local(name: str, path: str | os.PathLike) -> None:
         and not Path(first[0]).exists()
     ):
         raise UserError(
-            Argument(name, str(path)), " is an address and no path of this machine: name a local "
-            "folder, or mount that place and name it by its path.",
+            Argument(name, str(path)), " is an address, not a path on this machine: name a local "
+            "folder, or mount the address and name it by its path.",
         )  # fmt: skip
 
 

@@ -66,7 +66,7 @@ def load_encoder(path: str | Path, checkpoint: str = "last") -> keras.Model:
 
 def _load_keras_file(path: Path) -> keras.Model:
     if not path.is_file():  # reading a pipe would hang
-        reason = "is no regular file" if path.exists() else "does not exist"
+        reason = "is not a regular file" if path.exists() else "does not exist"
         raise NotFound(f"{path} {reason}: name a .keras file or a run's folder.")
     try:
         with weights_within(check_keras_archive(path)):
@@ -75,7 +75,7 @@ def _load_keras_file(path: Path) -> keras.Model:
         reason = str(error).strip().partition("\n")[0][:200] or type(error).__name__
         raise BrokenFile(
             f"{path} cannot be read as a Keras model and may be corrupt ({reason}). Export the "
-            "encoder anew."
+            "encoder again."
         ) from error
 
 
@@ -108,8 +108,8 @@ def restore_encoder(run: Workdir, which: str = "last", also: str = "") -> Restor
                 )
         except TooManyWeights as error:
             raise BrokenFile(
-                f"{run.flags} names another network than that of the checkpoints ({error}): "
-                "restore it."
+                f"{run.flags} names a different network from that of the checkpoints "
+                f"({error}): restore it."
             ) from error
     prefix = (checkpoint.ENCODER, also) if also else checkpoint.ENCODER
     arrays, kept, path = run.load_checkpoint(which, prefix)

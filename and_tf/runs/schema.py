@@ -82,7 +82,7 @@ def number(lowest: float = -LARGEST, highest: float = LARGEST) -> Rule:
 def list_of(rule: Rule, shortest: int = 0, longest: int = MOST) -> Rule:
     """A list of values that each follow a rule."""
     return Rule(
-        f"a list, of which each is {rule.words}",
+        f"a list whose items are each {rule.words}",
         lambda v: isinstance(v, list) and shortest <= len(v) <= longest and all(map(rule.takes, v)),
     )
 
@@ -121,7 +121,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
-TEXT = Rule("a text", lambda v: isinstance(v, str))
+TEXT = Rule("a string", lambda v: isinstance(v, str))
 FLAG = Rule("true or false", lambda v: isinstance(v, bool))
 CHECKSUM = or_null(whole(0, 2**32 - 1))
 NUMBER = number()
@@ -207,7 +207,7 @@ TABLE = Schema(  # of a table of embeddings
         "layer": TEXT,
         "image_size": whole(1, 8192),
         "batch_size": whole(1),
-        "reference": Rule("a text in base64", lambda v: isinstance(v, str) and _is_base64(v)),
+        "reference": Rule("a base64 string", lambda v: isinstance(v, str) and _is_base64(v)),
         "version": TEXT,
     }
 )
@@ -302,7 +302,7 @@ def read_regular(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
         ValueError: if it is not a regular file, or is larger than `most_bytes`.
     """
     if path.exists() and not path.is_file():
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     with open(path, "rb") as file:
         is_larger = os.fstat(file.fileno()).st_size > most_bytes  # read only if it is not
         content = b"" if is_larger else file.read(most_bytes + 1)

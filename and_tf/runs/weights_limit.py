@@ -63,6 +63,6 @@ def _bytes(shape: Any, dtype: str) -> int:
 
 def _too_many(asked: int, most_bytes: int) -> TooManyWeights:
     return TooManyWeights(
-        f"its layers ask for {asked / 1e6:,.1f} MB of weights and more, and its file holds "
+        f"its layers need at least {asked / 1e6:,.1f} MB of weights, and its file holds "
         f"{most_bytes / 1e6:,.1f} MB at most"
     )

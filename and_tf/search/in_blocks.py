@@ -224,7 +224,7 @@ def _kept(
         for values in (is_kept, *found)
     )
     if is_kept.any():
-        logger.info("Discovery goes on: %d of %d blocks are done.", is_kept.sum(), len(is_kept))
+        logger.info("Discovery continues: %d of %d blocks are done.", is_kept.sum(), len(is_kept))
     return Neighbourhoods(*both), is_kept
 
 

@@ -80,7 +80,7 @@ def nearest_others(
         UserError: if k is out of range or rows are not finite.
     """
     if not 0 <= k < len(rows):
-        raise UserError(Argument("k", k), f" must lie below the number of rows, {len(rows)}.")
+        raise UserError(Argument("k", k), f" must be below the number of rows, {len(rows)}.")
     queries = rows if indices is None else rows[indices]
     found, cosines = nearest_rows(rows, queries, k + 1, None, budget_bytes, progress)
     is_kept = is_other(found, np.arange(len(rows)) if indices is None else indices)
@@ -106,7 +106,7 @@ def nearest_blocks(
     chosen = np.ones(num_rows, bool) if chosen is None else chosen
     if not 1 <= k <= chosen.sum():
         raise UserError(
-            Argument("k", k), f" must lie in 1..{chosen.sum()}, the number of rows: change it."
+            Argument("k", k), f" must be from 1 to {chosen.sum()}, the number of rows: change it."
         )
     query_block, row_block = block_sizes(num_rows, width, k, budget_bytes or BLOCK_BYTES)
     row_blocks = RowBlocks(rows, chosen, row_block)

@@ -56,7 +56,7 @@ def pairs_above(
     others = rows if others is None else others
     check_widths(rows, others)
     if len(rows) != len(others):
-        raise UserError(f"others must be as many as rows, {len(rows)}. Received {len(others)}.")
+        raise UserError(f"others must have {len(rows)} rows, as rows has. Received {len(others)}.")
     if max_pairs is not None and max_pairs < 1:
         raise UserError(Argument("max_pairs", max_pairs), " must be at least 1.")
     found = PairsAbove(np.empty((0, 2), np.int64), np.empty(0, np.float32), threshold)

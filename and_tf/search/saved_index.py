@@ -121,21 +121,21 @@ def open_index(path: Path, fingerprint: str, num_rows: int) -> SavedIndex | None
         index = _read(path, description["nprobe"], num_rows)
     except (OSError, ValueError, RuntimeError, MemoryError) as error:  # faiss raises the last two
         reason = str(error).strip().partition("\n")[0][:200]
-        logger.warning("%s cannot be read as an index (%s): it is built anew.", path, reason)
+        logger.warning("%s cannot be read as an index (%s): it is built again.", path, reason)
         return None
     return SavedIndex(index, fingerprint, description["recall"])
 
 
 def _description(path: Path) -> dict[str, Any]:
     if not path.is_file():  # reading a pipe would hang
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     with open(path, "rb") as file:
         if file.read(len(KIND)) != KIND:
-            raise ValueError("it does not begin as one")
+            raise ValueError("it does not begin like one")
         file.seek(-len(MAGIC) - 8, os.SEEK_END)
         length = int.from_bytes(file.read(8), "little")
         if file.read() != MAGIC or length > LONGEST:
-            raise ValueError("it does not end as one")
+            raise ValueError("it does not end like one")
         file.seek(-len(MAGIC) - 8 - length, os.SEEK_END)
         found = schema.parse(file.read(length))
     if fault := schema.INDEX.fault(found):
@@ -156,7 +156,7 @@ def _read(path: Path, nprobe: int, num_rows: int) -> Any:
         raise ValueError("its centres are not those of its lists")
     lists = faiss.downcast_InvertedLists(index.invlists)
     if not isinstance(lists, faiss.OnDiskInvertedLists) or lists.filename:
-        raise ValueError("its lists lie elsewhere")
+        raise ValueError("its lists are elsewhere")
     if (lists.nlist, lists.code_size) != (index.nlist, 4 * index.d):
         raise ValueError("its lists are of other rows")
     _check_lists(lists, path.stat().st_size)
@@ -168,9 +168,9 @@ def _read(path: Path, nprobe: int, num_rows: int) -> Any:
 def _check_lists(lists: Any, file_bytes: int) -> None:
     """Refuses lists that extend beyond their file, where a search would read out of bounds."""
     if lists.totsize > file_bytes:
-        raise ValueError("its lists do not lie in the file")
+        raise ValueError("its lists extend beyond the file")
     for number in range(lists.nlist):
         found = lists.lists.at(number)
         end = found.offset + found.capacity * (lists.code_size + ID_BYTES)
         if found.size > found.capacity or (found.size and end > file_bytes):
-            raise ValueError(f"its list {number} does not lie in the file")
+            raise ValueError(f"its list {number} extends beyond the file")

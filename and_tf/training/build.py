@@ -171,8 +171,8 @@ def possible_remedy(error: UserError, run: Workdir) -> UserError:
     if not isinstance(error, BrokenImage) or not run.holds_state():
         return error
     return error.with_remedy(
-        f"the run in {run.path} goes on only with the images that it began with: restore them, or "
-        "train in another ", Argument("workdir"), ", there with ", Argument("skip_broken", True),
+        f"the run in {run.path} continues only with the images that it began with: restore them, "
+        "or train in another ", Argument("workdir"), ", there with ", Argument("skip_broken", True),
         ".",
     )  # fmt: skip
 

@@ -218,7 +218,7 @@ class Channel:
         *lines, self._partial[number] = (self._partial[number] + part).split(b"\n")
         messages = [_message(line) for line in lines]
         if None in messages or len(self._partial[number]) > LONGEST_MESSAGE:
-            self._lose(number, selector, "sent what is no message")
+            self._lose(number, selector, "sent something that is not a message")
             return
         for message in messages:
             if message is not None and not self._take(number, message, selector):

@@ -28,7 +28,7 @@ def contradiction(
     for name, value in counters.items():
         found = arrays.get(name)  # another type or shape is refused when it is restored
         if found is not None and (found.dtype.kind, found.ndim) == ("i", 0) and found != value:
-            return f"its {name} is {found}, while step {step} lies in {name} {value}"
+            return f"its {name} is {found}, while step {step} is in {name} {value}"
     told, is_anchor = metadata.get("curriculum", {}).get("anchors"), arrays.get("is_anchor")
     if told is None or is_anchor is None or is_anchor.dtype != bool:
         return ""

@@ -131,7 +131,7 @@ def _check_and_log(settings: ExperimentSettings, encoder: keras.Model, loaded: L
     spec = settings.encoder.init
     if not loaded.loaded:
         raise UserError(
-            Argument("init", spec), f" has no layer whose name and shapes are those of a layer of "
+            Argument("init", spec), f" has no layer whose name and shapes match those of one of "
             f"{encoder.name}: leave out ", Argument("encoder"), " to train its own network.",
         )  # fmt: skip
     logger.info("Start from %s: %s.", spec, loaded)

@@ -194,7 +194,7 @@ def finish_run(
             exported = export(run, experiment.model.encoder, images)
             text = "\n".join([summarise(experiment, seconds, exported), *judge(experiment)])
     except Stopped:
-        logger.info("Stopped in the export, after all steps. The same command continues.")
+        logger.info("Stopped during the export, after all steps. The same command continues.")
         return False
     run.write_summary(text.rstrip("\n") + "\n")
     print(text)

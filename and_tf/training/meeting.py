@@ -174,7 +174,7 @@ def _is_greeting(message: dict[str, Any], size: int) -> bool:
 def _absent(cluster: Cluster, missing: list[int], timeout: float) -> UserError:
     names = ", ".join(map(cluster.name, missing))
     return UserError(
-        f"{names} {'has' if len(missing) == 1 else 'have'} not come within {timeout:g} s: start "
+        f"{names} did not connect within {timeout:g} s: start "
         "all processes with the same flags, or raise ", Argument("worker_timeout", timeout), ".",
     )  # fmt: skip
 
@@ -194,7 +194,7 @@ def _join(cluster: Cluster, deadline: float, timeout: float) -> socket.socket:
         return connection
     connection.close()
     if answer is None or "refused" not in answer:
-        raise UserError(f"{cluster.name(0)} ended before all processes had come: see what it says.")
+        raise UserError(f"{cluster.name(0)} ended before all had connected: see its output.")
     raise UserError(*unpacked(answer["refused"]))
 
 

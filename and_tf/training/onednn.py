@@ -35,5 +35,5 @@ def check_onednn(run: Workdir, deterministic: bool) -> None:
     remedy = f"set {VARIABLE}={wanted}" if wanted else f"leave {VARIABLE} as it was"
     reason = f"the run in {run.path} began with oneDNN {known}, and now it is {now}"
     if deterministic:
-        raise UserError(f"{reason}, so that its result would be another one: {remedy}.")
-    logger.warning("%s, which rounds otherwise: to go on as it began, %s.", reason, remedy)
+        raise UserError(f"{reason}, so its result would differ: {remedy}.")
+    logger.warning("%s, which rounds differently: to continue as it began, %s.", reason, remedy)

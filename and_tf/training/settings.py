@@ -59,23 +59,23 @@ class RunSettings(Settings):
     )
     deterministic: bool = setting(False, "Equal results from equal commands, at some cost.")
     eval_every: int = setting(
-        10, "Evaluate every so many epochs; 0: at round ends only.", at_least(0), may_change=True
+        10, "Epochs between evaluations; 0: only at round ends.", at_least(0), may_change=True
     )
     eval_images: int = setting(
         50_000,
-        "Training images that an evaluation during training looks at, at most, evenly spaced.",
+        "Most training images that an evaluation during training uses; they are evenly spaced.",
         at_least(2),
         may_change=True,
     )
     checkpoint_epochs: int = setting(
         1,
-        "Save every so many epochs; 0: at round ends. Where an epoch takes seconds, writing takes "
-        "a good part of them.",
+        "Epochs between checkpoints; 0: only at round ends. If an epoch takes seconds, writing "
+        "takes much of that time.",
         at_least(0),
         may_change=True,
     )
     checkpoint_steps: int = setting(
-        0, "Save also every so many steps; 0: not.", at_least(0), may_change=True
+        0, "Steps between further checkpoints; 0: none.", at_least(0), may_change=True
     )
     checkpoint_minutes: float = setting(
         10.0, "Save at least this often.", above(0), may_change=True
@@ -131,7 +131,8 @@ class DeviceSettings(Settings):
     )
     augment_on: str = setting(
         "auto",
-        "Augment on the host, beside the step, or on the device, within it; auto: on a GPU.",
+        "Augment on the host, in parallel with the step, or on the device, within it; auto: "
+        "on a GPU.",
         choices=("auto", "host", "device"),
         moves_rounding=True,
     )
@@ -180,7 +181,7 @@ class ExperimentSettings(Settings):
             )  # fmt: skip
         if self.encoder.is_of_init and self.method.has_own_encoder:
             raise SettingError(
-                Argument("method", self.choice.method), " makes its encoder itself, and not of ",
+                Argument("method", self.choice.method), " builds its own encoder, not that of ",
                 Argument("init"), ": name another ", Argument("encoder"), ".",
             )  # fmt: skip
 

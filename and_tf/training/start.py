@@ -92,7 +92,7 @@ def check_run_folder(run: Workdir, settings: ExperimentSettings) -> bool:
     folder = Argument("workdir", str(run.path))
     check_local("workdir", run.path)
     if any(parent.is_file() for parent in run.path.absolute().parents):
-        raise UserError(folder, " lies below a file: choose another.")
+        raise UserError(folder, " is below a file: choose another.")
     if not run.flags.is_file():
         if run.path.exists() and (not run.path.is_dir() or _foreign_files(run)):
             raise UserError(folder, " is not empty and holds no run: choose another.")
@@ -155,7 +155,7 @@ def begin_run(experiment: Experiment, monitor: Monitor) -> None:
     """Writes the files with which a new run starts."""
     run, settings = experiment.run, experiment.settings
     if run.flags.is_file():
-        logger.info("Nothing that was trained is kept in %s: the run begins anew.", run.path)
+        logger.info("No trained state is kept in %s: the run starts again.", run.path)
     run.write_flags(settings)
     if settings.keeps_network:
         run.write_network(in_float32(experiment.model.encoder))
@@ -206,7 +206,7 @@ def continue_run(
     if missing := expected - metadata.keys():
         raise BrokenFile(
             f"The checkpoint {path} lacks {', '.join(sorted(missing))}: continue it with the "
-            "version of this program that wrote it, or train anew in another ",
+            "version of this program that wrote it, or train again in another ",
             Argument("workdir"), ".",
         )  # fmt: skip
     _check_place(experiment, metadata, arrays, path)
@@ -226,7 +226,7 @@ def continue_run(
     count, first = epochs_without_metrics(metadata, run.read_metrics(), experiment.steps_per_epoch)
     if count > 0:
         logger.warning(
-            "%s holds no metrics of %d of the epochs before step %d, the first: epoch %d.",
+            "%s lacks the metrics of %d of the epochs before step %d; the first is epoch %d.",
             run.metrics, count, metadata["step"], first,
         )  # fmt: skip
     logger.info(
@@ -263,6 +263,6 @@ def _ranges(experiment: Experiment, monitor: Monitor) -> dict[str, tuple[float, 
 
 def _corrupt(path: Path, reason: str) -> BrokenFile:
     return BrokenFile(
-        f"The checkpoint {path} is corrupt ({reason}): restore it from a copy, or train anew in "
+        f"The checkpoint {path} is corrupt ({reason}): restore it from a copy, or train again in "
         "another ", Argument("workdir"), ".",
     )  # fmt: skip

@@ -57,7 +57,7 @@ def check_unchanged(run: Workdir, train: Source, images: Manifest, others: dict)
     if run.images.is_file():
         different = changes(run.read_images(), images) or different
     elif run.metadata.is_file() and run.read_metadata().get("fingerprint") != train.fingerprint:
-        different = f"its fingerprint is another (and {run.images.name}, which would tell, is gone)"
+        different = f"its fingerprint differs ({run.images.name}, which has details, is missing)"
     if different:
         raise UserError(
             f"{train.name} has changed since the run in {run.path} began: {different}. "

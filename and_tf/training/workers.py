@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 LAST_WORD = 5.0  # seconds to wait for the channel to explain why a collective has failed
 LOCKED = 30.0  # further seconds before a process that cannot end itself is ended
 CONTINUES = "the same commands continue from the last checkpoint."
-BEGINS = "nothing is saved yet, the same commands begin anew."
+BEGINS = "nothing is saved yet; the same commands start again."
 PORT_IS_TAKEN = "Could not start gRPC server"  # TensorFlow's message
 
 
@@ -154,8 +154,8 @@ def _ended_after(seconds: float, ending: Ending) -> Iterator[None]:
     """
     late = Lost(
         (
-            f"The processes have met, and TensorFlow has not connected them within {seconds:g} s: "
-            "see that each reaches the ports of all, or raise ",
+            f"The processes have met, but TensorFlow did not connect them within {seconds:g} s: "
+            "check that each reaches the ports of all, or raise ",
             Argument("worker_timeout", seconds), ".",
         ),
         is_refused=True,

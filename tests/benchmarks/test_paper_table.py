@@ -142,7 +142,8 @@ def test_a_method_that_would_train_for_other_epochs_is_refused(programs, tmp_pat
 
 
 def test_flags_of_every_run_that_a_method_refuses_are_refused_in_its_words(programs, tmp_path):
-    with pytest.raises(SystemExit, match=r"--first_round_epochs=3 is of a curriculum") as refused:
+    wrong = r"--first_round_epochs=3 belongs to a curriculum"
+    with pytest.raises(SystemExit, match=wrong) as refused:
         carried_out(tmp_path, of_all=[*FLAGS, "--first_round_epochs=3"])
     assert "--folder" not in str(refused.value)  # there is nothing in it yet
     assert not programs.commands

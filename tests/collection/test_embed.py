@@ -130,7 +130,7 @@ def test_copies_of_other_clusters_are_refused_before_the_images_are_embedded(
      ("table.clusters/copies", "is replaced by the pictures of the clusters"),
      ("photos/out", "so the copies would join the images"),
      ("full", "files that are not copies of clusters"),
-     ("full/mine.txt/out", "lies below the file")],
+     ("full/mine.txt/out", "is below the file")],
 )  # fmt: skip
 @pytest.mark.parametrize("clusters", ["auto", "2"])
 def test_a_place_that_does_not_fit_is_refused_before_the_images_are_read(

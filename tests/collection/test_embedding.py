@@ -142,7 +142,7 @@ def test_neighbours_take_what_embed_gives(encoder, photos):
 @pytest.mark.parametrize(
     "rows, k, message",
     [
-        (np.zeros((3, 2)), 3, "k=3 must lie below the number of rows, 3"),
+        (np.zeros((3, 2)), 3, "k=3 must be below the number of rows, 3"),
         (np.zeros(3), 1, r"shape \(N, D\)"),
         (np.full((3, 2), np.nan), 1, "NaN"),
     ],

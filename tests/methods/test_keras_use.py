@@ -96,7 +96,7 @@ def test_a_model_around_any_encoder_is_saved_and_loaded(tmp_path):
 
 @pytest.mark.parametrize("name", ["loss", "metrics"])
 def test_a_loss_or_metric_of_ones_own_is_refused_and_not_ignored(name):
-    with pytest.raises(UserError, match=f"{name} is the method's own"):
+    with pytest.raises(UserError, match=f"{name} is set by the method"):
         compiled(**{name: ["mse"]})
 
 

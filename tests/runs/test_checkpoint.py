@@ -70,7 +70,7 @@ def test_state_comes_back_bit_for_bit(saved):
 def test_another_dtype_is_refused(saved):
     path, arrays = saved
     state = checkpoint.training_state(trained(seed=1))
-    with pytest.raises(BrokenFile, match="neighbours holds int32 and not int64"):
+    with pytest.raises(BrokenFile, match="neighbours holds int32, not int64"):
         older = {"neighbours": arrays["neighbours"].astype("int32")}
         checkpoint.restore(state, arrays | older, path)
 

@@ -27,7 +27,7 @@ def test_a_second_writer_waits_and_says_so(tmp_path, monkeypatch):
         events.append("first")
     thread.join(10)
     assert events == ["first", "second"]
-    assert told == [f"Another process writes to {tmp_path}: waiting for its end."]
+    assert told == [f"Another process is writing to {tmp_path}: waiting for it to end."]
     assert not os.listdir(tmp_path)
 
 

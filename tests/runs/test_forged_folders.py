@@ -141,7 +141,7 @@ EXPERIMENT = types.SimpleNamespace(
 def test_a_step_within_the_plan_is_not_believed_where_the_round_is_another(tmp_path):
     arrays = {"round": np.int32(0)}
     _check_place(EXPERIMENT, {"step": 2}, arrays, tmp_path)
-    with pytest.raises(BrokenFile, match="its round is 0, while step 3 lies in round 1"):
+    with pytest.raises(BrokenFile, match="its round is 0, while step 3 is in round 1"):
         _check_place(EXPERIMENT, {"step": 3}, arrays, tmp_path)
 
 

@@ -74,5 +74,5 @@ def test_a_lock_that_is_a_link_is_not_written_through(tmp_path, link):
 
 def test_a_lock_that_is_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "lock")
-    with pytest.raises(UserError, match="lock is a link to another file, or no regular one"):
+    with pytest.raises(UserError, match="lock is a link to another file, or not a regular one"):
         locked(tmp_path).__enter__()

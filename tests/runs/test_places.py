@@ -27,7 +27,7 @@ def test_places_where_nothing_could_be_written_are_refused(tmp_path, monkeypatch
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"output: .* is a directory"):
         check_place("output", tmp_path)
-    with pytest.raises(UserError, match="lies below the file"):
+    with pytest.raises(UserError, match="is below the file"):
         check_place("output", tmp_path / "file" / "a" / "page.html")
     monkeypatch.setattr("os.access", lambda *others: False)
     with pytest.raises(UserError, match="cannot be written to"):

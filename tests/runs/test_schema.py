@@ -37,7 +37,11 @@ def test_what_was_written_is_taken(of, found):
         (RUN, GOOD | {"images": True}, "images is true, not a whole number from 1"),
         (RUN, GOOD | {"images": 0}, "images is 0"),
         (RUN, GOOD | {"images": 1.0}, "images is 1.0"),
-        (RUN, GOOD | {"std": [1, 0, 1]}, "std is [1, 0, 1], not a list, of which each is a number"),
+        (
+            RUN,
+            GOOD | {"std": [1, 0, 1]},
+            "std is [1, 0, 1], not a list whose items are each a number",
+        ),
         (RUN, GOOD | {"mean": [float("nan")] * 3}, "mean is [NaN, NaN, NaN]"),
         (RUN, GOOD | {"mean": []}, "mean is []"),
         (RUN, GOOD | {"loaded_layers": [3]}, "loaded_layers is [3], not a list"),
@@ -60,7 +64,7 @@ def test_what_is_wrong_is_named_with_field_and_value(of, found, words):
 
 
 def test_a_value_that_is_long_or_no_ascii_is_shown_in_part():
-    assert RUN.fault(GOOD | {"keras": ["\udce9" * 999]}).endswith("..., not a text")
+    assert RUN.fault(GOOD | {"keras": ["\udce9" * 999]}).endswith("..., not a string")
     assert RUN.fault(GOOD | {"keras": ["\udce9" * 999]}).isascii()
 
 
@@ -72,7 +76,7 @@ def test_whatever_is_wrong_with_json_is_one_error(text):
 
 def test_a_file_that_never_ends_is_refused(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "run.json")
-    with pytest.raises(BrokenFile, match=r"run.json cannot be read \(it is no regular file\)"):
+    with pytest.raises(BrokenFile, match=r"run.json cannot be read \(it is not a regular file\)"):
         read_object(tmp_path / "run.json", RUN)
     (tmp_path / "long.json").write_bytes(b" " * 200)
     with pytest.raises(ValueError, match="more than 0 MB"):

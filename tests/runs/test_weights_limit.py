@@ -40,7 +40,9 @@ def test_a_file_whose_config_asks_for_more_than_it_holds_is_refused(tmp_path, un
     assert and_tf.load_encoder(tmp_path / "a.keras").output_shape == (None, 8)
     path = with_units(tmp_path / "a.keras", units)
     for read in (and_tf.load_encoder, load_exported):
-        with pytest.raises(BrokenFile, match=r"forged\.keras cannot.*layers ask for [\d,.]+ MB"):
+        with pytest.raises(
+            BrokenFile, match=r"forged\.keras cannot.*layers need at least [\d,.]+ MB"
+        ):
             read(path)
     assert network().count_params() == 4 * 27 + 144 * 8 + 8  # built as ever afterwards
 
@@ -70,5 +72,5 @@ def test_a_run_whose_network_is_larger_than_its_checkpoints_is_refused(tmp_path,
     if name == "network.json":
         text = network(1_000).to_json().replace('"units": 1000', '"units": 1000000000')
         run.network.write_text(text)
-    with pytest.raises(BrokenFile, match=rf"{name}.*layers ask for [\d,.]+ MB.*restore it"):
+    with pytest.raises(BrokenFile, match=rf"{name}.*layers need at least [\d,.]+ MB.*restore it"):
         and_tf.load_encoder(run.path)

@@ -49,7 +49,7 @@ def test_no_row_and_no_pair():
 
 
 def test_shapes_that_do_not_fit_are_named(rows):
-    with pytest.raises(UserError, match="others must be as many as rows, 31"):
+    with pytest.raises(UserError, match="others must have 31 rows, as rows has"):
         pairs_above(rows, 0.5, rows[:3])
     with pytest.raises(UserError, match="max_pairs=0"):
         pairs_above(rows, 0.5, max_pairs=0)

@@ -252,19 +252,19 @@ CHECKPOINTS = [
     ("other flags", "train", run(), [*CONTINUED, "--encoder=alexnet"],
      ["{here}/run", "--encoder=resnet_small, now alexnet", "repeat its settings"]),
     ("foreign checkpoint", "train", run(with_(facts=None)), CONTINUED,
-     ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
+     ["{here}/run/checkpoints/previous.npz", "corrupt", "train again"]),
     ("text for a checkpoint", "train",
      run(*(replaced(f"checkpoints/{n}.npz", b"no zip") for n in ("last", "previous"))), CONTINUED,
-     ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
+     ["{here}/run/checkpoints/previous.npz", "corrupt", "train again"]),
     ("cut checkpoint", "train",
      run(*(replaced(f"checkpoints/{n}.npz", lambda old: old[:9999]) for n in ("last", "previous"))),
      CONTINUED, ["{here}/run/checkpoints/previous.npz", "corrupt", "restore it"]),
     ("pickled checkpoint", "train", run(with_(bank=pickled)), CONTINUED,
-     ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
+     ["{here}/run/checkpoints/previous.npz", "corrupt", "train again"]),
     ("metadata are no JSON", "train", run(with_(facts=np.array("{step"))), CONTINUED,
-     ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
+     ["{here}/run/checkpoints/previous.npz", "corrupt", "train again"]),
     ("metadata are no names", "train", run(metadata(lambda held: [1])), CONTINUED,
-     ["{here}/run/checkpoints/previous.npz", "corrupt", "train anew"]),
+     ["{here}/run/checkpoints/previous.npz", "corrupt", "train again"]),
     ("metadata of an older version", "train", run(metadata(lambda held: {"step": held["step"]})),
      CONTINUED, ["{here}/run/checkpoints/last.npz", "lacks best, curriculum", "version"]),
     ("older version", "train", run(with_(monitor__neighbours=None)), CONTINUED,
@@ -388,8 +388,8 @@ MODELS = [
      ["{here}/photos", "Name an export"]),
     ("other suffix", "embed", file("a.h5", b""), ["--model={here}/a.h5"], ["{here}/a.h5", ".onnx"]),
     ("pipe", "embed", lambda here, world: os.mkfifo(here / "model.keras"), [KERAS],
-     ["{here}/model.keras", "no regular file"]),
-    ("truncated", "embed", truncated_export, [KERAS], ["{here}/model.keras", "anew"]),
+     ["{here}/model.keras", "is not a regular file"]),
+    ("truncated", "embed", truncated_export, [KERAS], ["{here}/model.keras", "again"]),
     ("code inside", "embed", lambda_model, [KERAS], ["{here}/model.keras", "Lambda"]),
     ("two outputs", "embed", keras_model(outputs=2), [KERAS],
      ["{here}/model.keras", "2 outputs", "save"]),
@@ -479,7 +479,8 @@ def test_bad_input_is_refused_in_one_line(program, make, flags, words, world, tm
     assert line.startswith(f"{program}.py: ")
     for word in words:
         assert word.format(here=tmp_path, world=world) in line
-    assert len(others) <= 1 and all("passed over" in other for other in others)  # of a checkpoint
+    # Of a checkpoint.
+    assert len(others) <= 1 and all("is corrupt: trying" in other for other in others)
 
 
 @pytest.mark.parametrize("skip_broken", [False, True])

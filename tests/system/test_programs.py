@@ -305,7 +305,7 @@ def test_report_refuses_what_it_cannot_show_and_keeps_an_older_page(
     before = files(run)
     report = [f"--workdir={run}", f"--data=folder:{folder}"]
     below_a_file = f"--output={run / 'summary.txt' / 'a.html'}"
-    assert "lies below the file" in refused(programs.report, [*report, below_a_file], capsys)
+    assert "is below the file" in refused(programs.report, [*report, below_a_file], capsys)
     assert "--images=1" in refused(programs.report, [*report, "--images=1"], capsys)
     whole = folder.rename(tmp_path / "elsewhere")
     folder.mkdir()

@@ -48,7 +48,7 @@ def test_a_run_without_a_step_is_begun_anew_with_other_images_and_settings(
     assert "repair or remove it, or pass --skip_broken" in capsys.readouterr().err
     assert len(Workdir(tmp_path / "run").read_images().names) == 24
     assert programs.train([*command, "--skip_broken", "--temperature=0.2"]) == 0
-    assert "the run begins anew" in capsys.readouterr().err
+    assert "the run starts again" in capsys.readouterr().err
     assert len(Workdir(tmp_path / "run").read_images().names) == 16
     assert programs.train([*command, "--skip_broken"]) == 2  # there is something to lose now
     assert "holds a run with other settings" in capsys.readouterr().err

@@ -147,7 +147,7 @@ def test_a_stop_in_the_last_export_ends_the_run_which_continues_with_the_export(
         patch.setattr(export, "export_finished_run", function)
         assert programs.train(flags) == 0
     assert time.monotonic() - calls[-1] < 5.5
-    assert "Stopped in the export" in capsys.readouterr().err and not run.summary.exists()
+    assert "Stopped during the export" in capsys.readouterr().err and not run.summary.exists()
     assert programs.train(flags) == 0
     assert run.summary.is_file() and (run.exports / "encoder.keras").is_file()
     said = capsys.readouterr().out

@@ -83,7 +83,7 @@ def test_a_process_that_never_comes_is_named_by_all_others(missing):
     came = [cluster for cluster in parts if cluster.number != missing]
     for error in on_each(lambda cluster: meeting.meet(cluster, timeout=0.5), came):
         assert isinstance(error, UserError)
-        assert f"{parts[0].name(missing)} has not come within 0.5 s" in str(error)
+        assert f"{parts[0].name(missing)} did not connect within 0.5 s" in str(error)
         assert Argument("worker_timeout", 0.5) in error.parts  # which a program spells as a flag
 
 
@@ -251,7 +251,7 @@ def test_one_that_sends_something_else_is_lost(connected, words):
     chief, worker, other = connected(3)
     worker._connections[0].sendall(words)
     for channel in (chief, other):
-        with pytest.raises(WorkerLost, match=r"worker 1 .* sent what is no message"):
+        with pytest.raises(WorkerLost, match=r"worker 1 .* sent something that is not a message"):
             channel.wait_for_all("x")
 
 

@@ -26,7 +26,7 @@ def test_a_round_begins_with_its_first_step(step, number):
     kept = {"step": step, "curriculum": {"anchors": 2}}
     assert not contradiction(experiment(), kept, state)
     other = state | {"round": np.int32(1 - number)}
-    fault = f"its round is {1 - number}, while step {step} lies in round {number}"
+    fault = f"its round is {1 - number}, while step {step} is in round {number}"
     assert contradiction(experiment(), kept, other) == fault
 
 

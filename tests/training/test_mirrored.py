@@ -75,13 +75,13 @@ def test_a_checkpoint_of_two_replicas_is_restored_on_both_and_on_one(two_replica
 def test_compiling_on_several_replicas_is_refused(two_replicas):
     with two_replicas.scope():
         model = AND(encoder("dense"), 21)
-        with pytest.raises(ValueError, match="jit_compile works without a strategy"):
+        with pytest.raises(ValueError, match="jit_compile works only without a strategy"):
             model.compile(TorchSGD(0.1), jit_compile=True)
 
 
 def test_compiling_in_a_run_is_refused_before_anything_is_read(two_replicas, tmp_path):
     flags = {"jit_compile": "on", "data": "npz:missing.npz", "workdir": str(tmp_path / "run")}
-    with pytest.raises(UserError, match="jit_compile works without a strategy"):
+    with pytest.raises(UserError, match="jit_compile works only without a strategy"):
         run_by(Workers(two_replicas), experiment_settings(flags), lambda *others: None)
     assert not any(tmp_path.iterdir())
 

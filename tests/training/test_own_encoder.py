@@ -56,6 +56,6 @@ def test_a_method_that_takes_the_usual_encoder_keeps_no_layers(monkeypatch, tmp_
 
 def test_it_cannot_take_the_network_of_pretrained_weights(narrow):
     values = {"method": "random", "init": "MobileNetV2"}
-    with pytest.raises(UserError, match=r"method='random' makes its encoder itself.*encoder"):
+    with pytest.raises(UserError, match=r"method='random' builds its own encoder.*encoder"):
         experiment_settings(values)
     assert experiment_settings({**values, "encoder": "alexnet"}).keeps_network

@@ -112,7 +112,7 @@ def test_rounds_of_a_card_are_left_out_with_the_epochs_that_result(
     assert f"to train for as many, pass epochs_per_round={asked}." in of_epochs
     followed = programs.read_settings([*words, f"--epochs_per_round={asked}"])
     assert (followed.method.plan.rounds, followed.method.plan.total_epochs) == (0, asked)
-    with pytest.raises(SettingError, match="rounds=4 is of a curriculum"):
+    with pytest.raises(SettingError, match="rounds=4 belongs to a curriculum"):
         programs.read_settings([*words, "--rounds=4"])
 
 

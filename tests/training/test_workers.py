@@ -107,7 +107,7 @@ def test_what_the_same_commands_do_depends_on_whether_something_is_saved(
         (tmp_path / "checkpoints").mkdir()
         (tmp_path / "checkpoints" / "last.npz").touch()
     chief, _ = together(work, *[settings(workdir=str(tmp_path))] * 2)
-    what = "continue from the last checkpoint" if is_saved else "begin anew"
+    what = "continue from the last checkpoint" if is_saved else "start again"
     assert "ended: OSError: no space left: " in str(chief)
     assert str(chief).endswith(f"the same commands {what}.")
 
@@ -146,7 +146,7 @@ def test_processes_that_tensorflow_does_not_connect_in_time_end():
     with workers._ended_after(0.05, ending):
         time.sleep(0.5)
     (late,) = ending.begin.call_args.args
-    assert "not connected them within 0.05 s" in str(late) and late.is_refused
+    assert "did not connect them within 0.05 s" in str(late) and late.is_refused
     assert Argument("worker_timeout", 0.05) in late.parts
     in_time = Mock()
     with workers._ended_after(0.5, in_time):

@@ -34,8 +34,8 @@ class AnchorNeighbourhoods(BankMethod):
     neighbourhood_size: int = setting(1, "Neighbours of an anchor.", at_least(1))
     neighbours: str = setting(
         "nearest",
-        "Which of the nearest images count as neighbours: all, or those alone of which the anchor "
-        "is a neighbour too (not in the paper).",
+        "Which of the nearest images count as neighbours: all, or only those that have the "
+        "anchor among their own neighbours (not in the paper).",
         choices=("nearest", "mutual"),
     )
     anchors: str = setting(
@@ -58,7 +58,7 @@ class AnchorNeighbourhoods(BankMethod):
     )
     discovery_precision: str = setting(
         "float32",
-        "Of the similarities in discovery; half precision is for GPUs.",
+        "Precision of the similarities in discovery; half precision is for GPUs.",
         choices=PRECISIONS,
     )
 

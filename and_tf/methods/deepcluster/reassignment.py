@@ -77,7 +77,7 @@ class ClusterReassignment(keras.callbacks.Callback):
         if before != now:
             logger.warning(
                 "the run's clusters came from k-means of %s; from now on %s is used, which starts "
-                "from other centres: the run will differ from one that was not interrupted.",
+                "from different centres: the run will differ from one that was not interrupted.",
                 before, now,
             )  # fmt: skip
 
@@ -87,7 +87,7 @@ class ClusterReassignment(keras.callbacks.Callback):
         had_clusters = int(model.assigned_epoch.numpy()) != NEVER
         if not had_clusters:
             logger.info(
-                "Images are assigned to %s clusters anew every %s, by k-means of %s.",
+                "Images are reassigned to %s clusters every %s, by k-means of %s.",
                 f"{model.num_classes:,}",
                 "epoch" if self.every == 1 else f"{self.every} epochs",
                 kmeans_library(),

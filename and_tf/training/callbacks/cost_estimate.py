@@ -62,7 +62,7 @@ class CostEstimate(keras.callbacks.Callback):
                 self._log(found)
 
     def _log(self, seconds_per_step: float) -> None:
-        rough = "About" if self.logged is None else "By more steps about"
+        rough = "About" if self.logged is None else "From more steps, about"
         self.logged = seconds_per_step
         per_epoch, epochs, step = self.steps_per_epoch, self.plan.total_epochs, self.counter.step
         epoch_seconds = per_epoch * seconds_per_step
@@ -71,7 +71,7 @@ class CostEstimate(keras.callbacks.Callback):
         rounds = self.plan.rounds - self.plan.round_of((step - 1) // per_epoch)
         starts = f" and {rounds} round {'start' if rounds == 1 else 'starts'}" if rounds else ""
         logger.info(
-            "%s %s per epoch, %s to the end of epoch %s; evaluations%s come on top.",
+            "%s %s per epoch, %s to the end of epoch %s; evaluations%s take extra time.",
             rough, epoch, left, f"{epochs:,}", starts,
         )  # fmt: skip
 

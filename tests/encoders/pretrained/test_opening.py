@@ -134,7 +134,7 @@ def test_networks_of_several_outputs_are_refused_by_their_path(tmp_path):
 
 def test_a_pipe_is_refused_without_reading_it(tmp_path):
     os.mkfifo(tmp_path / "model.keras")
-    with pytest.raises(NotFound, match=r"model\.keras is no regular file"):
+    with pytest.raises(NotFound, match=r"model\.keras is not a regular file"):
         open_pretrained(str(tmp_path / "model.keras"))
 
 

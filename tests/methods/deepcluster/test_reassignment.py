@@ -235,7 +235,7 @@ def test_the_assignment_is_logged_once(caplog, every, when):
         fit(model, epochs=1, every=every)
         fit(model, epochs=2, every=every)
     (record,) = caplog.records
-    expected = f"assigned to 3 clusters anew {when}, by k-means of "
+    expected = f"reassigned to 3 clusters {when}, by k-means of "
     assert expected in record.getMessage()
 
 

@@ -71,11 +71,11 @@ def test_the_cost_is_logged_once_after_3_steps(monkeypatch, caplog):
     expected = (
         "About 24s per epoch, 6h39m to the end of epoch 1,000; evaluations and 4 round starts "
     )
-    assert drive.fit(1, first_seconds=0) == expected + "come on top."
+    assert drive.fit(1, first_seconds=0) == expected + "take extra time."
     assert drive.fit(100, first_seconds=0) == ""
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(2.2, ""), (4.0, "By more steps about 48s per")])
+@pytest.mark.parametrize(("seconds", "words"), [(2.2, ""), (4.0, "From more steps, about 48s per")])
 def test_the_cost_is_logged_again_where_20_steps_tell_otherwise(
     monkeypatch, caplog, seconds, words
 ):
@@ -98,6 +98,6 @@ def test_the_cost_is_logged_again_of_a_continued_run(monkeypatch, caplog):
     drive = Drive(monkeypatch, caplog, first=12 * 600 - 10)
     said = drive.fit(20)
     assert said.startswith("About 24s per epoch, 2h40m to the end of epoch 1,000; ")
-    assert "and 2 round starts come on top" in said
+    assert "and 2 round starts take extra time" in said
     drive = Drive(monkeypatch, caplog, first=12 * 1000 - 10)
     assert drive.fit(2) == ""  # fewer steps than the measurement takes
