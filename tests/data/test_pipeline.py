@@ -271,7 +271,10 @@ def test_the_first_of_two_views_is_the_only_one_and_the_second_is_another(yields
         parts = zip(alone, both, strict=True) if yields == "images" else [(alone, both)]
         for single, pair in parts:
             assert pair.shape == (len(indices), 2, *single.shape[1:])
-            np.testing.assert_array_equal(pair[:, 0], single)
+            if yields == "noise":
+                np.testing.assert_array_equal(pair[:, 0], single)
+            # Up to rounding, which depends on how TensorFlow's threads divide a batch.
+            np.testing.assert_allclose(pair[:, 0], single, rtol=1e-5, atol=1e-4)
         assert (pair[:, 1] != pair[:, 0]).any(axis=tuple(range(1, single.ndim))).all()
 
 

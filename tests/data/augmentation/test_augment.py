@@ -347,14 +347,20 @@ def test_other_seeds_and_steps_give_other_draws():
         assert not np.isclose(one, other).any(axis=1).all()
 
 
-def test_an_image_depends_on_its_own_draws_alone():
+def assert_same_images(found, expected):
+    """Up to rounding: TensorFlow's threads divide each batch, and where vector instructions end and
+    scalar ones take over, the last bit may differ."""
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_an_image_depends_on_its_own_noise_only():
     settings = AugmentationSettings(flip=True)
     images, noise = photos(5), noise_of(5)
     whole = augment(images, noise, settings).numpy()
     parts = [augment(images[a:b], noise[a:b], settings) for a, b in [(0, 3), (3, 5)]]
-    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    assert_same_images(whole, np.concatenate(parts))
     alone = [augment(images[j : j + 1], noise[j : j + 1], settings)[0] for j in range(5)]
-    np.testing.assert_array_equal(whole, alone)
+    assert_same_images(whole, alone)
 
 
 @pytest.mark.parametrize("batch_size", [4, 3])
@@ -414,6 +420,4 @@ def test_views_are_augmented_as_images_of_their_own():
     settings, noise = AugmentationSettings(image_size=20, flip=True), noise_of(6).reshape(3, 2, -1)
     found = augment(images, noise, settings).numpy()
     for view in range(2):
-        np.testing.assert_array_equal(
-            found[:, view], augment(images[:, view], noise[:, view], settings)
-        )
+        assert_same_images(found[:, view], augment(images[:, view], noise[:, view], settings))
