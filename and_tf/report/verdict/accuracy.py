@@ -1,4 +1,4 @@
-"""A run judged by kNN accuracy, beside what needs no training."""
+"""Judges a run by kNN accuracy, compared with baselines that need no training."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ LEARNED_LABELS = (
 
 
 def judge_accuracy(evidence: Evidence) -> Verdict:
-    """By the accuracy that `evidence.metric` names, against the best baseline."""
+    """Judges by the accuracy named by `evidence.metric`, against the best baseline."""
     name, record = evidence.metric, evidence.record
     protocol, labels = PROTOCOLS[name], evidence.labels_of[name]
     accuracy = evidence.last_stage if evidence.judges_by_last_stage else record.latest(name)
@@ -69,7 +69,7 @@ def judge_accuracy(evidence: Evidence) -> Verdict:
 
 
 def _describe_accuracy(evidence: Evidence, accuracy: float) -> str:
-    """How many of how many images are classified correctly, and by what."""
+    """How many of the images are classified correctly, and by what."""
     protocol, count = PROTOCOLS[evidence.metric], len(evidence.labels_of[evidence.metric])
     layer = " on the last stage" if evidence.judges_by_last_stage else ""
     return (
@@ -79,7 +79,7 @@ def _describe_accuracy(evidence: Evidence, accuracy: float) -> str:
 
 
 def _in_a_sentence(text: str) -> str:
-    """Without the capital of its first word."""
+    """The text with its first letter in lower case."""
     return text[:1].lower() + text[1:]
 
 
@@ -113,7 +113,7 @@ def _beside(known: Mapping[str, float], others: Sequence[str]) -> str:
 
 
 def trend(by_round: Mapping[int, float], count: int) -> str:
-    """Whether accuracy still rises, in a sentence; empty with fewer than two rounds.
+    """A sentence on whether accuracy is still rising; empty with fewer than two rounds.
 
     Args:
         by_round: top-1 in percent, the last of each round.
@@ -135,7 +135,7 @@ def trend(by_round: Mapping[int, float], count: int) -> str:
 
 
 def describe_fc(evidence: Evidence) -> str:
-    """What `fc` holds in place of features, and how to judge these; empty for most methods."""
+    """What `fc` holds instead of features, and how to judge these; empty for most methods."""
     holds = evidence.method.fc_holds
     if not holds:
         return ""

@@ -1,4 +1,4 @@
-"""The run of Instance that tells what the neighbours of a run have gained: its control."""
+"""The control of a run: a run of Instance that shows what the neighbours have gained."""
 
 import contextlib
 import dataclasses
@@ -13,8 +13,8 @@ from and_tf.settings import fields_of, flat_values
 from and_tf.training.settings import ExperimentSettings, read_settings
 
 METHOD = "instance"  # of a control, in METHODS
-OF_EVALUATION = ("eval_data", "eval_images")  # may change in a run, but differ in no control
-# What run.json has of the images; those of earlier versions have less.
+OF_EVALUATION = ("eval_data", "eval_images")  # may change within a run, but not between it and its control
+# What run.json records about the images; earlier versions recorded less.
 OF_IMAGES = (
     "fingerprint", "content", "labels", "boxes", "held_out_fingerprint", "held_out_content",
     "held_out_labels",
@@ -27,7 +27,7 @@ class Control:
 
     Attributes:
         name: of its folder.
-        knn_top1: in percent, at its end, of the same held-out images.
+        knn_top1: in percent, at its end, on the same held-out images.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Control:
 
 
 def find_control(run: Workdir, record: Record) -> Control | None:
-    """The control of a finished run among the folders beside its own, or None.
+    """Finds the control of a finished run among the folders next to its own, or returns None.
 
     Args:
         run: the folder.
@@ -44,7 +44,7 @@ def find_control(run: Workdir, record: Record) -> Control | None:
     if not record.is_finished or record.settings.choice.method == METHOD:
         return None
     for other in _beside(run):
-        with contextlib.suppress(UserError, OSError):  # a broken run is no control
+        with contextlib.suppress(UserError, OSError):  # a broken run is not a control
             if _is_same_without_neighbours(record, other):
                 accuracy = _last_accuracy(other, record.plan.total_epochs)
                 if accuracy is not None:
@@ -53,7 +53,7 @@ def find_control(run: Workdir, record: Record) -> Control | None:
 
 
 def _beside(run: Workdir) -> Iterator[Workdir]:
-    """The runs in the folder that holds a run."""
+    """The other runs in the same parent folder."""
     own = run.path.resolve()
     with contextlib.suppress(OSError):
         for folder in sorted(own.parent.iterdir()):
@@ -62,9 +62,9 @@ def _beside(run: Workdir) -> Iterator[Workdir]:
 
 
 def settings_of_control(run: Workdir) -> dict[str, str]:
-    """What to change in a run's flags.cfg to train its control, by the names of settings."""
+    """The settings to change in a run's flags.cfg to train its control."""
     own = run.path.resolve()
-    folder = own.with_name(f"{own.name}-{METHOD}")  # beside the run, where `find_control` looks
+    folder = own.with_name(f"{own.name}-{METHOD}")  # where `find_control` looks
     if folder.is_relative_to(Path.cwd()):
         folder = folder.relative_to(Path.cwd())
     return {"method": METHOD, "workdir": str(folder)}
@@ -80,19 +80,19 @@ def _is_same_without_neighbours(record: Record, other: Workdir) -> bool:
 
 
 def _are_same_images(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
-    """Whether two runs have trained and are measured on the same images and labels."""
+    """Whether two runs were trained and evaluated on the same images and labels."""
     known = [name for name in OF_IMAGES if name in ours and name in theirs]
     return "fingerprint" in known and all(ours[name] == theirs[name] for name in known)
 
 
 def _decisive(settings: ExperimentSettings) -> dict[str, Any]:
-    """The settings that a result depends on, except the method."""
+    """The settings that results depend on, except for the method."""
     fields = {field.name: field.details for field in fields_of(settings) if field.name != "method"}
     names = {n for n, details in fields.items() if not details.may_change or n in OF_EVALUATION}
     return {name: value for name, value in flat_values(settings).items() if name in names}
 
 
 def _last_accuracy(run: Workdir, epochs: int) -> float | None:
-    """kNN top-1 after so many epochs; None where it is not finished, or was not measured."""
+    """kNN top-1 after `epochs`; None if the run is not finished or kNN was not measured."""
     values = [m["knn_top1"] for m in run.read_metrics() if m["epoch"] == epochs and "knn_top1" in m]
     return values[-1] if values else None

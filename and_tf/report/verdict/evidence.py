@@ -1,4 +1,4 @@
-"""What a verdict rests on, and what it consists of."""
+"""The evidence for a verdict, and the verdict itself."""
 
 import dataclasses
 
@@ -12,20 +12,20 @@ from and_tf.report.verdict.control import Control
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """What was measured of a run, and with what it may be compared.
+    """What was measured in a run, and what it may be compared with.
 
     Attributes:
         record: of the run.
         spread: of the embeddings of the reported checkpoint.
-        labels: (n,) int, of the held-out images that have one; None or empty where none has.
-        train_labels: (m,) int, of the training images that `knn_top1_train` is of; it stands in
-            where there is no accuracy of held-out images.
-        last_stage: top-1 in percent of the same kNN on the last stage, where it was measured; for a
-            method that is not to be judged by `fc`.
+        labels: (n,) int, of the labelled held-out images; None or empty if there are none.
+        train_labels: (m,) int, of the training images classified for `knn_top1_train`, which is
+            used if there is no accuracy on held-out images.
+        last_stage: top-1 in percent of the same kNN on the last stage, if it was measured; for a
+            method that should not be judged by `fc`.
         published: a sentence on the published result, or nothing.
-        checkpoint: which one is reported on.
+        checkpoint: the one that the report is about.
         control: the run without neighbours that is otherwise the same.
-        control_command: trains such a run; empty where the programs are not at hand.
+        control_command: command that trains such a run; empty if the programs are not available.
     """
 
     record: Record
@@ -45,13 +45,13 @@ class Evidence:
 
     @property
     def labels_of(self) -> dict[str, np.ndarray]:
-        """The labels that each kNN accuracy is of, by its metric, the one to judge by first."""
+        """The labels behind each kNN accuracy, by metric; the first is preferred for judging."""
         found = {"knn_top1": self.labels, "knn_top1_train": self.train_labels}
         return {name: labels for name, labels in found.items() if labels is not None}
 
     @property
     def metric(self) -> str:
-        """The kNN accuracy to judge by; empty where none was measured."""
+        """The kNN accuracy to judge by; empty if none was measured."""
         for name, labels in self.labels_of.items():
             if len(labels) and self.record.latest(name) is not None:
                 return name
@@ -59,25 +59,26 @@ class Evidence:
 
     @property
     def is_of_learned_labels(self) -> bool:
-        """Whether the accuracy is of labels that the method was given to learn."""
+        """Whether the accuracy is on labels that the method learned from."""
         return self.metric == "knn_top1_train" and self.method.learns_from_labels
 
     @property
     def judges_by_last_stage(self) -> bool:
-        """Whether the accuracy to judge by is that of the last stage, and not of `fc`."""
+        """Whether to judge by the accuracy of the last stage instead of `fc`."""
         is_known = bool(self.method.fc_holds) and self.last_stage is not None
         return is_known and self.metric == "knn_top1"
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What a run is worth.
+    """How good the features of a run are.
 
     Attributes:
         tone: `good`, `mixed`, `poor` or `unknown`.
         headline: one sentence.
-        reasons: sentences on what it rests on.
-        neighbours: sentences on whether training with neighbours may have helped; empty without.
+        reasons: sentences that support the headline.
+        neighbours: sentences on whether training with neighbours may have helped; empty if there
+            was none.
     """
 
     tone: str

@@ -1,4 +1,4 @@
-"""The verdict: one line on what a run is worth and a few on what that rests on."""
+"""The verdict: one sentence on how good a run is, and a few that support it."""
 
 from and_tf.report.record import Record
 from and_tf.report.spread import describe_spread
@@ -36,7 +36,7 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 def _progress(evidence: Evidence) -> str:
-    """How far training had come, where that is not the end, or that there was none."""
+    """How far training had come if it is not finished, or that there was none."""
     record = evidence.record
     if record.settings.keeps_random_weights:
         return "Untrained: these are random weights. "
@@ -49,7 +49,7 @@ def _progress(evidence: Evidence) -> str:
 
 
 def _describe_size(record: Record) -> str:
-    """`describe_size` of a run that learned from its images alone."""
+    """`describe_size` for a run that learned only from its own images."""
     if record.settings.encoder.init or record.settings.keeps_random_weights:
         return ""
     return describe_size(record.metadata.get("images"))

@@ -1,6 +1,6 @@
-"""What training with neighbours gained where it was measured, beside how consistent they were.
+"""Measured gains from training with neighbours, and how consistent these were.
 
-This is the one place for such results in the program. Each has a table with command and commit in
+All such results in the program are here. Each has a table with its command and commit in
 docs/results.md, "Do the neighbours pay?".
 """
 
@@ -9,13 +9,13 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class MeasuredGain:
-    """Pairs of runs of AND and Instance, otherwise the same, on one set of images.
+    """Pairs of otherwise identical runs of AND and Instance on one set of images.
 
     Attributes:
-        images: what was trained on.
-        consistency: percent of the neighbours that are of their anchor's class, least and most
-            over the rounds.
-        points: kNN top-1 of AND above that of Instance, of each pair.
+        images: the training images, in words.
+        consistency: percentage of neighbours of their anchor's class, lowest and highest over the
+            rounds.
+        points: kNN top-1 of AND minus that of Instance, for each pair.
     """
 
     images: str
@@ -23,7 +23,7 @@ class MeasuredGain:
     points: tuple[float, ...]
 
     def describe(self) -> str:
-        """In a part of a sentence."""
+        """The gain as part of a sentence."""
         least, most = self.consistency
         percent = f"{least} to {most} %" if least < most else f"{least} %"
         points = ", ".join(f"{gain:+.1f}" if gain else "0.0" for gain in self.points)
@@ -40,7 +40,7 @@ GAINS = (
 
 
 def describe_gains() -> str:
-    """All of them in a sentence, to hold the consistency of a run against."""
+    """All of them in one sentence, for comparison with the consistency of a run."""
     measured = "; ".join(gain.describe() for gain in GAINS)
     return (
         "For comparison, kNN of AND minus that of Instance, in pairs of runs with one seed each: "

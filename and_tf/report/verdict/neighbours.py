@@ -1,4 +1,4 @@
-"""Did the neighbours help? What the metrics of a run support, and what they leave open."""
+"""Did the neighbours help? What the metrics of a run show, and what they leave open."""
 
 from and_tf.report.record import Record
 from and_tf.report.standard_error import error_of_difference
@@ -16,9 +16,9 @@ def trains_with_neighbours(record: Record) -> bool:
 
 
 def describe_neighbours(evidence: Evidence) -> list[str]:
-    """Whether the neighbours may have helped, in sentences; none before there are any.
+    """Sentences on whether the neighbours may have helped; none before the first discovery.
 
-    Without a control nothing is claimed.
+    Without a control no gain is claimed.
     """
     record = evidence.record
     if not trains_with_neighbours(record):
@@ -35,7 +35,7 @@ def describe_neighbours(evidence: Evidence) -> list[str]:
 
 
 def describe_consistency(record: Record) -> str:
-    """Of the last discovery, beside what was measured elsewhere; empty without labels."""
+    """Consistency of the last discovery, with gains measured elsewhere; empty without labels."""
     value = _last(record, "consistency")
     if value is None:
         return ""
@@ -49,7 +49,7 @@ def describe_consistency(record: Record) -> str:
 
 
 def _describe_mutual(record: Record) -> str:
-    """What stands in for consistency where there are no labels."""
+    """What replaces consistency if there are no labels."""
     sentence = "Without labels it is not known whether neighbours belong together."
     value = record.latest("mutual_neighbours")
     if value is not None:
@@ -74,7 +74,7 @@ def describe_stability(record: Record) -> str:
 
 
 def _describe_lonely_anchors(record: Record) -> str:
-    """How many anchors have no neighbour that counts, where not all neighbours do."""
+    """How many anchors have no neighbour that counts, if only mutual neighbours count."""
     alone, anchors = _last(record, "anchors_alone"), _last(record, "anchors")
     if alone is None or anchors is None:
         return ""
@@ -82,7 +82,7 @@ def _describe_lonely_anchors(record: Record) -> str:
 
 
 def _describe_control(evidence: Evidence, count: int) -> str:
-    """The gain over a run without neighbours, or how to find it."""
+    """The gain over a run without neighbours, or how to measure it."""
     control, accuracy = evidence.control, evidence.record.latest("knn_top1")
     if control is None or accuracy is None or not count:
         return _ask_for_control(evidence.control_command if count else "")
@@ -99,7 +99,7 @@ def _describe_control(evidence: Evidence, count: int) -> str:
 
 
 def _ask_for_control(command: str) -> str:
-    """How to find out what the neighbours gained; with the command where it is known."""
+    """How to find out what the neighbours gained; with the command if it is known."""
     sentence = "This run alone cannot tell whether the neighbours gained anything."
     if not command:
         return (

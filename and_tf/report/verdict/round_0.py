@@ -1,7 +1,7 @@
 """Had round 0 stopped improving when the first neighbours were chosen?
 
-Round 0 is Instance, without neighbours. What comes later is a gain of the neighbours only as far as
-Instance would not have come so far itself.
+Round 0 is Instance, without neighbours. A later gain is due to the neighbours only to the extent
+that Instance would not have made it on its own.
 """
 
 from collections.abc import Mapping
@@ -24,14 +24,14 @@ Points = list[tuple[int, float]]  # epoch and value
 
 
 def describe_round_0(record: Record, counts: Mapping[str, int]) -> str:
-    """Whether round 0 was still improving at its end, by what, or that it is not known.
+    """Whether round 0 was still improving at its end, and by which metric, or that it is unknown.
 
-    Judged by kNN where it was measured often enough, else by the effective rank, else by the loss
-    at one learning rate.
+    Judged by kNN if it was measured often enough, else by the effective rank, else by the loss at
+    one learning rate.
 
     Args:
         record: of a run whose round 0 is over.
-        counts: how many images each kNN accuracy is of, by the name of the metric.
+        counts: number of classified images for each kNN accuracy, by the name of the metric.
     """
     for name, title in TITLES.items():
         points = last_points(record, name)
@@ -45,9 +45,9 @@ def describe_round_0(record: Record, counts: Mapping[str, int]) -> str:
 
 
 def last_points(record: Record, name: str) -> Points:
-    """A metric of the evaluations from two thirds of round 0 to its end; empty if there are few.
+    """A metric's values from two thirds of round 0 to its end; empty if there are too few.
 
-    The first point is the last one up to there, unless that lies before the middle of the round.
+    The first point is the last one at or before two thirds, unless it is before the middle.
     """
     length = record.plan.start_of(1)
     points = [(r["epoch"], r[name]) for r in record.evaluations if r["round"] == 0 and name in r]
@@ -61,8 +61,8 @@ def last_points(record: Record, name: str) -> Points:
 def _losses(record: Record) -> Points:
     """The loss in the last third of round 0, at the learning rate of its last epoch.
 
-    It falls with the rate, so only epochs of one rate are compared; empty if there are few, or if
-    part of the loss is an entropy whose weight changes within the round.
+    It falls with the rate, so only epochs of one rate are compared; empty if there are too few, or
+    if the loss contains an entropy whose weight changes within the round.
     """
     if flat_values(record.settings.method).get("entropy_weight"):
         return []
@@ -111,7 +111,7 @@ def _by_loss(record: Record, points: Points) -> str:
 
 
 def _unknown(length: int) -> str:
-    """With the interval of evaluations that would tell, of a round of so many epochs."""
+    """With the interval between evaluations that would tell, for a round of `length` epochs."""
     sentence = "Whether Instance, which is round 0, had stopped improving is unknown:"
     if length <= LEAST_POINTS:
         return f"{sentence} round 0 of {length} epoch{'s' * (length > 1)} is too short to tell."
@@ -126,7 +126,7 @@ def _epochs(points: Points) -> str:
 
 
 def _still_improving(record: Record, points: Points, details: str) -> str:
-    """Unless the learning rate fell between the first and the last point, which alone can do it."""
+    """Not certain if the learning rate fell between the points, which alone improves features."""
     rates = {e["epoch"]: e["learning_rate"] for e in record.epochs if "learning_rate" in e}
     before, after = (rates.get(epoch) for epoch, _ in (points[0], points[-1]))
     if before and after is not None and after < before / 2:
@@ -143,7 +143,7 @@ def _still_improving(record: Record, points: Points, details: str) -> str:
 
 
 def _level(record: Record, details: str) -> str:
-    """With a caution where the learning rate had fallen, which flattens any curve."""
+    """With a caution if the learning rate had fallen, which flattens any curve."""
     rates = [e["learning_rate"] for e in record.epochs if e["round"] == 0 and "learning_rate" in e]
     sentence = (
         "Instance, which is round 0, showed no further improvement when the first neighbours were "

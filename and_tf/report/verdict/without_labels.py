@@ -1,4 +1,4 @@
-"""What can be said of a run whose accuracy is not known."""
+"""What can be said about a run whose accuracy is unknown."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from and_tf.report.verdict.evidence import Evidence, Verdict
 
 
 def judge_without_labels(evidence: Evidence) -> Verdict:
-    """By how the embeddings lie alone; that they have collapsed is left to `has_collapsed`."""
+    """Judges only by the spread of the embeddings; a collapse is detected by `has_collapsed`."""
     record, spread = evidence.record, evidence.spread
     tone, headline = "unknown", "Without labels the accuracy of the features cannot be known"
     if spread.is_narrow and not spread.is_point and not evidence.method.fc_holds:
@@ -26,7 +26,7 @@ def judge_without_labels(evidence: Evidence) -> Verdict:
 
 
 def describe_overlap(evaluations: Sequence[dict], nearest: str) -> str:
-    """How many neighbours stayed lately, in a sentence; empty before the second evaluation.
+    """A sentence on how many neighbours stayed the same; empty before the second evaluation.
 
     Args:
         evaluations: records of metrics.jsonl.
@@ -47,10 +47,10 @@ def describe_overlap(evaluations: Sequence[dict], nearest: str) -> str:
 
 
 def describe_size(images: int | None) -> str:
-    """That a set is too small to learn from, and what to do; empty for larger ones.
+    """Says that a data set is too small to learn from, and what to do; empty for larger ones.
 
     Args:
-        images: that were trained on; None where it is not known.
+        images: number of training images; None if unknown.
     """
     if images is None or images >= FEW_IMAGES:
         return ""
