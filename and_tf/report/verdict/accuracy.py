@@ -86,7 +86,7 @@ def _in_a_sentence(text: str) -> str:
 def _compare_with_baselines(
     raw: float | None, start: float | None, labels: np.ndarray, accuracy: float
 ) -> tuple[str, str]:
-    """Tone and sentence beside raw pixels, the start and always naming the most frequent class.
+    """Tone and a sentence comparing with raw pixels, the start and the most frequent class.
 
     The tone is that of the comparison with the best one of them.
     """

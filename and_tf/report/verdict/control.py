@@ -13,7 +13,8 @@ from and_tf.settings import fields_of, flat_values
 from and_tf.training.settings import ExperimentSettings, read_settings
 
 METHOD = "instance"  # of a control, in METHODS
-OF_EVALUATION = ("eval_data", "eval_images")  # may change within a run, but not between it and its control
+# May change within a run, but must not differ between a run and its control.
+OF_EVALUATION = ("eval_data", "eval_images")
 # What run.json records about the images; earlier versions recorded less.
 OF_IMAGES = (
     "fingerprint", "content", "labels", "boxes", "held_out_fingerprint", "held_out_content",
