@@ -272,7 +272,7 @@ CHECKPOINTS = [
     ("other bank", "train", run(with_(bank=np.zeros((3, 8), "float32"))), CONTINUED,
      ["{here}/run/checkpoints/last.npz", "bank has shape (3, 8) there", "Use the settings"]),
     ("words for numbers", "train", run(with_(bank=np.full((64, 8), "x"))), CONTINUED,
-     ["{here}/run/checkpoints/last.npz", "bank holds <U1 and not float32", "Restore it"]),
+     ["{here}/run/checkpoints/last.npz", "bank holds <U1, not float32", "Restore it"]),
     ("steps that the run has not", "train", run(metadata(lambda held: held | {"step": 10**9})),
      CONTINUED, ["{here}/run/checkpoints/last.npz", "step 1000000000", "restore it"]),
     ("another step than the optimizer's", "train", run(with_(optimizer__0000=np.int64(3))),
