@@ -17,6 +17,7 @@ import tensorflow as tf
 from helpers.browser import browser, chromium, console_errors, requested_urls  # noqa: F401
 from helpers.small_runs import export_keras_alone, skip_exports
 from helpers.thin_resnet import thin_resnets
+from tensorflow.python.framework.config import disable_op_determinism
 
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -100,6 +101,20 @@ def seeded():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tf.random, "set_seed", lambda seed: None)
         keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def process_settings_as_before():
+    """A program in this process may change TensorFlow's arithmetic and Keras's precision.
+
+    A whole module keeps them, for its tests share runs; the next one begins with the defaults.
+    """
+    policy = keras.config.dtype_policy()
+    float32_by_tensor_cores = tf.config.experimental.tensor_float_32_execution_enabled()
+    yield
+    disable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(float32_by_tensor_cores)
+    keras.config.set_dtype_policy(policy)
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from helpers.cluster import END, outputs, started
 from helpers.every_method import COUNTS, FLAGS, flags, train_all, write_images
-from tensorflow.python.framework.config import disable_op_determinism
 
 METADATA = "facts"
 # Supervised training is DeepCluster's with other classes.
@@ -51,7 +50,6 @@ def trained(tmp_path_factory):
     train_by(folders[2], 2, BY_TWO)
     train_by(folders["four_devices"], 1, BY_FOUR_DEVICES, "--strategy=mirrored")
     train_all(folders[1], BY_TWO)
-    disable_op_determinism()
     return folders
 
 

@@ -7,7 +7,6 @@ import pytest
 from helpers import programs
 from helpers.pictures import write_photos
 from helpers.small_runs import make_runs_small
-from tensorflow.python.framework.config import disable_op_determinism
 
 from and_tf.runs.workdir import Workdir
 
@@ -31,7 +30,6 @@ def runs(tmp_path_factory):
         for cache_mb in (0, 4096):
             flags = [*FLAGS, f"--data=folder:{here}/photos", f"--workdir={here / str(cache_mb)}"]
             assert programs.train([*flags, f"--cache_mb={cache_mb}"]) == 0
-    disable_op_determinism()
     return here
 
 

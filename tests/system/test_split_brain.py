@@ -8,7 +8,6 @@ from helpers.html_reader import Reader
 from helpers.small_runs import skip_exports
 from helpers.stops import stop_after
 from PIL import Image
-from tensorflow.python.framework.config import disable_op_determinism
 
 from and_tf import load_encoder
 from and_tf.encoders import layer_names
@@ -42,8 +41,7 @@ def data(tmp_path_factory):
 def finished(tmp_path_factory, data):
     run = Workdir(tmp_path_factory.mktemp("runs") / "split")
     assert programs.train([*TINY, data, f"--workdir={run.path}"]) == 0
-    yield run
-    disable_op_determinism()
+    return run
 
 
 def test_a_run_that_was_stopped_continues_to_the_same_arrays(finished, data, tmp_path, monkeypatch):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from helpers import programs
 from helpers.small_runs import skip_exports
-from tensorflow.python.framework.config import disable_op_determinism
 
 from and_tf.errors import Stopped
 from and_tf.export import run as export
@@ -40,8 +39,7 @@ def finished(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         skip_exports(patch)
         assert programs.train([*TINY, f"--workdir={folder}"]) == 0
-    yield Workdir(folder)
-    disable_op_determinism()
+    return Workdir(folder)
 
 
 def slow(function, call):

@@ -11,7 +11,6 @@ import tensorflow as tf
 from helpers import programs
 from helpers.small_runs import make_runs_small, small_encoder
 from helpers.stops import stop_from
-from tensorflow.python.framework.config import disable_op_determinism
 
 from and_tf.data.pipeline import batch_indices, train_pipeline
 from and_tf.data.settings import AugmentationSettings
@@ -41,8 +40,6 @@ def small(monkeypatch):
 @pytest.fixture(scope="module")
 def deterministic():
     tf.config.experimental.enable_op_determinism()
-    yield
-    disable_op_determinism()
 
 
 def run(folder, steps_per_execution, *flags):
