@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
+from and_tf.cli.quick_import import quick_import
 from and_tf.encoders.keras_settings import load_keras
 from and_tf.errors import UserError
 from and_tf.training.stopping import STOP_SIGNALS
@@ -31,15 +32,16 @@ def start_tensorflow(computes: bool = True) -> None:
         UserError: if an environment variable has a value that they do not accept.
     """
     check_xla_flags()
-    with native_stderr_held():
-        import tensorflow as tf
+    with quick_import():
+        with native_stderr_held():
+            import tensorflow as tf
 
-        from and_tf.training.hardware import grow_memory
+            from and_tf.training.hardware import grow_memory
 
-        grow_memory()
-        if computes:
-            tf.zeros(())
-    load_keras()
+            grow_memory()
+            if computes:
+                tf.zeros(())
+        load_keras()
 
 
 def check_xla_flags() -> None:
