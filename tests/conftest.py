@@ -9,11 +9,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores
     for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
-import and_tf  # noqa: F401  # isort: skip  (TensorFlow reads the variables that it sets)
-import keras
+from and_tf.cli.quick_import import quick_import  # and_tf sets variables that TensorFlow reads
+
+with quick_import():
+    import keras
+    import tensorflow as tf
+
 import numpy as np
 import pytest
-import tensorflow as tf
 from helpers.browser import browser, chromium, console_errors, requested_urls  # noqa: F401
 from helpers.small_runs import export_keras_alone, skip_exports
 from helpers.thin_resnet import thin_resnets

@@ -7,15 +7,18 @@ Usage: python -m helpers.every_method FOLDER RUN,... --strategy=none|mirrored|mu
 import pathlib
 import sys
 
-from and_tf.training import encoder  # isort: skip  (sets what TensorFlow reads)
+from and_tf.cli.quick_import import quick_import
+
+with quick_import():
+    import tensorflow as tf
+
 import numpy as np
 import pytest
-import tensorflow as tf
 from helpers import programs
 from helpers.small_runs import skip_exports
 from helpers.small_worker import small_encoder
 
-from and_tf.training import loop
+from and_tf.training import encoder, loop
 from and_tf.training.workers import Workers, workers_of
 
 # Of a run that can be broken off at any moment and continued.

@@ -9,8 +9,11 @@ import pathlib
 import sys
 import time
 
-from and_tf.training import encoder  # isort: skip  (sets what TensorFlow reads)
-import keras
+from and_tf.cli.quick_import import quick_import
+
+with quick_import():
+    import keras
+
 import pytest
 from helpers import programs
 from helpers.small_runs import skip_exports
@@ -18,7 +21,7 @@ from helpers.small_runs import skip_exports
 from and_tf.encoders.layers import TorchLayers
 from and_tf.encoders.split import SplitLayers, split_input
 from and_tf.methods.anchor_neighbourhoods import curriculum
-from and_tf.training import workers
+from and_tf.training import encoder, workers
 
 
 def small_encoder(name, input_shape, embedding_dim, synchronized_batch_norm, seed, **others):
