@@ -38,6 +38,7 @@ for name in ("SIGINT", "SIGHUP"):
 # Traced graphs are hundreds of thousands of objects that live on: the collector goes through them
 # less often than by default.
 gc.set_threshold(50_000, 20, 20)
+gc.unfreeze()  # Hypothesis looks for references, and finds none from frozen objects
 
 # A program waits for the disk after each file that it replaces; no test cuts the power.
 os.fsync = lambda descriptor: None
