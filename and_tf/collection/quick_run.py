@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import NamedTuple
 
+from and_tf.collection.printing import count_of
 from and_tf.collection.too_few import SMALLEST, refuse_too_few
 from and_tf.data.large_images import megapixel_limit
 from and_tf.data.manifest import changes, manifest
@@ -13,21 +14,24 @@ from and_tf.data.workers import num_cores
 from and_tf.errors import Argument, Stopped, UserError
 from and_tf.methods import METHODS
 from and_tf.runs.workdir import Workdir
-from and_tf.settings import parse_all
+from and_tf.settings import flat_values, parse_all
 from and_tf.training.cards import read_card
 from and_tf.training.durations import clock
 from and_tf.training.loop import run_experiment
-from and_tf.training.settings import ExperimentSettings, experiment_settings
+from and_tf.training.settings import ExperimentSettings, experiment_settings, read_settings
 
 CARD = "folder_quick"
 SUFFIX = "-quick"  # of the folder of such a run
 LARGEST_BATCH = 64
 
-EPOCHS, FEWEST_EPOCHS = 100, 10
-LOOKS = 100_000  # photos times epochs for a small folder: minutes on two cores
+VIEWS = 2  # of each photo in an epoch, for cross-level discrimination
+
+# A look is a view of a photo in one epoch; a step takes time in proportion to its looks.
+LOOKS_PER_PHOTO, FEWEST_LOOKS_PER_PHOTO = 100, 12
+LOOKS = 100_000  # for a small folder: minutes on two cores
 MOST_LOOKS = 2_000_000  # for a large one: an hour or two
 
-# Images per second and core with the card's settings: 951 at 32 pixels on two cores
+# Looks per second and core with the card's settings: 951 at 32 pixels on two cores
 # (docs/performance.md), divided by 2.25, because images of 48 pixels have 2.25 times as many.
 RATE_PER_CORE = 211
 START_SECONDS = 60  # reading, compiling, evaluations and exports
@@ -41,11 +45,13 @@ class Size(NamedTuple):
     Attributes:
         rounds: after round 0.
         epochs_per_round: of each round, including round 0.
+        views: of each photo in an epoch.
         batch_size: photos per step.
     """
 
     rounds: int
     epochs_per_round: int
+    views: int
     batch_size: int
 
     @property
@@ -64,17 +70,17 @@ def size_for(images: int) -> Size:
         UserError: if there are too few to train on.
     """
     refuse_too_few(images)
-    epochs = min(EPOCHS, max(FEWEST_EPOCHS, LOOKS // images))
-    if images * epochs > MOST_LOOKS:
-        epochs = max(2, MOST_LOOKS // images)
+    looks = min(LOOKS_PER_PHOTO, max(FEWEST_LOOKS_PER_PHOTO, LOOKS // images))
+    epochs = max(1, min(looks, MOST_LOOKS // images) // VIEWS)
+    rounds = min(1, epochs - 1)  # a single epoch is all of round 0
     # Several steps per epoch, so that batches of a small set differ between epochs.
     batch_size = min(LARGEST_BATCH, max(SMALLEST, images // 4))
-    return Size(rounds=1, epochs_per_round=epochs // 2, batch_size=batch_size)
+    return Size(rounds, epochs // (rounds + 1), VIEWS, batch_size)
 
 
-def expected_seconds(images: int, epochs: int, cores: int) -> float:
+def expected_seconds(images: int, size: Size, cores: int) -> float:
     """Roughly how long a run on CPU cores will take."""
-    return START_SECONDS + images * epochs / (RATE_PER_CORE * cores)
+    return START_SECONDS + images * size.epochs * size.views / (RATE_PER_CORE * cores)
 
 
 def train_quickly(folder: Path, skip_broken: bool = True, root: Path = Path("runs")) -> Path:
@@ -132,10 +138,10 @@ class _Plan(NamedTuple):
 
     def describe(self) -> str:
         """The number of photos and epochs and the expected time, in one line."""
-        seconds = expected_seconds(self.images, self.size.epochs, num_cores())
+        seconds = expected_seconds(self.images, self.size, num_cores())
         return (
-            f"{self.images:,} photos, {self.size.epochs} epochs, expected to take about "
-            f"{clock(seconds)} on this CPU"
+            f"{self.images:,} photos, {count_of(self.size.epochs, 'epoch')}, expected to take "
+            f"about {clock(seconds)} on this CPU"
         )
 
 
@@ -146,9 +152,15 @@ def _plan(folder: Path, skip_broken: bool, root: Path) -> _Plan:
         "max_image_megapixels": megapixel_limit(),
     }
     settings, source = _open(values)
-    run, size = _run_for(folder, source, root), size_for(len(source))
+    run = _run_for(folder, source, root)
     values |= {"labels": settings.data.labels, "name": run.path.name, "workdir": str(run.path)}
-    return _Plan(run, size, len(source), _settings(values | size._asdict()))
+    size = size_for(len(source))
+    if not run.holds_state():
+        return _Plan(run, size, len(source), _settings(values | size._asdict()))
+    # An earlier version may have begun it with another card.
+    kept = flat_values(read_settings(run))
+    size = Size(*(kept[name] for name in Size._fields))
+    return _Plan(run, size, len(source), experiment_settings(kept | values))
 
 
 def _open(values: dict) -> tuple[ExperimentSettings, Source]:

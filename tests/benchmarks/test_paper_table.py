@@ -163,7 +163,7 @@ def test_each_method_has_what_its_original_asks_for(tmp_path):
 
 
 def test_the_batch_size_of_the_card_serves_all_methods(tmp_path):
-    found = table(tmp_path, "--card=configs/folder_quick.cfg", of_all=["--epochs=5"])
+    found = table(tmp_path, "--card=configs/photos.cfg", of_all=["--epochs=5"])
     read = [real.read_settings(found.run(name, 0).flags) for name in module.CARDS]
     assert {one.optimizer.batch_size for one in read} == {64}
 

@@ -16,23 +16,34 @@ from and_tf.collection.quick_run import expected_seconds, size_for
 from and_tf.collection.settings import embed_settings
 from and_tf.data.sources.opening import open_source
 from and_tf.errors import Stopped, UserError
+from and_tf.methods import METHODS
 from and_tf.runs.workdir import Workdir
+from and_tf.settings import flat_values, parse_all
+from and_tf.training.cards import read_card
+from and_tf.training.settings import ExperimentSettings, experiment_settings
 
 
 def test_a_thousand_photos_take_minutes_and_a_million_hours():
     size = size_for(1000)
-    assert (size.rounds, size.epochs, size.batch_size) == (1, 100, 64)
-    assert expected_seconds(1000, size.epochs, cores=2) < 6 * 60
+    assert (size.rounds, size.epochs, size.views, size.batch_size) == (1, 50, 2, 64)
+    assert expected_seconds(1000, size, cores=2) < 6 * 60
     for images in (10_000, 100_000, 1_000_000):
-        assert expected_seconds(images, size_for(images).epochs, cores=2) < 1.5 * 3600
+        assert expected_seconds(images, size_for(images), cores=2) < 1.5 * 3600
+    assert size_for(1_000_000)[:2] == (0, 1)
+
+
+def test_a_thousand_photos_get_the_epochs_of_the_card():
+    card = parse_all([ExperimentSettings, *METHODS.values()], read_card(quick_run.CARD))
+    size = size_for(1000)._asdict()
+    assert {name: card[name] for name in size} == size and card["group_weight"] == 1
 
 
 @pytest.mark.parametrize("images", [8, 9, 31, 60, 255, 256, 1000, 10**4, 10**6, 10**7])
-def test_every_size_has_steps_and_two_rounds(images):
+def test_every_size_has_steps_and_a_second_round_if_there_is_time(images):
     size = size_for(images)
     assert 8 <= size.batch_size <= min(64, images)
-    assert size.rounds == 1 and size.epochs_per_round >= 1
-    assert size.epochs <= 100
+    assert size.rounds == (1 if images < 10**6 else 0) and size.epochs_per_round >= 1
+    assert size.epochs <= 50
 
 
 def test_a_larger_folder_never_gets_more_epochs():
@@ -91,7 +102,7 @@ def test_a_dry_run_says_what_it_would_train_and_trains_nothing(photos):
     with pytest.raises(UserError) as caught:
         embed_folder(embed_settings(values))
     said = str(caught.value)
-    assert "a dry run trains none" in said and "in runs/photos-quick: 12 photos, 100 ep" in said
+    assert "a dry run trains none" in said and "in runs/photos-quick: 12 photos, 50 ep" in said
     assert (
         re.search(r"about \d+m\d\ds on this CPU", said)
         and "without move_duplicates_to" in said
@@ -162,6 +173,25 @@ def test_a_stop_in_the_training_ends_the_command_and_the_next_one_continues(phot
     assert settings[0].data.data == f"folder:{photos}"
     assert settings[0].encoder.encoder == "resnet_small"
     assert settings[0].optimizer.batch_size == 8
+
+
+def test_a_run_that_another_version_began_is_continued_with_its_own_settings(photos, monkeypatch):
+    settings = []
+    monkeypatch.setattr(quick_run, "run_experiment", lambda *given: settings.append(given[0]))
+    with pytest.raises(Stopped):
+        choose_model("", photos)
+    run = Workdir("runs/photos-quick")
+    (run.path / "checkpoints").mkdir(parents=True)
+    run.checkpoint.touch()
+    run.write_images(quick_run.manifest(open_source(f"folder:{photos}")))
+    before = {"views": 1, "group_weight": 0.0, "rounds": 2, "epochs_per_round": 5}
+    kept = experiment_settings(flat_values(settings.pop()) | before)
+    run.write_flags(kept)
+    with pytest.raises(Stopped):
+        choose_model("", photos)
+    assert settings == [kept]
+    with pytest.raises(UserError, match="12 photos, 15 epochs"):
+        choose_model("", photos, may_train=False)
 
 
 def test_a_quick_run_within_the_photos_is_continued(photos, monkeypatch):

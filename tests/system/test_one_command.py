@@ -16,8 +16,7 @@ def world(tmp_path, monkeypatch):
     """A folder of photos, an empty Keras cache, and quick runs of two epochs."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setattr(quick_run, "EPOCHS", 2)
-    monkeypatch.setattr(quick_run, "FEWEST_EPOCHS", 2)
+    monkeypatch.setattr(quick_run, "LOOKS_PER_PHOTO", 2 * quick_run.VIEWS)
     write_photos(tmp_path / "photos", [(40, 30)] * 24)
     return tmp_path
 
