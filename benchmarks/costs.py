@@ -43,14 +43,18 @@ LEAST_STEPS = 3
 
 
 def main() -> None:
+    options = read_options()
+    rows = [cost(name, options) for name in options.configs.split(",")]
+    title = "Cost of the shipped configs, random images in memory; without discovery and evaluation"
+    show(title, rows, options.json)
+
+
+def read_options(argv: list[str] | None = None) -> argparse.Namespace:
     parser = arguments(__doc__)
     parser.add_argument("--configs", default=",".join(IMAGES))
     parser.add_argument("--images", type=int, help="in place of each config's number")
     parser.add_argument("--seconds", type=float, default=6.0, help="least time of a measurement")
-    options = parser.parse_args()
-    rows = [cost(name, options) for name in options.configs.split(",")]
-    title = "Cost of the shipped configs, random images in memory; without discovery and evaluation"
-    show(title, rows, options.json)
+    return parser.parse_args(argv)
 
 
 def cost(name: str, options: argparse.Namespace) -> dict[str, object]:
@@ -93,6 +97,7 @@ def seconds_per_step(experiment, options: argparse.Namespace) -> float:
             experiment.settings.augmentation,
             experiment.settings.run.seed,
             yields=experiment.yields,
+            views=experiment.settings.method.views,
         ),
     )
     step()

@@ -15,6 +15,11 @@ from and_tf.encoders.stages import ALEXNET_LAYERS, EMBEDDING, RESNET_LAYERS
 HALVES = ("lightness", "colour")  # what each half sees, and the suffix of its layers' names
 LAB = "lab"  # the layer that outputs the image in Lab
 
+# The constants of Lab are rounded, so a and b of grey pixels are up to 0.005, not 0, and follow the
+# lightness. Batch normalisation would amplify that, and rounding errors with it, on grey images.
+# The other colours of 8 bits have one of the two above 0.26.
+COLOURLESS = 0.05
+
 
 class Halves(NamedTuple):
     """The maps (B, H, W, C) of both halves."""
@@ -34,11 +39,13 @@ def split_input(side: int) -> tuple[keras.KerasTensor, Halves]:
 
     Returns:
         The images, and L (B, side, side, 1) and ab (B, side, side, 2), centred, in units of 25.
+        Grey images have exactly the same ab everywhere, 0.
     """
     images = keras.Input((side, side, 3), dtype="float32", name="images")
     lab = keras.layers.Activation("linear", dtype="float32", name=LAB)(lab_from_rgb(images))
     lightness, a, b = ops.split(lab, 3, axis=-1)
     colour = ops.concatenate([a, b], axis=-1)
+    colour = ops.where(ops.abs(colour) > COLOURLESS, colour, 0.0)
     return images, Halves(
         keras.layers.Rescaling(1 / 25, offset=-2, dtype="float32", name="lightness")(lightness),
         keras.layers.Rescaling(1 / 25, dtype="float32", name="colour")(colour),

@@ -24,3 +24,8 @@ def test_hours_follow_from_the_time_of_a_step(monkeypatch, tmp_path):
         3 * row["ms a step"]
     )  # 300 images, batches of 128
     assert row["hours"] * 3600 == pytest.approx(4 * row["seconds an epoch"])
+
+
+def test_a_step_on_two_views_is_measured():
+    options = ["--configs=folder_quick", "--images=70", "--seconds=0.01", "--repeats=1"]
+    assert costs.cost("folder_quick", costs.read_options(options))["ms a step"] > 0

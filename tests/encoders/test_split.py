@@ -43,6 +43,29 @@ def test_features_of_a_layer_are_both_halves_lightness_first(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("training", [False, True])
+def test_the_half_that_sees_colour_cannot_tell_grey_images_apart(name, training):
+    encoder = split_encoder(name, (16, 16, 3), 8, seed=1)
+    outputs = [encoder.get_layer(f"fc_{half}").output for half in ("lightness", "colour")]
+    greys = np.broadcast_to(images(8)[..., :1], (8, 16, 16, 3))
+    lightness, colour = keras.Model(encoder.input, outputs)(greys, training=training)
+    assert np.ptp(lightness, axis=0).max() > 0
+    np.testing.assert_array_equal(colour, np.broadcast_to(colour[:1], colour.shape))
+
+
+def test_all_colours_of_8_bits_but_greys_are_seen():
+    encoder = split_encoder("resnet_small", (16, 16, 3), 8)
+    greys = np.repeat(np.arange(256)[:, None], 3, axis=1)
+    changes = np.array([change for change in np.ndindex(2, 2, 2) if 0 < sum(change) < 3])
+    almost_grey = (greys[:-1, None] + changes).reshape(-1, 3)  # (255 x 6, 3)
+    colours = np.concatenate([greys, almost_grey, [[0, 0, 0]] * 6])
+    pixels = colours.reshape(-1, 16, 16, 3).astype("float32")  # 7 images
+    seen = keras.Model(encoder.input, encoder.get_layer("colour").output)(pixels)
+    is_seen = np.any(seen, axis=-1).ravel()
+    assert is_seen.tolist() == [False] * 256 + [True] * 1530 + [False] * 6
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("training", [False, True])
 def test_no_half_has_a_gradient_of_the_channels_of_the_other(name, training):
     encoder = split_encoder(name, (16, 16, 3), 8, seed=1)
     outputs = [encoder.get_layer(f"fc_{half}").output for half in ("lightness", "colour")]
