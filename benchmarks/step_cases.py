@@ -87,9 +87,12 @@ class RunningFit:
             raise self.error
 
     def end(self) -> None:
+        """Ends `fit` after at most one more step; it may see the wish right after the last one."""
         self.model.stop_training = True
-        self()
+        self._go.release()
         self._thread.join()
+        if self.error:
+            raise self.error
 
 
 def _model(name: str, options: argparse.Namespace, jit_compile: bool = False) -> and_tf.AND:
