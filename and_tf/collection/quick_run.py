@@ -31,9 +31,9 @@ LOOKS_PER_PHOTO, FEWEST_LOOKS_PER_PHOTO = 100, 12
 LOOKS = 100_000  # for a small folder: minutes on two cores
 MOST_LOOKS = 2_000_000  # for a large one: an hour or two
 
-# Looks per second and core with the card's settings: 951 at 32 pixels on two cores
-# (docs/performance.md), divided by 2.25, because images of 48 pixels have 2.25 times as many.
-RATE_PER_CORE = 211
+# Looks per second and core with the card's settings: 113 were measured with AVX2 alone, 225 with
+# AVX-512.
+RATE_PER_CORE = 150
 START_SECONDS = 60  # reading, compiling, evaluations and exports
 
 logger = logging.getLogger(__name__)

@@ -26,9 +26,9 @@ from and_tf.training.settings import ExperimentSettings, experiment_settings
 def test_a_thousand_photos_take_minutes_and_a_million_hours():
     size = size_for(1000)
     assert (size.rounds, size.epochs, size.views, size.batch_size) == (1, 50, 2, 64)
-    assert expected_seconds(1000, size, cores=2) < 6 * 60
+    assert expected_seconds(1000, size, cores=2) < 7 * 60
     for images in (10_000, 100_000, 1_000_000):
-        assert expected_seconds(images, size_for(images), cores=2) < 1.5 * 3600
+        assert expected_seconds(images, size_for(images), cores=2) < 2 * 3600
     assert size_for(1_000_000)[:2] == (0, 1)
 
 
