@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from and_tf.cli.train import read_settings
-from and_tf.data.pipeline import train_pipeline
 from and_tf.runs.workdir import Workdir
 from and_tf.training.build import build_experiment
+from and_tf.training.fitting import training_input
 from and_tf.training.settings import ExperimentSettings
+from benchmarks.processes import user_errors
 from benchmarks.step_cases import RunningFit
 from benchmarks.timing import arguments, show
 
@@ -44,7 +45,8 @@ LEAST_STEPS = 3
 
 def main() -> None:
     options = read_options()
-    rows = [cost(name, options) for name in options.configs.split(",")]
+    with user_errors():
+        rows = [cost(name, options) for name in options.configs.split(",")]
     title = "Cost of the shipped configs, random images in memory; without discovery and evaluation"
     show(title, rows, options.json)
 
@@ -84,22 +86,14 @@ def _settings(name: str, folder: Path, options: argparse.Namespace) -> Experimen
     labels = np.arange(len(images)) % 10  # the classes of supervised training
     np.savez(folder / "random.npz", x_train=images, y_train=labels)
     data = f"--data=npz:{folder / 'random.npz'}"
-    return read_settings([flagfile, data, "--train_split=train", "--eval_split="])
+    # A call of `RunningFit` waits for one execution, which on a GPU has 50 steps.
+    one_step = "--steps_per_execution=1"
+    return read_settings([flagfile, data, "--train_split=train", "--eval_split=", one_step])
 
 
 def seconds_per_step(experiment, options: argparse.Namespace) -> float:
     """Median of `options.repeats` measurements, after one that compiles and fills buffers."""
-    step = RunningFit(
-        experiment.model,
-        train_pipeline(
-            experiment.train,
-            experiment.settings.optimizer.batch_size,
-            experiment.settings.augmentation,
-            experiment.settings.run.seed,
-            yields=experiment.yields,
-            views=experiment.settings.method.views,
-        ),
-    )
+    step = RunningFit(experiment.model, training_input(experiment))
     step()
     measured = [_measure(step, options.seconds) for _ in range(options.repeats + 1)]
     step.end()

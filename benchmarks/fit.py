@@ -21,12 +21,13 @@ import keras
 import tensorflow as tf
 
 from and_tf.cli.train import read_settings
-from and_tf.data.pipeline import train_pipeline
 from and_tf.runs.workdir import Workdir
 from and_tf.training import loop as training
 from and_tf.training.build import build_experiment
 from and_tf.training.callbacks import run_callbacks
+from and_tf.training.fitting import training_input
 from and_tf.training.stopping import StopRequest
+from benchmarks.processes import user_errors
 from benchmarks.timing import arguments, interleaved, show
 
 
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("--executions", default="1,50", help="steps in an execution")
     parser.add_argument("--input", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, user_errors():
         rows, seconds = measure(options, Path(folder) / "run")
     show(f"Fit over the bare step: {options.flags}", rows, options.json, seconds=seconds)
 
@@ -51,12 +52,7 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[list[dict], dict
     run = Workdir(folder)
     folder.mkdir()
     experiment = build_experiment(settings, run)
-    pipeline = train_pipeline(
-        experiment.train,
-        settings.optimizer.batch_size,
-        settings.augmentation,
-        settings.run.seed,
-    )
+    pipeline = training_input(experiment)
     steps = options.epoch or experiment.steps_per_epoch
     batches = list(pipeline.take(steps))
     cases = {"bare": Bare(experiment.model, batches, options.epochs)}

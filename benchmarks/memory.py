@@ -12,7 +12,6 @@ from pathlib import Path
 import keras
 
 from and_tf.cli.train import read_settings
-from and_tf.data.pipeline import train_pipeline
 from and_tf.export.run import export_finished_run
 from and_tf.runs import checkpoint
 from and_tf.runs.workdir import Workdir
@@ -20,6 +19,8 @@ from and_tf.search.neighbourhoods import discover
 from and_tf.training import loop as training
 from and_tf.training import start
 from and_tf.training.build import build_experiment, start_devices
+from and_tf.training.fitting import training_input
+from benchmarks.processes import user_errors
 from benchmarks.timing import arguments, peak_mb, resident_mb, show
 
 
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--flags", default="--flagfile=configs/digits.cfg", help="of train.py")
     parser.add_argument("--steps", type=int, default=20)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, user_errors():
         rows = measure(options.flags.split(), options.steps, Path(folder) / "run")
     show(f"Resident memory by phase: {' '.join(options.flags.split())}", rows, options.json)
 
@@ -63,15 +64,8 @@ def measure(flags: list[str], steps: int, folder: Path) -> list[dict]:
 
 
 def _train(experiment, steps: int) -> None:
-    images = train_pipeline(
-        experiment.train,
-        experiment.settings.optimizer.batch_size,
-        experiment.settings.augmentation,
-        experiment.settings.run.seed,
-        yields=experiment.yields,
-    )
     stop = _StopAfter(steps)
-    experiment.model.fit(images, callbacks=[stop], verbose=0, shuffle=False)
+    experiment.model.fit(training_input(experiment), callbacks=[stop], verbose=0, shuffle=False)
 
 
 class _StopAfter(keras.callbacks.Callback):

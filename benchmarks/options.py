@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from and_tf.training.settings import ExperimentSettings
+from benchmarks.numbers import at_least_one
 from benchmarks.processes import devices, set_up_runs
 from benchmarks.questions import Question
 from benchmarks.runs import Run, Runs
@@ -82,8 +83,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--folder", type=Path, default=Path("runs/options"), help="of all runs")
     parser.add_argument("--card", default="configs/cifar10_small.cfg", help="flags of all runs")
     parser.add_argument("--variants", default=",".join(VARIANTS), help="with commas between")
-    parser.add_argument("--work", type=int, default=10, help="views x epochs of a round")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--work", type=at_least_one, default=10, help="views x epochs of a round")
+    parser.add_argument("--seeds", type=at_least_one, default=3)
     parser.add_argument("--rates", default="0.03,0.06", help="learning rates to choose from")
     parser.add_argument("--train", default="train[:5000]", help="split to train on")
     parser.add_argument("--tune", default="train[5000:7000]", help="split to choose settings by")
@@ -135,7 +136,8 @@ class Table:
         ]
         seeds = range(self.options.seeds)
         later = [self.run(first._replace(seed=seed)) for first, *_ in tried for seed in seeds[1:]]
-        self.runs.carry_out([self.run(one) for one in itertools.chain(*tried)], later)
+        first = [self.run(one) for one in itertools.chain(*tried)]
+        self.runs.carry_out(first, later, after=self.check_tuned)
         best = [max(of_variant, key=self.tuned) for of_variant in tried]
         chosen = [[one._replace(seed=seed) for seed in seeds] for one in best]
         self.runs.carry_out([self.run(one, self.test) for one in itertools.chain(*chosen)])
@@ -163,7 +165,16 @@ class Table:
             raise SystemExit(
                 f"{run.name}: {views} views x {plan.total_epochs} epochs are not the {wanted} of "
                 f"--work={self.options.work} in each of {plan.rounds + 1} rounds: leave out flags "
-                "of the length of rounds, such as --first_round_epochs."
+                "of views and of the length of rounds, such as --first_round_epochs, or choose "
+                "another --card."
+            )
+
+    def check_tuned(self, run: Run) -> None:
+        """Ends the table at its first run if nothing says which candidate is best."""
+        if not any("knn_top1" in record for record in self.runs.workdir(run).read_metrics()):
+            raise SystemExit(
+                f"{run.name} has no kNN on --tune={self.options.tune}, by which settings are "
+                "chosen: name images with labels."
             )
 
     def tuned(self, one: Candidate) -> float:

@@ -32,6 +32,7 @@ def notes(
         f"{ours.image_size} pixels. Random weights are not trained, and supervised training reads "
         "labels; in what else the methods differ is listed below.",
         beside_published(results, ours),
+        *of_grey_images(results),
         f"All runs: {' '.join(of_all)}",
         *(of_method(results, method, epochs, own[method]) for method in results.methods),
     ]
@@ -43,6 +44,21 @@ def of_steps(results: Results, images: int) -> str:
     batch_sizes = {read_settings(workdir).optimizer.batch_size for workdir in workdirs}
     steps = {steps_per_epoch(images, batch_size) for batch_size in batch_sizes}
     return f" of {steps.pop():,} steps" if len(steps) == 1 else ", not of the same number of steps"
+
+
+def of_grey_images(results: Results) -> list[str]:
+    """A line on Split-Brain, if images have no colours for it to predict."""
+    workdir = results.workdir("split_brain")
+    if workdir is None:
+        return []
+    metadata = workdir.read_metadata()
+    channels = {*zip(metadata["mean"], metadata["std"], strict=True)}
+    if len(channels) > 1:
+        return []
+    return [
+        "All channels of the images have the same mean and deviation, so the images are grey: "
+        "half of Split-Brain's encoder has nothing to predict, and the other half has no input."
+    ]
 
 
 def beside_published(results: Results, ours: Setting) -> str:
@@ -65,12 +81,15 @@ def of_method(results: Results, method: str, epochs: int, own: Sequence[str]) ->
     line = f"{title(method)}: {' '.join(own)}"
     row = results.published.rows.get(title(method)) if results.published else None
     workdir = results.workdir(method)
-    if row is None or workdir is None:
+    if workdir is None:
         return line
-    if row.epochs is None:
-        return f"{line} (for how many epochs the published row was trained is not recorded)"
     settings = read_settings(workdir)
     reasons = [f"with {words}" for words in settings.method.variations]
+    if row is None:
+        return f"{line} ({'; '.join(reasons)})" if reasons else line
+    if row.epochs is None:
+        reasons.append("for how many epochs the published row was trained is not recorded")
+        return f"{line} ({'; '.join(reasons)})"
     reasons += departures(flat_values(settings), row.recipe)
     if row.epochs != epochs:
         reasons.append(f"{epochs:,} epochs, not {row.epochs:,}")

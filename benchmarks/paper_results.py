@@ -71,7 +71,8 @@ class Results:
         return [report for report in reports if report]
 
     def _of(self, method: str) -> list[Run]:
-        return sorted(run for run in self.finished if run.kind == method)
+        of_method = [run for run in self.finished if run.kind == method]
+        return sorted(of_method, key=lambda run: int(run.name.rpartition("_")[2]))
 
     def workdir(self, method: str) -> Workdir | None:
         """The workdir of the first finished run of a method, or None."""

@@ -29,6 +29,7 @@ from typing import Any
 from and_tf.runs.atomic_files import replace_file
 from and_tf.training.cards import read_card
 from and_tf.training.settings import ExperimentSettings
+from benchmarks.numbers import at_least_one
 from benchmarks.paper_notes import notes
 from benchmarks.paper_results import COLUMNS, Results, title
 from benchmarks.processes import devices, set_up_runs
@@ -64,18 +65,33 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--epochs", type=int, required=True, help="of each method, in all")
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0 on")
+    parser.add_argument("--epochs", type=at_least_one, required=True, help="of each method, in all")
+    parser.add_argument("--seeds", type=at_least_one, default=3, help="how many, from 0 on")
     parser.add_argument("--data", default="", help="images, in place of those of the card")
     parser.add_argument("--card", default="configs/cifar10.cfg", help="flags of all runs")
     parser.add_argument("--methods", default=",".join(CARDS), help="with commas between")
     parser.add_argument("--folder", type=Path, default=Path("runs/paper_table"), help="of all runs")
     parser.add_argument(
-        "--of", action="append", default=[], metavar="'METHOD FLAGS'",
+        "--of", type=of_method, action="append", default=[], metavar="'METHOD FLAGS'",
         help='flags of one method alone, as --of="deepcluster --reassign_epochs=5"; repeatable',
     )  # fmt: skip
     parser.add_argument("flags", nargs="*", help="of every run, after --")
     return parser
+
+
+def of_method(text: str) -> list[str]:
+    """The words of `--of`, a method and its flags.
+
+    Raises:
+        argparse.ArgumentTypeError: if there are none, or a quotation mark is not closed.
+    """
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be split ({error})") from None
+    if not words:
+        raise argparse.ArgumentTypeError("it names no method")
+    return words
 
 
 def own_flags(method: str, epochs: int) -> list[str]:
@@ -103,15 +119,14 @@ class PaperTable:
 
     def __init__(self, options: argparse.Namespace, devices: Sequence[str]):
         self.options, self.methods = options, options.methods.split(",")
-        self.further = [shlex.split(words) for words in options.of]
-        named = {*self.methods, *(words[0] for words in self.further)}
+        named = {*self.methods, *(words[0] for words in options.of)}
         if unknown := named - CARDS.keys():
             raise SystemExit(f"Unknown: {', '.join(unknown)}. Known: {', '.join(CARDS)}.")
         if options.epochs < ROUNDS or options.epochs % ROUNDS:
             raise SystemExit(
                 f"--epochs={options.epochs} is not a multiple of {ROUNDS}, the rounds of AND."
             )
-        runs = Runs(options.folder, options.folder / "runs.json", devices, self.check_epochs)
+        runs = Runs(options.folder, options.folder / "runs.json", devices, self.check_work)
         self.results = Results(runs, self.methods)
 
     def carry_out(self) -> None:
@@ -135,18 +150,24 @@ class PaperTable:
     def flags_of(self, method: str) -> list[str]:
         """What only this method is given."""
         flags = own_flags(method, self.options.epochs)
-        for name, *further in self.further:
+        for name, *further in self.options.of:
             flags += further if name == method else []
         return flags
 
-    def check_epochs(self, run: Run, settings: ExperimentSettings) -> None:
-        """Refuses a run of other epochs than --epochs, as by --of or flags after `--`."""
+    def check_work(self, run: Run, settings: ExperimentSettings) -> None:
+        """Refuses a run of other epochs than --epochs, or of two views where others have one."""
         epochs = settings.method.plan.total_epochs
         if settings.method.trains and epochs != self.options.epochs:
             raise SystemExit(
                 f"{title(run.kind)} would be trained for {epochs:,} epochs, not for "
                 f"--epochs={self.options.epochs}: leave out flags of the length of rounds, such as "
                 "--first_round_epochs."
+            )
+        if settings.method.views > 1:
+            raise SystemExit(
+                f"{title(run.kind)} would see {settings.method.views} views of each image in an "
+                "epoch, and other methods see one: choose another --card, or turn it off with "
+                f'--of="{run.kind} --views=1 --group_weight=0".'
             )
 
     def _add(self, run: Run) -> None:

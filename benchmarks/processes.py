@@ -1,15 +1,17 @@
 """Runs programs of the package as processes, each on a device, and sets up logging."""
 
+import contextlib
 import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from and_tf.cli import messages, train
+from and_tf.errors import UserError
 
 PROGRAMS = Path(__file__).parents[1]
 MACHINE = ""  # the device on a machine without GPUs
@@ -59,6 +61,15 @@ def set_up_runs() -> None:
     messages.set_up_logging(train.flags().spell)
     logging.getLogger(train.__name__).addFilter(OnceOnly())
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+    """Ends the program with the message of a `UserError`, not with a traceback."""
+    try:
+        yield
+    except UserError as error:
+        raise SystemExit(error.message(train.flags().spell)) from None
 
 
 class OnceOnly(logging.Filter):

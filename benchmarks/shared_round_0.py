@@ -39,6 +39,8 @@ class Images:
             open_source(options.data, split, options.data_dir)
             for split in (options.train, options.tune, options.test)
         )
+        for source in (self.train, self.tune, self.test):
+            labels_of(source)  # before anything takes time
         mean, std = channel_statistics(self.train, self.size)
         self.mean, self.std = mean.tolist(), std.tolist()
 

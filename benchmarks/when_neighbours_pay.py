@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 
 from and_tf.training.durations import clock
-from benchmarks.processes import set_up_logging
+from benchmarks.numbers import at_least_one
+from benchmarks.processes import set_up_logging, user_errors
 from benchmarks.record import Record
 from benchmarks.shared_round_0 import Images, train_round_0, train_rounds
 from benchmarks.timing import show
@@ -52,7 +53,8 @@ FREE = ("folder", "json", "seeds", "variants", "data_dir")
 def main(argv: list[str] | None = None) -> None:
     options = read_options(argv)
     set_up_logging()
-    record = carry_out(options)
+    with user_errors():
+        record = carry_out(options)
     show(
         f"kNN top-1 (K = 200) of {options.test} against {options.train}, {options.data}, "
         f"{options.image_size} px: after {options.first_round_epochs} epochs of Instance, "
@@ -76,18 +78,18 @@ def read_options(argv: list[str] | None) -> argparse.Namespace:
         "--tune", default="stratified_train[85%:]", help="split of the curves along the way"
     )
     parser.add_argument("--test", default="test", help="split of the table")
-    parser.add_argument("--image_size", type=int, default=16, help="pixels")
+    parser.add_argument("--image_size", type=at_least_one, default=16, help="pixels")
     parser.add_argument("--crop_min_area", type=float, default=0.2)
     parser.add_argument("--color_jitter", type=float, default=0.4)
     parser.add_argument("--grey", type=float, default=0.2)
     parser.add_argument("--encoder", default="resnet_small")
-    parser.add_argument("--batch_size", type=int, default=128)
+    parser.add_argument("--batch_size", type=at_least_one, default=128)
     parser.add_argument("--learning_rate", type=float, default=0.03)
     parser.add_argument("--lr_policy", default="step")
-    parser.add_argument("--first_round_epochs", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=4)
-    parser.add_argument("--epochs_per_round", type=int, default=50)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first_round_epochs", type=at_least_one, default=200)
+    parser.add_argument("--rounds", type=at_least_one, default=4)
+    parser.add_argument("--epochs_per_round", type=at_least_one, default=50)
+    parser.add_argument("--seeds", type=at_least_one, default=3)
     parser.add_argument("--variants", default=";".join(VARIANTS), help="with ; between")
     parser.add_argument("--json", type=Path, help="file to write the results to")
     options = parser.parse_args(argv)

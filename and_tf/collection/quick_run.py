@@ -29,7 +29,7 @@ VIEWS = 2  # of each photo in an epoch, for cross-level discrimination
 # A look is a view of a photo in one epoch; a step takes time in proportion to its looks.
 LOOKS_PER_PHOTO, FEWEST_LOOKS_PER_PHOTO = 100, 12
 LOOKS = 100_000  # for a small folder: minutes on two cores
-MOST_LOOKS = 2_000_000  # for a large one: an hour or two
+MOST_LOOKS = 2_000_000  # for a large one: one to three hours
 
 # Looks per second and core with the card's settings: 113 were measured with AVX2 alone, 225 with
 # AVX-512.
@@ -61,7 +61,7 @@ class Size(NamedTuple):
 
 
 def size_for(images: int) -> Size:
-    """The length of a run on N photos: minutes for a thousand, an hour or two for a million.
+    """The length of a run on N photos: minutes for a thousand, one to three hours for a million.
 
     Args:
         images: N.

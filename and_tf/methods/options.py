@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import TYPE_CHECKING
 
 from and_tf.errors import Argument
@@ -11,6 +12,8 @@ from and_tf.settings import SettingError, Settings, at_least, between, setting
 
 if TYPE_CHECKING:
     import keras
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +61,14 @@ class BankOptions(Settings):
         """Callbacks for what the options do between steps."""
         if not self.entropy_weight:
             return []
-        from and_tf.methods.entropy_schedule import EntropySchedule
+        from and_tf.methods.entropy_schedule import EntropySchedule, entropy_factor
 
+        if plan.total_epochs and not any(
+            entropy_factor(plan, epoch) for epoch in range(plan.total_epochs)
+        ):
+            logger.warning(
+                "%s has no effect: it counts from 40 %% of a round on, and no round has an epoch "
+                "there. Raise %s.",
+                Argument("entropy_weight", self.entropy_weight), Argument("epochs_per_round"),
+            )  # fmt: skip
         return [EntropySchedule(plan, steps_per_epoch)]

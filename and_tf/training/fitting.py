@@ -94,7 +94,7 @@ def _fit_part(
     epoch = experiment.step // experiment.steps_per_epoch
     last = experiment.plan.total_epochs if experiment.is_epoch_end() else epoch + 1
     failures: list[UserError] = []
-    images = _pipeline(experiment, failures, processes)
+    images = training_input(experiment, failures, processes)
     try:
         experiment.model.fit(
             images,
@@ -115,10 +115,17 @@ def _fit_part(
         raise
 
 
-def _pipeline(
-    experiment: Experiment, failures: list[UserError], processes: PhotoProcesses | None
+def training_input(
+    experiment: Experiment,
+    failures: list[UserError] | None = None,
+    processes: PhotoProcesses | None = None,
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """The input of `fit` from the optimiser's step on; with several processes, this one's part."""
+    """The input of `fit` from the optimiser's step on; with several processes, this one's part.
+
+    Args:
+        experiment: whose images are augmented as its settings say.
+        failures, processes: see `train_pipeline`.
+    """
     settings, sharing = experiment.settings, experiment.workers.sharing
     pipeline = functools.partial(
         train_pipeline,

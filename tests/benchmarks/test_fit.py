@@ -1,6 +1,7 @@
 """The benchmarks of a whole run, on few images: what their tables hold, not how fast it is."""
 
 import argparse
+import sys
 
 import pytest
 
@@ -8,7 +9,7 @@ from benchmarks import fit, memory
 from benchmarks.timing import peak_mb
 
 FLAGS = "--data=digits --encoder=resnet_small --image_size=16 --train_split=train[:20]"
-FLAGS += " --eval_split=test[:20] --batch_size=8 --embedding_dim=8"
+FLAGS += " --eval_split=test[:20] --batch_size=8 --embedding_dim=8 --views=2"
 
 
 def test_each_case_is_timed_in_each_epoch(tmp_path):
@@ -21,6 +22,13 @@ def test_each_case_is_timed_in_each_epoch(tmp_path):
     assert all(len(found) == 4 for found in seconds["epochs"].values())
     assert all(row["ms a step"] > 0 for row in rows)
     assert not seconds["between"]["bare"] and len(seconds["between"]["fit, 2"]) == 2
+
+
+@pytest.mark.parametrize("program", [fit, memory])
+def test_wrong_flags_are_named_in_a_line(program, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["benchmark", "--flags=--data=digits --encoder=vgg"])
+    with pytest.raises(SystemExit, match="--encoder=vgg"):
+        program.main()
 
 
 def test_each_phase_has_its_peak(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from helpers import programs as real
 from helpers.fake_programs import FakePrograms, start_by
 
+from and_tf.runs.workdir import Workdir
 from benchmarks import options as module
 from benchmarks import runs
 
@@ -48,6 +49,15 @@ def test_only_the_chosen_runs_see_the_test_images(programs, tmp_path):
     of_high = [f"method=instance_learning_rate=0.06_seed={seed}" for seed in range(3)]
     assert programs.evaluated() == of_high
     assert programs.trained() == ["method=instance_learning_rate=0.03_seed=0", *of_high]
+
+
+def test_images_to_choose_by_without_labels_end_the_table_at_its_first_run(
+    programs, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Workdir, "read_metrics", lambda run: [{"epoch": 5, "loss": 1.0}])
+    with pytest.raises(SystemExit, match=r"has no kNN on --tune=train\[5000:7000\]"):
+        table(tmp_path, "--variants=and").rows()
+    assert len(programs.trained()) == 1
 
 
 def test_names_of_runs_stay_what_they_are(tmp_path):

@@ -141,6 +141,38 @@ def test_a_method_that_would_train_for_other_epochs_is_refused(programs, tmp_pat
     assert not programs.commands
 
 
+@pytest.mark.parametrize("card", ["cifar10_best", "folder_quick"])
+def test_two_views_where_other_methods_see_one_are_refused(programs, tmp_path, card):
+    flags = [f"--card=configs/{card}.cfg", "--methods=and,deepcluster"]
+    with pytest.raises(SystemExit, match=r"AND would see 2 views .*--of=\"and --views=1 --group"):
+        carried_out(tmp_path, *flags)
+    assert not programs.commands
+    carried_out(tmp_path, *flags, "--seeds=1", "--of=and --views=1 --group_weight=0")
+
+
+def test_the_notes_name_the_options_of_a_method(programs, tmp_path):
+    flags = ["--methods=and,instance", "--seeds=1", "--of=instance --entropy_weight=0.2"]
+    notes = "\n".join(carried_out(tmp_path, *flags).notes())
+    assert "--entropy_weight=0.2 (with entropy weight 0.2; for how many epochs" in notes
+    own = carried_out(tmp_path / "own", *flags, of_all=["--data=digits", "--epochs=5"]).notes()
+    assert "Instance: --rounds=4 --epochs_per_round=1 --entropy_weight=0.2 (with entr" in own[-1]
+
+
+@pytest.mark.parametrize("is_grey", [True, False])
+def test_the_notes_say_where_split_brain_has_nothing_to_predict(programs, tmp_path, is_grey):
+    found = carried_out(tmp_path, "--methods=split_brain", "--seeds=1")
+    workdir = found.results.workdir("split_brain")
+    mean = [100.0, 100.0, 100.0 if is_grey else 99.0]
+    workdir.write_metadata(workdir.read_metadata() | {"mean": mean, "std": [50.0] * 3})
+    assert ("the images are grey" in "\n".join(found.notes())) is is_grey
+
+
+def test_seeds_are_in_the_order_of_their_numbers(programs, tmp_path):
+    found = table(tmp_path, "--methods=and")
+    found.results.finished = [found.run("and", seed) for seed in (10, 2, 0)]
+    assert [run.name for run in found.results._of("and")] == ["and_0", "and_2", "and_10"]
+
+
 def test_flags_of_every_run_that_a_method_refuses_are_refused_in_its_words(programs, tmp_path):
     wrong = r"--first_round_epochs=3 belongs to a curriculum"
     with pytest.raises(SystemExit, match=wrong) as refused:

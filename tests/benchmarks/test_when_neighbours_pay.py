@@ -92,6 +92,17 @@ def test_an_unknown_variant_is_refused():
         benchmark.read_options(["--variants=Instance;AND, k = 2"])
 
 
+def test_images_without_labels_and_wrong_settings_end_in_a_line(tmp_path):
+    np.savez(tmp_path / "plain.npz", x_train=np.zeros((9, 8, 8, 3), np.uint8))
+    folder, splits = f"--folder={tmp_path / 'runs'}", ["--train=train", "--tune=train"]
+    with pytest.raises(SystemExit, match="has no labels, by which kNN is measured"):
+        benchmark.main([f"--data=npz:{tmp_path / 'plain.npz'}", *splits, "--test=train", folder])
+    with pytest.raises(SystemExit, match="--encoder=vgg"):
+        benchmark.main([*FLAGS, "--encoder=vgg", folder])
+    with pytest.raises(SystemExit, match="nonsense"):
+        benchmark.main([*FLAGS, "--train=nonsense", folder])
+
+
 def test_the_default_splits_share_no_image():
     images = shared_round_0.Images(benchmark.read_options([]))
     parts = np.concatenate([images.train.images, images.tune.images])

@@ -277,6 +277,12 @@ def test_the_weight_of_entropy_follows_from_the_step():
     assert BankOptions().callbacks(PLAN, 3) == []
 
 
+@pytest.mark.parametrize(("epochs", "is_warned"), [(1, True), (2, False)])
+def test_an_entropy_that_never_counts_is_warned_of(epochs, is_warned, caplog):
+    BankOptions(**ENTROPY).callbacks(RoundPlan(rounds=2, epochs_per_round=epochs), 3)
+    assert ("entropy_weight=0.3 has no effect" in caplog.text) is is_warned
+
+
 WRONG = [{"views": 0}, {"views": 3}, {"group_weight": 1}, {"entropy_weight": -1}]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 CLUSTERS_PER_CLASS = 10
 IMAGES_PER_CLUSTER = 100  # where the number of classes is not known
+FEWEST_PER_CLUSTER = 5  # images, below which a warning is logged
+
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,4 +100,11 @@ class DeepCluster(Method):
             number = CLUSTERS_PER_CLASS * len(np.unique(labels[labels >= 0]))
         else:
             number = len(train) // IMAGES_PER_CLUSTER
-        return min(max(2, number), len(train))
+        number = min(max(2, number), len(train))
+        if len(train) < FEWEST_PER_CLUSTER * number:
+            logger.warning(
+                "%s clusters of %s images are small, and hardly more than images as classes of "
+                "their own: pass %s for fewer.",
+                f"{number:,}", f"{len(train):,}", Argument("num_clusters"),
+            )  # fmt: skip
+        return number

@@ -56,10 +56,13 @@ def run_section(context: ReportContext) -> Section:
 
 def _cost(context: ReportContext) -> Pairs:
     record, rate = context.record, context.record.images_per_second
+    views = context.settings.method.views
+    of_views = f", each image in {views} views" if views > 1 else ""
     done = f"{record.epochs_done:,} of {record.plan.total_epochs:,}"
     return [
         ("epochs", done if context.settings.takes_steps else "not trained"),
-        ("images per second", NOTHING if rate is None else f"{rate:,.0f} (median of the epochs)"),
+        ("images per second",
+         NOTHING if rate is None else f"{rate:,.0f} (median of the epochs{of_views})"),
         ("training steps", f"{clock(3600 * record.hours)} ({record.hours:.2f} hours), "
                            "without evaluation and checkpoints"),
         ("checkpoint", f"{context.checkpoint}, {context.checkpoint_bytes / 1e6:,.1f} MB"),

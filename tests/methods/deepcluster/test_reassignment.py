@@ -256,6 +256,13 @@ def test_the_number_of_clusters_follows_from_classes_or_images(settings, labels,
     assert model.num_classes == expected
 
 
+@pytest.mark.parametrize(("count", "is_warned"), [(149, True), (150, False)])
+def test_clusters_of_few_images_are_warned_of(count, is_warned, caplog):
+    encoder = fresh_model().encoder
+    DeepCluster().build_model(encoder, source(np.arange(count) % 3, count), seed=0)
+    assert (f"30 clusters of {count} images are small" in caplog.text) is is_warned
+
+
 def test_wrong_numbers_of_clusters_are_refused():
     with pytest.raises(SettingError, match="num_clusters=1 leaves nothing to tell apart"):
         DeepCluster(num_clusters=1)
