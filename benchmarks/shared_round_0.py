@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 import and_tf
-from and_tf.data import AugmentationSettings, channel_statistics, open_source
+from and_tf.data import AugmentationSettings, cached, channel_statistics, open_source
 from and_tf.data.pipeline import steps_per_epoch
 from and_tf.data.sources.source import Source
 from and_tf.evaluation import accuracy, extract, weighted_knn
@@ -36,7 +36,7 @@ class Images:
             grey=options.grey,
         )
         self.train, self.tune, self.test = (
-            open_source(options.data, split, options.data_dir)
+            cached(open_source(options.data, split, options.data_dir), options.image_size)
             for split in (options.train, options.tune, options.test)
         )
         for source in (self.train, self.tune, self.test):

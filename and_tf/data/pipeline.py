@@ -52,7 +52,8 @@ def train_pipeline(
     read whenever an iteration begins; with a number, each iteration gives the same epoch again.
 
     Args:
-        source: images with random access.
+        source: images with random access. Those of files are decoded in every epoch, unless
+            `and_tf.data.cached` keeps them.
         batch_size: B, over all replicas; the last batch of an epoch may be smaller.
         augmentation: what is done to the images, by default the paper's for 32x32.
         seed: of order and augmentation.
