@@ -158,9 +158,10 @@ def _plan(folder: Path, skip_broken: bool, root: Path) -> _Plan:
     if not run.holds_state():
         return _Plan(run, size, len(source), _settings(values | size._asdict()))
     # An earlier version may have begun it with another card.
-    kept = flat_values(read_settings(run))
-    size = Size(*(kept[name] for name in Size._fields))
-    return _Plan(run, size, len(source), experiment_settings(kept | values))
+    begun = read_settings(run)
+    plan, batch_size = begun.method.plan, begun.optimizer.batch_size
+    size = Size(plan.rounds, plan.epochs_per_round, begun.method.views, batch_size)
+    return _Plan(run, size, len(source), experiment_settings(flat_values(begun) | values))
 
 
 def _open(values: dict) -> tuple[ExperimentSettings, Source]:

@@ -175,6 +175,9 @@ def test_a_stop_in_the_training_ends_the_command_and_the_next_one_continues(phot
     assert settings[0].optimizer.batch_size == 8
 
 
+OWN = {"method": "deepcluster", "epochs_per_round": 5}  # by a user, in the folder of a quick run
+
+
 def test_a_run_that_another_version_began_is_continued_with_its_own_settings(photos, monkeypatch):
     settings = []
     monkeypatch.setattr(quick_run, "run_experiment", lambda *given: settings.append(given[0]))
@@ -191,6 +194,10 @@ def test_a_run_that_another_version_began_is_continued_with_its_own_settings(pho
         choose_model("", photos)
     assert settings == [kept]
     with pytest.raises(UserError, match="12 photos, 15 epochs"):
+        choose_model("", photos, may_train=False)
+    own = experiment_settings({**flat_values(kept.run), **flat_values(kept.data), **OWN})
+    run.write_flags(own)
+    with pytest.raises(UserError, match="12 photos, 5 epochs"):
         choose_model("", photos, may_train=False)
 
 
