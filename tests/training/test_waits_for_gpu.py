@@ -9,7 +9,7 @@ from helpers.gpu_placement import copies_to_host
 from and_tf.cli.train import read_settings
 from and_tf.runs.workdir import Workdir
 from and_tf.training.build import build_experiment
-from and_tf.training.fitting import _pipeline
+from and_tf.training.fitting import training_input
 
 pytestmark = pytest.mark.usefixtures("thin_resnet")
 
@@ -41,7 +41,7 @@ def copies(folder, *flags):
     (folder / "run").mkdir()
     settings = read_settings([*FLAGS, f"--data=npz:{folder / 'images.npz'}", *flags])
     experiment = build_experiment(settings, Workdir(folder / "run"))
-    data = _pipeline(experiment, failures=[], processes=None)
+    data = training_input(experiment)
 
     def step(*batch):
         return experiment.model.train_step(batch)
