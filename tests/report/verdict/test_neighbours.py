@@ -54,8 +54,8 @@ def test_consistency_is_held_against_all_that_was_measured(consistency):
 def test_what_was_measured_of_neighbours_stands_in_the_results(gain):
     page = (ROOT / "docs" / "results.md").read_text()
     section = page.partition("## Do the neighbours pay?")[2].partition("\n## ")[0]
-    signed = [f"{abs(points):.1f}" for points in gain.points]
-    assert ", ".join(signed[:-1]) + f" and {signed[-1]} points" in section
+    *others, last = [f"{abs(points):.1f}" for points in gain.points]
+    assert (", ".join(others) + f" and {last} points" if others else f"{last} points") in section
     least, most = gain.consistency
     assert (f"{least} to {most} %" if least < most else f"{least} %") in section
 
