@@ -35,12 +35,10 @@ PARTS: dict[str, tuple[str, list[list[str]]]] = {
     "cld": ("CLD", [["--group_weight=1"]]),
     "entropy": ("entropy", [["--entropy_weight=0.2"]]),
     "flip": ("flip", [["--flip"]]),
-    "mutual": ("mutual", [["--neighbours=mutual"]]),
 }
 VARIANTS = (
     "instance", "and", "instance+views", "and+views", "and+views+cld", "and+views+entropy",
-    "and+views+flip", "and+views+mutual", "instance+views+cld+flip", "and+views+cld+flip",
-    "and+flip",
+    "and+views+flip", "instance+views+cld+flip", "and+views+cld+flip", "and+flip",
 )  # fmt: skip
 NOTE = (
     "Seed 0 chose each variant's settings and is one of the seeds of its mean; the test images "

@@ -43,7 +43,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "AND, k = 5": {"neighbourhood_size": 5},
     "AND, k = 10": {"neighbourhood_size": 10},
     "AND, k = 1, clean features": {"clean": True},
-    "AND, k = 5, mutual": {"neighbourhood_size": 5, "mutual_neighbours": True},
     "AND, k = 1, neighbours by label": {"by_label": True},
 }
 # What may differ when a command goes on with the parts of another.

@@ -16,6 +16,7 @@ from and_tf.errors import Argument, UserError
 from and_tf.settings import SettingError, Settings, fields_of, parse
 from and_tf.settings.values import Field
 from and_tf.training.cards import card, describe_cards
+from and_tf.training.former_settings import words_without_former
 
 NESTED = 4  # levels of flagfiles that name flagfiles and begin with a byte-order mark
 WIDTH = 96  # characters per line of `--help`
@@ -105,12 +106,12 @@ class Flags:
         return {name: self.values[name].value for name in given}
 
     def _with_flagfiles(self, argv: Sequence[str]) -> list[str]:
-        """The words with flagfiles replaced by their contents, without byte-order marks."""
+        """The words with flagfiles replaced by their contents, without marks and former flags."""
         words = list(argv)
         for _ in range(NESTED):  # absl does not see that a marked line names a file
             words = self.values.read_flags_from_files(words, force_gnu=False)
             words = [*_without_byte_order_marks(words)]
-        return words
+        return [*words_without_former(words)] if self.has_cards else words
 
     def _unknown(self, name: str) -> str:
         """The message for a flag that does not exist; suggests one that begins similarly."""

@@ -133,10 +133,6 @@ class Method(Settings):
         """How these settings differ from the published method, worded to follow "with"."""
         return ()
 
-    def is_neighbour(self, neighbours: np.ndarray) -> np.ndarray | None:
-        """Which of the stored neighbours (N, k) count in training: (N, k) bool, or None for all."""
-        return None
-
     def build_model(self, encoder: keras.Model, train: Source, seed: int | None) -> MethodModel:
         """Builds the model that `fit` trains, not yet compiled.
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class Discovery:
     Attributes:
         round: its number.
         entropy: (N,) float32 in nats.
-        neighbours: (N, k) int, nearest first; -1 for those that do not count in training.
+        neighbours: (N, k) int, nearest first.
         is_anchor: (N,) bool; all False if the method selects none.
     """
 
@@ -59,11 +59,6 @@ class Discovery:
     entropy: np.ndarray
     neighbours: np.ndarray
     is_anchor: np.ndarray
-
-    @property
-    def leaves_out_neighbours(self) -> bool:
-        """Whether some of the nearest images do not count as neighbours."""
-        return bool((self.neighbours < 0).any())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +110,7 @@ class Record:
     @property
     def discoveries(self) -> list[Discovery]:
         """The neighbourhoods with which finished rounds began, in order of rounds."""
-        return discoveries(self.round_ends, self.settings.method.is_neighbour)
+        return discoveries(self.round_ends)
 
     def latest(self, name: str) -> float | None:
         """The newest value of a metric of the evaluations, or None if it was never measured."""
@@ -127,25 +122,15 @@ class Record:
         return {record["round"]: record[name] for record in self.evaluations if name in record}
 
 
-def discoveries(
-    round_ends: Sequence[RoundEnd],
-    is_neighbour: Callable[[np.ndarray], np.ndarray | None] = lambda _: None,
-) -> list[Discovery]:
-    """The neighbourhoods with which rounds began; rounds without any are left out.
-
-    Args:
-        round_ends: in order.
-        is_neighbour: which of the neighbours count, see `Method`.
-    """
+def discoveries(round_ends: Sequence[RoundEnd]) -> list[Discovery]:
+    """The neighbourhoods with which rounds began; rounds without any are left out."""
     found = []
     for end in round_ends:
         if end.entropy is None or end.neighbours is None or not end.entropy.any():
             continue
         no_anchor = np.zeros(len(end.entropy), bool)
         is_anchor = no_anchor if end.is_anchor is None else end.is_anchor.astype(bool)
-        counts = is_neighbour(end.neighbours)  # (N, k) or None for all
-        neighbours = end.neighbours if counts is None else np.where(counts, end.neighbours, -1)
-        found.append(Discovery(end.number, end.entropy, neighbours, is_anchor))
+        found.append(Discovery(end.number, end.entropy, end.neighbours, is_anchor))
     return found
 
 

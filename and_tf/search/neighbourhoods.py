@@ -98,13 +98,10 @@ def neighbour_overlap(before: np.ndarray, after: np.ndarray) -> float:
     """Percentage of the neighbours `before` that are still neighbours in `after`.
 
     Args:
-        before, after: (N, k) int; -1 means no neighbour.
-
-    Returns:
-        Percent; NaN if there were no neighbours before.
+        before, after: (N, k) int.
     """
-    kept = (before[:, :, None] == after[:, None, :]).any(axis=2)[before >= 0]
-    return 100.0 * float(kept.mean()) if len(kept) else float("nan")
+    kept = (before[:, :, None] == after[:, None, :]).any(axis=2)  # (N, k)
+    return 100.0 * float(kept.mean())
 
 
 def discover_sample(

@@ -27,6 +27,7 @@ from and_tf.settings import (
     unused,
 )
 from and_tf.training.cluster import HIGHEST_PORT, PORT
+from and_tf.training.former_settings import without_former
 
 if TYPE_CHECKING:
     from and_tf.runs.workdir import Workdir
@@ -252,13 +253,14 @@ def unused_names(values: Mapping[str, Any]) -> list[str]:
 def read_settings(run: Workdir) -> ExperimentSettings:
     """Reads the settings that a run was started with.
 
-    Runs of older versions stored the settings of all methods; unused ones are left out.
+    Runs of older versions stored the settings of all methods, and former ones; both are left out.
 
     Raises:
         NotFound: if the folder contains no run.
         BrokenFile: if its flags.cfg is corrupt.
+        UserError: if this version no longer has the value of a former setting.
     """
-    texts = run.read_flags()
+    texts = without_former(run.read_flags())
     classes: list[type[Settings]] = [ExperimentSettings, *METHODS.values()]
     known = {field.name for cls in classes for field in fields_of(cls)}
     if unknown := sorted(texts.keys() - known):

@@ -14,7 +14,7 @@ from and_tf.methods.options import BankOptions
 from and_tf.training.optimizers import TorchSGD
 
 D, BATCH, ROUNDS, EPOCHS = 4, 8, 2, 2
-OPTIONS = {"views": 2, "group_weight": 0.5, "entropy_weight": 0.2, "mutual_neighbours": True}
+OPTIONS = {"views": 2, "group_weight": 0.5, "entropy_weight": 0.2}
 
 
 def encoder(kind):

@@ -152,7 +152,6 @@ def test_a_method_needs_no_more_than_its_losses_and_gradients(jit_compile):
         ("instance", {"views": 2}, ("2 views",)),
         ("and", {"views": 2, "group_weight": 1.0}, ("2 views", "group weight 1")),
         ("and", {"entropy_weight": 0.2}, ("entropy weight 0.2",)),
-        ("and", {"neighbours": "mutual"}, ("mutual neighbours",)),
         ("and", {"anchors": "random"}, ("random anchors",)),
         ("and", {"anchor_share": 0.5}, ("at most 50 % of the images as anchors",)),
         ("and", {"discovery_features": "clean"}, ("neighbours of clean images",)),

@@ -14,7 +14,6 @@ from and_tf.methods.entropy_schedule import entropy_factor
 from and_tf.methods.instance_model import InstanceModel
 from and_tf.methods.options import BankOptions
 from and_tf.methods.rounds import RoundPlan
-from and_tf.search.mutual import are_mutual
 from and_tf.training.optimizers import TorchSGD
 
 N, D, BATCH, TAU, RATE, LR = 22, 5, 8, 0.2, 0.4, 0.05  # the last batch of an epoch has 6 images
@@ -104,8 +103,7 @@ def naive_loss(model, rows, x, i):
     terms = tf.exp(tf.linalg.matvec(rows, x) / TAU)
     positive = [i]
     if isinstance(model, AND) and model.is_anchor.numpy()[i]:
-        near = model.neighbours.numpy()
-        positive += [j for j in near[i] if not model.mutual_neighbours or i in near[j]]
+        positive += list(model.neighbours.numpy()[i])
     loss = -tf.math.log(sum(terms[j] for j in positive) / tf.reduce_sum(terms))
     others = tf.concat([terms[:i], terms[i + 1 :]], axis=0)
     q = others / tf.reduce_sum(others)
@@ -139,29 +137,6 @@ def test_training_equals_a_loop_over_images_and_views(
     model = compiled(cls, network, jit_compile, logits_budget_mb=budget, **options)
     steps = batches(model.views)
     assert_equal_training(model, twin(network), steps)
-
-
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_mutual_neighbours_train_as_a_loop_over_them(jit_compile):
-    network = encoder()
-    model = compiled(network=network, jit_compile=jit_compile, mutual_neighbours=True, **VIEWS)
-    is_pair = are_mutual(model.neighbours.numpy())
-    anchors = is_pair[model.is_anchor.numpy()]
-    assert {0, 1} <= set(anchors.sum(axis=1))  # some stand alone, some keep one of two
-    assert_equal_training(model, twin(network), batches(2))
-
-
-def test_an_anchor_without_a_mutual_neighbour_stands_alone():
-    steps, models = batches(1), []
-    for mutual in (False, True):
-        model = compiled(network=encoder(), mutual_neighbours=mutual)
-        # 1 is nobody's neighbour, and has neighbours itself.
-        near = np.stack([np.where(np.arange(N) == 0, 2, 0), np.where(np.arange(N) == 3, 4, 3)], 1)
-        model.neighbours.assign(near)
-        model.is_anchor.assign((np.arange(N) == 1) & mutual)
-        models.append(model)
-    models[1].encoder.set_weights(models[0].encoder.get_weights())
-    assert fit(models[0], steps) == fit(models[1], steps)
 
 
 def test_both_views_go_through_batch_norm_together():
@@ -211,13 +186,12 @@ def test_batches_without_two_views_are_refused(shape):
 
 @pytest.mark.parametrize("cls", [InstanceModel, AND])
 def test_options_survive_serialisation_and_saving(tmp_path, cls):
-    options = GROUPS | ENTROPY | ({"mutual_neighbours": True} if cls is AND else {})
-    model = compiled(cls, **options)
+    model = compiled(cls, **GROUPS, **ENTROPY)
     steps = batches(model.views)
     fit(model, steps)
     again = cls.from_config(model.get_config())
     assert again.get_config() == model.get_config()
-    assert options.items() <= again.get_config().items()
+    assert (GROUPS | ENTROPY).items() <= again.get_config().items()
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert fit(loaded, steps) == pytest.approx(fit(model, steps), rel=1e-6)

@@ -94,22 +94,6 @@ def test_a_method_may_keep_nothing_but_the_encoder_of_a_round():
     assert found.round == 3 and not found.is_anchor.any()
 
 
-def test_neighbours_that_do_not_count_in_training_are_left_out(run):
-    near = np.array([[1, 2], [0, 3], [3, 1], [0, 1]])
-    arrays = {"entropy": np.ones(4), "neighbours": near, "is_anchor": np.ones(4, bool)}
-    np.savez(run.round_file(1), facts=np.array(json.dumps({"step": 3, "round": 1})), **arrays)
-    run.round_file(0).unlink()
-    run.write_metadata(METADATA | {"images": 4})
-    (found,) = read_record(run).discoveries
-    np.testing.assert_array_equal(found.neighbours, near)
-    flags = ("--rounds=1", "--epochs_per_round=2", "--neighbours=mutual")
-    run.write_flags(settings_of(*flags))
-    (found,) = read_record(run).discoveries
-    expected = [[1, -1], [0, 3], [-1, -1], [-1, 1]]
-    np.testing.assert_array_equal(found.neighbours, expected)
-    assert found.leaves_out_neighbours
-
-
 def test_arrays_that_the_method_does_not_name_are_not_taken_for_neighbourhoods(run, monkeypatch):
     monkeypatch.setattr(AnchorNeighbourhoods, "neighbourhood_arrays", ("entropy",))
     (end,) = read_record(run).round_ends

@@ -90,7 +90,7 @@ def test_half_precision_trains_as_float32_does(policy):
     np.testing.assert_allclose(losses, [fit(model, batches()) for _ in range(3)], rtol=0.03)
 
 
-OPTIONS = {"views": 2, "group_weight": 0.5, "entropy_weight": 0.2, "mutual_neighbours": True}
+OPTIONS = {"views": 2, "group_weight": 0.5, "entropy_weight": 0.2}
 
 
 def test_the_options_train_in_half_precision_as_in_float32(policy):

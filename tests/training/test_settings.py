@@ -6,6 +6,7 @@ import pytest
 from helpers import programs
 
 from and_tf.cli import train
+from and_tf.errors import UserError
 from and_tf.methods import METHODS
 from and_tf.methods.choice import MethodChoice
 from and_tf.runs.workdir import Workdir
@@ -13,7 +14,7 @@ from and_tf.settings import SettingError, flat_values
 from and_tf.training.settings import ExperimentSettings, experiment_settings, read_settings
 
 UNUSED = [
-    ("deepcluster", "temperature", 0.05), ("instance", "neighbours", "mutual"),
+    ("deepcluster", "temperature", 0.05), ("instance", "neighbourhood_size", 5),
     ("supervised", "views", 2), ("and", "num_clusters", 50), ("random", "bank_rate", 0.5),
     ("split_brain", "diagnostics", True),
 ]  # fmt: skip
@@ -57,6 +58,27 @@ def test_a_run_whose_flags_hold_those_of_another_method_is_read_in_silence(tmp_p
     settings = read_settings(run)
     assert settings.method.title == "Instance discrimination"
     assert settings.method.bank.temperature == 0.2 and not caplog.records
+
+
+def test_a_former_setting_of_a_run_or_flagfile_is_left_out_if_nothing_else_remains(tmp_path):
+    run = Workdir(tmp_path)
+    run.flags.write_text("--data=digits\n--method=and\n--neighbours=nearest\n--temperature=0.2\n")
+    settings = read_settings(run)
+    assert settings.method.bank.temperature == 0.2
+    assert programs.read_settings([f"--flagfile={run.flags}"]) == settings
+
+
+@pytest.mark.parametrize("text", ["mutual", ""])
+def test_a_former_value_is_refused_with_the_version_that_has_it(text, tmp_path, capsys):
+    run = Workdir(tmp_path)
+    run.flags.write_text(f"--data=digits\n--method=and\n--neighbours={text}\n")
+    removed = f"neighbours='{text}' was removed after version 0.4"
+    with pytest.raises(UserError, match=removed):
+        read_settings(run)
+    assert programs.train([f"--flagfile={run.flags}"]) == 2
+    assert removed in capsys.readouterr().err
+    assert programs.train(["--data=digits", f"--neighbours={text}"]) == 2
+    assert removed in capsys.readouterr().err
 
 
 def test_the_settings_of_a_method_and_its_name_must_agree():
@@ -159,7 +181,7 @@ def test_help_names_the_methods_of_a_flag_and_their_own_defaults():
 
     for flag in ("views", "group_weight", "entropy_weight", "temperature"):
         assert "; only with --method=and|instance)" in remarks(flag), flag
-    assert "; only with --method=and)" in remarks("neighbours")
+    assert "; only with --method=and)" in remarks("neighbourhood_size")
     for flag in ("num_clusters", "reassign_epochs"):
         assert "; only with --method=deepcluster)" in remarks(flag)
     assert "default: step; with --method=deepcluster: constant" in remarks("lr_policy")

@@ -56,7 +56,7 @@ def test_losses_and_gradients_are_those_of_the_bank_on_each(two_replicas, make, 
 def one_step_model(strategy, make, bank_dtype, shard_bank):
     settings = {"bank_dtype": bank_dtype, "shard_bank": shard_bank}
     if make == "AND":
-        model = build(strategy, 21, "inference", mutual_neighbours=True, **settings)
+        model = build(strategy, 21, "inference", **settings)
         model.neighbours.assign(np.random.default_rng(0).integers(21, size=(21, 2)))
         model.is_anchor.assign(np.arange(21) % 3 > 0)
         return model

@@ -58,7 +58,7 @@ def copies(folder, *flags):
         ["--cache_mb=0"],
         ["--method=instance", "--flip"],
         ["--views=2", "--group_weight=1", "--entropy_weight=0.2"],
-        ["--neighbourhood_size=3", "--neighbours=mutual", "--bank_dtype=float16"],
+        ["--neighbourhood_size=3", "--bank_dtype=float16"],
         ["--method=supervised", "--rounds=0"],
         ["--method=deepcluster", "--num_clusters=5", "--rounds=0"],
         ["--method=split_brain", "--rounds=0", "--color_jitter=0", "--grey=0"],

@@ -18,7 +18,6 @@ from and_tf.runs.discovery_blocks import DiscoveryBlocks
 from and_tf.search import in_blocks
 from and_tf.search.choices import SEARCHES
 from and_tf.search.in_blocks import WholeRows, discover_in_blocks
-from and_tf.search.mutual import are_mutual
 from and_tf.search.neighbourhoods import Neighbourhoods, discover, neighbour_overlap
 from and_tf.search.neighbourhoods_by_index import discover_by_index, import_faiss
 
@@ -29,9 +28,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
     The round follows from the optimiser's step, however `fit` is divided into epochs or resumed,
     and discovery is not repeated for a round that the model has already entered. The logs of each
     epoch contain `round`, and from round 1 on `anchors`, `entropy_mean` (nats) and, where they can
-    be measured, `stability` and `consistency` (percent). If only mutual neighbours count, these two
-    refer to the pairs that count, and the logs also contain `mutual` (percent of the anchors'
-    pairs) and `anchors_alone`, the number of anchors without a pair.
+    be measured, `stability` and `consistency` (percent).
 
     Args:
         rounds: R, rounds after the initial one.
@@ -133,8 +130,7 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         model.round.assign(number)
         self.metrics = self._measure()
         if had_neighbours:
-            stability = neighbour_overlap(self._counted(before), self._counted(found.neighbours))
-            self.metrics |= {} if np.isnan(stability) else {"stability": stability}
+            self.metrics["stability"] = neighbour_overlap(before, found.neighbours)
 
     def _discover(self, neighbourhood_size: int, temperature: float) -> Neighbourhoods:
         bank = self.model.bank
@@ -183,25 +179,13 @@ class NeighbourhoodCurriculum(keras.callbacks.Callback):
         num_anchors = int(len(entropy) * fraction + 1e-9)  # against rounding errors
         return self.rule(entropy, num_anchors, [self.seed, number])
 
-    def _counted(self, neighbours: np.ndarray) -> np.ndarray:
-        """Neighbours (N, k) int, with -1 in place of those that do not count."""
-        if not self.model.mutual_neighbours:
-            return neighbours
-        return np.where(are_mutual(neighbours), neighbours, -1)
-
     def _measure(self) -> dict[str, float]:
         is_anchor = self.model.is_anchor.numpy()
         metrics = {
             "anchors": int(is_anchor.sum()),
             "entropy_mean": float(self.model.entropy.numpy().mean()),
         }
-        neighbours, is_pair = self.model.neighbours.numpy(), None
-        if self.model.mutual_neighbours:
-            is_pair = are_mutual(neighbours)  # (N, k)
-            metrics["anchors_alone"] = int((is_anchor & ~is_pair.any(axis=1)).sum())
-            if is_anchor.any():
-                metrics["mutual"] = 100.0 * float(is_pair[is_anchor].mean())
         if self.labels is not None:
-            percent = consistency(neighbours, is_anchor, self.labels, is_pair)
+            percent = consistency(self.model.neighbours.numpy(), is_anchor, self.labels)
             metrics |= {} if percent is None else {"consistency": percent}
         return metrics

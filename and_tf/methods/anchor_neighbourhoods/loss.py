@@ -14,7 +14,6 @@ def neighbourhood_loss(
     indices: tf.Tensor,
     neighbours: tf.Tensor,
     is_anchor: tf.Tensor,
-    is_neighbour: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Negative log-probability of landing in an image's own neighbourhood.
 
@@ -24,7 +23,6 @@ def neighbourhood_loss(
         neighbours: (B, k) int, rows of the discovered neighbours; ignored where `is_anchor` is
             False.
         is_anchor: (B,) bool.
-        is_neighbour: (B, k) bool, which of the neighbours count; None for all.
 
     Returns:
         (B,) float32, in nats.
@@ -36,19 +34,12 @@ def neighbourhood_loss(
     )
     own = ops.take_along_axis(logits, indices[:, None], axis=1)  # (B, 1)
     others = ops.take_along_axis(logits, neighbours, axis=1)  # (B, k)
-    positive = _log_positive(own, others, _counted(is_anchor, is_neighbour))  # (B,)
-    return ops.logsumexp(logits, axis=1) - positive
+    return ops.logsumexp(logits, axis=1) - _log_positive(own, others, is_anchor)  # (B,)
 
 
-def _counted(is_anchor: tf.Tensor, is_neighbour: tf.Tensor | None) -> tf.Tensor:
-    """Whether neighbours count, bool: (B, 1) for all neighbours of an image, or (B, k) for each."""
-    of_anchor = is_anchor[:, None]  # an image that is not an anchor has no neighbours
-    return of_anchor if is_neighbour is None else of_anchor & is_neighbour
-
-
-def _log_positive(own: tf.Tensor, others: tf.Tensor, is_counted: tf.Tensor) -> tf.Tensor:
-    """Logsumexp over the own row and the neighbours that count: (B, 1), (B, k) to (B,)."""
-    others = ops.where(is_counted, others, -np.inf)
+def _log_positive(own: tf.Tensor, others: tf.Tensor, is_anchor: tf.Tensor) -> tf.Tensor:
+    """Logsumexp over the own row (B, 1) and an anchor's neighbours (B, k): (B,)."""
+    others = ops.where(is_anchor[:, None], others, -np.inf)
     return ops.logsumexp(ops.concatenate([own, others], axis=1), axis=1)
 
 
@@ -60,7 +51,6 @@ def bank_loss(
     is_anchor: tf.Tensor,
     temperature: float,
     block_size: int | tf.Tensor,
-    is_neighbour: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """`neighbourhood_loss` against a bank of any size, without an array of shape (B, N).
 
@@ -74,7 +64,6 @@ def bank_loss(
         is_anchor: as in `neighbourhood_loss`.
         temperature: tau, above 0.
         block_size: rows compared at once, an int or a scalar int32 tensor; need not divide N.
-        is_neighbour: as in `neighbourhood_loss`.
 
     Returns:
         (B,) float32, in nats.
@@ -83,7 +72,7 @@ def bank_loss(
     @tf.custom_gradient
     def loss(embeddings):
         losses, gradient = bank_loss_and_gradient(
-            embeddings, rows, indices, neighbours, is_anchor, temperature, block_size, is_neighbour
+            embeddings, rows, indices, neighbours, is_anchor, temperature, block_size
         )
         return losses, lambda upstream: upstream[:, None] * gradient
 
@@ -98,7 +87,6 @@ def bank_loss_and_gradient(
     is_anchor: tf.Tensor,
     temperature: float,
     block_size: int | tf.Tensor,
-    is_neighbour: tf.Tensor | None = None,
     entropy_weight: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """`bank_loss` and its gradient, in one pass over the bank.
@@ -122,24 +110,24 @@ def bank_loss_and_gradient(
     positives = tf.concat([indices[:, None], tf.cast(neighbours, indices.dtype)], axis=1)
     near = gather_rows(bank, positives)  # (B, 1+k, D)
     log_positive, mean_positive = _softmax_over_neighbourhood(  # (B,), (B, D)
-        near, queries, _counted(is_anchor, is_neighbour)
+        near, queries, is_anchor
     )
     return log_total - log_positive, (mean_row - mean_positive) / temperature
 
 
 def _softmax_over_neighbourhood(
-    near: tf.Tensor, queries: tf.Tensor, is_counted: tf.Tensor
+    near: tf.Tensor, queries: tf.Tensor, is_anchor: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Logsumexp (B,) and mean row (B, D) over the own row and the neighbours that count.
+    """Logsumexp (B,) and mean row (B, D) over the own row and an anchor's neighbours.
 
     Args:
         near: (B, 1+k, D), the own row first.
         queries: (B, D), embeddings over the temperature.
-        is_counted: (B, 1) or (B, k) bool.
+        is_anchor: (B,) bool.
     """
     logits = tf.reduce_sum(queries[:, None] * near, axis=2)  # (B, 1+k)
-    log_positive = _log_positive(logits[:, :1], logits[:, 1:], is_counted)  # (B,)
+    log_positive = _log_positive(logits[:, :1], logits[:, 1:], is_anchor)  # (B,)
     weights = tf.exp(logits - log_positive[:, None])  # (B, 1+k)
-    of_others = tf.where(is_counted, weights[:, 1:], 0.0)  # (B, k)
+    of_others = tf.where(is_anchor[:, None], weights[:, 1:], 0.0)  # (B, k)
     weights = tf.concat([weights[:, :1], of_others], axis=1)  # (B, 1+k)
     return log_positive, tf.reduce_sum(weights[:, :, None] * near, axis=1)

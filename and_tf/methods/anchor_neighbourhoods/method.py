@@ -10,12 +10,10 @@ from and_tf.methods.anchor_neighbourhoods.selection import RULES
 from and_tf.methods.bank_method import BankMethod
 from and_tf.methods.method import TrainingContext
 from and_tf.search.choices import PRECISIONS, SEARCHES
-from and_tf.search.mutual import are_mutual
 from and_tf.settings import SettingError, at_least, between, setting
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
     from and_tf.data.sources.source import Source
     from and_tf.methods.method_model import MethodModel
@@ -32,12 +30,6 @@ class AnchorNeighbourhoods(BankMethod):
     published_name = "AND"
 
     neighbourhood_size: int = setting(1, "Neighbours of an anchor.", at_least(1))
-    neighbours: str = setting(
-        "nearest",
-        "Which of the nearest images count as neighbours: all, or only those that have the "
-        "anchor among their own neighbours (not in the paper).",
-        choices=("nearest", "mutual"),
-    )
     anchors: str = setting(
         "entropy",
         "Anchors are the images of lowest entropy (the method) or random ones (its control).",
@@ -76,7 +68,6 @@ class AnchorNeighbourhoods(BankMethod):
         return AND(
             encoder,
             neighbourhood_size=self.neighbourhood_size,
-            mutual_neighbours=self.neighbours == "mutual",
             **self.model_arguments(train, seed),
         )
 
@@ -84,15 +75,11 @@ class AnchorNeighbourhoods(BankMethod):
     def variations(self) -> tuple[str, ...]:
         most = f"at most {100 * self.anchor_share:g} % of the images as anchors"
         choices = {
-            "mutual neighbours": self.neighbours == "mutual",
             "random anchors": self.anchors == "random",
             most: self.anchor_share != 1,
             "neighbours of clean images": self.discovery_features == "clean",
         }
         return (*super().variations, *(words for words, is_on in choices.items() if is_on))
-
-    def is_neighbour(self, neighbours: np.ndarray) -> np.ndarray | None:
-        return are_mutual(neighbours) if self.neighbours == "mutual" else None
 
     def callbacks(self, context: TrainingContext) -> list[keras.callbacks.Callback]:
         is_clean = self.discovery_features == "clean"

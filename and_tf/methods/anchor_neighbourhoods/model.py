@@ -32,8 +32,6 @@ class AND(InstanceModel):
         seed: makes the bank's initial rows reproducible, or None.
         logits_budget_mb: memory in MiB for a replica's logits (B, N) float32; beyond it the loss
             passes over the bank in blocks (`bank_loss`). Their exponentials take as much again.
-        mutual_neighbours: whether only those neighbours count of which the image is itself a
-            neighbour; an anchor without any is treated like any other image.
         **kwargs: the options of `InstanceModel`, such as `views`, and those of `keras.Model`.
 
     Example:
@@ -54,7 +52,6 @@ class AND(InstanceModel):
         rate: float = BankSettings.bank_rate,
         seed: int | None = None,
         logits_budget_mb: float = BankSettings.logits_mb,
-        mutual_neighbours: bool = False,
         **kwargs: Any,
     ):
         if not 1 <= neighbourhood_size < num_samples:
@@ -63,7 +60,7 @@ class AND(InstanceModel):
                 f"smaller than the number of images, {num_samples}: lower it or add images.",
             )  # fmt: skip
         super().__init__(encoder, num_samples, temperature, rate, seed, logits_budget_mb, **kwargs)
-        self.neighbourhood_size, self.mutual_neighbours = neighbourhood_size, mutual_neighbours
+        self.neighbourhood_size = neighbourhood_size
         # Not int32, which TensorFlow keeps on the host, where XLA on a GPU could not read it.
         self.neighbours = self._weight("neighbours", (num_samples, neighbourhood_size), "int64")
         self.is_anchor = self._weight("is_anchor", (num_samples,), "bool")
@@ -75,34 +72,21 @@ class AND(InstanceModel):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         if self.bank.is_sharded:
             return self.sharded_loss(embeddings, indices)
-        neighbours = read_rows(self.neighbours.value, indices)  # (B, k)
         return bank_loss_and_gradient(
             embeddings,
             self.bank_rows(),
             indices,
-            neighbours,
+            read_rows(self.neighbours.value, indices),  # (B, k)
             is_anchor=read_rows(self.is_anchor.value, indices),  # (B,)
             temperature=self.temperature,
             block_size=self.rows_at_once(tf.shape(indices)[0]),
-            is_neighbour=self._are_mutual(indices, neighbours) if self.mutual_neighbours else None,
             entropy_weight=self.weight_of_entropy(),
         )
 
     def positives(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         neighbours = read_rows(self.neighbours.value, indices)  # (B, k)
         is_counted = read_rows(self.is_anchor.value, indices)[:, None]  # (B, 1)
-        if self.mutual_neighbours:
-            return neighbours, is_counted & self._are_mutual(indices, neighbours)
         return neighbours, tf.broadcast_to(is_counted, tf.shape(neighbours))
-
-    def _are_mutual(self, indices: tf.Tensor, neighbours: tf.Tensor) -> tf.Tensor:
-        """Whether images (B,) are neighbours of their neighbours (B, k): (B, k) bool.
-
-        This follows from the table of neighbours, so checkpoints need not store it.
-        """
-        back = read_rows(self.neighbours.value, neighbours)  # (B, k, k)
-        own = tf.cast(indices, back.dtype)[:, None, None]
-        return tf.reduce_any(back == own, axis=2)
 
     def round_state(self) -> dict[str, Stored]:
         return {
@@ -117,7 +101,4 @@ class AND(InstanceModel):
         return super().state_ranges() | rows | {"round": (0, np.inf)}
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {
-            "neighbourhood_size": self.neighbourhood_size,
-            "mutual_neighbours": self.mutual_neighbours,
-        }
+        return super().get_config() | {"neighbourhood_size": self.neighbourhood_size}

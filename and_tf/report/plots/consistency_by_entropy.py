@@ -44,15 +44,13 @@ def consistency_plot(record: Record, labels: np.ndarray | None) -> Plot | None:
     figure = consistency_by_entropy(record.discoveries, labels)
     if figure is None:
         return None
-    are_some_left_out = any(each.leaves_out_neighbours for each in record.discoveries)
-    neighbours = "the neighbours that count" if are_some_left_out else "neighbours"
     measure = (
         "with the image's label (consistency)"
         if has_labels(labels)
         else "that the next round finds again (stability)"
     )
     caption = (
-        f"The fraction of {neighbours} {measure} by decile of entropy. "
+        f"The fraction of neighbours {measure} by decile of entropy. "
         f"{_selection(record.discoveries)}: that pays off where the lines fall to the right."
     )
     alt = "Line plot: correct or lasting neighbours by decile of entropy, a line per round."
@@ -67,13 +65,11 @@ def too_few_for_deciles(record: Record, labels: np.ndarray | None) -> str:
         labels: (N,) int, of all its training images, -1 where unknown; or None.
     """
     known = labels if has_labels(labels) else None
-    found = record.discoveries
-    counts = (images_per_decile(each.entropy, known, each.neighbours) for each in found)
+    counts = (images_per_decile(each.entropy, known) for each in record.discoveries)
     least = min(counts, default=LEAST_IMAGES)
     if least >= LEAST_IMAGES:
         return ""
     of = "labelled images" if known is not None else "images"
-    of += " with a neighbour that counts" * any(each.leaves_out_neighbours for each in found)
     return (
         "The plot of neighbours by decile of entropy is left out: a decile would hold "
         f"{least} {of}, and fewer than {LEAST_IMAGES} are too few to tell."

@@ -6,19 +6,14 @@ DECILES = 10
 LEAST_IMAGES = 20  # per decile shown: with fewer, one image moves the line by 5 points or more
 
 
-def images_per_decile(
-    entropy: np.ndarray, labels: np.ndarray | None, neighbours: np.ndarray | None = None
-) -> int:
+def images_per_decile(entropy: np.ndarray, labels: np.ndarray | None) -> int:
     """How many images that count are in the smallest decile of entropy.
 
     Args:
         entropy: (N,) float.
         labels: (N,) int, -1 where unknown: such images do not count. If None, all do.
-        neighbours: (N, k) int, -1 for none: images without any do not count. If None, all do.
     """
     counts = np.ones(len(entropy), bool) if labels is None else np.asarray(labels) >= 0
-    if neighbours is not None:
-        counts &= (neighbours >= 0).any(axis=1)
     order = np.argsort(entropy, kind="stable")
     return min(int(counts[rows].sum()) for rows in np.array_split(order, DECILES))
 
@@ -30,7 +25,7 @@ def consistency_deciles(
 
     Args:
         entropy: (N,) float, of each image's neighbourhood.
-        neighbours: (N, k) int, their rows; -1 for none.
+        neighbours: (N, k) int, their rows.
         labels: (N,) int, -1 where unknown: such pairs are left out.
 
     Returns:
@@ -39,7 +34,7 @@ def consistency_deciles(
     Reference: Huang et al., ICML 2019, figure on consistency against entropy.
     """
     own, others = labels[:, None], labels[neighbours]  # (N, 1), (N, k)
-    is_known = (own >= 0) & (others >= 0) & (neighbours >= 0)  # (N, k)
+    is_known = (own >= 0) & (others >= 0)  # (N, k)
     return _by_decile(entropy, (own == others) & is_known, is_known)
 
 
@@ -50,14 +45,13 @@ def stability_deciles(
 
     Args:
         entropy: (N,) float.
-        neighbours, later_neighbours: (N, k) int, of one round and of the next; -1 for none.
+        neighbours, later_neighbours: (N, k) int, of one round and of the next.
 
     Returns:
         (10,) float64, percent, from the lowest entropy to the highest; NaN where there is no image.
     """
     is_found_again = (neighbours[:, :, None] == later_neighbours[:, None, :]).any(axis=2)  # (N, k)
-    is_counted = neighbours >= 0
-    return _by_decile(entropy, is_found_again & is_counted, is_counted)
+    return _by_decile(entropy, is_found_again, np.ones_like(is_found_again))
 
 
 def _by_decile(entropy: np.ndarray, is_hit: np.ndarray, is_counted: np.ndarray) -> np.ndarray:

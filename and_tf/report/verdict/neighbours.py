@@ -27,7 +27,6 @@ def describe_neighbours(evidence: Evidence) -> list[str]:
     sentences = [
         describe_consistency(record) or _describe_mutual(record),
         describe_stability(record),
-        _describe_lonely_anchors(record),
         describe_round_0(record, counts),
         _describe_control(evidence, counts.get("knn_top1", 0)),
     ]
@@ -40,7 +39,7 @@ def describe_consistency(record: Record) -> str:
     if value is None:
         return ""
     sentence = (
-        f"{value:.1f} % of the {_pairs(record)} that the last round began with are of their "
+        f"{value:.1f} % of the neighbours that the last round began with are of their "
         "anchor's class."
     )
     if not trains_with_neighbours(record):
@@ -65,20 +64,10 @@ def describe_stability(record: Record) -> str:
     value = _last(record, "stability")
     if value is None:
         return ""
-    sentence = (
-        f"The last round began with {value:.1f} % of the {_pairs(record)} of the previous round"
-    )
+    sentence = f"The last round began with {value:.1f} % of the neighbours of the previous round"
     if value < SETTLED:
         return f"{sentence}: the neighbourhoods have not settled."
     return f"{sentence}."
-
-
-def _describe_lonely_anchors(record: Record) -> str:
-    """How many anchors have no neighbour that counts, if only mutual neighbours count."""
-    alone, anchors = _last(record, "anchors_alone"), _last(record, "anchors")
-    if alone is None or anchors is None:
-        return ""
-    return f"{alone:,.0f} of {anchors:,.0f} anchors have no mutual neighbour and stand alone."
 
 
 def _describe_control(evidence: Evidence, count: int) -> str:
@@ -110,10 +99,6 @@ def _ask_for_control(command: str) -> str:
         f"{sentence} A run of Instance that is otherwise the same can: {command} (settings that "
         "only AND has are left out, with a warning). Then report again."
     )
-
-
-def _pairs(record: Record) -> str:
-    return "neighbours" if _last(record, "mutual") is None else "mutual pairs"
 
 
 def _last(record: Record, name: str) -> float | None:

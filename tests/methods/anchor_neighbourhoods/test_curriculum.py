@@ -293,30 +293,6 @@ def test_history_gets_the_metrics_of_each_epoch():
         np.testing.assert_allclose(logs[epoch]["stability"], 100 * kept)
 
 
-def test_where_mutual_pairs_count_every_metric_is_of_them():
-    recorder, logs = Recorder(), []
-    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, metrics: logs.append(metrics))
-    fit(fresh_model(mutual_neighbours=True), callback(labels=LABELS), recorder, keep)
-
-    def pairs(epoch, images):
-        near = recorder.neighbours[epoch]
-        return {(i, j) for i in images for j in near[i] if i in near[j]}
-
-    for epoch in (2, 4, 6):
-        anchors, metrics = np.flatnonzero(recorder.anchors[epoch]), logs[epoch]
-        found = pairs(epoch, anchors)
-        equal = np.mean([LABELS[i] == LABELS[j] for i, j in found])
-        np.testing.assert_allclose(metrics["consistency"], 100 * equal)
-        np.testing.assert_allclose(metrics["mutual"], 100 * len(found) / (2 * len(anchors)))
-        assert metrics["anchors_alone"] == len(anchors) - len({i for i, _ in found})
-        if epoch > 2:
-            before, after = pairs(epoch - 1, range(N)), pairs(epoch, range(N))
-            np.testing.assert_allclose(
-                metrics["stability"], 100 * len(before & after) / len(before)
-            )
-    assert any(logs[epoch]["anchors_alone"] for epoch in (2, 4, 6))
-
-
 def test_images_without_a_label_do_not_count_for_consistency():
     labels = np.full(N, -1)
     model = fresh_model(cls=Counting)

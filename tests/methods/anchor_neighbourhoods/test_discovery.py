@@ -123,13 +123,6 @@ def test_stability_counts_the_neighbours_that_stay():
     assert neighbour_overlap(before, np.array([[1, 3], [2, 4]])) == 25.0
 
 
-def test_what_counts_as_no_neighbour_is_neither_lost_nor_found():
-    before = np.array([[1, -1], [3, 0], [-1, -1]])
-    after = np.array([[-1, 1], [-1, 2], [0, -1]])
-    assert neighbour_overlap(before, after) == pytest.approx(100 / 3)
-    assert np.isnan(neighbour_overlap(np.full((3, 2), -1), after))
-
-
 def test_equal_similarities_go_by_index_for_every_block_size():
     rows = np.eye(3, dtype="float32")[np.arange(24) % 3]  # eight exact copies of three rows
     for block_size in (1, 5, 7, 24):

@@ -88,38 +88,6 @@ def test_blocked_loss_equals_the_plain_one(temperature, block_size, jit_compile)
     np.testing.assert_allclose(plain, expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-def test_only_the_neighbours_that_count_do(jit_compile):
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(40, 8)).astype("float32")
-    x, indices = tf.constant(rows[:4] / 3), np.arange(4)
-    neighbours = rng.permutation(np.arange(4, 40))[:12].reshape(4, 3)
-    is_anchor = np.array([True, True, True, False])
-    is_neighbour = np.array([[True, False, True], [False] * 3, [True] * 3, [True] * 3])
-
-    @tf.function(jit_compile=jit_compile)
-    def run(x, loss):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            losses = loss(x)
-        return losses, tape.gradient(losses, x)
-
-    blocked, gradient = run(x, lambda x: bank_loss(
-        x, tf.constant(rows), indices, neighbours, is_anchor, 0.5, 7, is_neighbour
-    ))  # fmt: skip
-    plain, of_plain = run(x, lambda x: neighbourhood_loss(
-        tf.matmul(x, rows, transpose_b=True) / 0.5, indices, neighbours, is_anchor, is_neighbour
-    ))  # fmt: skip
-    expected = []
-    for place in range(4):
-        counted = neighbours[place : place + 1, is_neighbour[place]]
-        arguments = x.numpy()[place : place + 1], rows, indices[place : place + 1], counted
-        expected += naive_loss(*arguments, is_anchor[place : place + 1], 0.5).tolist()
-    np.testing.assert_allclose(blocked, expected, rtol=1e-5)
-    np.testing.assert_allclose(plain, expected, rtol=1e-5)
-    np.testing.assert_allclose(gradient, of_plain, atol=1e-5)
-
-
 def test_blocked_loss_reads_the_bank_variable_and_gives_it_no_gradient():
     bank = MemoryBank(30, 4, seed=0)
     x = tf.math.l2_normalize(tf.random.normal((5, 4), seed=1), axis=1)

@@ -36,24 +36,6 @@ def test_images_without_a_label_do_not_count_among_labelled_ones():
     assert too_few_for_deciles(record_of(300), np.full(300, -1)) == ""  # then stability is drawn
 
 
-@pytest.mark.parametrize("has_labels", [True, False])
-def test_the_plot_says_where_not_all_neighbours_count(has_labels):
-    labels = np.arange(300) % 3 if has_labels else None
-    record, others = record_of(300), record_of(300)
-    for each in others.discoveries:
-        each.neighbours[::2, 0] = -1
-    assert "neighbours that count" not in consistency_plot(record, labels).caption
-    assert "fraction of the neighbours that count" in consistency_plot(others, labels).caption
-
-
-def test_images_without_a_neighbour_that_counts_do_not_count():
-    record = record_of(300)
-    record.discoveries[1].neighbours[::2] = -1
-    reason = too_few_for_deciles(record, None)
-    assert "a decile would hold" in reason and "images with a neighbour that counts" in reason
-    assert consistency_plot(record, np.arange(300) % 3) is None
-
-
 def test_images_per_decile_are_those_of_the_smallest():
     entropy = np.arange(25.0)
     assert images_per_decile(entropy, None) == 2

@@ -102,21 +102,6 @@ def test_consistency_deciles_follow_the_images_not_their_order():
     np.testing.assert_allclose(shuffled, consistency_deciles(entropy, neighbours, labels))
 
 
-def test_deciles_are_of_the_neighbours_that_count():
-    rng = np.random.default_rng(3)
-    entropy, labels = rng.random(40), rng.integers(0, 3, 40)
-    before, after = (rng.integers(-20, 40, (40, 2)).clip(-1) for _ in range(2))
-    for found, is_hit in (
-        (consistency_deciles(entropy, before, labels), lambda i, j: labels[i] == labels[j]),
-        (stability_deciles(entropy, before, after), lambda i, j: j in after[i]),
-    ):
-        expected = [
-            100 * np.mean([is_hit(i, j) for i in rows for j in before[i] if j >= 0])
-            for rows in np.array_split(np.argsort(entropy), 10)
-        ]
-        np.testing.assert_allclose(found, expected)
-
-
 def test_stability_deciles_match_a_loop():
     rng = np.random.default_rng(2)
     entropy = rng.random(37)

@@ -57,7 +57,7 @@ def test_instance_with_the_same_settings_is_the_control(run, flags):
 
 
 OF_AND = [
-    ["--neighbours=mutual", "--neighbourhood_size=5"], ["--anchors=random", "--anchor_share=0.5"],
+    ["--neighbourhood_size=5"], ["--anchors=random", "--anchor_share=0.5"],
     ["--discovery_features=clean", "--neighbour_search=faiss"], ["--views=2", "--flip"],
 ]  # fmt: skip
 

@@ -77,14 +77,6 @@ def test_without_labels_mutual_neighbours_and_stability_stand_in(measured, logs)
     assert "That takes labelled held-out images" in said
 
 
-def test_of_mutual_pairs_it_is_said_what_they_are_and_which_anchors_have_none():
-    said = text(record(consistency=50.0, stability=40.0, mutual=70.0, anchors_alone=15))
-    assert "50.0 % of the mutual pairs that the last round began with" in said
-    assert "The last round began with 40.0 % of the mutual pairs of the previous round." in said
-    assert "15 of 50 anchors have no mutual neighbour and stand alone." in said
-    assert "mutual" not in text(record(consistency=50.0, stability=40.0))
-
-
 def test_without_a_control_nothing_is_claimed_and_the_control_named():
     run = record(evaluations=[{"knn_top1": 60.0}])
     said = text(run, control_command=COMMAND)
