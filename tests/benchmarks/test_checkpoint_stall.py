@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from benchmarks import checkpoint_stall
+
+pytestmark = pytest.mark.usefixtures("thin_resnet")
 
 
 def test_it_tells_stall_and_steps_of_both_ways_and_types(monkeypatch, tmp_path, capsys):

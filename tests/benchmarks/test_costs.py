@@ -7,6 +7,8 @@ import pytest
 
 from benchmarks import costs
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 
 def test_every_shipped_config_has_a_number_of_images():
     shipped = {path.stem for path in costs.CONFIGS.glob("*.cfg")}

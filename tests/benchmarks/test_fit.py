@@ -4,12 +4,18 @@ import argparse
 import sys
 
 import pytest
+from helpers.small_runs import make_runs_small
 
 from benchmarks import fit, memory
 from benchmarks.timing import peak_mb
 
 FLAGS = "--data=digits --encoder=resnet_small --image_size=16 --train_split=train[:20]"
 FLAGS += " --eval_split=test[:20] --batch_size=8 --embedding_dim=8 --views=2"
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    make_runs_small(monkeypatch)
 
 
 def test_each_case_is_timed_in_each_epoch(tmp_path):

@@ -12,6 +12,8 @@ import pytest
 from benchmarks import step as benchmark
 from benchmarks import step_cases
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 TINY = types.SimpleNamespace(batch=8, rows=40)
 
 

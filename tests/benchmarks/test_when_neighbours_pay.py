@@ -10,6 +10,8 @@ from and_tf.runs import checkpoint
 from benchmarks import shared_round_0
 from benchmarks import when_neighbours_pay as benchmark
 
+pytestmark = pytest.mark.usefixtures("thin_resnet")
+
 FLAGS = ["--train=train[:48]", "--tune=test[:20]", "--test=test[20:40]", "--image_size=8"]
 FLAGS += ["--batch_size=16", "--first_round_epochs=1", "--rounds=1", "--epochs_per_round=1"]
 BY_LABEL = "AND, k = 1, neighbours by label"
