@@ -14,9 +14,9 @@ from and_tf import __version__
 from and_tf.cli.commands import command, with_installed_names
 from and_tf.errors import Argument, UserError
 from and_tf.settings import SettingError, Settings, fields_of, parse
+from and_tf.settings.former import FORMER, words_without_former
 from and_tf.settings.values import Field
 from and_tf.training.cards import card, describe_cards
-from and_tf.training.former_settings import words_without_former
 
 NESTED = 4  # levels of flagfiles that name flagfiles and begin with a byte-order mark
 WIDTH = 96  # characters per line of `--help`
@@ -35,6 +35,7 @@ class Flags:
             with the default of the first.
         has_cards: whether `--config` names a card of configs/.
         remarks: what `--help` adds after a flag's default and range, by flag name.
+        takes_former: whether flags of earlier versions are accepted, see `FORMER`.
 
     Attributes:
         from_files: names of the flags that the last `parse` found only in a card or flagfile.
@@ -48,9 +49,11 @@ class Flags:
         settings: Sequence[type[Settings]],
         has_cards: bool = False,
         remarks: Mapping[str, str] | None = None,
+        takes_former: bool = False,
     ):
         self.name = program.removesuffix(".py")
         self.purpose, self.has_cards, self.remarks = purpose, has_cards, remarks or {}
+        self.takes_former = takes_former
         self.from_files: frozenset[str] = frozenset()
         self.examples = [with_installed_names(example) for example in examples]
         self.fields: dict[str, Field] = {}
@@ -111,7 +114,7 @@ class Flags:
         for _ in range(NESTED):  # absl does not see that a marked line names a file
             words = self.values.read_flags_from_files(words, force_gnu=False)
             words = [*_without_byte_order_marks(words)]
-        return [*words_without_former(words)] if self.has_cards else words
+        return [*words_without_former(words)] if self.takes_former else words
 
     def _unknown(self, name: str) -> str:
         """The message for a flag that does not exist; suggests one that begins similarly."""
@@ -125,7 +128,7 @@ class Flags:
         name = FLAG_NAMES.get(argument.name, argument.name)
         if name not in self.fields:
             name = OTHER_NAMES.get(name, name)
-        if name not in self.fields:
+        if name not in self.fields and name not in FORMER:
             return str(argument)
         if isinstance(argument.value, bool):
             return f"--{name}" if argument.value else f"--no{name}"

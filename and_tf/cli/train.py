@@ -37,6 +37,7 @@ def flags() -> Flags:
         ),
         [ExperimentSettings, *METHODS.values()],
         has_cards=True,
+        takes_former=True,
         remarks=choice_remarks(
             "method",
             METHODS,

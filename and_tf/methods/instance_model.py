@@ -125,13 +125,13 @@ class InstanceModel(MethodModel):
         """
         size = tf.shape(indices)[0]
         (indices, embeddings), start = gather_replicas(indices, tf.cast(embeddings, tf.float32))
-        positives, is_counted = self.positives(indices)
+        neighbours, is_anchor = self.positives(indices)
         of_all = sharded_loss_and_gradient(
             embeddings,
             self.bank.shard(),
             indices,
-            positives,
-            is_counted,
+            neighbours,
+            is_anchor,
             self.temperature,
             self.rows_at_once(tf.shape(indices)[0]),
             StrategyReplicas(),
@@ -144,10 +144,9 @@ class InstanceModel(MethodModel):
         """Rows, other than their own, that images (B,) should be near to: none, shape (B, 0).
 
         Returns:
-            (B, k) int, and (B, k) bool, which of them count.
+            (B, k) int, and (B,) bool, for which images they count.
         """
-        none = tf.zeros([tf.size(indices), 0], indices.dtype)
-        return none, tf.cast(none, tf.bool)
+        return tf.zeros([tf.size(indices), 0], indices.dtype), tf.zeros_like(indices, tf.bool)
 
     def losses_and_gradients(
         self, images: tf.Tensor, indices: tf.Tensor, weights: tf.Tensor

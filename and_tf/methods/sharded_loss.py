@@ -21,7 +21,7 @@ def sharded_loss_and_gradient(
     shard: Shard,
     indices: tf.Tensor,
     neighbours: tf.Tensor,
-    is_counted: tf.Tensor,
+    is_anchor: tf.Tensor,
     temperature: float,
     block_size: int | tf.Tensor,
     replicas: Replicas,
@@ -34,7 +34,7 @@ def sharded_loss_and_gradient(
         shard: the rows of the bank that this replica keeps.
         indices: (B,) int, bank row of each image.
         neighbours: (B, k) int, rows of the bank; k may be 0.
-        is_counted: (B, k) bool, which of them count.
+        is_anchor: (B,) bool, whose neighbours count.
         temperature: tau, above 0.
         block_size: rows compared at once.
         replicas: combine the sums of all replicas.
@@ -47,7 +47,8 @@ def sharded_loss_and_gradient(
     queries = tf.cast(embeddings, tf.float32) / temperature  # (B, D)
     own = indices[:, None]  # (B, 1)
     positives = tf.concat([own, tf.cast(neighbours, indices.dtype)], axis=1)  # (B, 1+k)
-    is_positive = tf.concat([tf.ones_like(own, tf.bool), is_counted], axis=1)
+    is_counted = tf.broadcast_to(is_anchor[:, None], tf.shape(neighbours))  # (B, k)
+    is_positive = tf.concat([tf.ones_like(own, tf.bool), is_counted], axis=1)  # (B, 1+k)
     sums: list[SoftmaxSums | OthersSums]
     sums = [sums_over_chosen(shard, queries, positives, is_positive)]
     if entropy_weight is None:

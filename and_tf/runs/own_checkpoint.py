@@ -7,6 +7,7 @@ from typing import Any
 from and_tf.errors import Argument, BrokenFile
 from and_tf.runs.flag_file import is_same_text
 from and_tf.runs.last_steps import last_steps
+from and_tf.settings.former import without_former
 
 
 def check_checkpoint(
@@ -45,7 +46,7 @@ def _check_origin(
     origin: Mapping[str, Any], path: Path, texts: Mapping[str, str], known: Mapping[str, Any]
 ) -> None:
     parts: list[Any] = []
-    for name, text in origin.get("settings", {}).items():
+    for name, text in without_former(origin.get("settings", {}), path).items():
         if name in texts and not is_same_text(text, texts[name]):
             separator = ", " if parts else ""
             parts += [separator, Argument(name, text), f", here {texts[name]}"]

@@ -26,8 +26,8 @@ from and_tf.settings import (
     setting,
     unused,
 )
+from and_tf.settings.former import without_former
 from and_tf.training.cluster import HIGHEST_PORT, PORT
-from and_tf.training.former_settings import without_former
 
 if TYPE_CHECKING:
     from and_tf.runs.workdir import Workdir
@@ -120,7 +120,7 @@ class DeviceSettings(Settings):
     jit_compile: str = setting(
         "auto",
         "Compile with XLA; auto: off. On a CPU oneDNN is faster; on the GPU that was tried the "
-        "first step took over 3 minutes, and one of two runs crashed.",
+        "first step took minutes, or training failed.",
         choices=("auto", "on", "off"),
         moves_rounding=True,
     )
@@ -258,9 +258,9 @@ def read_settings(run: Workdir) -> ExperimentSettings:
     Raises:
         NotFound: if the folder contains no run.
         BrokenFile: if its flags.cfg is corrupt.
-        UserError: if this version no longer has the value of a former setting.
+        UserError: if it has a value of a former setting that this version no longer has.
     """
-    texts = without_former(run.read_flags())
+    texts = without_former(run.read_flags(), run.flags)
     classes: list[type[Settings]] = [ExperimentSettings, *METHODS.values()]
     known = {field.name for cls in classes for field in fields_of(cls)}
     if unknown := sorted(texts.keys() - known):

@@ -265,3 +265,11 @@ def test_options_out_of_range_are_named(wrong):
     (name, value), *_ = wrong.items()
     with pytest.raises(UserError, match=f"{name}={value}"):
         compiled(**wrong)
+
+
+def test_a_model_of_version_0_4_is_read_unless_it_had_what_was_removed():
+    model = compiled()
+    again = AND.from_config(model.get_config() | {"mutual_neighbours": False})
+    assert again.get_config() == model.get_config()
+    with pytest.raises(UserError, match=r"mutual_neighbours=True was removed after version 0\.4"):
+        AND.from_config(model.get_config() | {"mutual_neighbours": True})

@@ -14,20 +14,20 @@ B, D, K = 6, 8, 3
 
 
 def problem(num_rows, seed=0, batch=B, neighbours=K):
-    """Embeddings, rows, indices, neighbours (B, k) and whether each of these counts."""
+    """Embeddings, rows, indices, neighbours (B, k) and whether images are anchors (B,)."""
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(num_rows, D)).astype("float32")
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     indices = rng.integers(num_rows, size=batch)
     embeddings = (rows[indices] + 0.3 * rng.normal(size=(batch, D))).astype("float32")
     near = rng.integers(num_rows, size=(batch, neighbours))
-    is_counted = rng.random((batch, neighbours)) < 0.7
-    return embeddings, rows, indices, near, is_counted
+    is_anchor = rng.random(batch) < 0.7
+    return embeddings, rows, indices, near, is_anchor
 
 
 def sharded(size, parts, temperature, block_size, as_variable=False, weight=None):
     """What each of R replicas finds, and the bytes that one of them gave."""
-    embeddings, rows, indices, near, is_counted = parts
+    embeddings, rows, indices, near, is_anchor = parts
     shards = shards_of(rows, size)
 
     def work(replica):
@@ -40,7 +40,7 @@ def sharded(size, parts, temperature, block_size, as_variable=False, weight=None
             shard,
             tf.constant(indices),
             tf.constant(near),
-            tf.constant(is_counted),
+            tf.constant(is_anchor),
             temperature,
             block_size,
             replica,
@@ -54,14 +54,8 @@ def sharded(size, parts, temperature, block_size, as_variable=False, weight=None
 @pytest.mark.parametrize("num_rows", [41, 40, 3])
 @pytest.mark.parametrize(("size", "temperature"), [(2, 0.05), (2, 1.0), (4, 0.1), (8, 0.07)])
 def test_losses_and_gradients_equal_those_of_the_whole_bank(num_rows, size, temperature):
-    parts = embeddings, rows, indices, near, is_counted = problem(num_rows)
-    expected = bank_loss_and_gradient(
-        *map(tf.constant, (embeddings, rows, indices, near)),
-        tf.ones(B, tf.bool),
-        temperature,
-        7,
-        tf.constant(is_counted),
-    )
+    parts = problem(num_rows)
+    expected = bank_loss_and_gradient(*map(tf.constant, parts), temperature, 7)
     found, _ = sharded(size, parts, temperature, block_size=3)
     for of_replica in found:
         for values, wanted in zip(of_replica, expected, strict=True):
@@ -69,13 +63,11 @@ def test_losses_and_gradients_equal_those_of_the_whole_bank(num_rows, size, temp
 
 
 def test_the_gradient_is_that_of_the_loss():
-    embeddings, rows, indices, near, is_counted = parts = problem(41)
+    embeddings, *others = parts = problem(41)
     x = tf.constant(embeddings)
     with tf.GradientTape() as tape:
         tape.watch(x)
-        losses = bank_loss(
-            x, rows, indices, near, np.ones(B, bool), 0.1, 41, tf.constant(is_counted)
-        )
+        losses = bank_loss(x, *others, 0.1, 41)
     (found, *_), _ = sharded(4, parts, 0.1, block_size=41)
     np.testing.assert_allclose(found[0], losses, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(found[1], tape.gradient(losses, x), rtol=1e-6, atol=1e-5)
@@ -83,16 +75,9 @@ def test_the_gradient_is_that_of_the_loss():
 
 @pytest.mark.parametrize(("num_rows", "size"), [(41, 2), (41, 4), (3, 4)])
 def test_with_unification_entropy_they_are_equal_too(num_rows, size):
-    embeddings, rows, indices, near, is_counted = parts = problem(num_rows)
-    weight = tf.constant(0.7)
-    expected = bank_loss_and_gradient(
-        *map(tf.constant, (embeddings, rows, indices, near)),
-        tf.ones(B, tf.bool),
-        0.1,
-        7,
-        tf.constant(is_counted),
-        weight,
-    )
+    parts, weight = problem(num_rows), tf.constant(0.7)
+    tensors = map(tf.constant, parts)
+    expected = bank_loss_and_gradient(*tensors, 0.1, 7, entropy_weight=weight)
     found, _ = sharded(size, parts, 0.1, 3, as_variable=True, weight=weight)
     for of_replica in found:
         for values, wanted in zip(of_replica, expected, strict=True):
@@ -121,7 +106,7 @@ def test_a_row_that_is_not_finite_on_one_replica_is_seen_by_all():
 
 
 def test_the_replicas_of_a_strategy_find_it_together(two_replicas):
-    parts = embeddings, rows, indices, near, is_counted = problem(41)
+    parts = embeddings, rows, indices, near, is_anchor = problem(41)
     shards = two_replicas.experimental_distribute_values_from_function(
         lambda context: tf.constant(shards_of(rows, 2)[context.replica_id_in_sync_group])
     )
@@ -129,7 +114,7 @@ def test_the_replicas_of_a_strategy_find_it_together(two_replicas):
     def on_replica(kept):
         number = tf.distribute.get_replica_context().replica_id_in_sync_group
         shard = Shard(kept, number, 2, len(rows))
-        given = map(tf.constant, (indices, near, is_counted))
+        given = map(tf.constant, (indices, near, is_anchor))
         return sharded_loss_and_gradient(
             tf.constant(embeddings), shard, *given, 0.1, 5, StrategyReplicas()
         )

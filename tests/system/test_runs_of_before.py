@@ -43,6 +43,38 @@ def test_a_run_of_before_is_continued_to_its_end(tmp_path, method):
     assert encoder.output_shape == (None, 8)
 
 
+def with_former(run, text):
+    """Gives a run and its checkpoint the setting of version 0.4 that no longer exists."""
+    with (run / "flags.cfg").open("a") as file:
+        file.write(f"--neighbours={text}\n")
+    path = run / "checkpoints" / "last.npz"
+    arrays, metadata = checkpoint.load(path)
+    settings = metadata.get("origin", {}).get("settings", {}) | {"neighbours": text}
+    origin = metadata.get("origin", {}) | {"settings": settings}
+    checkpoint.save(path, arrays, metadata | {"origin": origin})
+
+
+def test_a_run_of_version_0_4_goes_on_without_the_setting_that_was_removed(tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(FOLDER / "and", run)
+    with_former(run, "nearest")
+    assert programs.train([f"--flagfile={run / 'flags.cfg'}", f"--workdir={run}"]) == 0
+    assert "neighbours" not in (run / "flags.cfg").read_text().replace("neighbourhood", "")
+    assert programs.evaluate([f"--workdir={run}"]) == 0
+    assert programs.report([f"--workdir={run}"]) == 0
+
+
+def test_a_run_with_a_removed_setting_is_refused_even_if_its_flags_were_changed(tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(FOLDER / "and", run)
+    with_former(run, "mutual")
+    assert programs.report([f"--workdir={run}"]) == 2
+    assert "flags.cfg has --neighbours=mutual, which was removed" in capsys.readouterr().err
+    shutil.copy(FOLDER / "and" / "flags.cfg", run / "flags.cfg")
+    assert programs.train([f"--flagfile={run / 'flags.cfg'}", f"--workdir={run}"]) == 2
+    assert "last.npz has --neighbours=mutual, which was removed" in capsys.readouterr().err
+
+
 def test_its_encoder_is_read_where_it_stopped():
     encoder = and_tf.load_encoder(FOLDER / "and")
     arrays, _ = checkpoint.load(FOLDER / "and" / "checkpoints" / "last.npz")

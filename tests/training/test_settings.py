@@ -6,7 +6,7 @@ import pytest
 from helpers import programs
 
 from and_tf.cli import train
-from and_tf.errors import UserError
+from and_tf.errors import BrokenFile, UserError
 from and_tf.methods import METHODS
 from and_tf.methods.choice import MethodChoice
 from and_tf.runs.workdir import Workdir
@@ -66,19 +66,30 @@ def test_a_former_setting_of_a_run_or_flagfile_is_left_out_if_nothing_else_remai
     settings = read_settings(run)
     assert settings.method.bank.temperature == 0.2
     assert programs.read_settings([f"--flagfile={run.flags}"]) == settings
+    assert (
+        programs.read_settings([f"--flagfile={run.flags}", "--neighbours", "nearest"]) == settings
+    )
 
 
-@pytest.mark.parametrize("text", ["mutual", ""])
-def test_a_former_value_is_refused_with_the_version_that_has_it(text, tmp_path, capsys):
+def test_a_removed_value_is_refused_with_the_version_that_has_it(tmp_path, capsys):
     run = Workdir(tmp_path)
-    run.flags.write_text(f"--data=digits\n--method=and\n--neighbours={text}\n")
-    removed = f"neighbours='{text}' was removed after version 0.4"
-    with pytest.raises(UserError, match=removed):
+    run.flags.write_text("--data=digits\n--method=and\n--neighbours=mutual\n")
+    with pytest.raises(UserError, match=r"flags.cfg has neighbours='mutual', .* version 0\.4: "):
         read_settings(run)
-    assert programs.train([f"--flagfile={run.flags}"]) == 2
-    assert removed in capsys.readouterr().err
-    assert programs.train(["--data=digits", f"--neighbours={text}"]) == 2
-    assert removed in capsys.readouterr().err
+    for words in ([f"--flagfile={run.flags}"], ["--neighbours", "mutual"], ["--neighbours=mutual"]):
+        assert programs.train(words) == 2
+        message = capsys.readouterr().err
+        assert "--neighbours=mutual was removed after version 0.4" in message
+        assert "leave it out" in message
+
+
+def test_a_value_that_no_version_had_is_not_called_removed(tmp_path, capsys):
+    run = Workdir(tmp_path)
+    run.flags.write_text("--data=digits\n--method=and\n--neighbours=5\n")
+    with pytest.raises(BrokenFile, match="there is no setting neighbours"):
+        read_settings(run)
+    assert programs.train(["--data=digits", "--neighbours=5"]) == 2
+    assert "There is no flag --neighbours: did you mean --neighbour" in capsys.readouterr().err
 
 
 def test_the_settings_of_a_method_and_its_name_must_agree():

@@ -87,6 +87,7 @@ def bank_loss_and_gradient(
     is_anchor: tf.Tensor,
     temperature: float,
     block_size: int | tf.Tensor,
+    *,
     entropy_weight: tf.Tensor | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """`bank_loss` and its gradient, in one pass over the bank.

@@ -1,6 +1,6 @@
 """AND as a Keras model: `fit` trains the encoder against the memory bank."""
 
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -85,8 +85,7 @@ class AND(InstanceModel):
 
     def positives(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         neighbours = read_rows(self.neighbours.value, indices)  # (B, k)
-        is_counted = read_rows(self.is_anchor.value, indices)[:, None]  # (B, 1)
-        return neighbours, tf.broadcast_to(is_counted, tf.shape(neighbours))
+        return neighbours, read_rows(self.is_anchor.value, indices)
 
     def round_state(self) -> dict[str, Stored]:
         return {
@@ -102,3 +101,13 @@ class AND(InstanceModel):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"neighbourhood_size": self.neighbourhood_size}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        config = dict(config)
+        if config.pop("mutual_neighbours", False):  # models saved by version 0.4
+            raise UserError(
+                Argument("mutual_neighbours", True), " was removed after version 0.4: use that "
+                "version, or train again without it.",
+            )  # fmt: skip
+        return super().from_config(config)

@@ -7,11 +7,11 @@ LEAST_IMAGES = 20  # per decile shown: with fewer, one image moves the line by 5
 
 
 def images_per_decile(entropy: np.ndarray, labels: np.ndarray | None) -> int:
-    """How many images that count are in the smallest decile of entropy.
+    """How many images, with a label if labels are given, are in the smallest decile of entropy.
 
     Args:
         entropy: (N,) float.
-        labels: (N,) int, -1 where unknown: such images do not count. If None, all do.
+        labels: (N,) int, -1 where unknown; or None.
     """
     counts = np.ones(len(entropy), bool) if labels is None else np.asarray(labels) >= 0
     order = np.argsort(entropy, kind="stable")
