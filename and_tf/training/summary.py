@@ -35,7 +35,7 @@ def log_estimates(experiment: Experiment, monitor: Monitor) -> None:
         "Memory of a step, without the bank: about %s. Disk: %s of %s free",
         _megabytes(step_bytes(experiment)), _megabytes(disk), _megabytes(free),
     )  # fmt: skip
-    _warn_of_memory(step_bytes(experiment))
+    _warn_of_memory(step_bytes(experiment), experiment.settings.method.views)
     replicas = model.distribute_strategy.num_replicas_in_sync
     for line in model.describe_memory(-(-experiment.settings.optimizer.batch_size // replicas)):
         logger.info("%s", line)
@@ -91,15 +91,15 @@ def _warn_of_poor_features(settings: ExperimentSettings, num_images: int) -> Non
         )  # fmt: skip
 
 
-def _warn_of_memory(needed: int) -> None:
+def _warn_of_memory(needed: int, views: int) -> None:
     """Warns if a step on the CPU needs more memory than is available; a GPU has its own."""
     available = None if hardware.has_gpu() else hardware.available_memory()
     if available is not None and needed > available:
         logger.warning(
             "a step takes about %s of memory, and %s are available: the system may end the program."
-            " Lower %s or %s.",
-            _megabytes(needed), _megabytes(available), Argument("batch_size"),
-            Argument("image_size"),
+            f" Lower {'%s, ' * (views > 1)}%s or %s.",
+            _megabytes(needed), _megabytes(available), *[Argument("views")] * (views > 1),
+            Argument("batch_size"), Argument("image_size"),
         )  # fmt: skip
 
 

@@ -197,10 +197,12 @@ def test_a_step_beyond_the_available_memory_is_warned_of_with_the_remedy(
     info.write_text("MemTotal: 4000000 kB\nMemAvailable:    2000000 kB\n")
     monkeypatch.setattr(hardware, "MEMORY_INFO", info)
     monkeypatch.setattr(hardware, "has_gpu", lambda: False)
-    summary._warn_of_memory(2_000_000_000)
+    summary._warn_of_memory(2_000_000_000, views=2)
     assert not caplog.records
-    summary._warn_of_memory(3_000_000_000)
+    summary._warn_of_memory(3_000_000_000, views=1)
     assert "3.0 GB of memory, and 2.0 GB are available" in caplog.text
     assert "Lower batch_size or image_size" in caplog.text
+    summary._warn_of_memory(3_000_000_000, views=2)
+    assert "Lower views, batch_size or image_size" in caplog.text
     info.unlink()
     assert hardware.available_memory() is None
