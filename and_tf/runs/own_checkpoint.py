@@ -7,7 +7,7 @@ from typing import Any
 from and_tf.errors import Argument, BrokenFile
 from and_tf.runs.flag_file import is_same_text
 from and_tf.runs.last_steps import last_steps
-from and_tf.settings.former import without_former
+from and_tf.settings.former import FORMER
 
 
 def check_checkpoint(
@@ -46,10 +46,12 @@ def _check_origin(
     origin: Mapping[str, Any], path: Path, texts: Mapping[str, str], known: Mapping[str, Any]
 ) -> None:
     parts: list[Any] = []
-    for name, text in without_former(origin.get("settings", {}), path).items():
-        if name in texts and not is_same_text(text, texts[name]):
+    kept = {name: former.kept for name, former in FORMER.items()}  # where flags.cfg has none
+    here = kept | dict(texts) if texts else {}
+    for name, text in origin.get("settings", {}).items():
+        if name in here and not is_same_text(text, here[name]):
             separator = ", " if parts else ""
-            parts += [separator, Argument(name, text), f", here {texts[name]}"]
+            parts += [separator, Argument(name, text), f", here {here[name]}"]
     content = known.get("content")
     if content is not None and origin.get("images", content) != content:
         parts = ["other images"]

@@ -41,7 +41,7 @@ def without_former(texts: Mapping[str, str], path: Path) -> dict[str, str]:
             raise UserError(
                 f"{path} has ", Argument(name, text), ", which was removed after version "
                 f"{former.version}: continue with that version, or train again in another ",
-                Argument("workdir"), ".",
+                Argument("workdir"), ". Its encoder can still be evaluated and exported.",
             )  # fmt: skip
         if former is None or text != former.kept:
             left[name] = text

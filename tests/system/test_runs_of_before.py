@@ -64,15 +64,17 @@ def test_a_run_of_version_0_4_goes_on_without_the_setting_that_was_removed(tmp_p
     assert programs.report([f"--workdir={run}"]) == 0
 
 
-def test_a_run_with_a_removed_setting_is_refused_even_if_its_flags_were_changed(tmp_path, capsys):
+def test_a_run_with_a_removed_setting_gives_its_encoder_and_is_not_continued(tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(FOLDER / "and", run)
     with_former(run, "mutual")
     assert programs.report([f"--workdir={run}"]) == 2
     assert "flags.cfg has --neighbours=mutual, which was removed" in capsys.readouterr().err
-    shutil.copy(FOLDER / "and" / "flags.cfg", run / "flags.cfg")
+    assert programs.evaluate([f"--workdir={run}"]) == 0
+    assert programs.export([f"--workdir={run}", "--format=keras"]) == 0
+    shutil.copy(FOLDER / "and" / "flags.cfg", run / "flags.cfg")  # as if that were all
     assert programs.train([f"--flagfile={run / 'flags.cfg'}", f"--workdir={run}"]) == 2
-    assert "last.npz has --neighbours=mutual, which was removed" in capsys.readouterr().err
+    assert "another run (--neighbours=mutual, here nearest)" in capsys.readouterr().err
 
 
 def test_its_encoder_is_read_where_it_stopped():
